@@ -1,0 +1,82 @@
+"""The BLAS that compiled functions call.
+
+scipy-openblas32 carries an OpenBLAS that needs no root, its symbols prefixed with ``scipy_``.
+It is loaded into the process once, with global symbols, and the generated C is compiled with
+``-Dsgemm_=scipy_sgemm_`` and so on. No path of the library is linked into a module, so a
+compiled module serves every environment that shares the cache, and outlives each of them.
+"""
+
+import ctypes
+import ctypes.util
+import importlib.util
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+# The routines Theano's generated C calls (theano/tensor/blas.py, blas_c.py), in s and d.
+ROUTINES = ("gemm", "gemv", "ger", "dot")
+
+
+@dataclass(frozen=True)
+class Blas:
+    """A BLAS and how generated C reaches it.
+
+    name : what a person calls it
+    library : file to load into the process, or None where the linker finds it by itself
+    prefix : what stands before each symbol
+    ldflags : Theano's ``blas__ldflags``; it calls BLAS only where this is not empty
+    """
+
+    name: str
+    library: Optional[str]
+    prefix: str
+    ldflags: str
+
+    @property
+    def defines(self) -> str:
+        """Compiler flags that turn the names Theano writes into the library's own."""
+        if not self.prefix:
+            return ""
+        return " ".join(
+            f"-D{kind}{routine}_={self.prefix}{kind}{routine}_"
+            for routine in ROUTINES
+            for kind in "sd"
+        )
+
+
+def find() -> Blas:
+    """The best BLAS at hand: scipy-openblas32, else one of the system's, else none."""
+    spec = importlib.util.find_spec("scipy_openblas32")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "lib"
+        for library in sorted(folder.glob("libscipy_openblas*.so*")):
+            return Blas("scipy-openblas32", str(library), "scipy_", "-lm")
+    for name in ("openblas", "blas"):
+        library = ctypes.util.find_library(name)
+        if library is not None:
+            return Blas(f"the system's {library}", library, "", "-lm")
+    return Blas("none", None, "", "")
+
+
+def load(blas: Blas) -> None:
+    """Load the library with global symbols, where the modules compiled later find them."""
+    if blas.library is not None:
+        ctypes.CDLL(blas.library, mode=ctypes.RTLD_GLOBAL)
+
+
+def gemm_rate(n: int = 1024, repeats: int = 5) -> float:
+    """GFLOP/s of a float32 product of two n x n matrices by Theano's compiled GEMM (best of)."""
+    from theano_rnn.engine import compile_function, tensor, theano
+
+    a = theano.shared(np.ones((n, n), np.float32), "a")
+    out = theano.shared(np.zeros((n, n), np.float32), "out")
+    product = compile_function([], [], updates=[(out, tensor.dot(a, a))], name="gemm_rate")
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product()
+        seconds.append(time.perf_counter() - start)
+    return 2.0 * n**3 / min(seconds) / 1e9

@@ -1,0 +1,38 @@
+"""A defect in the keys of Theano's compile cache, mended.
+
+The defect (theano-pymc 1.1.2, ``CLinker.cmodule_key_``): a module is shared between processes
+only if every entry of its version is non-empty, and ``op.__props__`` is appended to the
+version. An Op with no properties has ``__props__ == ()``, so modules with Alloc, Dot22,
+AdvancedSubtensor1 or the softmax cross-entropy count as unversioned and are compiled again by
+every process.
+"""
+
+from theano.link.c.basic import CLinker
+from theano.link.c.interface import CLinkerObject
+
+_shipped_key = CLinker.cmodule_key_
+
+
+def mend() -> None:
+    """Have every Theano function of this process use the mended keys."""
+    CLinker.cmodule_key_ = cmodule_key_
+
+
+def cmodule_key_(self, fgraph, *args, **kwargs):
+    """The shipped key, with the version told from the code versions of Ops and types alone."""
+    key = _shipped_key(self, fgraph, *args, **kwargs)
+    if key is None or key[0]:
+        return key  # not hashable, or versioned already
+    _, signature = key
+    versions = []
+    for node in self.schedule(fgraph):
+        if hasattr(node.op, "c_code_cache_version_apply"):
+            versions.append(node.op.c_code_cache_version_apply(node))
+        versions += [
+            variable.type.c_code_cache_version()
+            for variable in node.inputs + node.outputs
+            if isinstance(variable.type, CLinkerObject)
+        ]
+        # The values of the properties are in the signature; here they only add to the version.
+        versions.append(getattr(node.op, "__props__", ()) or ("no properties",))
+    return (tuple(versions) if all(versions) else (), signature)

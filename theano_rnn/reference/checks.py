@@ -1,0 +1,136 @@
+"""Bad input, said in one message: what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+import numpy as np
+
+NAMES = ("U", "V", "W")
+SHAPES = "U (H, vocab_size), V (vocab_size, H), W (H, H)"
+SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
+
+
+def checked_parameters(parameters: Mapping) -> dict[str, np.ndarray]:
+    """Copies of U, V and W in that order, or ``ValueError``."""
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"parameters is a {type(parameters).__name__}: pass a dict of {SHAPES}")
+    missing = [name for name in NAMES if name not in parameters]
+    unknown = [name for name in parameters if name not in NAMES]
+    if missing or unknown:
+        raise ValueError(f"parameters: missing {missing}, unknown {unknown}: pass {SHAPES}")
+    checked = {name: _checked_matrix(name, parameters[name]) for name in NAMES}
+    U, V, W = checked.values()
+    hidden_size, vocab_size = U.shape
+    if V.shape != (vocab_size, hidden_size) or W.shape != (hidden_size, hidden_size):
+        raise ValueError(
+            f"parameters disagree: U {U.shape}, V {V.shape}, W {W.shape}: pass {SHAPES}"
+        )
+    if not U.dtype == V.dtype == W.dtype:
+        raise ValueError(
+            f"parameters mix dtypes: U {U.dtype}, V {V.dtype}, W {W.dtype}: convert them to one"
+        )
+    return checked
+
+
+def _checked_matrix(name: str, value: np.ndarray) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype not in (np.float64, np.float32):
+        found = getattr(value, "dtype", type(value).__name__)
+        raise ValueError(f"parameter {name} is {found}: pass a float64 or float32 NumPy array")
+    if value.ndim != 2 or value.size == 0:
+        raise ValueError(f"parameter {name} has shape {value.shape}: pass {SHAPES}, none empty")
+    if not np.isfinite(value).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+        raise ValueError(
+            f"parameter {name}{list(where)} is {value[where]}: pass finite parameters"
+        )
+    return np.array(value)
+
+
+def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
+    """`tokens` as a vector of integers in [0, vocab_size), or ``ValueError``."""
+    # As objects every element keeps its own type: [True, 2] does not turn into [1, 2].
+    array = np.array(tokens, dtype=object)
+    if array.ndim != 1:
+        raise ValueError(f"{where} has {array.ndim} dimensions: pass one list of token ids")
+    if array.size == 0:
+        raise ValueError(f"{where} is empty: pass at least one token id")
+    for t, token in enumerate(array):
+        if not isinstance(token, Integral) or isinstance(token, bool):
+            raise ValueError(f"{where}[{t}] is {token!r}, not an integer: pass token ids")
+        if not 0 <= token < vocab_size:
+            raise ValueError(
+                f"{where}[{t}] is {token}: pass token ids from 0 to {vocab_size - 1},"
+                f" the vocabulary has {vocab_size}"
+            )
+    return array.astype(np.intp)
+
+
+def checked_pair(x, y, vocab_size: int, where=("x", "y")) -> tuple[np.ndarray, np.ndarray]:
+    """An input sequence and its targets, of one length, or ``ValueError``."""
+    x = checked_tokens(where[0], x, vocab_size)
+    y = checked_tokens(where[1], y, vocab_size)
+    if len(x) != len(y):
+        raise ValueError(
+            f"{where[0]} has {len(x)} token ids and {where[1]} has {len(y)}: pass one target each"
+        )
+    return x, y
+
+
+def checked_pairs(X, Y, vocab_size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Sentences and their targets, as many of each, or ``ValueError``."""
+    for name, sentences in (("X", X), ("Y", Y)):
+        if not hasattr(sentences, "__len__") or isinstance(sentences, (str, Mapping, set)):
+            raise ValueError(f"{name} is a {type(sentences).__name__}: pass a list of sentences")
+    if len(X) != len(Y):
+        raise ValueError(f"X has {len(X)} sentences and Y has {len(Y)}: pass as many of each")
+    if len(X) == 0:
+        raise ValueError("X is empty: pass at least one sentence")
+    return [
+        checked_pair(x, y, vocab_size, where=(f"X[{n}]", f"Y[{n}]"))
+        for n, (x, y) in enumerate(zip(X, Y))
+    ]
+
+
+def checked_positive(name: str, value) -> float:
+    """`value` as a positive finite float, or ``ValueError``."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < value <= np.finfo(np.float64).max:
+        raise ValueError(f"{name} is {value!r}: pass a positive, finite number")
+    return float(value)
+
+
+def parse_truncation(truncation: str) -> tuple[str, int | None]:
+    """``"window:4"`` -> ``("window", 4)`` and ``"full"`` -> ``("full", None)``."""
+    if isinstance(truncation, str):
+        if truncation == "full":
+            return "full", None
+        match = re.fullmatch(r"(window|chunk|last):([0-9]+)", truncation)
+        if match and int(match[2]) >= 1:
+            return match[1], int(match[2])
+    raise ValueError(f"truncation is {truncation!r}: pass one of {SCHEMES}")
+
+
+def chosen_truncation(truncation, bptt_truncate, truncate_gradient) -> str:
+    """The one scheme chosen by the three constructor words, or ``ValueError``."""
+    words = {
+        "bptt_truncate": ("window", bptt_truncate),
+        "truncate_gradient": ("last", truncate_gradient),
+    }
+    given = {word: pair for word, pair in words.items() if pair[1] is not None}
+    if len(given) + (truncation != "full") > 1:
+        raise ValueError(
+            f"truncation={truncation!r}, bptt_truncate={bptt_truncate!r} and"
+            f" truncate_gradient={truncate_gradient!r} contradict one another: pass one of them"
+        )
+    for word, (scheme, k) in given.items():
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(
+                f"{word} is {k!r}: pass an integer K >= 1 (it means {scheme}:K),"
+                " or truncation='full' alone"
+            )
+        truncation = f"{scheme}:{int(k)}"
+    scheme, k = parse_truncation(truncation)
+    return scheme if k is None else f"{scheme}:{k}"
