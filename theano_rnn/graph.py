@@ -7,7 +7,7 @@ from collections import namedtuple
 
 from theano_rnn import truncation as truncations
 from theano_rnn.cells import tanh_step
-from theano_rnn.engine import tensor, theano
+from theano_rnn.engine import ifelse, tensor, theano
 
 #: The expressions of one sequence. rows are the touched rows of U, one a step; s the states;
 #: logits V s_t; loss E, summed over the steps.
@@ -60,8 +60,47 @@ def gradients(net: Network, U, V, W):
 def sgd_updates(net: Network, x, U, V, W, learning_rate):
     """parameter - learning_rate * gradient, without an array of U's size."""
     d_rows, dV, dW = theano.grad(net.loss, [net.rows, V, W])
+    return _descend(x, (U, d_rows), (V, dV), (W, dW), learning_rate)
+
+
+def clipped_sgd_updates(net: Network, x, U, V, W, learning_rate, clip):
+    """The norm of the gradient, and SGD with the gradient rescaled to at most ``clip``.
+
+    Norm clipping (Pascanu, Mikolov, Bengio 2013): g *= clip / |g| where |g| > clip.
+    """
+    d_rows, dlogits, dV, dW = theano.grad(net.loss, [net.rows, net.logits, V, W])
+    norm = tensor.sqrt(
+        squared_norm_of_rows(x, d_rows)
+        + squared_norm_of_product(dlogits, net.s, dV)
+        + tensor.sqr(dW).sum()
+    )
+    scale = tensor.minimum(1, clip / norm)
+    return norm, _descend(x, (U, d_rows), (V, dV), (W, dW), learning_rate * scale)
+
+
+def _descend(x, U_and_rows, V_and_gradient, W_and_gradient, learning_rate):
+    (U, d_rows), (V, dV), (W, dW) = U_and_rows, V_and_gradient, W_and_gradient
     return [
         (U, tensor.inc_subtensor(U[x], -learning_rate * d_rows)),
         (V, V - learning_rate * dV),
         (W, W - learning_rate * dW),
     ]
+
+
+def squared_norm_of_rows(x, d_rows):
+    """|dU|^2, where the gradient of row x_t of U is the sum over the steps with that token."""
+    unique = tensor.extra_ops.Unique(return_inverse=True)
+    tokens, position = unique(x)
+    dU = tensor.zeros((tokens.shape[0], d_rows.shape[1]), d_rows.dtype)
+    return tensor.sqr(tensor.inc_subtensor(dU[position], d_rows)).sum()
+
+
+def squared_norm_of_product(dlogits, s, dV):
+    """|dV|^2 for dV = dlogits' s.
+
+    |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of
+    the size of V, is never made: the update is one product added to V. A long sequence takes
+    the direct way, linear in T.
+    """
+    gram = (tensor.dot(dlogits, dlogits.T) * tensor.dot(s, s.T)).sum()
+    return ifelse(tensor.le(s.shape[0], s.shape[1]), gram, tensor.sqr(dV).sum())

@@ -210,8 +210,8 @@ class RNN:
         Returns
         -------
         loss, norm : float
-            E before the step, in nats, and the norm before clipping. Where either is not
-            finite the parameters are unchanged.
+            E before the step, in nats, and the norm before clipping. Where one of them is not
+            finite, the parameters are lost.
 
         References
         ----------

@@ -1,0 +1,420 @@
+"""From a file to sequences of ids: what is read, cut, split, counted, and refused."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from theano_rnn import pythondocs
+from theano_rnn.baselines import bigram_perplexity, unigram_perplexity
+from theano_rnn.corpus import (
+    LONGEST_LINE,
+    build_corpus,
+    count_tokens,
+    load_corpus,
+    pairs,
+    read_text,
+    split_sentences,
+    split_text,
+)
+from theano_rnn.errors import RNNError
+from theano_rnn.pythondocs import english, python_sentences
+
+
+@pytest.fixture(scope="module")
+def default():
+    return load_corpus()
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return python_sentences()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="text.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    return write
+
+
+# Reading
+
+
+def test_byte_order_mark_and_line_ends_are_normalised(write):
+    assert read_text(write(b"\xef\xbb\xbfa\r\nb\rc\n")) == "a\nb\nc\n"
+    assert read_text(str(write("é 猫"))) == "é 猫"
+
+
+def test_csv_column_cells_become_paragraphs(write):
+    content = '\ufeffid,body\r\n1,"One, two.\r\nThree."\r\n2,\r\n3\r\n4,Four'
+    assert read_text(write(content, "a.csv"), "body") == "One, two.\nThree.\n\nFour"
+    assert read_text(write("id\tbody\n1\tx, y\n", "a.TSV"), "body") == "x, y"
+
+
+def test_csv_cell_longer_than_the_default_limit_of_the_reader(write):
+    path = write("body\n" + "ab " * 100_000, "a.csv")
+    assert len(read_text(path, "body")) == 300_000
+    assert csv.field_size_limit() == 131_072  # put back
+
+
+@pytest.mark.parametrize("content", [b"", b"  \r\n\t\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
+def test_empty_file_is_refused(write, content):
+    with pytest.raises(RNNError, match=r"text\.txt is empty"):
+        read_text(write(content))
+
+
+@pytest.mark.parametrize(
+    "content, byte",
+    [(b"abc\xff", 3), (b"\xef\xbb\xbfab\xe9 c", 5), ("a".encode("utf-16"), 0), (b"caf\xc3", 3)],
+)
+def test_not_utf8_names_the_byte(write, content, byte):
+    with pytest.raises(RNNError, match=rf"not UTF-8: byte {byte} \(0x"):
+        read_text(write(content))
+
+
+def test_what_cannot_be_opened_is_refused(tmp_path):
+    for path in (tmp_path / "none.txt", tmp_path, "a\0b"):
+        with pytest.raises(RNNError, match="cannot read"):
+            read_text(path)
+
+
+def test_wrong_columns_are_refused(write):
+    path = write("id,body\n1,x\n", "a.csv")
+    with pytest.raises(RNNError, match="no column 'text'; its columns are 'id', 'body'"):
+        read_text(path, "text")
+    with pytest.raises(RNNError, match=r"say which column.*'id', 'body'"):
+        read_text(path)
+    with pytest.raises(RNNError, match=r"a column needs a \.csv"):
+        read_text(write("id,body\n1,x\n"), "body")
+    with pytest.raises(RNNError, match=r"column 'body' of .* is empty"):
+        read_text(write("id,body\n1,\n2, \n", "b.csv"), "body")
+    with pytest.raises(RNNError, match=r"not well-formed CSV, line 2"):
+        read_text(write('id,body\n1,"x\n', "c.csv"), "body")
+
+
+# Sentences
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", []),
+        (" \n\t\n", []),
+        ("a", ["a"]),
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("one\ntwo\n\nthree", ["one two", "three"]),
+        ("one\n \t\ntwo\x0c\n\n\nthree", ["one", "two", "three"]),
+        ("It is 3.14. 15 is more. so", ["It is 3.14.", "15 is more. so"]),
+        ("Mr. Smith, Mrs. Jones and Dr. No met.", ["Mr. Smith, Mrs. Jones and Dr. No met."]),
+        ("On St. Mary's vs. Paul. He", ["On St. Mary's vs. Paul.", "He"]),
+        ("By J. R. R. Tolkien. He", ["By J. R. R. Tolkien.", "He"]),
+        ("It was I. He left.", ["It was I.", "He left."]),
+        ("E.g. Python, i.e. C, (e.g. Java) etc. and so.", None),
+        ("Cats, etc. The end.", ["Cats, etc.", "The end."]),
+        ("See No. 5 and p. 7. No. He", ["See No. 5 and p. 7.", "No.", "He"]),
+        ("1. First item. 2. Second item.", ["1. First item.", "2. Second item."]),
+        ("In 1812. He left.", ["In 1812.", "He left."]),
+        ('"Yes!" "No." (Why?) “So…” He', ['"Yes!"', '"No."', "(Why?)", "“So…”", "He"]),
+        ("“Halt!” he cried. Wait... what?", ["“Halt!” he cried.", "Wait... what?"]),
+        ("Wait... What?!", ["Wait...", "What?!"]),
+        ("Été fini. Été. это. Это", ["Été fini.", "Été. это.", "Это"]),
+        ("نعم. لا", ["نعم.", "لا"]),
+    ],
+)
+def test_sentences(text, expected):
+    assert split_sentences(text) == ([text] if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    "unit", [".", '."', "\n ", "a. ", "A. ", '" ', "Mr. ", "?!) X", ". (", "a", " "]
+)
+def test_sentences_take_linear_time_on_hostile_text(unit):
+    text = unit * (2_000_000 // len(unit))
+    start = time.perf_counter()
+    sentences = split_sentences(text)
+    assert time.perf_counter() - start < 5
+    assert all(sentences)
+    assert " ".join(sentences) == " ".join(text.split())
+
+
+def test_no_word_is_lost_or_moved():
+    rng = np.random.default_rng(0)
+    words = ["Mr.", "a.", "B!", '"C', 'd."', "...", "5", "(E)", "\n", "\n\n", "’", "_"]
+    for _ in range(300):
+        text = " ".join(rng.choice(words, 30))
+        sentences = split_sentences(text)
+        assert " ".join(sentences).split() == text.split()
+        assert all(s == s.strip() != "" for s in sentences)
+
+
+def test_lines_at_char_level_are_kept_as_they_are():
+    text = "  Ab\t\n\n \nc  d \n"
+    assert split_text(text, "char") == ["  Ab\t", "c  d "]
+    assert split_text(text, "word", tokenized=True) == ["  Ab\t", "c  d "]
+
+
+@pytest.mark.parametrize("line", ["a" * 2500, "word " * 700, " " * 1500 + "a", "a" * 1000])
+def test_long_lines_at_char_level_are_cut_and_nothing_is_lost(line):
+    pieces = split_text(line, "char")
+    assert "".join(pieces) == line
+    assert max(map(len, pieces)) <= LONGEST_LINE
+    assert len(pieces) == -(-len(line) // LONGEST_LINE)
+    if "word" in line:
+        assert all(piece.endswith(" ") for piece in pieces)
+
+
+# Splits
+
+
+def test_penn_treebank_counts_are_words_and_one_end_a_line(write):
+    train = write(" no it was n't black monday \n but while the <unk> N\n\n", "train")
+    corpus = load_corpus(
+        train=train,
+        valid=write(" the N \n", "valid"),
+        test=write(" Monday the <unk>\n the N\n", "test"),
+        tokenized=True,
+    )
+    assert corpus.token_counts == {"train": 6 + 1 + 5 + 1, "valid": 3, "test": 4 + 3}
+    # Words of the training split, of which <unk> is one, and the end; no start.
+    assert corpus.vocabulary.size == len(set(train.read_text().split()) | {"</s>"}) == 12
+    unknown = corpus.vocabulary.unknown
+    assert [s.tolist().count(unknown) for s in corpus.test] == [2, 0]
+    assert corpus.oov_rate == 2 / 5
+    assert all(s[0] == s[-1] == corpus.vocabulary.end for s in corpus.train)
+
+
+def test_sequences_and_pairs_by_hand():
+    corpus = build_corpus(["B a a."], ["a"], ["c, a"])
+    assert corpus.vocabulary.tokens == ["<s>", "</s>", "<unk>", "a", ".", "b"]
+    assert corpus.train[0].tolist() == [0, 5, 3, 3, 4, 1]
+    assert corpus.train[0].dtype == np.int64 and corpus.train[0].ndim == 1
+    assert corpus.test[0].tolist() == [0, 2, 2, 3, 1]
+    assert corpus.oov_rate == 2 / 3
+    X, Y = pairs(corpus.train + corpus.valid)
+    assert [x.tolist() for x in X] == [[0, 5, 3, 3, 4], [0, 3]]
+    assert [y.tolist() for y in Y] == [[5, 3, 3, 4, 1], [3, 1]]
+    assert count_tokens(corpus.train) == 5 == corpus.token_counts["train"]
+
+
+def test_the_vocabulary_is_of_the_training_split_alone():
+    corpus = build_corpus(["a b"], ["c c c"], ["d"])
+    assert corpus.vocabulary.tokens[3:] == ["a", "b"]
+    assert corpus.oov_rate == 1.0
+    assert corpus.valid[0].tolist() == [0, 2, 2, 2, 1]
+
+
+def test_one_text_is_shuffled_and_split_80_10_10(write):
+    path = write("\n\n".join(f"word{i:03}" for i in range(100)))
+    corpus = load_corpus(path)
+    splits = [corpus.train, corpus.valid, corpus.test]
+    assert [len(split) for split in splits] == [80, 10, 10]
+    words = [corpus.vocabulary.decode(s) for s in corpus.train]
+    assert words != sorted(words)
+    assert words == [corpus.vocabulary.decode(s) for s in load_corpus(path, seed=0).train]
+    other = load_corpus(path, seed=1)
+    assert words != [other.vocabulary.decode(s) for s in other.train]
+
+
+def test_no_sentence_is_lost_by_the_split(write):
+    for n in (3, 4, 19, 57):
+        path = write("\n".join(f"{i} x" for i in range(n)))
+        corpus = load_corpus(path, tokenized=True)
+        assert sum(map(len, (corpus.train, corpus.valid, corpus.test))) == n
+        assert min(map(len, (corpus.train, corpus.valid, corpus.test))) >= 1
+
+
+def test_characters_are_split_in_the_order_of_the_text(write):
+    corpus = load_corpus(write("\n".join("abcdefghijklmnopqrst")), level="char", seed=3)
+    decoded = [
+        "".join(map(corpus.vocabulary.decode, split)) for split in (corpus.train, corpus.valid)
+    ]
+    assert decoded == ["abcdefghijklmnop", "<unk><unk>"]
+    assert len(corpus.test) == 2 and corpus.oov_rate == 1.0
+
+
+def test_characters_keep_case_and_spaces(write):
+    corpus = load_corpus(write("aB  \nc\nd\n"), level="char")
+    assert corpus.vocabulary.decode(corpus.train[0]) == "aB  "
+    assert corpus.vocabulary.tokens[3:] == [" ", "B", "a"]
+
+
+@pytest.mark.parametrize("content, n", [("One.", 1), ("One. Two.", 2)])
+def test_a_text_too_short_to_split_is_refused(write, content, n):
+    with pytest.raises(RNNError, match=rf"has {n} sentences?, and each of the three"):
+        load_corpus(write(content))
+
+
+def test_wrong_combinations_are_refused(write):
+    path = write("a\nb\nc\n")
+    for kwargs, message in (
+        ({"text": path, "train": path}, "not both"),
+        ({"train": path, "valid": path}, "test missing"),
+        ({"test": path}, "train and valid missing"),
+        ({"column": "body"}, "need a file"),
+        ({"tokenized": True}, "need a file"),
+        ({"text": path, "level": "byte"}, "word or char"),
+        ({"text": path, "level": "char", "tokenized": True}, "for the level word"),
+        ({"text": path, "seed": -1, "tokenized": True}, "seed must be"),
+        ({"text": path, "seed": 0.5, "tokenized": True}, "seed must be"),
+        ({"text": path, "vocab_size": 100, "tokenized": True}, "1 distinct tokens, 3 with"),
+        ({"text": path, "vocab_size": 2, "tokenized": True}, "too small"),
+    ):
+        with pytest.raises(RNNError, match=message):
+            load_corpus(**kwargs)
+    with pytest.raises(RNNError, match="the valid split has no sentence"):
+        build_corpus(["a"], [], ["b"])
+
+
+def test_text_of_nothing_but_unknown_tokens():
+    corpus = build_corpus(["<unk> <unk>"], ["<unk>"], ["<unk>"], tokenized=True)
+    assert corpus.vocabulary.tokens == ["</s>", "<unk>"]
+    assert corpus.oov_rate == 1.0
+
+
+def test_csv_corpus_by_column(write):
+    path = write("id,body\n1,One two. Three.\n2,Four.\n", "a.csv")
+    corpus = load_corpus(path, column="body")
+    assert sum(map(len, (corpus.train, corpus.valid, corpus.test))) == 3
+
+
+def test_reading_a_corpus_does_not_import_theano():
+    code = (
+        "import sys, theano_rnn.corpus, theano_rnn.baselines; assert 'theano' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+# The default corpus
+
+
+@pytest.mark.parametrize(
+    "document, expected",
+    [
+        ("", []),
+        ("f(x, y) -> z", []),
+        ("+---+---+\n| a | the |\n+---+---+", []),
+        ("'r'       open for reading (the default)", []),
+        ("The title\n=========\n\nThis is the text.", ["This is the text."]),
+        ("It returns the :class:`~a.B` or ``None``.", ["It returns the a.B or None."]),
+        ("Open the file\nof that name.  Close it\n\n    later on.", None),
+        ("- open the file now\n- close the\n  file then", None),
+        ("name(args) -- Return the name of it.", ["Return the name of it."]),
+        (":param x: The value of the sum.", ["The value of the sum."]),
+        ('The "with" statement is one.', ["The with statement is one."]),
+        (">>> this is the code\nthat is the output\n\nThis is the text.", ["This is the text."]),
+        ("As in this::\n\n  this is the code\n\nThis is the text.", ["This is the text."]),
+        (".. code-block:: c\n\n   this is the code\n\nThis is it, then.", ["This is it, then."]),
+    ],
+)
+def test_english_of_documentation(document, expected):
+    if document.startswith("Open"):
+        expected = ["Open the file of that name."]  # the rest is too short to tell
+    if document.startswith("-"):
+        expected = ["open the file now.", "close the file then."]
+    assert english(document) == expected
+
+
+def test_docstrings_are_read_without_being_run_and_each_sentence_once(tmp_path):
+    code = (
+        'raise SystemExit\ndef f():\n    """Return the {} of it.\n\n    >>> f()\n    1\n    """\n'
+    )
+    (tmp_path / "a.py").write_text(code.format("sum"))
+    (tmp_path / "b.py").write_text(
+        code.format("sum") + "class A:\n    '''This  is THE class.'''\n"
+    )
+    (tmp_path / "c.py").write_text('class B:\n    """This is the class."""\n    def (')  # broken
+    (tmp_path / "d.py").write_bytes(b'"""\xff This is not the text."""')
+    for skipped in ("test", "site-packages"):
+        (tmp_path / skipped).mkdir()
+        (tmp_path / skipped / "e.py").write_text(code.format("product"))
+    assert python_sentences(tmp_path) == ["Return the sum of it.", "This is THE class."]
+
+
+def test_no_documentation_at_all_is_an_error(tmp_path):
+    with pytest.raises(RNNError, match="no documentation in"):
+        python_sentences(tmp_path)
+
+
+def test_docstrings_alone_are_enough(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)  # as some distributions have it
+    monkeypatch.setattr(pythondocs, "_docstrings", lambda folder: ["This is the text."])
+    assert python_sentences() == ["This is the text."]
+
+
+def test_default_corpus_is_large_enough_and_read_in_time(sentences, default):
+    start = time.perf_counter()
+    assert python_sentences() == sentences  # in the same order
+    assert time.perf_counter() - start < 6  # about 1.6 s
+    assert 200_000 < sum(len(s.split()) for s in sentences) < 350_000
+    assert sum(default.token_counts.values()) > 250_000
+    assert default.vocabulary.size == 8000
+    assert 0.005 < default.oov_rate < 0.03
+
+
+def test_no_sentence_of_the_default_corpus_is_in_two_splits(sentences, default):
+    normal = [" ".join(s.lower().split()) for s in sentences]
+    assert len(set(normal)) == len(normal)
+    assert sum(map(len, (default.train, default.valid, default.test))) == len(normal)
+
+
+def test_default_corpus_reads_like_english(sentences):
+    assert not any(mark in s for s in sentences for mark in (">>>", "::=", "``", "#", "\\", "|"))
+    assert np.mean([s[0].isupper() for s in sentences]) > 0.9
+    assert np.mean([s[-1] in ".:!?" for s in sentences]) > 0.97
+    common = ("the", "of", "a", "is", "to")
+    words = [word for s in sentences for word in s.lower().split()]
+    assert np.mean([word in common for word in words]) > 0.15
+
+
+def test_counting_models_on_the_default_corpus(default):
+    size = default.vocabulary.size
+    unigram = unigram_perplexity(default.train, default.test, size)
+    bigram = bigram_perplexity(default.train, default.valid, default.test, size)
+    assert 300 < unigram < 450
+    assert 90 < bigram < 140
+
+
+def test_default_corpus_at_char_level(sentences, monkeypatch):
+    monkeypatch.setattr(pythondocs, "python_sentences", lambda: sentences)
+    corpus = load_corpus(level="char")
+    assert 80 < corpus.vocabulary.size < 150
+    assert corpus.oov_rate < 0.001
+
+
+# Real texts
+
+
+def data(name):
+    folder = os.environ.get("THEANO_RNN_DATA")
+    if not folder or not Path(folder, name).is_file():
+        pytest.skip(f"needs {name} in the folder that THEANO_RNN_DATA names")
+    return Path(folder, name)
+
+
+def test_war_and_peace():
+    files = {name: data(f"warandpeace.{name}.txt") for name in ("train", "valid", "test")}
+    corpus = load_corpus(**files)
+    assert corpus.token_counts["train"] > 450_000
+    assert 0.01 < corpus.oov_rate < 0.05
+    size = corpus.vocabulary.size
+    bigram = bigram_perplexity(corpus.train, corpus.valid, corpus.test, size)
+    assert 120 < bigram < unigram_perplexity(corpus.train, corpus.test, size) / 2
+
+
+def test_tiny_shakespeare_characters():
+    path = data("tinyshakespeare.txt")
+    corpus = load_corpus(path, level="char")
+    lines = [line for line in path.read_text().split("\n") if line.strip()]
+    assert sum(corpus.token_counts.values()) == sum(len(line) + 1 for line in lines)
+    assert corpus.vocabulary.decode(corpus.train[0]) == "First Citizen:"
+    assert corpus.vocabulary.size <= 65 + 3

@@ -1,0 +1,162 @@
+"""Counting models a network must beat, on the very tokens it predicts.
+
+Every token of a sequence but the first is predicted: the words and the end. The start token is
+only a history. Both models give each of the ``vocab_size`` tokens a probability above zero.
+"""
+
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple
+
+import numpy as np
+
+from theano_rnn.errors import RNNError
+
+Sequences = Sequence[np.ndarray]
+
+
+def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> float:
+    """Perplexity of word frequencies, one added to every count.
+
+    ``p(w) = (count(w) + 1) / (N + vocab_size)``
+
+    Parameters
+    ----------
+    train, test : sequences of 1-D int arrays
+        Token ids, each sequence with its start and end token.
+    vocab_size : int
+        Ids are from 0 to ``vocab_size - 1``.
+
+    Returns
+    -------
+    float
+        ``exp`` of the mean negative log-probability of a predicted token of ``test``.
+
+    Raises
+    ------
+    RNNError
+        When a split predicts no token, or an id is outside of the vocabulary.
+
+    Examples
+    --------
+    >>> sequence = [np.array([0, 1, 2])]
+    >>> round(unigram_perplexity(sequence, sequence, vocab_size=3), 12)  # 2/5 each
+    2.5
+    """
+    _, words = _bigrams(train, vocab_size, "train")
+    counts = np.bincount(words, minlength=vocab_size)  # (vocab_size,)
+    log_p = np.log((counts + 1) / (len(words) + vocab_size))
+    return float(np.exp(-log_p[_bigrams(test, vocab_size, "test")[1]].mean()))
+
+
+@dataclass(frozen=True, eq=False)
+class Bigram:
+    """An interpolated bigram model; made by `fit_bigram`.
+
+    ``p(w | h) = l2 * count(h, w) / count(h) + l1 * count(w) / N + l0 / vocab_size``
+
+    After a history never seen in training, the frequency ``count(w) / N`` stands in for the
+    first fraction too, so that the probabilities still sum to one.
+
+    Attributes
+    ----------
+    weights : array (3,)
+        ``l0, l1, l2``; they sum to one.
+    log_likelihoods : list of float
+        Of the validation split before each step of EM, and after the last.
+    """
+
+    vocab_size: int
+    keys: np.ndarray  # (pairs,) h * vocab_size + w of the pairs seen, ascending
+    key_counts: np.ndarray  # (pairs,)
+    history_counts: np.ndarray  # (vocab_size,)
+    word_counts: np.ndarray  # (vocab_size,)
+    weights: np.ndarray
+    log_likelihoods: List[float]
+
+    def components(self, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n)."""
+        keys = histories * self.vocab_size + words
+        found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        pair_counts = np.where(self.keys[found] == keys, self.key_counts[found], 0)
+        seen = self.history_counts[histories]
+        unigram = self.word_counts[words] / self.word_counts.sum()
+        bigram = np.where(seen > 0, pair_counts / np.maximum(seen, 1), unigram)
+        return np.stack([np.full(len(words), 1 / self.vocab_size), unigram, bigram])
+
+    def probabilities(self, history: int) -> np.ndarray:
+        """``p(w | history)`` for every w: (vocab_size,)."""
+        words = np.arange(self.vocab_size)
+        return self.weights @ self.components(np.full(self.vocab_size, history), words)
+
+    def perplexity(self, sequences: Sequences) -> float:
+        """``exp`` of the mean negative log-probability of a predicted token."""
+        pairs = _bigrams(sequences, self.vocab_size, "test")
+        return float(np.exp(-np.log(self.weights @ self.components(*pairs)).mean()))
+
+
+def fit_bigram(
+    train: Sequences, valid: Sequences, vocab_size: int, steps: int = 100, tolerance: float = 1e-7
+) -> Bigram:
+    """Count on one split, find the three weights on another by expectation-maximisation.
+
+    Parameters
+    ----------
+    train, valid, vocab_size
+        As for `unigram_perplexity`.
+    steps : int
+        At most so many steps of EM.
+    tolerance : float
+        It ends when a step gains less log-likelihood than this per token.
+
+    Notes
+    -----
+    After the last step each weight is mixed with one part in ``tokens of valid + 1`` of 1/3: a
+    weight of zero would leave a token that neither split has seen with no probability.
+    """
+    histories, words = _bigrams(train, vocab_size, "train")
+    keys, key_counts = np.unique(histories * vocab_size + words, return_counts=True)
+    history_counts = np.bincount(histories, minlength=vocab_size)
+    word_counts = np.bincount(words, minlength=vocab_size)
+    counts = (vocab_size, keys, key_counts, history_counts, word_counts)
+
+    weights = np.full(3, 1 / 3)
+    log_likelihoods: List[float] = []
+    components = Bigram(*counts, weights, log_likelihoods).components(
+        *_bigrams(valid, vocab_size, "valid")
+    )  # (3, n)
+    n = components.shape[1]
+    for _ in range(steps + 1):
+        p = weights @ components
+        log_likelihoods.append(float(np.log(p).sum()))
+        gain = np.diff(log_likelihoods[-2:])
+        if len(log_likelihoods) > steps or (gain.size and gain[0] < tolerance * n):
+            break
+        # l_i = mean over the pairs of P(component i | pair) = l_i p_i / p
+        weights = weights * (components / p).mean(axis=1)
+    weights = (n * weights / weights.sum() + 1 / 3) / (n + 1)
+    return Bigram(*counts, weights, log_likelihoods)
+
+
+def bigram_perplexity(
+    train: Sequences, valid: Sequences, test: Sequences, vocab_size: int
+) -> float:
+    """Perplexity of ``test`` under `fit_bigram` of the other two; as `unigram_perplexity`."""
+    return fit_bigram(train, valid, vocab_size).perplexity(test)
+
+
+def _bigrams(sequences, vocab_size, name) -> Tuple[np.ndarray, np.ndarray]:
+    """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
+    if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
+        raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")
+    sequences = [np.asarray(s) for s in sequences]
+    if not any(s.size > 1 for s in sequences):
+        raise RNNError(f"the {name} split has no token to predict after a start token")
+    histories = np.concatenate([s[:-1] for s in sequences])
+    words = np.concatenate([s[1:] for s in sequences])
+    for ids in (histories, words):
+        if ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= vocab_size:
+            raise RNNError(
+                f"the {name} split must be token ids from 0 to {vocab_size - 1}; it has "
+                f"{ids.min()} to {ids.max()} of type {ids.dtype}"
+            )
+    return histories.astype(np.int64), words.astype(np.int64)

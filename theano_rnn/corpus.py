@@ -1,0 +1,316 @@
+"""Text to sentences to sequences of token ids, in three splits.
+
+A sequence is one sentence between a start and an end token (see `theano_rnn.vocabulary`):
+
+- at word level, a sentence of the text; a long one is kept whole, the trainer copes;
+- in the tokenized form (Penn Treebank), a line that is not blank;
+- at character level, a line that is not blank; the end token stands for its newline. A line of
+  more than 1000 characters is cut, at spaces where it has them, and each piece is a sequence.
+
+The vocabulary is made of the training split alone; what it leaves out is ``<unk>``.
+"""
+
+import csv
+import sys
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from theano_rnn.errors import RNNError
+from theano_rnn.vocabulary import Vocabulary, special_tokens
+
+PathLike = Union[str, Path]
+
+LONGEST_LINE = 1000
+OPENING = "\"'“‘«([{_*"
+CLOSING = "\"'”’»)]}_*"
+# Never the end of a sentence.
+TITLES = set(
+    "mr mrs ms mme mlle dr st prof gen col capt lt sgt maj rev hon gov sen rep pres messrs "
+    "e.g i.e vs cf viz resp approx dept est".split()
+)
+BEFORE_NUMBER = set("no nos p pp fig figs vol ch sec art eq".split())  # "no. 5", but "No. He"
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Three splits of sequences of token ids.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        Of the training split.
+    train, valid, test : list of 1-D int64 arrays
+        Each a sequence: the start token, the tokens, the end token.
+    oov_rate : float
+        The share of the test split's tokens, start and end left out, that are unknown.
+    """
+
+    vocabulary: Vocabulary
+    train: List[np.ndarray]
+    valid: List[np.ndarray]
+    test: List[np.ndarray]
+    oov_rate: float
+
+    @property
+    def token_counts(self) -> Dict[str, int]:
+        """Tokens a model predicts in each split: all but the start, one end a sequence."""
+        return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
+
+
+def pairs(sequences: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], List[np.ndarray]]:
+    """What a model reads, and what it is to predict: each sequence but its last, but its first.
+
+    Examples
+    --------
+    >>> pairs([np.array([0, 7, 8, 1])])
+    ([array([0, 7, 8])], [array([7, 8, 1])])
+    """
+    return [s[:-1] for s in sequences], [s[1:] for s in sequences]
+
+
+def count_tokens(sequences: Sequence[np.ndarray]) -> int:
+    """How many tokens of the sequences are predicted: all but the start of each."""
+    return sum(len(s) - 1 for s in sequences)
+
+
+def load_corpus(
+    text: Optional[PathLike] = None,
+    train: Optional[PathLike] = None,
+    valid: Optional[PathLike] = None,
+    test: Optional[PathLike] = None,
+    column: Optional[str] = None,
+    level: str = "word",
+    vocab_size: Optional[int] = None,
+    tokenized: bool = False,
+    seed: int = 0,
+) -> Corpus:
+    """Read a corpus from one file, from three, or from none: Python's own documentation.
+
+    One text is split 80/10/10: shuffled sentences, or at character level, where a line is
+    understood from the one above, the first 80 % of the lines, the next 10 % and the last.
+
+    Parameters
+    ----------
+    text : path, optional
+        A UTF-8 text to split.
+    train, valid, test : paths, optional
+        Three texts instead, not shuffled.
+    column : str, optional
+        The files are CSV and this column of them is the text, each cell a document.
+    level : {"word", "char"}
+        What a token is.
+    vocab_size : int, optional
+        Tokens in the vocabulary, special ones included. Left out: all of a tokenized text,
+        otherwise at most 8000.
+    tokenized : bool
+        One sentence a line, tokenized already, kept as it is (Penn Treebank form).
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    RNNError
+        For a file that cannot be read (see `read_text`), a wrong combination of files, a text
+        too short to split, or a vocabulary size the text does not allow.
+    """
+    special_tokens(level, tokenized)  # refuses a wrong form before any file is read
+    files = {"train": train, "valid": valid, "test": test}
+    missing = [name for name, path in files.items() if path is None]
+    if text is not None:
+        if len(missing) < 3:
+            raise RNNError("give either one text or train, valid and test, not both")
+        sentences = split_text(read_text(text, column), level, tokenized)
+    elif not missing:
+        splits = [split_text(read_text(p, column), level, tokenized) for p in files.values()]
+        return build_corpus(*splits, level=level, vocab_size=vocab_size, tokenized=tokenized)
+    elif len(missing) < 3:
+        raise RNNError(
+            f"train, valid and test belong together: {' and '.join(missing)} missing; "
+            "a single file to be split is the text"
+        )
+    else:
+        if column is not None or tokenized:
+            raise RNNError("column and tokenized need a file: the default corpus is plain text")
+        from theano_rnn.pythondocs import python_sentences  # it needs this module
+
+        sentences = python_sentences()
+    splits = _split(sentences, _rng(seed) if level == "word" else None)
+    return build_corpus(*splits, level=level, vocab_size=vocab_size, tokenized=tokenized)
+
+
+def build_corpus(
+    train: Sequence[str],
+    valid: Sequence[str],
+    test: Sequence[str],
+    level: str = "word",
+    vocab_size: Optional[int] = None,
+    tokenized: bool = False,
+) -> Corpus:
+    """A corpus of sentences that are split already; parameters as for `load_corpus`."""
+    for name, sentences in (("train", train), ("valid", valid), ("test", test)):
+        if not len(sentences):
+            raise RNNError(f"the {name} split has no sentence: every split needs at least one")
+    vocabulary = Vocabulary.train(train, level, vocab_size, tokenized)
+    encoded = [[vocabulary.encode(s) for s in sentences] for sentences in (train, valid, test)]
+    inner = np.concatenate([s[1:-1] for s in encoded[2]])
+    oov_rate = float(np.mean(inner == vocabulary.unknown))
+    return Corpus(vocabulary, *encoded, oov_rate=oov_rate)
+
+
+def read_text(path: PathLike, column: Optional[str] = None) -> str:
+    r"""The text of a UTF-8 file, a byte order mark removed and every line end a ``\n``.
+
+    Parameters
+    ----------
+    path : path
+        A plain text, or a CSV file (``.csv``; ``.tsv`` with tabs) with a header line.
+    column : str, optional
+        The column of the CSV file; its cells become documents apart by a blank line.
+
+    Raises
+    ------
+    RNNError
+        When the file is missing, is a directory, is empty, is not UTF-8 (the byte is named), is
+        a CSV file and the column was not given or is not in it (the columns are listed), or is
+        not one and a column was given.
+    """
+    path = Path(path)
+    delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
+    if column is not None and delimiter is None:
+        raise RNNError(f"a column needs a .csv or .tsv file, and {path} is not one: leave it out")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise RNNError(f"cannot read {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise RNNError(
+            f"{path} is not UTF-8: byte {error.start} (0x{error.object[error.start]:02x}), "
+            f"{error.reason}; convert it to UTF-8"
+        ) from None
+    except ValueError as error:
+        raise RNNError(f"cannot read {path!s:.200}: {error}") from None  # a NUL in the name
+    text = text[1:] if text.startswith("\ufeff") else text
+    if not text.strip():
+        raise RNNError(f"{path} is empty: there is no text in it")
+    if delimiter is not None:
+        text = "\n\n".join(_cells(text, column, delimiter, path))
+        if not text.strip():
+            raise RNNError(f"column {column!r} of {path} is empty: there is no text in it")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _cells(text, column, delimiter, path):
+    limit = csv.field_size_limit(sys.maxsize)  # a document may well exceed the default 128 KiB
+    try:
+        rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = [name for name in rows.fieldnames or [] if name is not None]
+        if column not in columns:
+            what = "say which column is the text" if column is None else f"no column {column!r}"
+            names = ", ".join(f"{name!r:.60}" for name in columns[:20])
+            raise RNNError(f"{path}: {what}; its columns are {names}")
+        return [cell for row in rows if (cell := row[column])]
+    except csv.Error as error:
+        raise RNNError(
+            f"{path} is not well-formed CSV, line {rows.reader.line_num}: {error}"
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def split_text(text: str, level: str = "word", tokenized: bool = False) -> List[str]:
+    """The sentences of a text, or its lines, as the module says; none empty."""
+    special_tokens(level, tokenized)
+    if level == "word" and not tokenized:
+        return split_sentences(text)
+    lines = (line for line in text.split("\n") if line.strip())
+    return list(lines) if tokenized else [piece for line in lines for piece in _pieces(line)]
+
+
+def _pieces(line):
+    """Cut a line to `LONGEST_LINE` characters, after its last space; joined, they are the line."""
+    start = 0
+    while len(line) - start > LONGEST_LINE:
+        cut = line.rfind(" ", start, start + LONGEST_LINE) + 1 or start + LONGEST_LINE
+        yield line[start:cut]
+        start = cut
+    yield line[start:]
+
+
+def split_sentences(text: str) -> List[str]:
+    """The sentences of running English text, white space made single spaces.
+
+    A paragraph ends at a blank line. In it, a sentence ends at a word with ``.``, ``!``, ``?`` or
+    ``…`` (and closing quotes or brackets) that stands before a capital, a digit, a quote or a
+    bracket, unless the word is an abbreviation such as Mr. or e.g., an initial, or the number of
+    a list item. One pass over the words, so the time is linear in the length of any text.
+
+    Examples
+    --------
+    >>> split_sentences("Mr. Smith left.\\nWhy? See p. 5, e.g. Fig. 2.\\n\\nThe\\nend")
+    ['Mr. Smith left.', 'Why?', 'See p. 5, e.g. Fig. 2.', 'The end']
+    """
+    sentences, words = [], []
+    for line in text.split("\n") + [""]:
+        if line.strip():
+            words.extend(line.split())
+        elif words:
+            sentences.extend(_paragraph_sentences(words))
+            words = []
+    return sentences
+
+
+def _paragraph_sentences(words):
+    first = 0
+    for i in range(len(words) - 1):
+        if _ends_sentence(words[i], words[i + 1], i == first):
+            yield " ".join(words[first : i + 1])
+            first = i + 1
+    yield " ".join(words[first:])
+
+
+def _ends_sentence(word, following, is_first):
+    core = word.rstrip(CLOSING)
+    if not core or core[-1] not in ".!?…":
+        return False
+    bare = following.lstrip(OPENING)
+    # A letter without case (Arabic, Hindi) may begin a sentence too.
+    if not (bare and bare[0].isalnum() and not bare[0].islower()) and following[0] not in OPENING:
+        return False
+    if core[-1] != ".":
+        return True
+    stem = core[:-1].lstrip(OPENING)
+    lowered = stem.lower()
+    if lowered in TITLES or (lowered in BEFORE_NUMBER and bare[:1].isdigit()):
+        return False
+    if len(stem) == 1 and stem.isalpha() and stem != "I":  # an initial; "I." ends a sentence
+        return False
+    return not (is_first and stem.isdigit())  # "1. The first item"
+
+
+def _rng(seed):
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise RNNError(f"the seed must be a whole number from 0, not {seed!r}")
+    return np.random.default_rng(seed)
+
+
+def _split(sentences, rng):
+    """80/10/10, shuffled if there is a generator."""
+    n = len(sentences)
+    if n < 3:
+        raise RNNError(
+            f"the text has {n} sentence{'s' * (n != 1)}, and each of the three splits needs one: "
+            "give a longer text"
+        )
+    if rng is not None:
+        sentences = [sentences[i] for i in rng.permutation(n)]
+    held_out = max(1, n // 10)
+    valid, test = n - 2 * held_out, n - held_out
+    return sentences[:valid], sentences[valid:test], sentences[test:]

@@ -1,0 +1,93 @@
+"""Sampling sentences from a trained model, the state carried from word to word."""
+
+import numpy as np
+
+from theano_rnn import arguments
+from theano_rnn.errors import RNNError
+
+
+def generate(
+    model, vocabulary, *, prime="", temperature=1.0, count=1, seed=0, longest=200
+) -> list:
+    """Sentences sampled from a model, one compiled step a token.
+
+    Parameters
+    ----------
+    model : RNN
+    vocabulary : Vocabulary
+        The one it was trained with.
+    prime : str
+        How each sentence begins; its words must be known.
+    temperature : float
+        The probabilities are raised to 1/temperature: below 1 safer, above 1 wilder.
+    count : int
+        Number of sentences.
+    seed : int
+    longest : int
+        A sentence is cut after so many tokens.
+
+    Returns
+    -------
+    list of str
+        The unknown and the start token are never drawn.
+
+    Raises
+    ------
+    RNNError
+        For a bad argument, or a prime with unknown words.
+    """
+    temperature = arguments.positive(temperature, "temperature")
+    count = arguments.whole_number(count, "count", at_least=1)
+    longest = arguments.whole_number(longest, "longest", at_least=1)
+    random = np.random.default_rng(arguments.whole_number(seed, "seed", at_least=0))
+    begin = _prime_tokens(vocabulary, prime)
+    return [
+        vocabulary.decode(_sample(model, vocabulary, begin, temperature, random, longest))
+        for _ in range(count)
+    ]
+
+
+def _prime_tokens(vocabulary, prime: str) -> list:
+    """The start token and the tokens of the prime."""
+    if not prime.strip():
+        return [vocabulary.start]
+    tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
+    if vocabulary.unknown in tokens:
+        raise RNNError(
+            f"the prime {prime!r} has words that are not in the vocabulary of this run; "
+            "use words from the text it was trained on"
+        )
+    return tokens
+
+
+def _sample(model, vocabulary, begin: list, temperature: float, random, longest: int) -> list:
+    state = None
+    for token in begin:
+        probabilities, state = model.next_token(token, state)
+    drawn = list(begin[1:])
+    never = {vocabulary.start, vocabulary.unknown} - {vocabulary.end}
+    while len(drawn) < longest:
+        token = draw(probabilities, temperature, random, never)
+        if token == vocabulary.end:
+            break
+        drawn.append(token)
+        probabilities, state = model.next_token(token, state)
+    return drawn
+
+
+def draw(probabilities, temperature: float, random, never=()) -> int:
+    """A token drawn with probability proportional to p^(1/temperature).
+
+    Parameters
+    ----------
+    probabilities : (vocab_size,) array
+    temperature : float
+    random : numpy.random.Generator
+    never : collection of int
+        Tokens that are not drawn.
+    """
+    with np.errstate(divide="ignore"):
+        logits = np.log(probabilities.astype(np.float64)) / temperature
+    logits[list(never)] = -np.inf
+    # The largest of logit + Gumbel noise is a draw from the softmax.
+    return int(np.argmax(logits + random.gumbel(size=logits.shape)))
