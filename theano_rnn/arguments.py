@@ -67,7 +67,9 @@ def token_pair(x, y, vocab_size: int, names=("x", "y")):
 def token_pairs(X, Y, vocab_size: int) -> list:
     """Inputs and targets of many sequences."""
     for name, sequences in (("X", X), ("Y", Y)):
-        if not isinstance(sequences, (Sequence, np.ndarray)) or isinstance(sequences, (str, bytes)):
+        if not isinstance(sequences, (Sequence, np.ndarray)) or isinstance(
+            sequences, (str, bytes)
+        ):
             raise RNNError(f"{name} is a {type(sequences).__name__}; pass a list of sequences")
     if len(X) != len(Y):
         raise RNNError(f"X has {len(X)} sequences and Y has {len(Y)}; each needs its other half")

@@ -1,4 +1,4 @@
-"""One step of each recurrence. The loop over steps is in ``graph``, what stops it in ``truncation``."""
+"""One step of each recurrence. The loop over the steps is in ``truncation``."""
 
 from theano_rnn.engine import tensor
 

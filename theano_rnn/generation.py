@@ -4,6 +4,27 @@ import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
+from theano_rnn.model import RNN
+from theano_rnn.run import Run
+
+
+def load(folder) -> tuple:
+    """The best model of a run folder, and its vocabulary.
+
+    Raises
+    ------
+    RNNError
+        If the folder is not a run, or its checkpoint is damaged.
+    """
+    run = Run.open(folder)
+    vocabulary = run.vocabulary()
+    parameters, _ = run.checkpoint("best")
+    shape = parameters["U"].shape if "U" in parameters else ()
+    if len(shape) != 2 or shape[1] != vocabulary.size:
+        raise RNNError(f"{run.folder}: checkpoint and vocabulary do not belong together")
+    model = RNN(vocabulary.size, shape[0])
+    model.set_parameters(parameters)
+    return model, vocabulary
 
 
 def generate(

@@ -44,7 +44,7 @@ class Run:
             folder.mkdir(parents=True)
         except FileExistsError:
             raise RNNError(
-                f"the run folder {folder} exists; name another one, or go on with --resume {folder}"
+                f"the run folder {folder} exists; name another, or go on: --resume {folder}"
             ) from None
         except OSError as error:
             raise RNNError(f"the run folder {folder} cannot be made: {error.strerror}") from None

@@ -1,6 +1,5 @@
 """Epochs of SGD over sentences, the learning rate's schedule, and what a run leaves behind."""
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, fields
@@ -67,6 +66,8 @@ class Settings:
     def from_dict(cls, values: dict, where: str) -> "Settings":
         """Settings read from a file, which may have been altered by hand."""
         known = {field.name for field in fields(cls)}
+        if not isinstance(values, dict):
+            raise RNNError(f"{where} does not hold settings")
         unknown = [name for name in values if name not in known]
         if unknown:
             raise RNNError(f"{where}: unknown settings {', '.join(map(repr, unknown))}")
@@ -145,8 +146,13 @@ class Training:
         self.state = State(learning_rate=settings.learning_rate)
         if resume:
             parameters, state = run.checkpoint("last")
-            self.model.set_parameters(parameters)
-            self.state = State(**state)
+            try:
+                self.model.set_parameters(parameters)
+                self.state = State(**state)
+            except (RNNError, TypeError) as error:
+                raise RNNError(
+                    f"{run.folder}: the last checkpoint does not fit: {error}"
+                ) from None
         self._train = list(zip(*pairs(corpus.train)))
         self._seconds_to_first_step = None
 
@@ -189,8 +195,8 @@ class Training:
                 begin = time.perf_counter()  # compiling is not training
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise RNNError(
-                    f"training diverged: in epoch {state.epoch + 1}, sentence {state.sentence + 1}"
-                    f" (number {n} of the text), the loss is {loss} and the gradient's norm {norm};"
+                    f"training diverged in epoch {state.epoch + 1}, sentence {state.sentence + 1}:"
+                    f" number {n} of the text has loss {loss} and a gradient of norm {norm};"
                     f" try a smaller --learning-rate than {state.learning_rate:g}"
                     f" or a smaller --clip than {settings.clip:g}"
                 )
@@ -227,6 +233,47 @@ class Training:
         self.run.append_metrics(record)
         self._save("last")
         watch.epoch(record)
+
+    def result(self) -> dict:
+        """Judge the best model on the test sentences; write result.json, samples.txt, loss.png.
+
+        Returns
+        -------
+        dict
+            The content of result.json. Perplexities are exp of the cross-entropy a token, the
+            end of each sentence counted as one; the baselines are trained on the same tokens.
+        """
+        corpus, model, metrics = self.corpus, self.model, self.run.metrics()
+        parameters, state = self.run.checkpoint("best")
+        last = model.parameters()
+        model.set_parameters(parameters)
+        tokens = sum(record["tokens"] for record in metrics) + self.state.tokens
+        seconds = sum(record["seconds"] for record in metrics) + self.state.seconds
+        size = corpus.vocabulary.size
+        bigram = baselines.bigram_perplexity(corpus.train, corpus.valid, corpus.test, size)
+        result = {
+            "valid_perplexity": math.exp(model.calculate_loss(*pairs(corpus.valid))),
+            "test_perplexity": math.exp(model.calculate_loss(*pairs(corpus.test))),
+            "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
+            "bigram_perplexity": bigram,
+            "oov_rate": corpus.oov_rate,
+            "tokens_per_second": tokens / seconds if seconds else None,
+            "seconds_to_first_step": self._seconds_to_first_step,
+            "training_seconds": seconds,
+            "epochs": self.state.epoch,
+            "best_epoch": state["epoch"],
+            "vocab_size": size,
+            "train_tokens": count_tokens(corpus.train),
+            "valid_tokens": count_tokens(corpus.valid),
+            "test_tokens": count_tokens(corpus.test),
+        }
+        samples = generate(model, corpus.vocabulary, count=20, seed=self.settings.seed)
+        model.set_parameters(last)
+        self.run.save_samples(samples)
+        if metrics:
+            self.run.save_loss_picture()
+        self.run.save_result(result)
+        return result
 
     def _save(self, name: str) -> None:
         self.run.save_checkpoint(name, self.model.parameters(), asdict(self.state))

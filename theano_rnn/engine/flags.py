@@ -5,6 +5,7 @@ defaults below, in front of the user's own THEANO_FLAGS, so that theirs are read
 """
 
 import configparser
+import importlib
 import os
 import shlex
 from collections.abc import Mapping
@@ -52,10 +53,25 @@ def theano_flags(blas: Blas, environ: Mapping) -> str:
         # Their compiler flags stay, but our BLAS is not reachable without its names.
         ours["gcc__cxxflags"] = f"{user['gcc__cxxflags']} {blas.defines}".strip()
         own = ",".join(
-            f"{key}={_escape(value)}" for key, value in _split(own).items() if key != "gcc__cxxflags"
+            f"{key}={_escape(value)}"
+            for key, value in _split(own).items()
+            if key != "gcc__cxxflags"
         )
     joined = [f"{key}={_escape(value)}" for key, value in ours.items()]
     return ",".join(joined + ([own] if own else []))
+
+
+def import_theano(blas: Blas) -> None:
+    """Import Theano with our settings; the environment is left as it was found."""
+    own = os.environ.get("THEANO_FLAGS")
+    os.environ["THEANO_FLAGS"] = theano_flags(blas, os.environ)
+    try:
+        importlib.import_module("theano")
+    finally:
+        if own is None:
+            del os.environ["THEANO_FLAGS"]
+        else:
+            os.environ["THEANO_FLAGS"] = own
 
 
 def _split(text: str) -> dict:

@@ -1,0 +1,35 @@
+# make train   trains on the default corpus         make test       runs the tests
+# make check   prints the gradient cross-check      make benchmark  prints speed and memory
+# Each makes .venv first. PYTHON=python3.9 picks another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MADE := $(VENV)/.made
+
+.PHONY: train test lint check benchmark clean
+
+train: $(MADE)
+	$(BIN)/python scripts/train.py
+
+test: $(MADE)-test lint
+	$(BIN)/python -m pytest
+
+lint: $(MADE)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+check: $(MADE)
+	$(BIN)/python scripts/check_gradients.py
+
+benchmark: $(MADE)
+	$(BIN)/python scripts/benchmark.py
+
+# The environment is made again when the interpreter or the pins have changed.
+$(MADE) $(MADE)-test: pyproject.toml FORCE
+	@sh scripts/make_environment.sh "$(PYTHON)" $(VENV) $@ $(if $(findstring -test,$@),test)
+
+FORCE:
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
