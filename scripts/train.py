@@ -99,6 +99,11 @@ def open_run(arguments: argparse.Namespace):
     return settings, run, corpus
 
 
+def say(text: str) -> None:
+    """One line, as wide as it is, with nothing in it taken for markup."""
+    CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
 class Display(Watch):
     """The progress bar and a line an epoch; the first Ctrl-C asks training to stop."""
 
@@ -115,7 +120,7 @@ class Display(Watch):
 
     def interrupt(self, *_):
         self.stop = True
-        CONSOLE.print("Stopping after this step; Ctrl-C again stops at once.")
+        say("Stopping after this step; Ctrl-C again stops at once.")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def started(self, training):
@@ -140,7 +145,7 @@ class Display(Watch):
             )
 
     def epoch(self, r):
-        CONSOLE.print(
+        say(
             f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  "
             f"validation loss {r['valid_loss']:.3f} (perplexity {r['valid_perplexity']:.1f})  "
             f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
@@ -155,11 +160,11 @@ def show(result: dict, run: Run) -> None:
     table.add_row("interpolated bigram", f"{result['bigram_perplexity']:.1f}")
     table.add_row("this network", f"{result['test_perplexity']:.1f}")
     CONSOLE.print(table)
-    CONSOLE.print(
+    say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
         f"text unknown, {result['epochs']} epochs, best after epoch {result['best_epoch']}."
     )
-    CONSOLE.print(f"Everything is in {run.folder}; sentences: scripts/generate.py {run.folder}")
+    say(f"Everything is in {run.folder}; sentences: scripts/generate.py {run.folder}")
 
 
 def main(argv=None) -> int:
@@ -169,7 +174,7 @@ def main(argv=None) -> int:
         settings, run, corpus = open_run(arguments)
         training = Training(settings, run, corpus, resume=arguments.resume is not None)
         counts = corpus.token_counts
-        CONSOLE.print(
+        say(
             f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
             f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
         )
@@ -178,13 +183,13 @@ def main(argv=None) -> int:
             training.run_epochs(display, START)
         show(training.result(), run)
     except RNNError as error:
-        CONSOLE.print(f"train.py: {error}", style="red", markup=False, soft_wrap=True)
+        print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        CONSOLE.print("Stopped.")
+        say("Stopped.")
         return 130
     if display.stop:
-        CONSOLE.print(f"Stopped early; go on with scripts/train.py --resume {run.folder}")
+        say(f"Stopped early; go on with scripts/train.py --resume {run.folder}")
     return 0
 
 

@@ -8,7 +8,6 @@ with those switched off, into the place where Theano looks for the module. Where
 fails, the import is blocked, and scan runs its own, slower, Python loop.
 """
 
-import os
 import re
 import sys
 from pathlib import Path

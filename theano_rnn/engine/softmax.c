@@ -1,0 +1,187 @@
+// Softmax cross-entropy, row by row: max, then sum of exp, then (where wanted) the gradient.
+//
+// Compiled as C++ by Theano in front of the Ops of softmax.py. exp is written out here because
+// gcc vectorises a polynomial by itself; the vector exp of the C library exists in some libraries
+// only, and was no faster. The pragmas need -fopenmp-simd: they allow the sums and maxima to be
+// taken in vector lanes, and start no threads.
+
+namespace softmax_cross_entropy {
+
+template <typename T> struct Format;
+
+template <> struct Format<npy_float> {
+    typedef npy_uint32 bits;
+    static constexpr int mantissa = 23, bias = 127;
+    static constexpr npy_float lowest = -87.0f;  // below, exp is no normal number: taken as 0
+    static constexpr npy_float shift = 12582912.0f;  // 1.5 * 2^23: added, it rounds to an integer
+    // ln 2 in two parts, n times the first one exact (Cephes).
+    static constexpr npy_float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr npy_intp block = 512;  // terms added in T before the sum goes on in double
+
+    // exp(r) for |r| <= ln(2)/2: the Taylor series, its remainder below 1e-8
+    static inline npy_float series(npy_float r) {
+        return 1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f
+            + r * (1 / 720.f + r * (1 / 5040.f)))))));
+    }
+};
+
+template <> struct Format<npy_double> {
+    typedef npy_uint64 bits;
+    static constexpr int mantissa = 52, bias = 1023;
+    static constexpr npy_double lowest = -708.0;
+    static constexpr npy_double shift = 6755399441055744.0;  // 1.5 * 2^52
+    static constexpr npy_double ln2_high = 6.93145751953125e-1, ln2_low = 1.428606820309417e-6;
+    static constexpr npy_intp block = 512;
+
+    // as above, its remainder below 1e-17
+    static inline npy_double series(npy_double r) {
+        return 1 + r * (1 + r * (1 / 2. + r * (1 / 6. + r * (1 / 24. + r * (1 / 120.
+            + r * (1 / 720. + r * (1 / 5040. + r * (1 / 40320. + r * (1 / 362880.
+            + r * (1 / 3628800. + r * (1 / 39916800. + r * (1 / 479001600.
+            + r * (1 / 6227020800.)))))))))))));
+    }
+};
+
+// exp(x) for x <= 0: 0 for -infinity, NaN for NaN.
+template <typename T>
+static inline T exp_of_nonpositive(T x) {
+    typedef Format<T> F;
+    typedef typename F::bits Bits;
+    // exp(x) = 2^n exp(r), n = round(x / ln 2), r = x - n ln 2
+    const T shifted = x * T(1.44269504088896340736) + F::shift;
+    const T n = shifted - F::shift;
+    const T r = (x - n * F::ln2_high) - n * F::ln2_low;
+    Bits exponent;  // the last bits of `shifted` hold n
+    std::memcpy(&exponent, &shifted, sizeof(T));
+    exponent = (exponent + Bits(F::bias)) << F::mantissa;
+    T power;
+    std::memcpy(&power, &exponent, sizeof(T));
+    const T value = F::series(r) * power;
+    return x < F::lowest ? T(0) : value;
+}
+
+// max_v z_v, NaN passed over: it comes back with the exponentials.
+template <typename T>
+static inline T row_max(const T* z, npy_intp V) {
+    T most = -std::numeric_limits<T>::infinity();
+#pragma omp simd reduction(max : most)
+    for (npy_intp v = 0; v < V; ++v) most = z[v] > most ? z[v] : most;
+    return most;
+}
+
+// sum_v exp(z_v - most); keeps the terms in e, which may be z itself, where `keep` is set.
+template <bool keep, typename T>
+static inline double exp_sum(const T* z, T most, T* e, npy_intp V) {
+    double total = 0;
+    for (npy_intp start = 0; start < V; start += Format<T>::block) {
+        const npy_intp stop = std::min(V, start + Format<T>::block);
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (npy_intp v = start; v < stop; ++v) {
+            const T term = exp_of_nonpositive(T(z[v] - most));
+            if (keep) e[v] = term;
+            sum += term;
+        }
+        total += sum;
+    }
+    return total;
+}
+
+template <typename T>
+static inline void scale(T* e, T factor, npy_intp V) {
+#pragma omp simd
+    for (npy_intp v = 0; v < V; ++v) e[v] *= factor;
+}
+
+// The matrix itself if its rows are dense and apart, else a copy; a new reference, or NULL.
+template <typename T>
+static PyArrayObject* with_dense_rows(PyArrayObject* matrix) {
+    const npy_intp N = PyArray_DIM(matrix, 0), V = PyArray_DIM(matrix, 1), size = sizeof(T);
+    const bool dense = V <= 1 || PyArray_STRIDE(matrix, 1) == size;
+    const bool apart = N <= 1 || std::abs(PyArray_STRIDE(matrix, 0)) >= V * size;
+    if (!dense || !apart) return (PyArrayObject*)PyArray_NewCopy(matrix, NPY_CORDER);
+    Py_INCREF(matrix);
+    return matrix;
+}
+
+// Have *output be an array of this shape that can be written to, the last call's if it fits.
+static bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, int type) {
+    if (*output != NULL && PyArray_CHKFLAGS(*output, NPY_ARRAY_CARRAY)
+        && PyArray_CompareLists(PyArray_DIMS(*output), shape, ndim))
+        return true;
+    Py_XDECREF(*output);
+    *output = (PyArrayObject*)PyArray_SimpleNew(ndim, shape, type);
+    return *output != NULL;
+}
+
+// False, with a Python exception set, if the shapes do not fit or a target is no column.
+static bool check(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight) {
+    const npy_intp N = PyArray_DIM(logits, 0), V = PyArray_DIM(logits, 1);
+    if (PyArray_DIM(y, 0) != N) {
+        PyErr_Format(PyExc_ValueError, "softmax cross-entropy: %zd targets for %zd rows of logits",
+                     (Py_ssize_t)PyArray_DIM(y, 0), (Py_ssize_t)N);
+        return false;
+    }
+    if (weight != NULL && PyArray_SIZE(weight) != 1 && PyArray_SIZE(weight) != N) {
+        PyErr_Format(PyExc_ValueError, "softmax cross-entropy: %zd weights for %zd rows of logits",
+                     (Py_ssize_t)PyArray_SIZE(weight), (Py_ssize_t)N);
+        return false;
+    }
+    for (npy_intp i = 0; i < N; ++i) {
+        const npy_int64 target = *(npy_int64*)PyArray_GETPTR1(y, i);
+        if (target < 0 || target >= V) {
+            PyErr_Format(PyExc_ValueError,
+                         "softmax cross-entropy: target %lld in row %zd is out of bounds, "
+                         "the logits have %zd columns",
+                         (long long)target, (Py_ssize_t)i, (Py_ssize_t)V);
+            return false;
+        }
+    }
+    return true;
+}
+
+// The loss of each row and, unless `gradient` is NULL, weight_i (softmax(z_i) - onehot(y_i)).
+// `weight` has N elements or one; `inplace` lets the gradient be written over the logits.
+// False if it failed, with a Python exception set.
+template <typename T>
+static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
+                PyArrayObject** loss, PyArrayObject** gradient, bool inplace) {
+    const int type = PyArray_TYPE(logits);
+    npy_intp* shape = PyArray_DIMS(logits);
+    const npy_intp N = shape[0], V = shape[1];
+    if (!check(logits, y, weight) || !allocate(loss, 1, &shape[0], type)) return false;
+    PyArrayObject* z = with_dense_rows<T>(logits);
+    if (z == NULL) return false;
+    if (gradient != NULL && inplace) {
+        Py_XDECREF(*gradient);
+        *gradient = z;  // the logits themselves, or the copy that was needed anyway
+        Py_INCREF(z);
+    } else if (gradient != NULL && !allocate(gradient, 2, shape, type)) {
+        Py_DECREF(z);
+        return false;
+    }
+    const npy_intp weight_step =
+        weight == NULL || PyArray_SIZE(weight) == 1 ? 0 : PyArray_STRIDE(weight, 0);
+    for (npy_intp i = 0; i < N; ++i) {
+        const T* z_i = (const T*)(PyArray_BYTES(z) + i * PyArray_STRIDE(z, 0));
+        const npy_int64 target = *(npy_int64*)PyArray_GETPTR1(y, i);
+        const T most = row_max(z_i, V), wanted = z_i[target];
+        double sum;
+        if (gradient == NULL) {
+            sum = exp_sum<false, T>(z_i, most, NULL, V);
+        } else {
+            const T w = *(const T*)(PyArray_BYTES(weight) + i * weight_step);
+            T* g_i = (T*)(PyArray_BYTES(*gradient) + i * PyArray_STRIDE(*gradient, 0));
+            sum = exp_sum<true, T>(z_i, most, g_i, V);
+            // dE/dz_i = w_i (softmax(z_i) - onehot(y_i))
+            scale(g_i, T(w / sum), V);
+            g_i[target] -= w;
+        }
+        // E_i = log sum_v exp(z_iv) - z_iy
+        *(T*)PyArray_GETPTR1(*loss, i) = T(std::log(sum) + (double(most) - double(wanted)));
+    }
+    Py_DECREF(z);
+    return true;
+}
+
+}  // namespace softmax_cross_entropy
