@@ -60,7 +60,9 @@ def parse_arguments(argv) -> argparse.Namespace:
     option(training, "--learning-rate", "of the first epoch; larger learns faster, until it stops "
            "learning at all", type=float, metavar="X")  # fmt: skip
     option(training, "--decay", "the learning rate is multiplied by it when the validation loss "
-           "rises", type=float, metavar="X")  # fmt: skip
+           "rises or hardly falls", type=float, metavar="X")  # fmt: skip
+    option(training, "--improvement", "share by which the validation loss must fall in an epoch "
+           "to keep the learning rate; 0: any fall", type=float, metavar="X")  # fmt: skip
     option(training, "--clip", "longest gradient of a sentence; a longer one is rescaled, so that "
            "one sentence cannot undo the others", type=float, metavar="X")  # fmt: skip
     option(training, "--epochs", "passes over the training text", type=int, metavar="N")

@@ -26,8 +26,9 @@ class Settings:
         The model, as ``RNN`` takes them.
     learning_rate
         Of the first epoch. Larger learns faster, until it stops learning at all.
-    decay
-        The learning rate is multiplied by it when the validation loss rises.
+    decay, improvement
+        The learning rate is multiplied by ``decay`` when the validation loss rises, or does not
+        fall below its lowest so far by this share. With 0 only a rise counts.
     clip
         Longest gradient: a longer one is rescaled to this norm.
     epochs
@@ -48,6 +49,7 @@ class Settings:
     truncation: str = "full"
     learning_rate: float = 0.1
     decay: float = 0.5
+    improvement: float = 0.01
     clip: float = 5.0
     epochs: int = 10
     seed: int = 0
@@ -60,6 +62,8 @@ class Settings:
         arguments.positive(self.clip, "clip")
         if not 0 < arguments.positive(self.decay, "decay") <= 1:
             raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
+        if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
+            raise RNNError(f"improvement must be at least 0 and below 1, not {self.improvement}")
         truncations.parse(self.truncation)
 
     @classmethod
@@ -225,7 +229,8 @@ class Training:
             "seconds": state.seconds,
         }
         is_best = valid_loss < state.best_loss
-        rate = state.learning_rate * (1.0 if is_best else self.settings.decay)
+        is_enough = valid_loss <= state.best_loss * (1 - self.settings.improvement)
+        rate = state.learning_rate * (1.0 if is_enough else self.settings.decay)
         best_loss = min(valid_loss, state.best_loss)
         self.state = State(epoch=state.epoch + 1, learning_rate=rate, best_loss=best_loss)
         if is_best:

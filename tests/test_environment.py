@@ -1,0 +1,125 @@
+"""The files that install the project agree with one another."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+CONDA = (ROOT / "environment.yml").read_text()
+
+
+def pins(text: str) -> dict:
+    """name==version, wherever they stand."""
+    return dict(re.findall(r'["\s-]([\w-]+)==([\w.]+)', text))
+
+
+def test_every_dependency_is_pinned():
+    (listed,) = re.findall(r"^dependencies = \[\n(.*?)^\]", PYPROJECT, re.M | re.S)
+    lines = [line for line in listed.splitlines() if line.strip()]
+    assert lines and all(re.match(r'\s+"[\w-]+==[\w.]+",', line) for line in lines)
+
+
+def test_conda_and_pip_ask_for_the_same_pythons():
+    (pip,) = re.findall(r'requires-python = "(.*)"', PYPROJECT)
+    (conda,) = re.findall(r"^  - python(.*)$", CONDA, re.M)
+    assert pip == conda
+
+
+def test_conda_adds_a_compiler_and_installs_the_rest_through_the_project():
+    entries = re.findall(r"^ +- (.*)$", CONDA, re.M)
+    assert {"gxx", "pip", "--editable .[test]"} <= set(entries)
+    # What conda pins itself, if anything, is what the project pins.
+    assert all(pins(PYPROJECT).get(name) == version for name, version in pins(CONDA).items())
+
+
+def test_the_build_tools_of_make_and_of_pip_are_the_same():
+    script = (ROOT / "scripts" / "make_environment.sh").read_text()
+    (build,) = re.findall(r"^requires = \[(.*)\]", PYPROJECT, re.M)
+    assert pins(build) == pins(script) and set(pins(build)) == {"setuptools", "wheel"}
+
+
+def test_what_is_installed_is_what_is_pinned():
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name, pinned in pins(PYPROJECT).items():
+        try:
+            assert version(name) == pinned, name
+        except PackageNotFoundError:
+            assert name in ("setuptools", "wheel", "ruff"), name
+
+
+def environment(python, path=None, folder=None):
+    return subprocess.run(
+        [
+            "sh",
+            ROOT / "scripts" / "make_environment.sh",
+            python,
+            folder / "venv",
+            folder / "stamp",
+        ],
+        capture_output=True,
+        text=True,
+        env=None if path is None else {"PATH": str(path)},
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.parametrize("version", ["3.8.18", "3.12.1"])
+def test_an_unfit_python_is_told_so_in_one_line(tmp_path, version):
+    fake = tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\necho {version}\n")
+    fake.chmod(0o755)
+    done = environment(fake, folder=tmp_path)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert version in done.stderr and "3.9, 3.10 and 3.11" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_missing_python_is_told_so_in_one_line(tmp_path):
+    done = environment("python-that-is-not-there", folder=tmp_path)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "PYTHON=" in done.stderr
+
+
+def test_a_missing_compiler_is_told_so_in_one_line(tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "sh").symlink_to("/bin/sh")
+    done = environment(sys.executable, path=tools, folder=tmp_path)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "g++" in done.stderr and "apt install g++" in done.stderr
+
+
+def test_the_oracle_imports_only_numpy_and_the_standard_library():
+    for path in (ROOT / "theano_rnn" / "reference").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                is_own = name.startswith("theano_rnn.reference")
+                assert is_own or not name.startswith(("theano", ".")), (path, name)
+
+
+def test_the_oracle_is_imported_without_theano():
+    code = "import sys, theano_rnn.reference; print('theano' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+def test_importing_the_package_writes_nothing_and_draws_nothing():
+    code = "import theano_rnn, sys; print(sorted(m for m in sys.modules if m == 'numpy.random'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n" and not done.stderr
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    import theano_rnn
+
+    with pytest.raises(AttributeError, match="LSTMM"):
+        _ = theano_rnn.LSTMM
+    assert theano_rnn.RNN.__name__ == "RNN"

@@ -1,0 +1,206 @@
+"""The scripts, as a user runs them: what they leave, and how they refuse bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
+
+
+def script(name, *arguments, folder=None):
+    return subprocess.run(
+        [sys.executable, SCRIPTS / name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with texts in all forms."""
+    folder = tmp_path_factory.mktemp("texts")
+    random = np.random.default_rng(0)
+    words = np.array("the cat dog sat ran home to a and saw".split())
+    lines = [" ".join(random.choice(words, size=random.integers(2, 8))) for _ in range(80)]
+    (folder / "text.txt").write_text("\n\n".join(f"{line.capitalize()}." for line in lines))
+    for name, part in (("train", lines[:60]), ("valid", lines[60:70]), ("test", lines[70:])):
+        (folder / f"{name}.txt").write_text("".join(f" {line} <unk> \n" for line in part))
+    (folder / "table.csv").write_text("id,body\n" + "".join(f'1,"{x}."\n' for x in lines))
+    (folder / "empty.txt").write_text(" \n")
+    (folder / "latin.txt").write_bytes("naïve text".encode("latin-1"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    done = script("train.py", "--text", "text.txt", *SMALL, "--run", "run", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_training_leaves_everything_in_the_run_folder(run):
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "settings.json", "tokenizer.json", "best.safetensors", "last.safetensors",
+        "metrics.jsonl", "loss.png", "samples.txt", "result.json",
+    }  # fmt: skip
+    result = json.loads((run / "result.json").read_text())
+    assert {
+        "valid_perplexity", "test_perplexity", "unigram_perplexity", "bigram_perplexity",
+        "oov_rate", "tokens_per_second", "seconds_to_first_step",
+    } <= set(result)  # fmt: skip
+    assert 1 < result["test_perplexity"] < 14  # 10 words, end, and little more
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_resumed_run_goes_on_to_more_epochs(run, folder):
+    copy = folder / "resumed"
+    copy.mkdir()
+    for path in run.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    done = script("train.py", "--resume", "resumed", "--epochs", 3, folder=folder)
+    assert done.returncode == 0, done.stderr
+    epochs = [json.loads(x)["epoch"] for x in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ["--train", "train.txt", "--valid", "valid.txt", "--test", "test.txt", "--tokenized"],
+        ["--text", "table.csv", "--column", "body"],
+        ["--text", "text.txt", "--level", "char", "--truncation", "window:2"],
+    ],
+    ids=["tokenized", "csv", "char"],
+)
+def test_every_form_of_text_trains(folder, text):
+    run = folder / f"run-{text[1]}-{len(text)}"
+    done = script(
+        "train.py", *text, "--hidden-size", 4, "--epochs", 1, "--run", run, folder=folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert (run / "result.json").exists()
+
+
+def test_the_default_run_folder_is_under_runs(folder):
+    done = script("train.py", "--text", "text.txt", *SMALL[:2], "--epochs", 1, folder=folder)
+    assert done.returncode == 0, done.stderr
+    (run,) = (folder / "runs").iterdir()
+    assert (run / "result.json").exists()
+
+
+def test_the_same_seed_gives_the_same_run(run, folder):
+    done = script("train.py", "--text", "text.txt", *SMALL, "--run", "again", folder=folder)
+    assert done.returncode == 0, done.stderr
+    for name in ("best.safetensors", "samples.txt", "tokenizer.json"):
+        assert name.endswith("safetensors") or (
+            (folder / "again" / name).read_bytes() == (run / name).read_bytes()
+        )
+    losses = [
+        [json.loads(x)["valid_loss"] for x in (r / "metrics.jsonl").read_text().splitlines()]
+        for r in (run, folder / "again")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_sentences_are_sampled_from_a_run(run):
+    done = script("generate.py", run, "--count", 3, "--prime", "the cat", "--temperature", "0.8")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 and all(line.startswith("the cat") for line in lines)
+    assert script("generate.py", run, "--count", 3, "--seed", 1).stdout != done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--text", "nowhere.txt"], "nowhere.txt"),
+        (["--text", "empty.txt"], "empty"),
+        (["--text", "latin.txt"], "not UTF-8"),
+        (["--text", "text.txt", "--vocab-size", "500"], "larger than the text's"),
+        (["--text", "text.txt", "--truncation", "window:0"], "at least"),
+        (["--text", "text.txt", "--truncation", "fullest"], "'window:4'"),
+        (["--text", "text.txt", "--epochs", "0"], "epochs"),
+        (["--text", "text.txt", "--run", "run"], "exists"),
+        (["--train", "train.txt"], "valid and test missing"),
+        (["--text", "text.txt", "--train", "train.txt"], "not both"),
+        (["--resume", "nowhere"], "not a run folder"),
+        (["--resume", "run", "--hidden-size", "7"], "--hidden-size"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(run, folder, arguments, message):
+    before = sorted(path for path in folder.rglob("*") if "runs" not in path.parts)
+    done = script("train.py", *arguments, folder=folder)
+    assert done.returncode == 2
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+    assert sorted(path for path in folder.rglob("*") if "runs" not in path.parts) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "not a run folder"),
+        (["run", "--temperature", "0"], "temperature"),
+        (["run", "--prime", "zebra"], "zebra"),
+    ],
+)
+def test_bad_input_to_generate_is_one_line(run, folder, arguments, message):
+    done = script("generate.py", *arguments, folder=folder)
+    assert done.returncode == 2
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(run, folder):
+    copy = folder / "damaged"
+    copy.mkdir()
+    for path in run.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "last.safetensors").write_bytes(b"torn")
+    (copy / "best.safetensors").write_bytes(b"torn")
+    for done in (
+        script("train.py", "--resume", "damaged", "--epochs", 5, folder=folder),
+        script("generate.py", "damaged", folder=folder),
+    ):
+        assert done.returncode == 2 and "safetensors is damaged" in done.stderr
+
+
+def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
+    process = subprocess.Popen(
+        [sys.executable, SCRIPTS / "train.py", "--text", "text.txt", "--hidden-size", "4",
+         "--epochs", "100000", "--run", "halted"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = folder / "halted" / "metrics.jsonl"
+    try:
+        deadline = time.monotonic() + 200
+        while not metrics.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "--resume" in out and "Traceback" not in err
+    result = json.loads((folder / "halted" / "result.json").read_text())
+    epochs = result["epochs"]
+    assert epochs >= 1
+    assert script("generate.py", "halted", "--count", 1, folder=folder).returncode == 0
+    done = script("train.py", "--resume", "halted", "--epochs", epochs + 1, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "halted" / "result.json").read_text())["epochs"] == epochs + 1
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(SCRIPTS.glob("*.py"))])
+def test_help_says_what_a_script_is_for(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and "usage:" in done.stdout and not done.stderr
