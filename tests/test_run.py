@@ -139,5 +139,11 @@ def test_samples_and_result_are_readable(run):
 def test_a_folder_that_is_gone_is_an_error_not_a_traceback(run):
     (run.folder / "settings.json").unlink()
     run.folder.rmdir()
-    with pytest.raises(RNNError, match="cannot be written"):
-        run.save_result({})
+    for write in (
+        lambda: run.save_result({}),
+        lambda: run.append_metrics({}),
+        lambda: run.save_checkpoint("last", PARAMETERS, {}),
+        lambda: run.save_vocabulary(Vocabulary.train(["a cat"], "word")),
+    ):
+        with pytest.raises(RNNError, match=r"cannot (be written|write)"):
+            write()

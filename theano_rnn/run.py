@@ -10,6 +10,7 @@ samples.txt          sentences from the best model
 result.json          perplexities of the best model and of the baselines
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -76,7 +77,8 @@ class Run:
         self._write("result.json", _json(result))
 
     def append_metrics(self, record: dict) -> None:
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        path = self.folder / "metrics.jsonl"
+        with _writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def metrics(self) -> list:
@@ -116,7 +118,9 @@ class Run:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(loc="upper right")
-        figure.savefig(self.folder / "loss.png", dpi=120)
+        path = self.folder / "loss.png"
+        with _writing(path):
+            figure.savefig(path, dpi=120)
 
     # ---- checkpoints
 
@@ -152,14 +156,12 @@ class Run:
         data = content.encode("utf-8") if isinstance(content, str) else content
         path = self.folder / name
         beside = path.with_name(path.name + ".new")
-        try:
+        with _writing(path):
             with open(beside, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
-        except OSError as error:
-            raise RNNError(f"{path} cannot be written: {error.strerror}") from None
 
     def _read_json(self, name: str):
         path = self.folder / name
@@ -167,6 +169,14 @@ class Run:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RNNError(f"{path} is damaged or missing ({error})") from None
+
+
+@contextlib.contextmanager
+def _writing(path: Path):
+    try:
+        yield
+    except OSError as error:
+        raise RNNError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _json(value: dict) -> str:
