@@ -157,9 +157,7 @@ def test_the_version_of_an_op_with_its_c_in_a_file_is_the_same_in_every_process(
         "from theano_rnn.engine import cache, tensor; op = tensor.matrix().T.owner.op;"
         "print(op.c_code_cache_version(), cache.shipped_version(op))"
     )
-    mended, shipped = zip(
-        *(python(code, PYTHONHASHSEED=seed).split(") (") for seed in ("1", "2"))
-    )
+    mended, shipped = zip(*(python(code, PYTHONHASHSEED=seed).split(") (") for seed in ("1", "2")))
     assert mended[0] == mended[1]
     assert shipped[0] != shipped[1]  # the defect; without it the mend can go
 

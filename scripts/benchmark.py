@@ -1,0 +1,208 @@
+"""Measure speed and memory, ours beside plain theano-pymc in the same run."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from theano_rnn.benchmark import machine, sections
+from theano_rnn.benchmark.programs import ProgramError
+from theano_rnn.errors import RNNError
+
+FULL = sections.Settings()
+QUICK = sections.Settings(rounds=3, seconds=0.1, warm_starts=1)
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    try:
+        names = sections.parse_sections(arguments.only)
+        threads = sections.parse_threads(arguments.threads)
+        settings = QUICK if arguments.quick else FULL
+        settings = dataclasses.replace(settings, threads=threads, seed=arguments.seed)
+        if arguments.json not in (None, "-"):
+            Path(arguments.json).open("a").close()  # now, and not when all is measured
+    except RNNError as error:
+        return complain(error, 2)
+    except OSError as error:
+        return complain(f"--json {arguments.json}: {error.strerror}", 2)
+
+    to_stdout = arguments.json == "-"
+    console = Console(stderr=to_stdout, highlight=False)
+    try:
+        result = {"machine": machine.describe(), "settings": vars(settings)}
+        console.print(header(result["machine"]))
+        for name in names:
+            with console.status(f"measuring {name} ..."):
+                result[name] = sections.SECTIONS[name](settings)
+            if not to_stdout:
+                console.print(TABLES[name](result[name]))
+    except ProgramError as error:
+        return complain(error, 1)
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
+    text = json.dumps(result, indent=1)
+    if to_stdout:
+        print(text)
+    elif arguments.json is not None:
+        Path(arguments.json).write_text(text + "\n")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Each program runs in a process of its own, and they are measured in turns. A "
+        "figure is the median, in brackets the least and the greatest. All of it takes some five "
+        "minutes, most of them for compiling from an empty cache (startup).",
+    )
+    p.add_argument(
+        "--only",
+        metavar="SECTIONS",
+        help=f"comma-separated, of {','.join(sections.SECTIONS)} (default: all)",
+    )
+    p.add_argument(
+        "--threads",
+        metavar="N,N,...",
+        help="threads of BLAS; steps is measured with each of them (default: BLAS decides)",
+    )
+    p.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK.rounds} rounds of {QUICK.seconds} s instead of {FULL.rounds} of "
+        f"{FULL.seconds} s, and {QUICK.warm_starts} warm start instead of {FULL.warm_starts}: "
+        "sooner done, and less certain",
+    )
+    p.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the parameters and the random tokens, the same for both programs (default: 0)",
+    )
+    p.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write everything measured, every round of it, as JSON; - for JSON on standard "
+        "output and nothing else there",
+    )
+    return p
+
+
+def complain(message, code: int) -> int:
+    print(f"benchmark.py: {message}", file=sys.stderr)
+    return code
+
+
+# ---- tables
+
+
+def header(facts: dict) -> str:
+    return (
+        f"{facts['date']}  load {facts['load']}\n"
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}\n"
+        f"Python {facts['python']}, theano-pymc {facts['theano-pymc']}, NumPy {facts['numpy']}, "
+        f"{facts['blas']}\n{facts['compiler']}; scan: {facts['scan']}\n"
+    )
+
+
+def table(title: str, note: str, *columns: str) -> Table:
+    made = Table(title=title, caption=note, title_justify="left", caption_justify="left")
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="left" if i == 0 else "right")
+    return made
+
+
+def number(value: float) -> str:
+    """Three figures, more before the point."""
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def figure(spread: dict) -> str:
+    median, least, most = (number(spread[key]) for key in ("median", "min", "max"))
+    return median if least == most else f"{median} ({least}..{most})"
+
+
+def steps(rows) -> Table:
+    sizes = "; ".join(
+        "{workload}: vocabulary {vocab_size}, hidden {hidden_size}, T {T}".format(**row)
+        for row in rows
+        if row["threads"] == rows[0]["threads"]
+    )
+    note = (
+        f"{sizes}. stock: plain theano-pymc, float32, the same BLAS, the state a vector, "
+        "projections outside the scan, U by rows."
+    )
+    if sys.version_info >= (3, 11):
+        note += (
+            " On Python 3.11 stock's compiled scan loop does not build, so it runs the Python "
+            "loop; ours mends that."
+        )
+    columns = ("workload", "threads", "program", "ms", "tokens/s", "times as fast")
+    made = table("One SGD step", note, *columns)
+    for row in rows:
+        threads = "auto" if row["threads"] is None else str(row["threads"])
+        for program in sections.PROGRAMS:
+            ms, tokens = row[program]["ms"], row[program]["tokens_per_second"]
+            first = program == "ours"
+            made.add_row(
+                row["workload"] if first else "",
+                threads if first else "",
+                program,
+                figure(ms),
+                number(tokens["median"]),
+                figure(row["times_as_fast"]) if first else "",
+            )
+    return made
+
+
+def startup(rows) -> Table:
+    note = (
+        "Seconds from the start of the process to the end of its first SGD step (sentence). "
+        "Modules in the cache: after the first start, and after those with a full cache."
+    )
+    made = table("Start-up", note, "program", "empty cache", "full cache", "modules")
+    for row in rows:
+        cold, warm = figure(row["cold_seconds"]), figure(row["warm_seconds"])
+        modules = f"{row['modules']}, {row['modules_after_warm_starts']}"
+        made.add_row(row["program"], cold, warm, modules)
+    return made
+
+
+def truncation(rows) -> Table:
+    note = "One SGD step on a sentence of 20 words, vocabulary 8000."
+    made = table("Truncation", note, "truncation", "ms", "times full")
+    for row in rows:
+        made.add_row(row["truncation"], figure(row["ms"]), figure(row["times_full"]))
+    return made
+
+
+def length(rows) -> Table:
+    note = (
+        "One SGD step on characters. MB: the most a step adds to the memory of the process; bytes "
+        "a token: its difference to the row before."
+    )
+    columns = ("truncation", "T", "ms", "us a token", "MB", "bytes a token")
+    made = table("Length", note, *columns)
+    for row in rows:
+        growth, per_token = row["growth_in_bytes"], row["bytes_per_token"]
+        made.add_row(
+            row["truncation"],
+            f"{row['T']:,}",
+            figure(row["ms"]),
+            number(row["us_per_token"]["median"]),
+            "-" if growth is None else number(growth / 1e6),
+            "-" if per_token is None else number(per_token),
+        )
+    return made
+
+
+TABLES = {"steps": steps, "startup": startup, "truncation": truncation, "length": length}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

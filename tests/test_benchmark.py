@@ -1,0 +1,249 @@
+"""The benchmark: both programs compute the same, the result has its shape. Nothing is timed."""
+
+import importlib.util
+import json
+import sys
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from theano_rnn.benchmark import child, machine, programs, sections
+from theano_rnn.errors import RNNError
+
+TINY = {"vocab_size": 11, "hidden_size": 5, "T": 7}
+BRIEF = sections.Settings(rounds=2, seconds=1e-4, warm_starts=2)
+SCRIPT = Path(__file__).parent.parent / "scripts" / "benchmark.py"
+
+
+@pytest.fixture(scope="module")
+def both():
+    with programs.Program(child.Spec("ours", **TINY)) as ours:
+        with programs.Program(child.Spec("stock", **TINY)) as stock:
+            yield ours, stock
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class FakeProgram:
+    """Answers at once: a step of T tokens takes T ms, ours a tenth of it, and T kilobytes."""
+
+    made: typing.ClassVar = []
+
+    def __init__(self, spec, threads=None, compiledir=None):
+        self.spec, self.threads = spec, threads
+        self.seconds_to_first_step = 1.5
+        self.made.append(self)
+        if compiledir is not None:
+            (compiledir / "tmpabc").mkdir(parents=True, exist_ok=True)
+            (compiledir / "tmpabc" / f"{len(self.made)}.so").touch()
+
+    def ask(self, do, T=None, steps=1):
+        T = self.spec.T if T is None else T
+        if do == "memory":
+            return {"bytes": 1000 * T}
+        return {"seconds": steps * T / 1000 * (0.1 if self.spec.program == "ours" else 1)}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    monkeypatch.setattr(sections, "Program", FakeProgram)
+    monkeypatch.setattr(programs, "REST", 0)
+    monkeypatch.setattr(FakeProgram, "made", [])
+    return FakeProgram
+
+
+# ---- the programs
+
+
+def test_ours_and_stock_have_the_same_losses_and_parameters(both):
+    # Each has taken one step already, on the same sequence; the last step is on another.
+    ours, stock = (program.ask("train", steps=20) for program in both)
+    np.testing.assert_allclose(ours["losses"], stock["losses"], rtol=1e-5)
+    assert len(set(ours["losses"])) == 20
+    for name, shape in {"U": (5, 11), "V": (11, 5), "W": (5, 5)}.items():
+        a, b = (np.array(answer["parameters"][name]) for answer in (ours, stock))
+        assert a.shape == b.shape == shape
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_memory_grows_with_a_long_sequence(both):
+    short, long = (both[0].ask("memory", T)["bytes"] for T in (10, 20000))
+    if short is None:
+        pytest.skip("this system does not tell")
+    assert long - short > 20000 * 5 * 4  # s alone is (T, H) float32
+
+
+def test_timing_answers_with_seconds(both):
+    for times in programs.milliseconds([(program, 3) for program in both], 2, 1e-4):
+        assert len(times) == 2 and min(times) > 0
+
+
+def test_a_child_that_fails_says_why():
+    with pytest.raises(programs.ProgramError, match=r"ours ended: .*'oops' is unknown"):
+        programs.Program(child.Spec("ours", **TINY, truncation="oops"))
+
+
+def test_stock_does_not_import_the_engine():
+    source = (SCRIPT.parent.parent / "theano_rnn" / "benchmark" / "stock.py").read_text()
+    imports = [
+        line for line in source.splitlines() if line.lstrip().startswith(("import", "from"))
+    ]
+    assert imports == ["import sys", "import theano", "from theano import tensor"]
+
+
+def test_environment_keeps_the_users_flags_and_separates_the_caches():
+    user = {"THEANO_FLAGS": "floatX=float64,exception_verbosity=high", "HOME": "/nowhere"}
+    ours = programs.environment("ours", user, threads=2, compiledir="/a, b/c")
+    assert ours["THEANO_FLAGS"] == user["THEANO_FLAGS"] + ",compiledir='/a, b/c'"
+    assert ours["OPENBLAS_NUM_THREADS"] == "2"
+    stock = programs.environment("stock", user)
+    assert user["THEANO_FLAGS"] in stock["THEANO_FLAGS"]
+    assert "compiledir_format=theano_stock_" in stock["THEANO_FLAGS"].rsplit("=float64", 1)[1]
+    assert "floatX=float32" not in stock["THEANO_FLAGS"]
+    assert "OPENBLAS_NUM_THREADS" not in stock
+    assert programs.environment("ours", {})["THEANO_FLAGS"] == ""
+
+
+# ---- the sections
+
+
+def test_steps_compares_the_programs_round_by_round(fake):
+    settings = sections.Settings(rounds=3, threads=(1, 2))
+    rows = sections.steps(settings)
+    assert [(row["workload"], row["threads"]) for row in rows] == [
+        ("sentence", 1), ("sentence", 2), ("char", 1), ("char", 2)
+    ]  # fmt: skip
+    assert [program.threads for program in fake.made] == [1, 1, 2, 2] * 2
+    row = rows[0]
+    assert row["ours"]["ms"]["rounds"] == pytest.approx([2] * 3)
+    assert row["stock"]["ms"]["median"] == pytest.approx(20)
+    assert row["ours"]["tokens_per_second"]["median"] == pytest.approx(20 / 0.002)
+    assert row["times_as_fast"]["min"] == pytest.approx(10)
+
+
+def test_startup_counts_modules_and_starts_cold_once(fake):
+    ours, stock = sections.startup(BRIEF)
+    assert (ours["program"], stock["program"]) == ("ours", "stock")
+    assert ours["cold_seconds"]["rounds"] == [1.5] and ours["warm_seconds"]["rounds"] == [1.5] * 2
+    # The fake makes one a start.
+    assert ours["modules"] == stock["modules"] == 1
+    assert ours["modules_after_warm_starts"] == 3
+
+
+def test_truncation_is_relative_to_full(fake):
+    rows = sections.truncation(BRIEF)
+    assert [row["truncation"] for row in rows] == ["full", "window:4", "chunk:4", "last:4"]
+    assert [program.spec.truncation for program in fake.made] == [r["truncation"] for r in rows]
+    assert all(row["times_full"]["median"] == pytest.approx(1) for row in rows)
+
+
+def test_length_tells_the_bytes_each_token_adds(fake):
+    rows = sections.length(BRIEF)
+    assert [row["T"] for row in rows] == [100, 1000, 10000] * 3
+    assert [row["bytes_per_token"] for row in rows[:3]] == [None, 1000, 1000]
+    assert rows[2]["us_per_token"]["median"] == pytest.approx(100)
+
+
+def test_spread_keeps_every_round():
+    assert programs.spread([3.0, 1.0, 2.0]) == {
+        "median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]
+    }  # fmt: skip
+
+
+def test_machine_is_described_in_json():
+    facts = machine.describe()
+    assert facts["theano-pymc"] == "1.1.2" and facts["cores"] >= 1
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_a_compiler_that_is_not_there_is_named():
+    assert machine.compiler("/no/such/compiler") == "/no/such/compiler"
+    assert machine.compiler("") == "none"
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize("text", ["", "step", "steps,", "steps;length"])
+def test_unknown_sections_are_refused(text):
+    with pytest.raises(RNNError, match="the sections are steps, startup, truncation, length"):
+        sections.parse_sections(text)
+
+
+def test_sections_are_measured_in_their_order():
+    assert sections.parse_sections("length, steps") == ["steps", "length"]
+    assert sections.parse_sections(None) == ["steps", "startup", "truncation", "length"]
+
+
+@pytest.mark.parametrize("text", ["", "0", "1,", "-1", "two", "1.5", "²"])
+def test_bad_threads_are_refused(text):
+    with pytest.raises(RNNError, match="pass numbers of at least 1"):
+        sections.parse_threads(text)
+
+
+def test_threads_are_numbers():
+    assert sections.parse_threads("1, 2") == (1, 2)
+    assert sections.parse_threads(None) == (None,)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"rounds": 0}, {"seconds": 0}, {"warm_starts": 0}, {"seed": -1}]
+)
+def test_bad_settings_are_refused(setting):
+    with pytest.raises(RNNError):
+        sections.Settings(**setting)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--only", "speed"], ["--threads", "0"], ["--seed", "-1"], ["--json", "/"]]
+)
+def test_script_says_in_one_line_what_is_wrong(script, monkeypatch, capsys, arguments):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
+    assert script.main() == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("benchmark.py: ") and len(err.splitlines()) == 1
+
+
+# ---- the script
+
+
+def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_path):
+    file = tmp_path / "benchmark.json"
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(file)])
+    assert script.main() == 0
+    result = json.loads(file.read_text())
+    assert list(result) == ["machine", "settings", *sections.SECTIONS]
+    out = capsys.readouterr().out
+    for words in ("One SGD step", "Start-up", "Truncation", "Length", "times as fast", "10.0"):
+        assert words in out
+
+
+def test_script_writes_nothing_but_json_to_stdout(script, fake, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "steps", "--json", "-"])
+    assert script.main() == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == ["machine", "settings", "steps"]
+
+
+def test_script_reports_a_program_that_ended(script, monkeypatch, capsys):
+    def ended(settings):
+        raise programs.ProgramError("stock ended: no memory")
+
+    monkeypatch.setitem(sections.SECTIONS, "steps", ended)
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "steps", "--json", "-"])
+    assert script.main() == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "benchmark.py: stock ended: no memory"

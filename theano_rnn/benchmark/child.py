@@ -1,0 +1,148 @@
+"""A process that holds one program and takes SGD steps on request.
+
+Started as ``python -m theano_rnn.benchmark.child SPEC``, SPEC being the JSON of a ``Spec``. It
+takes one step at once and says so; then it answers each line of JSON on its standard input by
+a line on its standard output, until the input ends.
+"""
+
+import ctypes
+import functools
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from theano_rnn import initialization
+
+LEARNING_RATE = 0.001
+SEQUENCES = 8  # different ones, taken in turn
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a child runs.
+
+    program : "ours" or "stock"
+    vocab_size, hidden_size, T : the workload
+    truncation : as RNN takes it; stock has "full" only
+    seed : of the parameters and the tokens, the same for both programs
+    blas_library : file of the BLAS that stock is to call; ours finds it by itself
+    """
+
+    program: str
+    vocab_size: int
+    hidden_size: int
+    T: int
+    truncation: str = "full"
+    seed: int = 0
+    blas_library: Optional[str] = None
+
+
+def load_ours(spec):
+    """step(x, y) -> E, and parameters() -> U, V, W."""
+    from theano_rnn import RNN
+
+    model = RNN(spec.vocab_size, spec.hidden_size, truncation=spec.truncation, seed=spec.seed)
+    return lambda x, y: model.sgd_step(x, y, LEARNING_RATE), model.parameters
+
+
+def load_stock(spec):
+    """step(x, y) -> E, and parameters() -> U, V, W."""
+    if spec.blas_library is not None:
+        ctypes.CDLL(spec.blas_library, mode=ctypes.RTLD_GLOBAL)
+    from theano_rnn.benchmark import stock
+
+    dtype = stock.theano.config.floatX
+    values = initialization.uniform(spec.hidden_size, spec.vocab_size, spec.seed, dtype)
+    values["U"] = np.ascontiguousarray(values["U"].T)
+    U, V, W = (stock.theano.shared(value, name) for name, value in values.items())
+    sgd_step = stock.compile_sgd_step(U, V, W)
+
+    def parameters():
+        return {"U": U.get_value().T, "V": V.get_value(), "W": W.get_value()}
+
+    return lambda x, y: sgd_step(x, y, LEARNING_RATE), parameters
+
+
+class Child:
+    """One program and the requests it answers."""
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.step, self.parameters = {"ours": load_ours, "stock": load_stock}[spec.program](spec)
+        self.resident = None  # at the first request for memory
+        self.sequences = functools.lru_cache(None)(self.sequences)
+
+    def sequences(self, T):
+        """Random tokens x and y, each (T,)."""
+        random = np.random.default_rng(self.spec.seed)
+        tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, T + 1))
+        return [(np.ascontiguousarray(row[:-1]), np.ascontiguousarray(row[1:])) for row in tokens]
+
+    def train(self, steps, T):
+        """Losses of some steps, and the parameters after them."""
+        sequences = self.sequences(T)
+        losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
+        return {
+            "losses": losses,
+            "parameters": {name: value.tolist() for name, value in self.parameters().items()},
+        }
+
+    def time(self, steps, T):
+        """Seconds that some steps take."""
+        sequences = self.sequences(T)
+        start = time.perf_counter()
+        for i in range(steps):
+            self.step(*sequences[i % SEQUENCES])
+        return {"seconds": time.perf_counter() - start}
+
+    def memory(self, T):
+        """Bytes the process grew to in one step, over what it held before the first request."""
+        x, y = self.sequences(T)[0]
+        if self.resident is None:
+            self.resident = memory_in_bytes("VmRSS")
+        if not forget_peak():
+            return {"bytes": None}
+        self.step(x, y)
+        return {"bytes": memory_in_bytes("VmHWM") - self.resident}
+
+
+def memory_in_bytes(name) -> Optional[int]:
+    """VmRSS, resident now, or VmHWM, its peak; None where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(name + ":"))
+    return 1024 * int(kilobytes)
+
+
+def forget_peak() -> bool:
+    """Start VmHWM again from the memory resident now; False where that is not possible."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def main(spec: Spec) -> None:
+    # What libraries print goes to standard error, so that the answers are alone in the pipe.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    child = Child(spec)
+    child.time(1, spec.T)
+    print(json.dumps({"ready": True}), file=answers)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = getattr(child, request.pop("do"))(**request)
+        print(json.dumps(answer), file=answers)
+
+
+if __name__ == "__main__":
+    main(Spec(**json.loads(sys.argv[1])))

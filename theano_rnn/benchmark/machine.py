@@ -1,0 +1,58 @@
+"""Where it was measured."""
+
+import os
+import platform
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+
+def describe() -> dict:
+    """Machine, versions and date, as text and numbers for JSON."""
+    from theano_rnn import engine
+
+    theano = engine.theano
+    return {
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        # More than the cores there are means that others were at work.
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "cpu": cpu(),
+        "cores": usable_cores(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "theano-pymc": theano.__version__,
+        "numpy": np.__version__,
+        "blas": engine.BLAS.name,
+        "scan": engine.SCAN_LOOP,
+        "compiler": compiler(theano.config.cxx),
+    }
+
+
+def cpu() -> str:
+    """The model as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores this process may use, of those there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def compiler(cxx: str) -> str:
+    """The first line of what the C++ compiler says about its version."""
+    if not cxx:
+        return "none"
+    try:
+        output = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return cxx
+    return output.stdout.splitlines()[0]

@@ -1,0 +1,165 @@
+"""What is measured: each section a function of the settings, returning rows for JSON."""
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from theano_rnn import arguments
+from theano_rnn.benchmark.child import Spec
+from theano_rnn.benchmark.programs import Program, milliseconds, ratio, spread
+from theano_rnn.errors import RNNError
+
+#: Vocabulary, hidden units and steps of each workload.
+WORKLOADS = {
+    "sentence": {"vocab_size": 8000, "hidden_size": 100, "T": 20},
+    "char": {"vocab_size": 64, "hidden_size": 100, "T": 200},
+}
+PROGRAMS = ("ours", "stock")
+TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4")
+TRUNCATIONS_BY_LENGTH = ("full", "window:4", "chunk:100")
+LENGTHS = (100, 1000, 10000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is measured.
+
+    rounds : each figure is the median of so many measurements
+    seconds : that one of them takes
+    warm_starts : how often a program is started with a full compile cache
+    threads : of BLAS, for each of which ``steps`` is measured; None lets BLAS decide
+    seed : of the parameters and the tokens
+    """
+
+    rounds: int = 9
+    seconds: float = 0.5
+    warm_starts: int = 3
+    threads: tuple = (None,)
+    seed: int = 0
+
+    def __post_init__(self):
+        arguments.whole_number(self.rounds, "rounds", at_least=1)
+        arguments.positive(self.seconds, "seconds")
+        arguments.whole_number(self.warm_starts, "warm starts", at_least=1)
+        arguments.whole_number(self.seed, "seed", at_least=0)
+
+
+def parse_sections(text: Optional[str]) -> list:
+    """ "steps,length" as the names of sections, all of them for None, in the order of SECTIONS."""
+    if text is None:
+        return list(SECTIONS)
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in SECTIONS:
+            raise RNNError(f"section {name!r} is unknown; the sections are {', '.join(SECTIONS)}")
+    return [name for name in SECTIONS if name in names]
+
+
+def parse_threads(text: Optional[str]) -> tuple:
+    """ "1,2" as numbers of threads, (None,) for None: BLAS decides."""
+    if text is None:
+        return (None,)
+    for word in text.split(","):
+        if not (word.strip().isdecimal() and int(word) > 0):
+            raise RNNError(f"threads {text!r}: pass numbers of at least 1, as in 1,2")
+    return tuple(int(word) for word in text.split(","))
+
+
+def steps(settings: Settings) -> list:
+    """One SGD step, ours and stock in turns."""
+    rows = []
+    for name, workload in WORKLOADS.items():
+        for threads in settings.threads:
+            specs = [Spec(program, **workload, seed=settings.seed) for program in PROGRAMS]
+            with contextlib.ExitStack() as stack:
+                children = [stack.enter_context(Program(spec, threads)) for spec in specs]
+                at_T = [(child, workload["T"]) for child in children]
+                times = milliseconds(at_T, settings.rounds, settings.seconds)
+            row = {"workload": name, **workload, "threads": threads}
+            for program, ms in zip(PROGRAMS, times):
+                row[program] = {
+                    "ms": spread(ms),
+                    "tokens_per_second": spread([1000 * workload["T"] / each for each in ms]),
+                }
+            rows.append({**row, "times_as_fast": ratio(times[1], times[0])})
+    return rows
+
+
+def startup(settings: Settings) -> list:
+    """Seconds from the start of the process to the end of its first step, for a sentence.
+
+    Modules are counted after the start with an empty cache and again after the others, for
+    stock compiles some of them again in every process.
+    """
+    seconds = {program: {"cold": [], "warm": []} for program in PROGRAMS}
+    modules = {program: [] for program in PROGRAMS}
+    with tempfile.TemporaryDirectory() as folder:
+        for cache in ["cold"] + ["warm"] * settings.warm_starts:
+            for program in PROGRAMS:
+                compiledir = Path(folder) / program
+                spec = Spec(program, **WORKLOADS["sentence"], seed=settings.seed)
+                with Program(spec, compiledir=compiledir) as child:
+                    seconds[program][cache].append(child.seconds_to_first_step)
+                modules[program].append(len(list(compiledir.glob("*/*.so"))))
+    return [
+        {
+            "program": program,
+            "cold_seconds": spread(seconds[program]["cold"]),
+            "warm_seconds": spread(seconds[program]["warm"]),
+            "modules": modules[program][0],
+            "modules_after_warm_starts": modules[program][-1],
+        }
+        for program in PROGRAMS
+    ]
+
+
+def truncation(settings: Settings) -> list:
+    """A step under each truncation, for a sentence."""
+    workload = WORKLOADS["sentence"]
+    with contextlib.ExitStack() as stack:
+        children = [
+            stack.enter_context(
+                Program(Spec("ours", **workload, truncation=scheme, seed=settings.seed))
+            )
+            for scheme in TRUNCATIONS
+        ]
+        at_T = [(child, workload["T"]) for child in children]
+        times = milliseconds(at_T, settings.rounds, settings.seconds)
+    return [
+        {"truncation": scheme, "ms": spread(ms), "times_full": ratio(ms, times[0])}
+        for scheme, ms in zip(TRUNCATIONS, times)
+    ]
+
+
+def length(settings: Settings) -> list:
+    """Time and memory of a step by the length of the sequence, for characters.
+
+    ``growth_in_bytes`` is the most a step adds to the memory of a process that has taken a
+    step of 10 tokens; ``bytes_per_token`` is the difference to the row of the length before.
+    """
+    rows = []
+    for scheme in TRUNCATIONS_BY_LENGTH:
+        workload = {**WORKLOADS["char"], "T": 10}
+        with Program(Spec("ours", **workload, truncation=scheme, seed=settings.seed)) as child:
+            growth = [child.ask("memory", T)["bytes"] for T in LENGTHS]
+            times = milliseconds([(child, T) for T in LENGTHS], settings.rounds, settings.seconds)
+        for i, (T, ms) in enumerate(zip(LENGTHS, times)):
+            per_token = None
+            if i > 0 and growth[i] is not None:
+                per_token = (growth[i] - growth[i - 1]) / (T - LENGTHS[i - 1])
+            rows.append(
+                {
+                    "truncation": scheme,
+                    "T": T,
+                    "ms": spread(ms),
+                    "us_per_token": spread([1000 * each / T for each in ms]),
+                    "growth_in_bytes": growth[i],
+                    "bytes_per_token": per_token,
+                }
+            )
+    return rows
+
+
+SECTIONS = {"steps": steps, "startup": startup, "truncation": truncation, "length": length}
