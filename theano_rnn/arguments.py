@@ -4,6 +4,7 @@ A message says what was wrong, where, and what to do.
 """
 
 import numbers
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,10 +19,10 @@ def whole_number(value, name: str, at_least: int) -> int:
     return int(value)
 
 
-def positive(value, name: str) -> float:
-    """A positive, finite number."""
+def positive(value, name: str, dtype: str = "float64") -> float:
+    """A positive number, finite in the dtype."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not 0 < value < np.inf:
+    if not number or not 0 < value <= float(np.finfo(dtype).max):
         raise RNNError(f"{name} must be a positive, finite number, not {value!r}")
     return float(value)
 
@@ -29,20 +30,20 @@ def positive(value, name: str) -> float:
 def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
     """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
     if not isinstance(tokens, np.ndarray):
-        # np.asarray would turn [True, 2] into [1, 2].
-        if isinstance(tokens, Sequence) and any(isinstance(token, bool) for token in tokens):
-            raise RNNError(f"{name} holds a bool; pass integers from 0 to {vocab_size - 1}")
-        try:
-            tokens = np.asarray(tokens)
-        except (ValueError, OverflowError) as error:
-            raise RNNError(f"{name} is not one sequence of token ids: {error}") from None
+        if isinstance(tokens, Sequence):
+            # np.asarray would turn [True, 2] into [1, 2], and warn of lists within the list.
+            for t, token in enumerate(tokens):
+                if isinstance(token, bool) or not isinstance(token, numbers.Integral):
+                    kind = type(token).__name__
+                    raise RNNError(f"{name}[{t}] is a {kind}; pass integers, the ids of tokens")
+        tokens = np.asarray(tokens)
     if tokens.ndim != 1:
         raise RNNError(
             f"{name} has shape {tokens.shape}; pass one sequence of token ids, shape (T,)"
         )
     if tokens.size == 0:
         raise RNNError(f"{name} is empty; pass at least one token")
-    if tokens.dtype.kind not in "iu":
+    if tokens.dtype.kind not in "iu":  # integers beyond 64 bits are objects
         raise RNNError(f"{name} has dtype {tokens.dtype}; pass integers, the ids of tokens")
     if tokens.min() < 0 or tokens.max() >= vocab_size:
         t = int(np.argmax((tokens < 0) | (tokens >= vocab_size)))
@@ -92,21 +93,31 @@ def parameters(values, shapes: dict, dtype: str) -> dict:
         raise RNNError(f"parameters: {' and '.join(wrong)}; pass {_list(shapes)}")
     checked = {}
     for name, shape in shapes.items():
-        value = np.asarray(values[name])
-        if value.dtype.kind not in "fiu":
-            raise RNNError(f"parameter {name} has dtype {value.dtype}; pass real numbers")
-        if value.shape != shape:
-            raise RNNError(f"parameter {name} has shape {value.shape}; this model's is {shape}")
-        with np.errstate(over="ignore"):
-            value = value.astype(dtype)
-        if not np.isfinite(value).all():
-            count = int((~np.isfinite(value)).sum())
-            raise RNNError(
-                f"parameter {name} has {count} values that are NaN or infinite in {dtype}; "
-                "load it from a checkpoint made before the training diverged"
-            )
-        checked[name] = value
+        checked[name] = finite_array(values[name], f"parameter {name}", shape, dtype)
     return checked
+
+
+def finite_array(value, name: str, shape: tuple, dtype: str) -> np.ndarray:
+    """Finite real numbers of the given shape, as a copy in C order."""
+    try:
+        with warnings.catch_warnings():  # of lists of different lengths
+            warnings.simplefilter("error", UserWarning)
+            value = np.asarray(value)
+    except (ValueError, UserWarning):
+        raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
+    if value.dtype.kind not in "fiu":
+        raise RNNError(f"{name} has dtype {value.dtype}; pass real numbers")
+    if value.shape != shape:
+        raise RNNError(f"{name} has shape {value.shape}; this model's is {shape}")
+    with np.errstate(over="ignore"):
+        value = value.astype(dtype, order="C")
+    if not np.isfinite(value).all():
+        count = int((~np.isfinite(value)).sum())
+        raise RNNError(
+            f"{name} has {count} values that are NaN or infinite in {dtype}; take it from a "
+            "checkpoint made before the training diverged"
+        )
+    return value
 
 
 def _list(shapes: dict) -> str:

@@ -71,7 +71,7 @@ def clipped_sgd_updates(net: Network, x, U, V, W, learning_rate, clip):
     d_rows, dlogits, dV, dW = theano.grad(net.loss, [net.rows, net.logits, V, W])
     norm = tensor.sqrt(
         squared_norm_of_rows(x, d_rows)
-        + squared_norm_of_product(dlogits, net.s, dV)
+        + squared_norm_of_product(dlogits, net.s)
         + tensor.sqr(dW).sum()
     )
     scale = tensor.minimum(1, clip / norm)
@@ -95,7 +95,7 @@ def squared_norm_of_rows(x, d_rows):
     return tensor.sqr(tensor.inc_subtensor(dU[position], d_rows)).sum()
 
 
-def squared_norm_of_product(dlogits, s, dV):
+def squared_norm_of_product(dlogits, s):
     """|dV|^2 for dV = dlogits' s.
 
     |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of
@@ -103,4 +103,7 @@ def squared_norm_of_product(dlogits, s, dV):
     the direct way, linear in T.
     """
     gram = (tensor.dot(dlogits, dlogits.T) * tensor.dot(s, s.T)).sum()
-    return ifelse(tensor.le(s.shape[0], s.shape[1]), gram, tensor.sqr(dV).sum())
+    gram = tensor.maximum(gram, 0)  # rounded, a norm of 0 could be below
+    # Its own product: the gradient itself, were it read here, could not be added to V in one go.
+    direct = tensor.sqr(tensor.dot(s.T, dlogits)).sum()
+    return ifelse(tensor.le(s.shape[0], s.shape[1]), gram, direct)

@@ -106,13 +106,12 @@ class RNN:
         """
         path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                values = {name: arrays[name] for name in arrays.files}
+            values = _arrays(path)
         except OSError as error:
-            raise RNNError(f"{path}: {error.strerror or 'not an .npz file'}") from None
-        except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+            raise RNNError(f"{path}: {error.strerror or error}") from None
+        except Exception as error:  # of a type that depends on where the file is damaged
             raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
-        if "U" not in values or values["U"].ndim != 2 or values["U"].size == 0:
+        if np.ndim(values.get("U")) != 2 or values["U"].size == 0:
             raise RNNError(f"{path} has no matrix U (H, vocab_size); it holds {sorted(values)}")
         hidden_size, vocab_size = values["U"].shape
         model = cls(vocab_size, hidden_size, **settings)
@@ -127,6 +126,12 @@ class RNN:
         """Where the gradient is cut. Fixed when the model is made, as the graph is."""
         return str(self._truncation)
 
+    def __setattr__(self, name, value):
+        # The tutorial's gradient check sets bptt_truncate on a finished model, to no effect.
+        if name in ("bptt_truncate", "truncate_gradient"):
+            raise AttributeError(f"{name} is fixed when the model is made; make another RNN")
+        super().__setattr__(name, value)
+
     def __repr__(self):
         return f"RNN({self.vocab_size}, {self.hidden_size}, truncation={self.truncation!r})"
 
@@ -135,7 +140,7 @@ class RNN:
     def parameters(self) -> dict:
         """Copies of U (H, vocab_size), V (vocab_size, H) and W (H, H), in that order."""
         return {
-            "U": np.ascontiguousarray(self.U.get_value(borrow=True).T),
+            "U": self.U.get_value(borrow=True).T.copy(order="C"),
             "V": self.V.get_value(),
             "W": self.W.get_value(),
         }
@@ -194,7 +199,7 @@ class RNN:
 
         Only the rows of U that occur in x are updated, and V in place.
         """
-        learning_rate = arguments.positive(learning_rate, "learning_rate")
+        learning_rate = self._positive(learning_rate, "learning_rate")
         return float(self._sgd(*arguments.token_pair(x, y, self.vocab_size), learning_rate))
 
     def clipped_sgd_step(self, x, y, learning_rate, clip) -> tuple:
@@ -218,8 +223,8 @@ class RNN:
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013).
         """
         x, y = arguments.token_pair(x, y, self.vocab_size)
-        learning_rate = arguments.positive(learning_rate, "learning_rate")
-        clip = arguments.positive(clip, "clip")
+        learning_rate = self._positive(learning_rate, "learning_rate")
+        clip = self._positive(clip, "clip")
         loss, norm = self._clipped_sgd(x, y, learning_rate, clip)
         return float(loss), float(norm)
 
@@ -242,9 +247,12 @@ class RNN:
         (token,) = arguments.token_ids([token], "token", self.vocab_size)
         if state is None:
             state = np.zeros(self.hidden_size, self.dtype)
-        elif np.shape(state) != (self.hidden_size,):
-            raise RNNError(f"state has shape {np.shape(state)}; it is ({self.hidden_size},)")
-        return tuple(self._next(token, np.asarray(state, self.dtype)))
+        state = arguments.finite_array(state, "state", (self.hidden_size,), self.dtype)
+        return tuple(self._next(token, state))
+
+    def _positive(self, value, name):
+        # Theano takes a Python float for a float32 only where floatX is float32.
+        return np.asarray(arguments.positive(value, name, self.dtype), self.dtype)
 
     # ---- compiled functions, each once, when first used
 
@@ -294,3 +302,12 @@ class RNN:
         state = tensor.vector("state", self.dtype)
         outputs = graph.one_step(token, state, self.U, self.V, self.W)
         return compile_function([token, state], list(outputs), name="next_token")
+
+
+def _arrays(path: Path) -> dict:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is not a zip file, or a damaged one")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}

@@ -11,6 +11,7 @@ Notation of the loops: ``error[t]`` is dE_t/dz_t, where z_t = U x_t + W s_{t-1},
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Optional
 
 from theano_rnn.engine import tensor, theano
@@ -56,7 +57,7 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
     if bptt_truncate is not None:
         return Truncation("window", _steps(bptt_truncate, "bptt_truncate"))
     if truncate_gradient is not None:
-        if truncate_gradient == -1 and not isinstance(truncate_gradient, bool):
+        if isinstance(truncate_gradient, Integral) and truncate_gradient == -1:
             return Truncation("full")
         return Truncation("last", _steps(truncate_gradient, "truncate_gradient"))
     if truncation == "full":
@@ -67,18 +68,19 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
             f"truncation {truncation!r} is unknown; use 'full', 'window:K', 'chunk:K' or 'last:K' "
             "with K a whole number of at least 1, as in 'window:4'"
         )
-    return Truncation(scheme, _steps(K, f"truncation {truncation!r}"))
+    where = f"truncation {str(truncation)[:40]!r}"
+    if K.isascii() and K.isdigit():  # int() would take " 4 " too, and refuse 5000 digits
+        K = int(K) if len(K) <= 40 else 10**40
+    return Truncation(scheme, _steps(K, where))
 
 
 def _steps(K, where: str) -> int:
-    # int() would take 4.7, " 4 " and True.
-    whole = isinstance(K, str) and K.isascii() and K.isdigit()
-    if not whole and (isinstance(K, (bool, str)) or not hasattr(K, "__index__")):
+    if not isinstance(K, Integral) or isinstance(K, bool):
         raise RNNError(f"{where}: K must be a whole number of at least 1, not {K!r}")
-    if int(K) < 1:
+    if K < 1:
         raise RNNError(f"{where}: K is {K}, and a gradient needs at least 1 step")
-    if int(K) >= 2**31:
-        raise RNNError(f"{where}: K is {K}, longer than any sequence; use 'full'")
+    if K >= 2**31:
+        raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)
 
 
@@ -97,6 +99,10 @@ def states(truncation: Truncation, step, p, s_0, W):
     Returns
     -------
     s : (T, B, H) expression
+
+    Notes
+    -----
+    The initial state hears the outputs that step 1 hears.
     """
     # Theano's optimizer takes the gradient of W out of the loop, as one product over all
     # steps, only where the product inside is of two matrices and the second one whole: so W is
@@ -158,7 +164,8 @@ def chunk(step, p, s_0, W_T, K):
         s_frozen = theano.gradient.disconnected_grad(s_before)
         return step(p_t, tensor.switch(is_first, s_frozen, s_before), W_T)
 
-    is_first = tensor.eq(tensor.arange(p.shape[0]) % K, 0)  # (T,) starts of chunks
+    t = tensor.arange(p.shape[0])
+    is_first = tensor.eq(t % K, 0) & tensor.gt(t, 0)  # (T,) starts of chunks, cut from the last
     return _loop(cut_step, [is_first, p], s_0, [W_T])
 
 
@@ -184,8 +191,8 @@ def window(step, p, s_0, W_T, K):
     s = full(step, p, s_0, W_T)  # (T, B, H)
     # s_{t-n} for each output t; windows that start before the first step wait in s_0.
     waiting = tensor.repeat(tensor.shape_padleft(s_0), n, axis=0)  # (n, B, H)
-    starts = tensor.concatenate([waiting, s])[:T].reshape((T * B, H))
-    starts = theano.gradient.disconnected_grad(starts)
+    frozen = theano.gradient.disconnected_grad(s)
+    starts = tensor.concatenate([waiting, frozen])[:T].reshape((T * B, H))
     i = tensor.arange(n).dimshuffle(0, "x")  # step of the window
     j = tensor.arange(T).dimshuffle("x", 0) - (n - 1) + i  # (n, T) step of the sequence
     is_in = tensor.repeat(tensor.ge(j, 0), B, axis=1)  # (n, T * B) false before the beginning

@@ -1,0 +1,140 @@
+"""The cross-check passes on the package, and misses where something is broken."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from theano_rnn import RNNError, check
+from theano_rnn import truncation as truncations
+from theano_rnn.check import cross_check, differences_error, relative_error
+from theano_rnn.reference import NumpyRNN
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "check_gradients.py"
+
+
+@pytest.fixture
+def main():
+    spec = importlib.util.spec_from_file_location("check_gradients", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+SMALL = "--hidden-size 3 --vocab-size 5 --length 6 --nets 2".split()
+
+
+def test_the_script_prints_a_row_for_each_scheme_and_exits_with_0(main, capsys):
+    assert main(SMALL + ["--truncation", "full", "window:2"]) == 0
+    out, err = capsys.readouterr()
+    rows = [line for line in out.splitlines() if "pass" in line][:2]
+    assert "full" in rows[0] and "window:2" in rows[1] and "miss" not in out
+    assert "All pass. Tolerance: 1e-12 for Theano = NumPy (float64)" in out.splitlines()[-1]
+    assert not err
+
+
+def test_the_script_exits_with_1_where_theanos_truncation_poses_as_the_window(
+    main, capsys, monkeypatch
+):
+    monkeypatch.setattr(truncations, "window", truncations.last)
+    assert main(SMALL + ["--truncation", "window:2"]) == 1
+    out = capsys.readouterr().out
+    assert "miss" in out and "pass" not in out
+    assert "1 of 1 schemes miss." in out.splitlines()[-1]
+
+
+def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatch):
+    bptt = NumpyRNN.bptt
+
+    def faulty(self, x, y):
+        gradients = bptt(self, x, y)
+        return {**gradients, "W": gradients["W"] * (1 + 1e-5)}
+
+    monkeypatch.setattr(NumpyRNN, "bptt", faulty)
+    monkeypatch.setattr(check, "RNN", lambda vocab_size, H, truncation, dtype: NumpyModel(H))
+
+    class NumpyModel(NumpyRNN):
+        """In place of the compiled model: with the same fault as the oracle."""
+
+        def __init__(self, hidden_size):
+            super().__init__({"U": np.zeros((3, 5)), "V": np.zeros((5, 3)), "W": np.zeros((3, 3))})
+
+    (row,) = cross_check(3, 5, 6, ["full"])
+    assert row.loss == row.U == row.V == row.W == 0
+    assert 1e-6 < row.differences < 2e-5
+    assert not row.passed
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("--length 0", "length must be a whole number of at least 1, not 0"),
+        ("--hidden-size -1", "hidden_size must be"),
+        ("--vocab-size 0", "vocab_size must be"),
+        ("--nets 0", "nets must be"),
+        ("--seed -1", "seed must be"),
+        ("--dtype float16", "dtype 'float16' is unknown"),
+        ("--truncation full window", "truncation 'window' is unknown"),
+        ("--truncation last:0", "K is 0"),
+        ("--length ten", "--length: invalid int value: 'ten'"),
+        ("--depth 3", "unrecognized arguments: --depth 3"),
+    ],
+)
+def test_bad_input_is_one_line_and_exits_with_2(main, capsys, arguments, message):
+    try:
+        code = main(arguments.split())
+    except SystemExit as exit:
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_help_explains_every_argument(main, capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for name in "hidden-size vocab-size length truncation seed nets dtype".split():
+        assert f"--{name}" in out
+    assert "Exits with 0" in out
+
+
+def test_bad_input_is_refused_before_anything_is_compiled():
+    for bad in ({"schemes": []}, {"schemes": "full"}, {"schemes": ["full", "x"]}, {"nets": 1.5}):
+        with pytest.raises(RNNError):
+            cross_check(**bad)
+
+
+def test_relative_error_is_in_units_of_the_largest_element():
+    assert relative_error([1, 2, 4], [1, 2, 5]) == 0.2
+    assert relative_error(np.zeros(3), np.zeros(3)) == 0
+    assert relative_error([0, 0], [0, 1e-300]) == 1
+    assert relative_error(3, -3) == 2
+    for bad in (np.nan, np.inf):
+        assert np.isnan(relative_error([1, bad], [1, bad]))
+
+
+def test_not_a_number_passes_nowhere():
+    good = dict(truncation="full", loss=0, U=0, V=0, W=0, differences=0, tolerance=1e-12)
+    assert check.Row(**good).passed
+    for name in ("loss", "U", "V", "W", "differences"):
+        assert not check.Row(**{**good, name: np.nan}).passed
+        assert not check.Row(**{**good, name: 1e-5}).passed
+
+
+@pytest.mark.parametrize("size", [4, 40])  # element by element, and by random directions
+def test_differences_error_sees_a_gradient_that_is_wrong(size):
+    rng = np.random.default_rng(0)
+    parameters = {"A": rng.normal(size=(size, size)), "b": rng.normal(size=(size,))}
+    gradients = {"A": 3 * parameters["A"] ** 2, "b": np.cos(parameters["b"])}
+
+    def function(p):
+        return float((p["A"] ** 3).sum() + np.sin(p["b"]).sum())
+
+    assert differences_error(function, parameters, gradients, rng) < 1e-7
+    for name in parameters:
+        wrong = {**gradients, name: gradients[name] * (1 + 1e-3)}
+        assert differences_error(function, parameters, wrong, rng) > 1e-5
+        zero = {**gradients, name: gradients[name] * 0}
+        assert differences_error(function, parameters, zero, rng) > 0.5

@@ -1,0 +1,531 @@
+"""RNN against NumpyRNN, what a step touches in memory, and everything RNN refuses."""
+
+import functools
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import net
+
+from theano_rnn import RNN, RNNError, initialization
+from theano_rnn.check import relative_error
+from theano_rnn.engine import theano
+from theano_rnn.reference import NumpyRNN
+
+TRUNCATIONS = ["full", "window:2", "chunk:3", "last:2"]
+H, VOCAB = 4, 7
+SHAPES = {"U": (H, VOCAB), "V": (VOCAB, H), "W": (H, H)}
+
+
+@functools.cache
+def the_model(truncation, dtype):
+    return RNN(VOCAB, H, truncation=truncation, dtype=dtype)
+
+
+def model_and_oracle(seed=0, truncation="full", T=6, dtype="float64", scale=1.0):
+    """The one model of a truncation, compiled once, with the parameters of the oracle."""
+    parameters, x, y = net(seed, H, VOCAB, T, scale, dtype)
+    model = the_model(truncation, dtype)
+    model.set_parameters(parameters)
+    return model, NumpyRNN(parameters, truncation), x, y
+
+
+def assert_same(a, b, tolerance=0.0):
+    assert list(a) == list(b) == ["U", "V", "W"]
+    for name in a:
+        assert a[name].shape == b[name].shape
+        assert a[name].dtype == b[name].dtype
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+# Equal to NumPy
+
+
+def test_probabilities_predictions_and_losses_equal_numpy():
+    for T in (1, 2, 6, 11):
+        model, oracle, x, y = model_and_oracle(T, T=T)
+        o = model.forward_propagation(x)
+        assert o.shape == (T, VOCAB) and o.dtype == np.float64
+        assert relative_error(o, oracle.forward_propagation(x)) < 1e-13
+        assert (model.predict(x) == oracle.predict(x)).all()
+        assert isinstance(model.ce_error(x, y), float)
+        assert model.ce_error(x, y) == pytest.approx(oracle.ce_error(x, y), rel=1e-13)
+        X, Y = [x, x[:1], tuple(x)], [y, list(y[:1]), y]
+        total = model.calculate_total_loss(X, Y)
+        assert total == pytest.approx(oracle.calculate_total_loss(X, Y), rel=1e-13)
+        assert model.calculate_loss(X, Y) == pytest.approx(total / (2 * T + 1), rel=1e-14)
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+def test_bptt_equals_numpy_in_value_order_and_shape(truncation):
+    for T in (1, 2, 3, 4, 7):
+        model, oracle, x, y = model_and_oracle(T, truncation, T)
+        assert_same(model.bptt(x, y), oracle.bptt(x, y), 1e-12)
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+def test_sgd_steps_in_a_row_with_repeated_tokens_leave_the_parameters_of_numpy(truncation):
+    model, oracle, _, _ = model_and_oracle(1, truncation)
+    x, y = [3, 1, 3, 3, 0, 1], [1, 3, 3, 0, 1, 1]
+    for _ in range(5):
+        assert model.sgd_step(x, y, 0.1) == pytest.approx(oracle.sgd_step(x, y, 0.1), rel=1e-12)
+    assert_same(model.parameters(), oracle.parameters(), 1e-12)
+
+
+@pytest.mark.parametrize("T", [3, 4, 9])  # |dV| has one way for T <= H = 4 and one for T > H
+@pytest.mark.parametrize("truncation", ["full", "last:2"])
+def test_clipped_sgd_step_rescales_the_gradient_to_the_clip_where_its_norm_is_larger(
+    truncation, T
+):
+    for clip, is_clipped in ((0.3, True), (300, False)):
+        model, oracle, x, y = model_and_oracle(T, truncation, T)
+        x[-1] = x[0]
+        before, gradients = oracle.parameters(), oracle.bptt(x, y)
+        norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
+        assert (norm > clip) == is_clipped
+        loss, found = model.clipped_sgd_step(x, y, 0.1, clip)
+        assert loss == pytest.approx(oracle.ce_error(x, y), rel=1e-13)
+        assert found == pytest.approx(norm, rel=1e-12)
+        scale = min(1, clip / norm)
+        expected = {name: before[name] - 0.1 * scale * gradients[name] for name in before}
+        assert_same(model.parameters(), expected, 1e-13)
+
+
+def test_clipping_a_gradient_of_zero_changes_nothing():
+    # |dV|^2 from products of T x T matrices can be rounded below 0, and its root would be NaN.
+    model = the_model("full", "float64")
+    zeros = {name: np.zeros(shape) for name, shape in SHAPES.items()}
+    for seed in range(20):
+        s = np.random.default_rng(seed).uniform(-0.4, 0.4, (H, 3))
+        s[:, 2] = -s[:, 0] - s[:, 1]  # with V = 0 all errors are equal, and those in dV cancel
+        U = np.hstack([np.arctanh(s), np.zeros((H, VOCAB - 3))])
+        model.set_parameters({**zeros, "U": U})
+        _, norm = model.clipped_sgd_step([0, 1, 2], [3, 3, 3], 0.1, 1.0)
+        assert norm == pytest.approx(0, abs=1e-7)
+        assert_same(model.parameters(), {**zeros, "U": U}, 1e-7)
+
+
+def test_next_token_chained_over_a_sentence_gives_the_rows_of_forward_propagation():
+    model, oracle, x, _ = model_and_oracle(2, T=9)
+    state = None
+    for t, expected in enumerate(model.forward_propagation(x)):
+        o, state = model.next_token(x[t], state)
+        assert o.shape == (VOCAB,) and state.shape == (H,)
+        np.testing.assert_allclose(o, expected, rtol=1e-13)
+        np.testing.assert_allclose(state, oracle.hidden_states(x)[t], rtol=1e-13)
+    again, _ = model.next_token(int(x[0]), list(np.zeros(H)))
+    assert (again == model.next_token(x[0])[0]).all()
+
+
+@pytest.mark.parametrize("truncation", ["window:2"])
+def test_float32_models_compute_in_float32_and_equal_numpy(truncation):
+    model, oracle, x, y = model_and_oracle(3, truncation, T=8, dtype="float32")
+    exact = NumpyRNN(
+        {name: p.astype("float64") for name, p in oracle.parameters().items()}, truncation
+    )
+    gradients, expected = model.bptt(x, y), exact.bptt(x, y)
+    for name in "UVW":
+        assert gradients[name].dtype == np.float32
+        assert relative_error(gradients[name], expected[name]) < 1e-5
+    assert model.ce_error(x, y) == pytest.approx(exact.ce_error(x, y), rel=1e-6)
+    for _ in range(3):
+        model.sgd_step(x, y, 0.1)
+        exact.sgd_step(x, y, 0.1)
+    for name, p in model.parameters().items():
+        assert p.dtype == np.float32
+        assert relative_error(p, exact.parameters()[name]) < 1e-5
+
+
+def test_the_learning_rate_fits_a_model_whose_dtype_is_not_floatX():
+    # Theano takes a Python float for a float32 only where floatX is float32.
+    for dtype, other in (("float32", "float64"), ("float64", "float32")):
+        truncation = "window:2" if dtype == "float32" else "full"
+        model, oracle, x, y = model_and_oracle(4, truncation, dtype=dtype)
+        with theano.config.change_flags(floatX=other):
+            loss = model.sgd_step(x, y, 0.1)
+        assert loss == pytest.approx(oracle.ce_error(x, y), rel=1e-5)
+
+
+def test_tokens_may_be_any_sequence_of_integers():
+    model, _, x, y = model_and_oracle(5)
+    expected = model.ce_error(x, y)
+    for kind in (list, tuple, np.int32, np.uint8, lambda a: np.repeat(a, 2)[::2]):
+        assert model.ce_error(kind(x), kind(y)) == expected
+    assert model.forward_propagation(range(3)).shape == (3, VOCAB)
+
+
+# Parameters
+
+
+def test_parameters_come_back_as_they_were_set():
+    model, _, _, _ = model_and_oracle(6)
+    values, _, _ = net(7, H, VOCAB)
+    model.set_parameters(dict(reversed(values.items())))
+    assert_same(model.parameters(), values)
+    lists = {name: np.asfortranarray(value) for name, value in values.items()}
+    model.set_parameters({**lists, "W": values["W"].tolist()})
+    assert_same(model.parameters(), values)
+    assert all(p.get_value(borrow=True).flags.c_contiguous for p in (model.U, model.V, model.W))
+
+
+@pytest.mark.parametrize("vocab_size, hidden_size", [(5, 3), (5, 1), (1, 3), (1, 1)])
+def test_parameters_are_copies_on_the_way_in_and_out(vocab_size, hidden_size):
+    model = RNN(vocab_size, hidden_size)
+    before = model.parameters()
+    for value in model.parameters().values():
+        value += 1
+    assert_same(model.parameters(), before)
+    values = model.parameters()
+    model.set_parameters(values)
+    for value in values.values():
+        value += 1
+    assert_same(model.parameters(), before)
+    for name, value in before.items():
+        assert value.flags.c_contiguous and value.flags.writeable, name
+
+
+def test_results_are_not_overwritten_by_the_next_call():
+    model, _, x, y = model_and_oracle(8)
+    gradients, o = model.bptt(x, y), model.forward_propagation(x)
+    kept = {name: g.copy() for name, g in gradients.items()}, o.copy()
+    model.bptt(y, x)
+    model.forward_propagation(y)
+    assert_same(gradients, kept[0])
+    assert (o == kept[1]).all()
+
+
+def test_a_seed_makes_the_same_parameters_and_another_makes_others():
+    assert_same(RNN(9, 5, seed=3).parameters(), RNN(9, 5, seed=3).parameters())
+    for name, value in RNN(9, 5, seed=4).parameters().items():
+        assert (value != RNN(9, 5, seed=3).parameters()[name]).all()
+    expected = initialization.uniform(5, 9, seed=0, dtype="float64")
+    assert_same(RNN(9, 5, dtype="float64").parameters(), expected)
+
+
+def test_initial_parameters_fill_plus_minus_one_over_the_root_of_the_inputs():
+    parameters = RNN(2000, 50).parameters()
+    assert [p.shape for p in parameters.values()] == [(50, 2000), (2000, 50), (50, 50)]
+    for name, inputs in (("U", 2000), ("V", 50), ("W", 50)):
+        largest = abs(parameters[name]).max() * inputs**0.5
+        assert 0.99 < largest <= 1 + 1e-6
+        assert abs(parameters[name].mean() * inputs**0.5) < 0.05
+
+
+def test_the_dtype_is_floatX_unless_given():
+    assert RNN(5, 3).dtype == theano.config.floatX
+    for dtype in ("float32", "float64"):
+        assert {p.dtype for p in RNN(5, 3, dtype=dtype).parameters().values()} == {np.dtype(dtype)}
+
+
+# What a step touches
+
+
+def test_an_sgd_step_changes_the_rows_of_U_in_x_and_no_bit_of_the_others():
+    model, _, _, _ = model_and_oracle(9)
+    before = model.parameters()["U"]
+    model.sgd_step([2, 5, 2], [0, 1, 3], 0.1)
+    changed = (model.parameters()["U"] != before).any(axis=0)
+    assert np.flatnonzero(changed).tolist() == [2, 5]
+
+
+def updates(function):
+    """The node that makes the new value of each shared variable, by its name."""
+    fgraph = function.maker.fgraph
+    return {
+        fgraph.inputs[i].name: fgraph.outputs[o].owner for o, i in fgraph.update_mapping.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["_sgd", "_clipped_sgd"])
+def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(name):
+    model, _, x, y = model_and_oracle(10, T=3)
+    function = getattr(model, name)
+    made_by = updates(function)
+    U = made_by["U"]
+    assert type(U.op).__name__ == "AdvancedIncSubtensor1"
+    assert U.op.inplace and not U.op.set_instead_of_inc
+    assert U.inputs[0].name == "U" and U.inputs[0].owner is None  # the shared variable itself
+    V = made_by["V"]
+    assert type(V.op).__name__ == "Gemm" and V.op.inplace
+    assert V.inputs[0].name == "V" and V.inputs[0].owner is None
+    # Every value of a run stays in its storage: none but U and V themselves is that large.
+    for variable, cell in function.fn.storage_map.items():
+        if variable.owner is not None:
+            cell[0] = None  # of earlier runs
+    storage = {p: p.get_value(borrow=True).ctypes.data for p in (model.U, model.V)}
+    function(x, y, *[np.float64(0.1)] * (1 if name == "_sgd" else 2))
+    addresses = {
+        cell[0].ctypes.data
+        for cell in function.fn.storage_map.values()
+        if isinstance(cell[0], np.ndarray) and cell[0].size >= VOCAB * H
+    }
+    assert addresses == set(storage.values())
+    for p, address in storage.items():
+        assert p.get_value(borrow=True).ctypes.data == address
+
+
+# Files
+
+
+@pytest.fixture
+def npz(tmp_path):
+    path = tmp_path / "parameters.npz"
+    parameters, _, _ = net(11, H, VOCAB)
+    np.savez(path, **parameters)
+    return path
+
+
+def test_from_npz_makes_the_model_of_the_file(npz):
+    model = RNN.from_npz(npz, truncation="last:3", dtype="float64")
+    assert (model.vocab_size, model.hidden_size, model.truncation) == (VOCAB, H, "last:3")
+    assert_same(model.parameters(), net(11, H, VOCAB)[0])
+    assert RNN.from_npz(str(npz), dtype="float32").parameters()["U"].dtype == np.float32
+
+
+def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
+    good, _, _ = net(12, H, VOCAB)
+    one, text, empty = tmp_path / "one.npy", tmp_path / "text.npz", tmp_path / "empty.npz"
+    np.save(one, np.zeros(3))
+    text.write_text("U V W")
+    empty.touch()
+    cases = [
+        (one, "is not an .npz file of arrays"),
+        (text, "is not an .npz file of arrays"),
+        (empty, "is not an .npz file of arrays"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "none.npz", "No such file"),
+    ]
+    contents = [
+        ({"U": np.array([[None]])}, "Object arrays cannot be loaded when allow_pickle=False"),
+        ({"U": np.zeros(3)}, "has no matrix U"),
+        ({"U": np.zeros((0, 3))}, "has no matrix U"),
+        ({"U": np.array([["a"]])}, "parameter U has dtype <U1"),
+        ({"V": np.zeros((VOCAB, H + 1))}, "parameter V has shape"),
+        ({"W": good["W"] * np.nan}, "parameter W has 16 values that are NaN"),
+        ({"b": np.zeros(H)}, "b unknown"),
+    ]
+    for n, (change, message) in enumerate(contents):
+        path = tmp_path / f"{n}.npz"
+        np.savez(path, **{**good, **change})
+        cases.append((path, message))
+    np.savez(tmp_path / "less.npz", U=good["U"], V=good["V"])
+    cases.append((tmp_path / "less.npz", "W missing"))
+    for path, message in cases:
+        with pytest.raises(RNNError, match=message) as error:
+            RNN.from_npz(path)
+        assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_from_npz_refuses_a_file_damaged_anywhere_or_cut_short(save, tmp_path):
+    path = tmp_path / "damaged.npz"
+    save(path, **net(13, H, VOCAB)[0])
+    whole = path.read_bytes()
+    good = RNN.from_npz(path, dtype="float64").parameters()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for n in range(300):
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= int(rng.integers(1, 256))
+        path.write_bytes(data if n % 3 else whole[: rng.integers(len(whole))])
+        try:
+            found = RNN.from_npz(path, dtype="float64").parameters()
+        except RNNError:
+            refused += 1
+        else:  # a byte that says nothing of the arrays, such as a date
+            assert n % 3
+            assert_same(found, good)
+    assert refused > 200
+
+
+def test_from_npz_runs_no_pickle(tmp_path):
+    class Touch:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "touched",)
+
+    np.savez(tmp_path / "pickle.npz", U=np.array([[Touch()]]))
+    with pytest.raises(RNNError, match="allow_pickle=False"):
+        RNN.from_npz(tmp_path / "pickle.npz")
+    assert not (tmp_path / "touched").exists()
+    np.load(tmp_path / "pickle.npz", allow_pickle=True)["U"]
+    assert (tmp_path / "touched").exists()  # it would have been run
+
+
+def test_from_npz_refuses_members_that_are_no_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as file:
+        file.writestr("U.npy", "text")
+    with pytest.raises(RNNError, match="has no matrix U"):
+        RNN.from_npz(tmp_path / "text.npz")
+
+
+# Refused, by the oracle too
+
+
+def refuses(model, call, message=""):
+    """`call` raises RNNError, or for the oracle ValueError, and no bit of the model changes."""
+    before = {name: value.tobytes() for name, value in model.parameters().items()}
+    with pytest.raises(RNNError if isinstance(model, RNN) else ValueError) as error:
+        call()
+    if isinstance(model, RNN):
+        assert message in str(error.value)
+        assert len(str(error.value)) < 500 and "\n" not in str(error.value)
+    assert {name: value.tobytes() for name, value in model.parameters().items()} == before
+
+
+BAD_TOKENS = [
+    ([0, 7], "x[1] is 7; token ids of this model go from 0 to 6"),
+    (np.array([3, -1]), "x[1] is -1"),
+    ([2**70], "x has dtype object"),
+    ([2**63], "x[0] is 9223372036854775808"),
+    ([1.0], "x[0] is a float; pass integers"),
+    (np.array([1.0]), "x has dtype float64; pass integers"),
+    ([1, np.nan], "x[1] is a float"),
+    ([1, True], "x[1] is a bool"),
+    ([1, np.bool_(True)], "x[1] is a bool"),
+    (np.array([True]), "x has dtype bool"),
+    (["1"], "x[0] is a str"),
+    (np.array(["1"]), "x has dtype <U1"),
+    ([None], "x[0] is a NoneType"),
+    ([[1], [2, 3]], "x[0] is a list"),
+    ([[1, 2]], "x[0] is a list"),
+    (np.zeros((2, 2), int), "x has shape (2, 2); pass one sequence of token ids"),
+    ([], "x is empty"),
+    (np.zeros(0, int), "x is empty"),
+    (3, "x has shape ()"),
+    (None, "x has shape ()"),
+    ("word", "x[0] is a str"),
+    (b"ab", "x has shape ()"),
+    ({1, 2}, "x has shape ()"),
+    (iter([1]), "x has shape ()"),
+]
+
+
+@pytest.mark.filterwarnings("error")  # of NumPy, about lists of different lengths
+@pytest.mark.parametrize("tokens, message", BAD_TOKENS)
+def test_bad_token_ids_are_refused_and_nothing_changes(tokens, message):
+    good = [0, 1]
+    for model in model_and_oracle(14, T=2)[:2]:
+        for one in (model.forward_propagation, model.predict):
+            refuses(model, lambda one=one: one(tokens), message)
+        in_y = message.replace("x", "y", 1)
+        for two in (model.ce_error, model.bptt, lambda x, y, m=model: m.sgd_step(x, y, 0.1)):
+            refuses(model, lambda two=two: two(tokens, good), message)
+            refuses(model, lambda two=two: two(good, tokens), in_y)
+        for many in (model.calculate_total_loss, model.calculate_loss):
+            place = message.replace("x", "Y[1]", 1)
+            refuses(model, lambda many=many: many([good, good], [good, tokens]), place)
+        if isinstance(model, RNN):
+            refuses(model, lambda m=model: m.clipped_sgd_step(tokens, good, 0.1, 1), message)
+
+
+def test_lengths_that_differ_are_refused_and_nothing_changes():
+    for model in model_and_oracle(15)[:2]:
+        for two in (model.ce_error, model.bptt, lambda x, y, m=model: m.sgd_step(x, y, 0.1)):
+            message = "x has 2 tokens and y has 1; each input needs its target"
+            refuses(model, lambda two=two: two([0, 1], [1]), message)
+        for X, Y, message in (
+            ([[0, 1]], [[1]], "X[0] has 2 tokens and Y[0] has 1"),
+            ([[0], [1]], [[1]], "X has 2 sequences and Y has 1"),
+            ([], [], "X is empty"),
+            (iter([[1]]), [[1]], "X is a list_iterator"),
+            ([[1]], None, "Y is a NoneType"),
+            ("ab", "ab", "X is a str"),
+            ([0, 1], [1, 0], "X[0] has shape ()"),
+        ):
+            refuses(model, lambda m=model, X=X, Y=Y: m.calculate_loss(X, Y), message)
+
+
+BAD_RATES = [0, -0.1, np.nan, np.inf, -np.inf, 10**400, True, "0.1", None, [0.1], 1j]
+
+
+@pytest.mark.parametrize("rate", BAD_RATES)
+def test_learning_rates_and_clips_other_than_positive_numbers_are_refused(rate):
+    for model in model_and_oracle(16)[:2]:
+        message = "learning_rate must be a positive, finite number"
+        refuses(model, lambda m=model: m.sgd_step([0], [1], rate), message)
+        if isinstance(model, RNN):
+            refuses(model, lambda m=model: m.clipped_sgd_step([0], [1], rate, 1), message)
+            message = "clip must be a positive, finite number"
+            refuses(model, lambda m=model: m.clipped_sgd_step([0], [1], 0.1, rate), message)
+
+
+def test_a_learning_rate_too_large_for_float32_is_refused_by_a_model_of_it():
+    model, _, x, y = model_and_oracle(17, "window:2", dtype="float32")
+    refuses(model, lambda: model.sgd_step(x, y, 1e39), "learning_rate must be a positive, finite")
+
+
+BAD_PARAMETERS = [
+    ({"W": None}, "W missing; pass U (4, 7), V (7, 4), W (4, 4)"),
+    ({"b": np.zeros(4)}, "b unknown"),
+    ({"U": np.zeros((7, 4))}, "parameter U has shape (7, 4); this model's is (4, 7)"),
+    ({"V": np.zeros((8, 4))}, "parameter V has shape (8, 4)"),
+    ({"W": np.zeros(4)}, "parameter W has shape (4,)"),
+    ({"W": np.zeros((4, 4, 1))}, "parameter W has shape (4, 4, 1)"),
+    ({"W": 0.0}, "parameter W has shape ()"),
+    ({"W": np.zeros((4, 4), complex)}, "parameter W has dtype complex128"),
+    ({"W": np.zeros((4, 4), bool)}, "parameter W has dtype bool"),
+    ({"W": np.full((4, 4), "a")}, "parameter W has dtype <U1"),
+    ({"W": [[0.0], [0.0, 1.0]]}, "parameter W has rows of different lengths"),
+    ({"W": np.diag([0, 0, 0, np.nan])}, "parameter W has 1 values that are NaN or infinite"),
+    ({"U": np.full((4, 7), -np.inf)}, "parameter U has 28 values that are NaN or infinite"),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("change, message", BAD_PARAMETERS)
+def test_bad_parameters_are_refused_and_nothing_changes(change, message):
+    model, oracle, _, _ = model_and_oracle(18)
+    changed = {**oracle.parameters(), **change}
+    bad = {name: p for name, p in changed.items() if p is not None}
+    for each in (model, oracle):
+        refuses(each, lambda each=each: each.set_parameters(bad), message)
+
+
+def test_parameters_that_are_no_dict_or_overflow_float32_are_refused():
+    model, oracle, _, _ = model_and_oracle(19)
+    for each in (model, oracle):
+        refuses(each, lambda each=each: each.set_parameters([1, 2, 3]), "parameters is a list")
+    single, _, _, _ = model_and_oracle(19, "window:2", dtype="float32")
+    large = {**oracle.parameters(), "V": np.full((VOCAB, H), 1e39)}
+    message = "parameter V has 28 values that are NaN or infinite in float32"
+    refuses(single, lambda: single.set_parameters(large), message)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, 4.0, True, "4", None, np.nan])
+def test_bad_sizes_and_seeds_are_refused(size):
+    with pytest.raises(RNNError, match="vocab_size must be a whole number of at least 1, not"):
+        RNN(size, 3)
+    with pytest.raises(RNNError, match="hidden_size must be a whole number of at least 1, not"):
+        RNN(5, size)
+    if size != 0:
+        with pytest.raises(RNNError, match="seed must be a whole number of at least 0, not"):
+            RNN(5, 3, seed=size)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int32", "float", np.float32, 32])
+def test_bad_dtypes_are_refused(dtype):
+    with pytest.raises(RNNError, match=r"dtype .* is unknown; use 'float32' or 'float64'"):
+        RNN(5, 3, dtype=dtype)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "state, message",
+    [
+        (np.zeros(H + 1), r"state has shape \(5,\); this model's is \(4,\)"),
+        (np.zeros((1, H)), "state has shape"),
+        (0.0, "state has shape"),
+        ([0.0, 0.0, 0.0, np.nan], "state has 1 values that are NaN"),
+        (["a"] * H, "state has dtype <U1"),
+        ([None] * H, "state has dtype object"),
+        ([[0.0], [0.0, 1.0]], "state has rows of different lengths"),
+    ],
+)
+def test_bad_states_and_tokens_of_next_token_are_refused(state, message):
+    model, _, _, _ = model_and_oracle(20)
+    with pytest.raises(RNNError, match=message):
+        model.next_token(0, state)
+    for token in (VOCAB, -1, 1.0, True, "1", None, [1]):
+        with pytest.raises(RNNError, match="token"):
+            model.next_token(token)

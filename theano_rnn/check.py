@@ -1,0 +1,175 @@
+"""The cross-check of every gradient: compiled graph, NumPy loops, finite differences.
+
+The loops are checked against finite differences of ``frozen_state_loss``, whose true gradient
+the truncated one is, and the compiled graph against the loops. So that the loops owe nothing to
+the graph, they live in ``theano_rnn.reference``, which imports nothing of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from theano_rnn import arguments, initialization
+from theano_rnn import truncation as truncations
+from theano_rnn.errors import RNNError
+from theano_rnn.model import RNN
+from theano_rnn.reference import (
+    NumpyRNN,
+    directional_difference,
+    finite_differences,
+    frozen_state_loss,
+)
+
+#: Theano against NumPy, which always computes in float64. Both figures are about 5000 units of
+#: the last place: rounding is amplified by the length of sums and by each step of the recurrence.
+TOLERANCES = {"float64": 1e-12, "float32": 6e-4}
+#: NumPy against central differences, which are off by epsilon^2 = 1e-8 times the third derivative,
+#: and by the rounding of E over epsilon.
+DIFFERENCES_TOLERANCE = 1e-6
+
+#: With no more parameters than this, finite differences are taken element by element.
+FEW_PARAMETERS = 1000
+#: With more, along so many random directions of each of U, V and W.
+DIRECTIONS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """The largest errors of one scheme over all nets.
+
+    loss, U, V, W: Theano against NumPy. differences: NumPy against finite differences.
+    """
+
+    truncation: str
+    loss: float
+    U: float
+    V: float
+    W: float
+    differences: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every error is within its tolerance; NaN is not."""
+        graph = (self.loss, self.U, self.V, self.W)
+        return (
+            all(error <= self.tolerance for error in graph)
+            and self.differences <= DIFFERENCES_TOLERANCE
+        )
+
+
+def relative_error(a, b) -> float:
+    """max |a - b| / max(|a|, |b|): the largest difference in units of the largest element.
+
+    Zeros equal zeros, and NaN or infinity anywhere gives NaN.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return np.nan
+    largest = max(abs(a).max(), abs(b).max(), np.finfo(np.float64).tiny)
+    return float(abs(a - b).max() / largest)
+
+
+def cross_check(
+    hidden_size: int = 8,
+    vocab_size: int = 12,
+    length: int = 10,
+    schemes: Sequence[str] = ("full", "window:1", "window:4", "chunk:4", "last:4"),
+    seed: int = 0,
+    nets: int = 3,
+    dtype: str = "float64",
+) -> Iterator[Row]:
+    """Errors of loss and gradients, scheme by scheme, each as soon as it is known.
+
+    Parameters
+    ----------
+    hidden_size, vocab_size : int
+    length : int
+        T, tokens of each sentence.
+    schemes : sequence of str
+        "full", "window:K", "chunk:K", "last:K".
+    seed : int
+        Of parameters, which are as RNN begins with, and of sentences.
+    nets : int
+        How many of them; the errors of a row are the largest of all.
+    dtype : str
+        Of the compiled model, "float64" or "float32".
+
+    Returns
+    -------
+    iterator of Row
+
+    Raises
+    ------
+    RNNError
+        For bad input, before anything is compiled.
+    """
+    hidden_size = arguments.whole_number(hidden_size, "hidden_size", at_least=1)
+    vocab_size = arguments.whole_number(vocab_size, "vocab_size", at_least=1)
+    length = arguments.whole_number(length, "length", at_least=1)
+    seed = arguments.whole_number(seed, "seed", at_least=0)
+    nets = arguments.whole_number(nets, "nets", at_least=1)
+    if dtype not in TOLERANCES:
+        raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
+    if isinstance(schemes, str) or not len(schemes):
+        raise RNNError(f"schemes is {schemes!r}; pass a list such as ['full', 'window:4']")
+    names = [str(truncations.parse(scheme)) for scheme in schemes]
+    sizes = hidden_size, vocab_size, length
+    seeds = np.random.SeedSequence(seed).generate_state(nets).tolist()
+    return (_check_scheme(name, *sizes, seeds, dtype) for name in names)
+
+
+def _check_scheme(truncation, hidden_size, vocab_size, length, seeds, dtype) -> Row:
+    model = RNN(vocab_size, hidden_size, truncation=truncation, dtype=dtype)
+    errors = []
+    for net_seed in seeds:
+        parameters = initialization.uniform(hidden_size, vocab_size, net_seed, dtype)
+        rng = np.random.default_rng([net_seed, 1])
+        x, y = rng.integers(vocab_size, size=(2, length))
+        errors.append(_check_net(model, parameters, x, y, rng))
+    # np.max, unlike max, does not lose a NaN.
+    return Row(truncation, *np.max(errors, axis=0).tolist(), TOLERANCES[dtype])
+
+
+def _check_net(model, parameters, x, y, rng) -> list:
+    model.set_parameters(parameters)
+    parameters = {name: value.astype(np.float64) for name, value in parameters.items()}
+    oracle = NumpyRNN(parameters, model.truncation)
+    gradients, expected = model.bptt(x, y), oracle.bptt(x, y)
+    frozen = oracle.hidden_states(x)
+
+    def surrogate(perturbed):
+        return frozen_state_loss(perturbed, frozen, x, y, model.truncation)
+
+    return [
+        relative_error(model.ce_error(x, y), oracle.ce_error(x, y)),
+        *(relative_error(gradients[name], expected[name]) for name in "UVW"),
+        differences_error(surrogate, parameters, expected, rng),
+    ]
+
+
+def differences_error(function, parameters, gradients, rng) -> float:
+    """Gradients against finite differences of the function, the largest relative error.
+
+    Notes
+    -----
+    Where the parameters are many, along random directions d of length 1 in each parameter: the
+    error is |g.d - df/dd| in units of the larger of |df/dd| and |g| / sqrt(n), which is the
+    usual size of g.d for n elements.
+    """
+    if sum(value.size for value in parameters.values()) <= FEW_PARAMETERS:
+        expected = finite_differences(function, parameters, epsilon=1e-4)
+        return float(np.max([relative_error(gradients[n], expected[n]) for n in parameters]))
+    errors = []
+    for name in list(parameters) * DIRECTIONS:
+        direction = {other: np.zeros_like(value) for other, value in parameters.items()}
+        d = rng.normal(size=parameters[name].shape)
+        direction[name] = d / np.linalg.norm(d)
+        # A step of length 1e-3 is a small one for each of many elements.
+        expected = directional_difference(function, parameters, direction, epsilon=1e-3)
+        found = float((gradients[name] * direction[name]).sum())
+        size = np.linalg.norm(gradients[name]) / np.sqrt(d.size)
+        largest = max(size, abs(expected), np.finfo(np.float64).tiny)
+        errors.append(abs(found - expected) / largest)
+    return float(np.max(errors))
