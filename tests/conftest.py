@@ -1,6 +1,11 @@
 """What several test modules share: random nets, and the graph compiled once for all of them."""
 
 import functools
+import os
+
+# The nets of the tests are small: a second thread of BLAS only waits, and where the machine is
+# busy it waits long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 

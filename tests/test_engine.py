@@ -164,7 +164,8 @@ def test_the_version_of_an_op_with_its_c_in_a_file_is_the_same_in_every_process(
 
 def test_a_second_process_compiles_nothing(tmp_path):
     code = (
-        "from theano_rnn.engine import compile_function, tensor, theano; from pathlib import Path\n"
+        "from pathlib import Path\n"
+        "from theano_rnn.engine import compile_function, tensor, theano\n"
         "x = tensor.matrix(); y = tensor.alloc(1.0, 2, 2) + tensor.dot(x, x.T)[:2, :2]\n"
         "compile_function([x], y)([[1, 2], [3, 4]])\n"
         "print(len(list(Path(theano.config.compiledir).rglob('*.so'))))"
