@@ -49,7 +49,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
 
     def faulty(self, x, y):
         gradients = bptt(self, x, y)
-        return {**gradients, "W": gradients["W"] * (1 + 1e-5)}
+        return {**gradients, "W": gradients["W"] * (1 + 1e-4)}
 
     monkeypatch.setattr(NumpyRNN, "bptt", faulty)
     monkeypatch.setattr(check, "RNN", lambda vocab_size, H, truncation, dtype: NumpyModel(H))
@@ -62,7 +62,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
 
     (row,) = cross_check(3, 5, 6, ["full"])
     assert row.loss == row.U == row.V == row.W == 0
-    assert 1e-6 < row.differences < 2e-5
+    assert 1e-5 < row.differences < 2e-4
     assert not row.passed
 
 
@@ -120,7 +120,7 @@ def test_not_a_number_passes_nowhere():
     assert check.Row(**good).passed
     for name in ("loss", "U", "V", "W", "differences"):
         assert not check.Row(**{**good, name: np.nan}).passed
-        assert not check.Row(**{**good, name: 1e-5}).passed
+        assert not check.Row(**{**good, name: 1e-4}).passed
 
 
 @pytest.mark.parametrize("size", [4, 40])  # element by element, and by random directions

@@ -112,6 +112,12 @@ def test_blas_is_found_and_its_product_is_right():
     np.testing.assert_allclose(product(a, b), a @ b, rtol=1e-13)
 
 
+@pytest.mark.parametrize(("asked", "threads"), [("", "1"), ("2", "2")])
+def test_blas_computes_in_one_thread_unless_told(asked, threads):
+    code = "from theano_rnn.engine import BLAS, blas; print(blas.threads(BLAS))"
+    assert python(code, OPENBLAS_NUM_THREADS=asked, OMP_NUM_THREADS="") == threads
+
+
 def test_without_a_prefix_nothing_is_renamed():
     assert NO_BLAS.defines == ""
 

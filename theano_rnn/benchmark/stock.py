@@ -6,7 +6,7 @@ hoisted out of the scan, U is stored by rows and only touched rows are updated.
 
 import sys
 
-if sys.version_info >= (3, 11):
+if sys.version_info >= (3, 11) and "theano" not in sys.modules:
     # theano-pymc 1.1.2: scan_perform.c does not compile here, and the failure is not the
     # ImportError after which scan would take its Python loop. A user has to block the import.
     sys.modules["theano.scan.scan_perform_ext"] = None

@@ -3,16 +3,19 @@
 Everything in the package imports Theano from here, so that the configuration below stands
 before ``import theano``, which reads it once:
 
-``flags``      the settings Theano starts with, a user's own THEANO_FLAGS always winning
-``blas``       the BLAS the compiled functions call
-``cache``      a defect in the keys of the compile cache, mended
-``scan_loop``  Theano's compiled scan loop on Python 3.11, where it does not build as shipped
-``softmax``    softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
-``compiling``  how the functions of this package are compiled
+``flags``         the settings Theano starts with, a user's own THEANO_FLAGS always winning
+``blas``          the BLAS the compiled functions call
+``cache``         a defect in the keys of the compile cache, mended
+``scan_loop``     Theano's compiled scan loop on Python 3.11, where it does not build as shipped
+``scan_pushout``  the gradient of W out of a truncated loop, which shipped Theano gets wrong
+``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
+``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
+``compiling``     how the functions of this package are compiled
 
 ``python -m theano_rnn.engine`` prints what was found.
 """
 
+import os
 import sys
 
 from theano_rnn.engine import blas, flags
@@ -23,17 +26,27 @@ WAS_IMPORTED = "theano" in sys.modules
 BLAS = blas.find()
 
 if not WAS_IMPORTED:
-    blas.load(BLAS)
+    blas.load(BLAS, os.environ)
     flags.import_theano(BLAS)
 
 import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
 
-from theano_rnn.engine import cache, scan_loop, softmax
+from theano_rnn.engine import activations, cache, scan_loop, scan_pushout, softmax
 from theano_rnn.engine.compiling import compile_function
 
 cache.mend()
+scan_pushout.mend()
 SCAN_LOOP = scan_loop.prepare()
 
-__all__ = ["BLAS", "SCAN_LOOP", "compile_function", "ifelse", "softmax", "tensor", "theano"]
+__all__ = [
+    "BLAS",
+    "SCAN_LOOP",
+    "activations",
+    "compile_function",
+    "ifelse",
+    "softmax",
+    "tensor",
+    "theano",
+]

@@ -51,7 +51,7 @@ def findings() -> tuple:
         ("compiler", f"{compiler} {_gcc_version()}"),
         ("BLAS", f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
-        ("processors", str(os.cpu_count())),
+        ("BLAS, threads", f"{blas.threads(engine.BLAS)} of {os.cpu_count()}; set OPENBLAS_NUM_THREADS for more"),
         ("scan", engine.SCAN_LOOP),
         ("floatX", config.floatX),
         ("cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),

@@ -10,6 +10,7 @@ import ctypes
 import ctypes.util
 import importlib.util
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -61,10 +62,29 @@ def find() -> Blas:
     return Blas("none", None, "", "")
 
 
-def load(blas: Blas) -> None:
-    """Load the library with global symbols, where the modules compiled later find them."""
-    if blas.library is not None:
-        ctypes.CDLL(blas.library, mode=ctypes.RTLD_GLOBAL)
+def load(blas: Blas, environ: Mapping) -> None:
+    """Load the library with global symbols, where the modules compiled later find them.
+
+    It computes in one thread, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
+    The products of one sentence gain little from a second thread, and OpenBLAS's threads wait
+    for each other by spinning: where another program wants the processor, a step took ten times
+    as long with two threads, and no longer with one.
+    """
+    if blas.library is None:
+        return
+    library = ctypes.CDLL(blas.library, mode=ctypes.RTLD_GLOBAL)
+    if not any(environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")):
+        set_threads = getattr(library, f"{blas.prefix}openblas_set_num_threads", None)
+        if set_threads is not None:
+            set_threads(1)
+
+
+def threads(blas: Blas):
+    """The number of threads the loaded library computes in; None where it does not tell."""
+    if blas.library is None:
+        return None
+    count = getattr(ctypes.CDLL(blas.library), f"{blas.prefix}openblas_get_num_threads", None)
+    return None if count is None else count()
 
 
 def gemm_rate(n: int = 1024, repeats: int = 5) -> float:

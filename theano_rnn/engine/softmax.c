@@ -1,64 +1,14 @@
 // Softmax cross-entropy, row by row: max, then sum of exp, then (where wanted) the gradient.
 //
-// Compiled as C++ by Theano in front of the Ops of softmax.py. exp is written out here because
-// gcc vectorises a polynomial by itself; the vector exp of the C library exists in some libraries
-// only, and was no faster. The pragmas need -fopenmp-simd: they allow the sums and maxima to be
-// taken in vector lanes, and start no threads.
+// Compiled as C++ by Theano in front of the Ops of softmax.py. exp is that of vector_math.h; the
+// vector exp of the C library exists in some libraries only, and was no faster. The pragmas need
+// -fopenmp-simd: they allow the sums and maxima to be taken in vector lanes, and start no threads.
 
 namespace softmax_cross_entropy {
 
-template <typename T> struct Format;
+using vector_math::exp_of_nonpositive;
 
-template <> struct Format<npy_float> {
-    typedef npy_uint32 bits;
-    static constexpr int mantissa = 23, bias = 127;
-    static constexpr npy_float lowest = -87.0f;  // below, exp is no normal number: taken as 0
-    static constexpr npy_float shift = 12582912.0f;  // 1.5 * 2^23: added, it rounds to an integer
-    // ln 2 in two parts, n times the first one exact (Cephes).
-    static constexpr npy_float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    static constexpr npy_intp block = 512;  // terms added in T before the sum goes on in double
-
-    // exp(r) for |r| <= ln(2)/2: the Taylor series, its remainder below 1e-8
-    static inline npy_float series(npy_float r) {
-        return 1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f
-            + r * (1 / 720.f + r * (1 / 5040.f)))))));
-    }
-};
-
-template <> struct Format<npy_double> {
-    typedef npy_uint64 bits;
-    static constexpr int mantissa = 52, bias = 1023;
-    static constexpr npy_double lowest = -708.0;
-    static constexpr npy_double shift = 6755399441055744.0;  // 1.5 * 2^52
-    static constexpr npy_double ln2_high = 6.93145751953125e-1, ln2_low = 1.428606820309417e-6;
-    static constexpr npy_intp block = 512;
-
-    // as above, its remainder below 1e-17
-    static inline npy_double series(npy_double r) {
-        return 1 + r * (1 + r * (1 / 2. + r * (1 / 6. + r * (1 / 24. + r * (1 / 120.
-            + r * (1 / 720. + r * (1 / 5040. + r * (1 / 40320. + r * (1 / 362880.
-            + r * (1 / 3628800. + r * (1 / 39916800. + r * (1 / 479001600.
-            + r * (1 / 6227020800.)))))))))))));
-    }
-};
-
-// exp(x) for x <= 0: 0 for -infinity, NaN for NaN.
-template <typename T>
-static inline T exp_of_nonpositive(T x) {
-    typedef Format<T> F;
-    typedef typename F::bits Bits;
-    // exp(x) = 2^n exp(r), n = round(x / ln 2), r = x - n ln 2
-    const T shifted = x * T(1.44269504088896340736) + F::shift;
-    const T n = shifted - F::shift;
-    const T r = (x - n * F::ln2_high) - n * F::ln2_low;
-    Bits exponent;  // the last bits of `shifted` hold n
-    std::memcpy(&exponent, &shifted, sizeof(T));
-    exponent = (exponent + Bits(F::bias)) << F::mantissa;
-    T power;
-    std::memcpy(&power, &exponent, sizeof(T));
-    const T value = F::series(r) * power;
-    return x < F::lowest ? T(0) : value;
-}
+static const npy_intp block = 512;  // terms added in T before the sum goes on in double
 
 // max_v z_v, NaN passed over: it comes back with the exponentials.
 template <typename T>
@@ -73,8 +23,8 @@ static inline T row_max(const T* z, npy_intp V) {
 template <bool keep, typename T>
 static inline double exp_sum(const T* z, T most, T* e, npy_intp V) {
     double total = 0;
-    for (npy_intp start = 0; start < V; start += Format<T>::block) {
-        const npy_intp stop = std::min(V, start + Format<T>::block);
+    for (npy_intp start = 0; start < V; start += block) {
+        const npy_intp stop = std::min(V, start + block);
         T sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (npy_intp v = start; v < stop; ++v) {

@@ -36,7 +36,8 @@ DTYPES = ("float32", "float64")
 @functools.cache
 def c_source() -> str:
     """The C both Ops call."""
-    return Path(__file__).with_name("softmax.c").read_text(encoding="utf-8")
+    here = Path(__file__).parent
+    return "".join((here / name).read_text("utf-8") for name in ("vector_math.h", "softmax.c"))
 
 
 class _RowLossOp(COp):
@@ -91,8 +92,8 @@ class SoftmaxCrossEntropy(_RowLossOp):
     Notes
     -----
     A logit of -infinity has probability 0. A row with NaN or +infinity in it, or with nothing
-    but -infinity, has the loss NaN. Probabilities relative to the row's largest below
-    exp(-87) (float64: exp(-708)), where numbers lose precision, count as 0.
+    but -infinity, has the loss NaN. Probabilities relative to the row's largest that are
+    below the smallest normal number, exp(-87.3) (float64: exp(-708.4)), count as 0.
     """
 
     __props__ = ()
