@@ -44,6 +44,7 @@ def findings() -> tuple:
         f"{blas.gemm_rate():.0f} GFLOP/s (float32, 1024 x 1024)" if config.cxx else "not measured"
     )
     names = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
+    used = blas.threads(engine.BLAS)
     yours = [f"{name}={value}" for name, value in user_settings(os.environ).items()]
     rows = [
         ("Python", f"{platform.python_version()}, {sys.executable}"),
@@ -51,7 +52,7 @@ def findings() -> tuple:
         ("compiler", f"{compiler} {_gcc_version()}"),
         ("BLAS", f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
-        ("BLAS, threads", f"{blas.threads(engine.BLAS)} of {os.cpu_count()}; set OPENBLAS_NUM_THREADS for more"),
+        ("BLAS, threads", f"{used} of {os.cpu_count()}; OPENBLAS_NUM_THREADS sets more"),
         ("scan", engine.SCAN_LOOP),
         ("floatX", config.floatX),
         ("cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
