@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from kinds import net as net_of
 
 from theano_rnn.reference import (
     NumpyRNN,
@@ -140,6 +141,72 @@ def test_bad_parameters_are_refused_and_nothing_changes(change, message):
     refuses(model, message, lambda: frozen_state_loss(bad, frozen, x, y, "full"))
 
 
+BAD_KINDS = [
+    ({"cell": "LSTM"}, "cell is 'LSTM': pass one of tanh, sigmoid, relu, gru, lstm"),
+    ({"cell": None}, "cell is None: pass one of"),
+    ({"cell": ["gru"]}, r"cell is \['gru'\]: pass one of"),
+    ({"layers": 0}, "layers is 0: pass an integer >= 1"),
+    ({"layers": -1}, "layers is -1"),
+    ({"layers": 2.0}, "layers is 2.0"),
+    ({"layers": True}, "layers is True"),
+    ({"layers": "1"}, "layers is '1'"),
+    ({"bias": 1}, "bias is 1: pass True or False"),
+    ({"bias": None}, "bias is None"),
+    ({"tied": "yes"}, "tied is 'yes': pass True or False"),
+    (
+        {"cell": "gru", "tied": True},
+        r"U has 3H rows where V' has H: pass tied=False or one of tanh",
+    ),
+    ({"cell": "lstm", "tied": True}, "U has 4H rows .*no embedding"),
+]
+
+
+@pytest.mark.parametrize("change, message", BAD_KINDS)
+def test_unknown_kinds_of_network_are_refused_and_the_known_listed(change, message):
+    parameters, x, y = net()
+    with pytest.raises(ValueError, match=message):
+        NumpyRNN(parameters, **change)
+    with pytest.raises(ValueError, match=message):
+        frozen_state_loss(parameters, np.zeros((7, 3)), x, y, "full", **change)
+
+
+LAYOUT = (
+    r"U \(3H, vocab_size\), V \(vocab_size, H\), W \(3H, H\), b \(3H\), c \(vocab_size\), U2 .*"
+)
+GRU = {"cell": "gru", "layers": 2, "bias": True, "tied": False}
+TIED = {"cell": "relu", "layers": 1, "bias": False, "tied": True}
+BAD_OF_A_KIND = [
+    (
+        GRU,
+        {"b": None, "U2": None},
+        rf"missing \['b', 'U2'\], unknown \[\]: pass {LAYOUT} for cell",
+    ),
+    (GRU, {"U3": np.zeros((9, 3))}, r"unknown \['U3'\]: .* cell='gru', layers=2, bias=True"),
+    (GRU, {"W2": np.zeros((3, 3))}, r"disagree: .* W2 \(3, 3\), .*: pass U \(3H, vocab_size\)"),
+    (GRU, {"U": np.zeros((3, 5))}, r"disagree: U \(3, 5\)"),
+    (GRU, {"b": np.zeros(3)}, r"disagree: .* b \(3,\)"),
+    (GRU, {"c": np.zeros(9)}, r"disagree: .* c \(9,\)"),
+    (GRU, {"b": np.zeros((9, 1))}, r"parameter b has shape \(9, 1\): pass \(3H\)"),
+    (GRU, {"b2": np.zeros(9, np.float32)}, "mix dtypes: .*b2 float32"),
+    (GRU, {"b2": np.full(9, np.nan)}, r"parameter b2\[0\] is nan"),
+    (TIED, {"V": np.zeros((5, 3))}, r"unknown \['V'\]: pass U \(H, vocab_size\), W .* tied=True"),
+    (TIED, {"c": np.zeros(5)}, r"unknown \['c'\]"),
+]
+
+
+@pytest.mark.parametrize("kind, change, message", BAD_OF_A_KIND)
+def test_parameters_of_another_kind_of_network_are_refused_and_nothing_changes(
+    kind, change, message
+):
+    parameters, x, y = net_of(kind)
+    model = NumpyRNN(parameters, **kind)
+    frozen = model.hidden_states(x)
+    bad = {name: p for name, p in {**parameters, **change}.items() if p is not None}
+    refuses(model, message, lambda: NumpyRNN(bad, **kind))
+    refuses(model, message, lambda: model.set_parameters(bad))
+    refuses(model, message, lambda: frozen_state_loss(bad, frozen, x, y, "full", **kind))
+
+
 def test_parameters_of_another_model_are_refused_and_nothing_changes():
     parameters, _, _ = net(25)
     model = NumpyRNN(parameters)
@@ -187,7 +254,7 @@ def test_two_truncations_at_once_are_refused(words):
 def test_truncation_cannot_be_changed_in_silence_after_construction():
     # The tutorial's gradient check sets bptt_truncate = 1000 on a finished model, to no effect.
     model = NumpyRNN(net()[0], bptt_truncate=4)
-    for name in ("bptt_truncate", "truncation"):
+    for name in ("bptt_truncate", "truncation", "cell", "layers", "bias", "tied"):
         with pytest.raises(AttributeError):
             setattr(model, name, 1000)
 
@@ -206,6 +273,14 @@ def test_bad_frozen_states_are_refused(frozen, message):
     parameters, x, y = net(27)
     with pytest.raises(ValueError, match=message):
         frozen_state_loss(parameters, frozen, x, y, "window:2")
+
+
+def test_frozen_states_of_another_kind_of_network_are_refused():
+    kind = {"cell": "lstm", "layers": 2, "bias": False, "tied": False}
+    parameters, x, y = net_of(kind)
+    for width in (3, 6):  # of the top layer only, of s only
+        with pytest.raises(ValueError, match=r"pass \(T \+ 1, 4H\) = \(7, 12\)"):
+            frozen_state_loss(parameters, np.zeros((7, width)), x, y, "full", **kind)
 
 
 @pytest.mark.parametrize(

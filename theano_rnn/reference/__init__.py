@@ -1,4 +1,4 @@
-"""The oracle: a vanilla RNN language model in hand-written, deliberately naive NumPy.
+"""The oracle: RNN language models in hand-written, deliberately naive NumPy.
 
 It imports NumPy and the standard library only, neither Theano nor the rest of the package, so
 that when the compiled graph and these loops agree, they agree for different reasons.

@@ -1,27 +1,71 @@
-"""Backpropagation through time, cut in four ways: one plain double loop each.
+"""Backpropagation through time, cut in four ways: one plain loop, four places to stop.
 
-All compute, with the sums restricted to the pairs (t, j) of the scheme,
+With the sums restricted to the pairs (t, j) of the scheme, in each layer
 
-    dW          = sum_t sum_j (dE_t/dz_j) s_{j-1}^T
+    dW          = sum_t sum_j (dE_t/dz_j) s_{j-1}^T          for gru and lstm, see ``cells``
     dU          = sum_t sum_j (dE_t/dz_j) x_j^T
+    db          = sum_t sum_j  dE_t/dz_j
     dV          = sum_t (o_t - y_t) s_t^T                    over every output, in every scheme
+    dc          = sum_t (o_t - y_t)                          likewise
 
-where z_j = U x_j + W s_{j-1}. Here t and j count from 0. The pictures show which step j (column)
-receives the error of which output t (row) for T = 6 and k = 2.
-
-Each function takes the matrices, the states (T + 1, H) with the initial state at index -1, the
-tokens x and targets y (T,), and k where there is one; it returns dU (H, vocab_size),
-dV (vocab_size, H) and dW (H, H).
+where z_j = U x_j + W s_{j-1} + b. The whole stack is unrolled over the steps j of an output: the
+states of all layers before the first of them are constants. A tied U sums both its uses, the one
+as V over every output. Here t and j count from 0.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from theano_rnn.reference.steps import output_error
+from theano_rnn.reference.cells import CELLS
+from theano_rnn.reference.layout import Net, named
+from theano_rnn.reference.steps import layer_input, output_error, output_matrix
 
 
-def full(U, V, W, s, x, y):
+def bptt(
+    net: Net, parameters: dict, states: np.ndarray, x, y, scheme: str, k: int | None
+) -> dict[str, np.ndarray]:
+    """Gradients by the names of the parameters, each output t going back to a first step.
+
+    ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,);
+    the scheme is the name of one of the functions below, k is None for full.
+    """
+    gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
+    first_step = {"full": full, "window": window, "chunk": chunk, "last": last}[scheme]
+    V, backward, T = output_matrix(parameters), CELLS[net.cell].backward, len(x)
+    for t in reversed(range(T)):
+        error = output_error(parameters, states[t], y[t])
+        dV = np.outer(error, states[t, -1, 0])  # dV = (o_t - y_t) s_t'
+        if net.tied:
+            gradients["U"] += dV.T  # V = U'
+        else:
+            gradients["V"] += dV
+        if net.bias:
+            gradients["c"] += error  # dc = o_t - y_t
+        d = np.zeros_like(states[t])  # (layers, parts, H) dE_t by the state of step j
+        d[-1, 0] = V.T @ error  # dE_t/ds_t = V' (o_t - y_t)
+        for j in range(t, first_step(t, T, k) - 1, -1):
+            for l in reversed(range(net.layers)):
+                U, W = parameters[named("U", l)], parameters[named("W", l)]
+                below = x[j] if l == 0 else states[j, l - 1, 0]
+                p = layer_input(parameters, l, below)
+                dp, dW, d[l] = backward(p, W, states[j - 1, l], d[l])  # d[l] is now of j - 1
+                gradients[named("W", l)] += dW
+                if net.bias:
+                    gradients[named("b", l)] += dp  # db += dE_t/dz_j
+                if l == 0:
+                    gradients["U"][:, below] += dp  # dU += (dE_t/dz_j) x_j', x_j one-hot
+                else:
+                    gradients[named("U", l)] += np.outer(dp, below)  # dU += (dE_t/dz_j) x_j'
+                    d[l - 1, 0] += U.T @ dp  # dE_t/ds_j of the layer below += U' dE_t/dz_j
+    return gradients
+
+
+# The pictures show which step j (column) receives the error of which output t (row), for T = 6
+# and k = 2.
+
+
+def full(t, T, k):
     """Every output reaches back to the first step: j = 0..t.
 
     ::
@@ -33,21 +77,10 @@ def full(U, V, W, s, x, y):
         xxxxx.
         xxxxxx   21 terms
     """
-    dU, dV, dW = np.zeros_like(U), np.zeros_like(V), np.zeros_like(W)
-    T = len(x)
-    for t in reversed(range(T)):
-        error = output_error(V, s[t], y[t])
-        dV += np.outer(error, s[t])  # dV += (o_t - y_t) s_t'
-        delta = V.T @ error * (1 - s[t] ** 2)  # dE_t/dz_t = V' (o_t - y_t) * (1 - s_t^2)
-        for j in range(t, -1, -1):
-            dW += np.outer(delta, s[j - 1])  # dW += (dE_t/dz_j) s_{j-1}'
-            dU[:, x[j]] += delta  # dU += (dE_t/dz_j) x_j'
-            # dE_t/dz_{j-1} = W' dE_t/dz_j * (1 - s_{j-1}^2)
-            delta = W.T @ delta * (1 - s[j - 1] ** 2)
-    return dU, dV, dW
+    return 0
 
 
-def window(U, V, W, s, x, y, k):
+def window(t, T, k):
     """Every output reaches k + 1 steps, itself included: j = max(0, t-k)..t.
 
     The tutorial's loop with ``bptt_truncate = k``; BPTT(k+1; 1) of Williams and Peng (1990).
@@ -61,21 +94,10 @@ def window(U, V, W, s, x, y, k):
         ..xxx.
         ...xxx   15 terms
     """
-    dU, dV, dW = np.zeros_like(U), np.zeros_like(V), np.zeros_like(W)
-    T = len(x)
-    for t in reversed(range(T)):
-        error = output_error(V, s[t], y[t])
-        dV += np.outer(error, s[t])  # dV += (o_t - y_t) s_t'
-        delta = V.T @ error * (1 - s[t] ** 2)  # dE_t/dz_t = V' (o_t - y_t) * (1 - s_t^2)
-        for j in range(t, max(0, t - k) - 1, -1):
-            dW += np.outer(delta, s[j - 1])  # dW += (dE_t/dz_j) s_{j-1}'
-            dU[:, x[j]] += delta  # dU += (dE_t/dz_j) x_j'
-            # dE_t/dz_{j-1} = W' dE_t/dz_j * (1 - s_{j-1}^2)
-            delta = W.T @ delta * (1 - s[j - 1] ** 2)
-    return dU, dV, dW
+    return max(0, t - k)
 
 
-def chunk(U, V, W, s, x, y, k):
+def chunk(t, T, k):
     """The sentence is cut into pieces of k steps, the state carried over: j = k*floor(t/k)..t.
 
     BPTT(k; k) of Williams and Peng (1990).
@@ -89,25 +111,15 @@ def chunk(U, V, W, s, x, y, k):
         ....x.
         ....xx   9 terms
     """
-    dU, dV, dW = np.zeros_like(U), np.zeros_like(V), np.zeros_like(W)
-    T = len(x)
-    for t in reversed(range(T)):
-        error = output_error(V, s[t], y[t])
-        dV += np.outer(error, s[t])  # dV += (o_t - y_t) s_t'
-        delta = V.T @ error * (1 - s[t] ** 2)  # dE_t/dz_t = V' (o_t - y_t) * (1 - s_t^2)
-        chunk_start = k * (t // k)
-        for j in range(t, chunk_start - 1, -1):
-            dW += np.outer(delta, s[j - 1])  # dW += (dE_t/dz_j) s_{j-1}'
-            dU[:, x[j]] += delta  # dU += (dE_t/dz_j) x_j'
-            # dE_t/dz_{j-1} = W' dE_t/dz_j * (1 - s_{j-1}^2)
-            delta = W.T @ delta * (1 - s[j - 1] ** 2)
-    return dU, dV, dW
+    return k * (t // k)
 
 
-def last(U, V, W, s, x, y, k):
-    """Only the last k steps exist: t = T-k..T-1, j = T-k..t; earlier outputs teach V alone.
+def last(t, T, k):
+    """Only the last k steps exist: t = T-k..T-1, j = T-k..t; earlier outputs have no step at all.
 
-    What ``theano.scan(truncate_gradient=k)`` computes with V applied outside the scan.
+    They teach V and c alone. It is what ``theano.scan(truncate_gradient=k)`` computes with V
+    applied outside the scan. Of stacked scans the gradient by the input of the upper one is zero
+    before step T-k, where the lower one stops too: the stack is cut as one.
 
     ::
 
@@ -118,16 +130,4 @@ def last(U, V, W, s, x, y, k):
         ....x.
         ....xx   3 terms
     """
-    dU, dV, dW = np.zeros_like(U), np.zeros_like(V), np.zeros_like(W)
-    T = len(x)
-    first = max(0, T - k)
-    for t in reversed(range(T)):
-        error = output_error(V, s[t], y[t])
-        dV += np.outer(error, s[t])  # dV += (o_t - y_t) s_t'
-        delta = V.T @ error * (1 - s[t] ** 2)  # dE_t/dz_t = V' (o_t - y_t) * (1 - s_t^2)
-        for j in range(t, first - 1, -1):  # no step at all when t < first
-            dW += np.outer(delta, s[j - 1])  # dW += (dE_t/dz_j) s_{j-1}'
-            dU[:, x[j]] += delta  # dU += (dE_t/dz_j) x_j'
-            # dE_t/dz_{j-1} = W' dE_t/dz_j * (1 - s_{j-1}^2)
-            delta = W.T @ delta * (1 - s[j - 1] ** 2)
-    return dU, dV, dW
+    return max(0, T - k)

@@ -8,39 +8,63 @@ from numbers import Integral, Real
 
 import numpy as np
 
-NAMES = ("U", "V", "W")
-SHAPES = "U (H, vocab_size), V (vocab_size, H), W (H, H)"
+from theano_rnn.reference.cells import CELLS
+from theano_rnn.reference.layout import Net, described, shapes, times
+
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
-def checked_parameters(parameters: Mapping) -> dict[str, np.ndarray]:
-    """Copies of U, V and W in that order, or ``ValueError``."""
+def checked_net(cell, layers, bias, tied) -> Net:
+    """The four settings that say which network it is, or ``ValueError``."""
+    if not isinstance(cell, str) or cell not in CELLS:
+        raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
+    if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
+        raise ValueError(f"layers is {layers!r}: pass an integer >= 1")
+    for name, value in (("bias", bias), ("tied", tied)):
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}: pass True or False")
+    if tied and CELLS[cell].gates > 1:
+        single = ", ".join(name for name in CELLS if CELLS[name].gates == 1)
+        raise ValueError(
+            f"tied is True and cell is {cell!r}, whose U has {CELLS[cell].gates}H rows where V'"
+            f" has H: pass tied=False or one of {single} (this version has no embedding to tie)"
+        )
+    return Net(cell, int(layers), bias, tied)
+
+
+def checked_parameters(parameters: Mapping, net: Net) -> dict[str, np.ndarray]:
+    """Copies of the parameters of the network in their order, or ``ValueError``."""
     if not isinstance(parameters, Mapping):
-        raise ValueError(f"parameters is a {type(parameters).__name__}: pass a dict of {SHAPES}")
-    missing = [name for name in NAMES if name not in parameters]
-    unknown = [name for name in parameters if name not in NAMES]
+        kind = type(parameters).__name__
+        raise ValueError(f"parameters is a {kind}: pass a dict of {described(net)}")
+    words = shapes(net)
+    missing = [name for name in words if name not in parameters]
+    unknown = [name for name in parameters if name not in words]
     if missing or unknown:
-        raise ValueError(f"parameters: missing {missing}, unknown {unknown}: pass {SHAPES}")
-    checked = {name: _checked_matrix(name, parameters[name]) for name in NAMES}
-    U, V, W = checked.values()
-    hidden_size, vocab_size = U.shape
-    if V.shape != (vocab_size, hidden_size) or W.shape != (hidden_size, hidden_size):
         raise ValueError(
-            f"parameters disagree: U {U.shape}, V {V.shape}, W {W.shape}: pass {SHAPES}"
+            f"parameters: missing {missing}, unknown {unknown}: pass {described(net)}"
         )
-    if not U.dtype == V.dtype == W.dtype:
-        raise ValueError(
-            f"parameters mix dtypes: U {U.dtype}, V {V.dtype}, W {W.dtype}: convert them to one"
-        )
+    checked = {name: _checked_array(name, parameters[name], words[name]) for name in words}
+    vocab_size, hidden_size = checked["U"].shape[1], checked["W"].shape[1]
+    gates = CELLS[net.cell].gates
+    sizes = {"vocab_size": vocab_size, "H": hidden_size, times(gates): gates * hidden_size}
+    if any(p.shape != tuple(sizes[word] for word in words[name]) for name, p in checked.items()):
+        found = ", ".join(f"{name} {p.shape}" for name, p in checked.items())
+        raise ValueError(f"parameters disagree: {found}: pass {described(net)}")
+    if len({p.dtype for p in checked.values()}) > 1:
+        found = ", ".join(f"{name} {p.dtype}" for name, p in checked.items())
+        raise ValueError(f"parameters mix dtypes: {found}: convert them to one")
     return checked
 
 
-def _checked_matrix(name: str, value: np.ndarray) -> np.ndarray:
+def _checked_array(name: str, value: np.ndarray, words: tuple[str, ...]) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype not in (np.float64, np.float32):
         found = getattr(value, "dtype", type(value).__name__)
         raise ValueError(f"parameter {name} is {found}: pass a float64 or float32 NumPy array")
-    if value.ndim != 2 or value.size == 0:
-        raise ValueError(f"parameter {name} has shape {value.shape}: pass {SHAPES}, none empty")
+    if value.ndim != len(words) or value.size == 0:
+        raise ValueError(
+            f"parameter {name} has shape {value.shape}: pass ({', '.join(words)}), none of them 0"
+        )
     if not np.isfinite(value).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise ValueError(

@@ -11,12 +11,28 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from theano_rnn.reference.checks import checked_pair, checked_parameters, parse_truncation
+from theano_rnn.reference.cells import CELLS
+from theano_rnn.reference.checks import (
+    checked_net,
+    checked_pair,
+    checked_parameters,
+    parse_truncation,
+)
+from theano_rnn.reference.layout import Net, times
 from theano_rnn.reference.steps import next_state, output_loss
 
 
 def frozen_state_loss(
-    parameters: Mapping, frozen_states: np.ndarray, x, y, truncation: str
+    parameters: Mapping,
+    frozen_states: np.ndarray,
+    x,
+    y,
+    truncation: str,
+    *,
+    cell: str = "tanh",
+    layers: int = 1,
+    bias: bool = False,
+    tied: bool = False,
 ) -> float:
     """Summed cross-entropy with the states before each cut held constant.
 
@@ -26,14 +42,16 @@ def frozen_state_loss(
     Parameters
     ----------
     parameters : dict
-        U (H, vocab_size), V (vocab_size, H), W (H, H), the ones to perturb.
-    frozen_states : array (T + 1, H)
-        ``NumpyRNN.hidden_states(x)`` at the unperturbed parameters; the last row is the zero
-        initial state.
+        The ones to perturb, as `NumpyRNN` takes them.
+    frozen_states : array (T + 1, H), or wider
+        ``NumpyRNN.hidden_states(x)`` at the unperturbed parameters: the states of all layers;
+        the last row is the zero initial state.
     x, y : sequence of T ints
         Token ids and their targets.
     truncation : str
         ``"full"``, ``"window:K"``, ``"chunk:K"`` or ``"last:K"``.
+    cell, layers, bias, tied
+        The network, as in `NumpyRNN`.
 
     Returns
     -------
@@ -42,68 +60,73 @@ def frozen_state_loss(
     Raises
     ------
     ValueError
-        If the parameters, tokens, scheme or frozen states are not as described.
+        If the network, parameters, tokens, scheme or frozen states are not as described.
     """
-    U, V, W = checked_parameters(parameters).values()
-    x, y = checked_pair(x, y, U.shape[1])
+    net = checked_net(cell, layers, bias, tied)
+    parameters = checked_parameters(parameters, net)
+    x, y = checked_pair(x, y, parameters["U"].shape[1])
     scheme, k = parse_truncation(truncation)
-    frozen = _checked_states(frozen_states, (len(x) + 1, len(W)))
+    frozen = _checked_states(frozen_states, net, len(x), parameters["W"].shape[1])
     if scheme == "full":
-        return _full(U, V, W, frozen, x, y)
-    return {"window": _window, "chunk": _chunk, "last": _last}[scheme](U, V, W, frozen, x, y, k)
+        return _full(net, parameters, frozen, x, y)
+    loss = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
+    return loss(net, parameters, frozen, x, y, k)
 
 
-def _full(U, V, W, frozen, x, y):
+def _full(net, parameters, frozen, x, y):
     """Only the initial state is frozen."""
     loss = 0.0
     s = frozen[-1]
     for t in range(len(x)):
-        s = next_state(U, W, x[t], s)
-        loss += output_loss(V, s, y[t])
+        s = next_state(net, parameters, x[t], s)
+        loss += output_loss(parameters, s, y[t])
     return loss
 
 
-def _window(U, V, W, frozen, x, y, k):
+def _window(net, parameters, frozen, x, y, k):
     """For each output: start from frozen s_{t-k-1}, run k + 1 steps, read the last loss."""
     loss = 0.0
     for t in range(len(x)):
         start = max(0, t - k)
         s = frozen[start - 1]
         for j in range(start, t + 1):
-            s = next_state(U, W, x[j], s)
-        loss += output_loss(V, s, y[t])
+            s = next_state(net, parameters, x[j], s)
+        loss += output_loss(parameters, s, y[t])
     return loss
 
 
-def _chunk(U, V, W, frozen, x, y, k):
+def _chunk(net, parameters, frozen, x, y, k):
     """For each chunk: start from the frozen state before it, run k steps, read every loss."""
     loss = 0.0
     for start in range(0, len(x), k):
         s = frozen[start - 1]
         for t in range(start, min(start + k, len(x))):
-            s = next_state(U, W, x[t], s)
-            loss += output_loss(V, s, y[t])
+            s = next_state(net, parameters, x[t], s)
+            loss += output_loss(parameters, s, y[t])
     return loss
 
 
-def _last(U, V, W, frozen, x, y, k):
+def _last(net, parameters, frozen, x, y, k):
     """Early outputs read frozen states through V; the last k steps run from the frozen one."""
     loss = 0.0
     start = max(0, len(x) - k)
     for t in range(start):
-        loss += output_loss(V, frozen[t], y[t])
+        loss += output_loss(parameters, frozen[t], y[t])
     s = frozen[start - 1]
     for t in range(start, len(x)):
-        s = next_state(U, W, x[t], s)
-        loss += output_loss(V, s, y[t])
+        s = next_state(net, parameters, x[t], s)
+        loss += output_loss(parameters, s, y[t])
     return loss
 
 
-def _checked_states(states: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    states = np.asarray(states)
+def _checked_states(states: np.ndarray, net: Net, T: int, hidden_size: int) -> np.ndarray:
+    """The states as (T + 1, layers, parts, H), or ``ValueError``."""
+    states, parts = np.asarray(states), CELLS[net.cell].parts
+    shape = (T + 1, net.layers * parts * hidden_size)
     if states.shape != shape:
         raise ValueError(
-            f"frozen_states has shape {states.shape}: pass (T + 1, H) = {shape},"
+            f"frozen_states has shape {states.shape}: pass"
+            f" (T + 1, {times(net.layers * parts)}) = {shape},"
             " as NumpyRNN.hidden_states(x) returns them"
         )
     if states.dtype.kind != "f" or not np.isfinite(states).all():
@@ -112,4 +135,4 @@ def _checked_states(states: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         raise ValueError(
             "frozen_states[-1] is not zero: the initial state belongs in the last row"
         )
-    return states
+    return states.reshape(T + 1, net.layers, parts, hidden_size)

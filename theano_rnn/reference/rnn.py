@@ -1,4 +1,4 @@
-"""The vanilla RNN language model with the interface of the compiled one, in plain loops."""
+"""The RNN language model with the interface of the compiled one, in plain loops."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from theano_rnn.reference import bptt as loops
+from theano_rnn.reference.bptt import bptt
 from theano_rnn.reference.checks import (
-    NAMES,
+    checked_net,
     checked_pair,
     checked_pairs,
     checked_parameters,
@@ -17,24 +17,45 @@ from theano_rnn.reference.checks import (
     chosen_truncation,
     parse_truncation,
 )
-from theano_rnn.reference.steps import hidden_states, output, output_loss
+from theano_rnn.reference.steps import output, output_loss, states
 
 
 class NumpyRNN:
     """A recurrent language model in naive NumPy.
 
-    s_t = tanh(U x_t + W s_{t-1}),  o_t = softmax(V s_t),  E = -sum_t log o_t[y_t],
-    with x_t one-hot and a zero initial state.
+    s_t = tanh(U x_t + W s_{t-1} + b),  o_t = softmax(V s_t + c),  E = -sum_t log o_t[y_t],
+    with x_t one-hot and a zero initial state; or another cell in place of tanh, and layers on
+    top, each with the s_t of the one below as its x_t.
 
     Parameters
     ----------
     parameters : dict of arrays
-        U (H, vocab_size), V (vocab_size, H), W (H, H); all float64 or all float32, which is the
-        dtype everything is computed in. Copied.
+        In this order, with G the number of gates of the cell, stacked in its matrices:
+        U (G*H, vocab_size), V (vocab_size, H), W (G*H, H); with bias b (G*H,), c (vocab_size,);
+        then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
+        on. When tied there is no V. All float64 or all float32, which is the dtype everything
+        is computed in. Copied.
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
-        the sequence only, what ``theano.scan`` does). Fixed at construction.
+        the sequence only, what ``theano.scan`` does). All layers are cut at the same step, and
+        V, c, and U in its use as a tied V, are not. Fixed at construction, as all that follows.
+    cell : str
+        With s' = s_{t-1} and sigma the logistic function:
+
+        - ``"tanh"``, ``"sigmoid"``, ``"relu"``, G = 1: that function of U x_t + W s' + b. The
+          derivative of relu at 0 is one half, as Theano's.
+        - ``"gru"``, G = 3 in the order z, r, h: z = sigma(U_z x_t + W_z s' + b_z), r likewise,
+          h = tanh(U_h x_t + W_h (r * s') + b_h), s_t = z * s' + (1 - z) * h.
+        - ``"lstm"``, G = 4 in the order i, f, o, g: i, f, o = sigma(U x_t + W s' + b) each,
+          g = tanh(...), c_t = f * c_{t-1} + i * g, s_t = o * tanh(c_t). The state is (s, c),
+          and a cut cuts both.
+    layers : int
+        How many recurrences, one on top of the other, all of H units.
+    bias : bool
+        Whether there are b, b2, ... and c.
+    tied : bool
+        V is the transpose of U, whose gradient is then the sum of both uses. Needs G = 1.
     bptt_truncate : int, optional
         The tutorial's word for ``"window:K"``.
     truncate_gradient : int, optional
@@ -59,20 +80,28 @@ class NumpyRNN:
     array([0.25, 0.25, 0.25, 0.25])
     >>> round(model.ce_error([0, 3, 1], [3, 1, 2]), 6)  # 3 ln 4
     4.158883
+    >>> stack = {**zeros, "U2": np.zeros((2, 2)), "W2": np.zeros((2, 2))}
+    >>> list(NumpyRNN(stack, cell="relu", layers=2).bptt([0, 3], [3, 1]))
+    ['U', 'V', 'W', 'U2', 'W2']
     """
 
-    __slots__ = ("_U", "_V", "_W", "_truncation")
+    __slots__ = ("_net", "_parameters", "_truncation")
 
     def __init__(
         self,
         parameters: Mapping,
         truncation: str = "full",
         *,
+        cell: str = "tanh",
+        layers: int = 1,
+        bias: bool = False,
+        tied: bool = False,
         bptt_truncate: int | None = None,
         truncate_gradient: int | None = None,
     ):
         self._truncation = chosen_truncation(truncation, bptt_truncate, truncate_gradient)
-        self._U, self._V, self._W = checked_parameters(parameters).values()
+        self._net = checked_net(cell, layers, bias, tied)
+        self._parameters = checked_parameters(parameters, self._net)
 
     @property
     def truncation(self) -> str:
@@ -80,38 +109,65 @@ class NumpyRNN:
         return self._truncation
 
     @property
+    def cell(self) -> str:
+        """The recurrence, by name."""
+        return self._net.cell
+
+    @property
+    def layers(self) -> int:
+        """How many recurrences are stacked."""
+        return self._net.layers
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are b and c."""
+        return self._net.bias
+
+    @property
+    def tied(self) -> bool:
+        """Whether V is the transpose of U."""
+        return self._net.tied
+
+    @property
     def hidden_size(self) -> int:
         """H."""
-        return self._U.shape[0]
+        return self._parameters["W"].shape[1]
 
     @property
     def vocab_size(self) -> int:
         """Number of token ids."""
-        return self._U.shape[1]
+        return self._parameters["U"].shape[1]
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Copies of U (H, vocab_size), V (vocab_size, H) and W (H, H), in that order."""
-        return {"U": self._U.copy(), "V": self._V.copy(), "W": self._W.copy()}
+        """Copies of the parameters, in the order given above."""
+        return {name: value.copy() for name, value in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping) -> None:
         """Take copies of new parameters, of the model's shapes and dtype."""
-        new = checked_parameters(parameters)
-        for name, old in self.parameters().items():
+        new = checked_parameters(parameters, self._net)
+        for name, old in self._parameters.items():
             if new[name].shape != old.shape or new[name].dtype != old.dtype:
                 raise ValueError(
                     f"parameter {name} is {new[name].dtype} {new[name].shape}: the model's is"
                     f" {old.dtype} {old.shape}, convert it or build another model"
                 )
-        self._U, self._V, self._W = new.values()
+        self._parameters = new
 
     def hidden_states(self, x) -> np.ndarray:
-        """States s_t, (T + 1, H); the zero initial state is the last row, index -1."""
-        return hidden_states(self._U, self._W, checked_tokens("x", x, self.vocab_size))
+        """States of the network, (T + 1, H); the zero initial state is the last row, index -1.
+
+        A row is s_t; with more layers the s_t of each side by side, the lowest first; for lstm
+        s_t and c_t of each: (T + 1, layers * H) or (T + 1, layers * 2 * H). So
+        ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l from 0 for every cell, and
+        ``[t, l, 1]`` is c_t.
+        """
+        s = self._states(checked_tokens("x", x, self.vocab_size))
+        return s.reshape(len(s), -1)
 
     def forward_propagation(self, x) -> np.ndarray:
         """Probabilities o_t of the next token after each token, (T, vocab_size)."""
-        s = self.hidden_states(x)  # (T + 1, H)
-        return np.stack([output(self._V, s_t) for s_t in s[:-1]])
+        s = self._states(checked_tokens("x", x, self.vocab_size))
+        return np.stack([output(self._parameters, state) for state in s[:-1]])
 
     def predict(self, x) -> np.ndarray:
         """The most probable next token after each token, (T,)."""
@@ -131,17 +187,10 @@ class NumpyRNN:
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(self, x, y) -> dict[str, np.ndarray]:
-        """dE/dU (H, vocab_size), dE/dV (vocab_size, H), dE/dW (H, H) under the truncation."""
+        """dE under the truncation, by the names of the parameters, in their order and shapes."""
         x, y = checked_pair(x, y, self.vocab_size)
-        s = hidden_states(self._U, self._W, x)  # (T + 1, H)
-        arguments = (self._U, self._V, self._W, s, x, y)
         scheme, k = parse_truncation(self._truncation)
-        if scheme == "full":
-            gradients = loops.full(*arguments)
-        else:
-            loop = {"window": loops.window, "chunk": loops.chunk, "last": loops.last}[scheme]
-            gradients = loop(*arguments, k)
-        return dict(zip(NAMES, gradients))
+        return bptt(self._net, self._parameters, self._states(x), x, y, scheme, k)
 
     def sgd_step(self, x, y, learning_rate: float) -> float:
         """Subtract learning_rate times the gradient; returns the loss before the update."""
@@ -153,6 +202,9 @@ class NumpyRNN:
         )
         return loss
 
+    def _states(self, x: np.ndarray) -> np.ndarray:
+        return states(self._net, self._parameters, x)  # (T + 1, layers, parts, H)
+
     def _loss(self, x: np.ndarray, y: np.ndarray) -> float:
-        s = hidden_states(self._U, self._W, x)  # (T + 1, H)
-        return sum(output_loss(self._V, s[t], y[t]) for t in range(len(x)))
+        s = self._states(x)
+        return sum(output_loss(self._parameters, s[t], y[t]) for t in range(len(x)))

@@ -1,26 +1,52 @@
-"""One step of the vanilla recurrence, its states over a sentence, and its output layer.
+"""One step of the stacked recurrence, its states over a sentence, and its output layer.
 
-Throughout the reference t and j count from 0, and states carry one extra row: the initial state
-s_{-1} = 0 is stored at index -1, so ``s[t - 1]`` is right for t = 0 too.
+Throughout the reference t and j count from 0, as layers do, and states carry one extra row: the
+initial state s_{-1} = 0 is stored at index -1, so ``states[t - 1]`` is right for t = 0 too. One
+state is an array (layers, parts, H), the only part s, or s and c for lstm: the output reads
+``state[-1, 0]``, s of the top layer.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-
-def next_state(U: np.ndarray, W: np.ndarray, token: int, s: np.ndarray) -> np.ndarray:
-    """tanh(U x_t + W s_{t-1}); x_t is one-hot, so U x_t is the column of U at the token."""
-    return np.tanh(U[:, token] + W @ s)  # (H,)
+from theano_rnn.reference.cells import CELLS
+from theano_rnn.reference.layout import Net, named
 
 
-def hidden_states(U: np.ndarray, W: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """All states of a sentence, (T + 1, H), the initial one in the last row."""
-    T = len(x)
-    s = np.zeros((T + 1, len(W)), dtype=W.dtype)  # (T + 1, H)
+def layer_input(parameters: dict, l: int, below) -> np.ndarray:
+    """p_t = U x_t + b of layer l; x_t is one-hot in the first, s_t of the layer below elsewhere.
+
+    ``below`` is the token or that s_t: U times a one-hot vector is the column of U at the token.
+    """
+    U, b = parameters[named("U", l)], parameters.get(named("b", l))
+    p = U[:, below] if l == 0 else U @ below  # (G*H,)
+    return p if b is None else p + b
+
+
+def next_state(net: Net, parameters: dict, token: int, before: np.ndarray) -> np.ndarray:
+    """The state after one more token, (layers, parts, H): layer by layer from the bottom."""
+    after, below = [], token
+    for l in range(net.layers):
+        p = layer_input(parameters, l, below)
+        after.append(CELLS[net.cell].forward(p, parameters[named("W", l)], before[l]))
+        below = after[l][0]  # s_t of this layer is the input of the next
+    return np.array(after)
+
+
+def states(net: Net, parameters: dict, x: np.ndarray) -> np.ndarray:
+    """All states of a sentence, (T + 1, layers, parts, H), the initial one in the last row."""
+    T, W = len(x), parameters["W"]
+    shape = (T + 1, net.layers, CELLS[net.cell].parts, W.shape[1])
+    s = np.zeros(shape, dtype=W.dtype)
     for t in range(T):
-        s[t] = next_state(U, W, x[t], s[t - 1])
+        s[t] = next_state(net, parameters, x[t], s[t - 1])
     return s
+
+
+def output_matrix(parameters: dict) -> np.ndarray:
+    """V (vocab_size, H), which is U' where it is tied."""
+    return parameters["V"] if "V" in parameters else parameters["U"].T
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -29,18 +55,24 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum())
 
 
-def output(V: np.ndarray, s_t: np.ndarray) -> np.ndarray:
-    """o_t = softmax(V s_t), (vocab_size,)."""
-    return np.exp(log_softmax(V @ s_t))
+def log_output(parameters: dict, state: np.ndarray) -> np.ndarray:
+    """log o_t, o_t = softmax(V s_t + c) with s_t of the top layer, (vocab_size,)."""
+    logits = output_matrix(parameters) @ state[-1, 0]
+    return log_softmax(logits + parameters["c"] if "c" in parameters else logits)
 
 
-def output_loss(V: np.ndarray, s_t: np.ndarray, target: int) -> float:
+def output(parameters: dict, state: np.ndarray) -> np.ndarray:
+    """o_t, (vocab_size,)."""
+    return np.exp(log_output(parameters, state))
+
+
+def output_loss(parameters: dict, state: np.ndarray, target: int) -> float:
     """E_t = -log o_t[y_t], finite even where o_t[y_t] underflows to 0."""
-    return -float(log_softmax(V @ s_t)[target])
+    return -float(log_output(parameters, state)[target])
 
 
-def output_error(V: np.ndarray, s_t: np.ndarray, target: int) -> np.ndarray:
-    """dE_t/d(V s_t) = o_t - y_t, (vocab_size,)."""
-    error = output(V, s_t)
+def output_error(parameters: dict, state: np.ndarray, target: int) -> np.ndarray:
+    """dE_t/d(V s_t + c) = o_t - y_t, (vocab_size,)."""
+    error = output(parameters, state)
     error[target] -= 1
     return error

@@ -1,0 +1,228 @@
+"""Gradients of every kind of network and truncation: differences, surrogates, pictures."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from kinds import GATES, KINDS, assert_same, is_smooth, named, net
+
+from theano_rnn.reference import (
+    NumpyRNN,
+    directional_difference,
+    finite_differences,
+    frozen_state_loss,
+)
+from theano_rnn.reference.cells import CELLS
+
+SCHEMES = ("full", "window", "chunk", "last")
+# T = 6, k = 2: which step j (column) receives the error of which output t (row).
+PICTURES = {
+    "full": ("x.....", "xx....", "xxx...", "xxxx..", "xxxxx.", "xxxxxx"),
+    "window:2": ("x.....", "xx....", "xxx...", ".xxx..", "..xxx.", "...xxx"),
+    "chunk:2": ("x.....", "xx....", "..x...", "..xx..", "....x.", "....xx"),
+    "last:2": ("......", "......", "......", "......", "....x.", "....xx"),
+}
+
+
+def truncations(T):
+    return ["full"] + [f"{scheme}:{k}" for scheme in SCHEMES[1:] for k in range(1, T + 2)]
+
+
+def surrogate(parameters, x, y, truncation, kind):
+    frozen = NumpyRNN(parameters, **kind).hidden_states(x)
+    return lambda perturbed: frozen_state_loss(perturbed, frozen, x, y, truncation, **kind)
+
+
+def assert_projection_agrees(function, parameters, gradients, seed):
+    rng = np.random.default_rng(seed)
+    direction = {name: rng.normal(size=value.shape) for name, value in parameters.items()}
+    norm = np.sqrt(sum((d**2).sum() for d in direction.values()))
+    direction = {name: d / norm for name, d in direction.items()}
+    expected = directional_difference(function, parameters, direction, epsilon=1e-6)
+    found = sum((gradients[name] * direction[name]).sum() for name in direction)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def relative_norm(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=named)
+def test_full_gradient_is_the_central_difference_of_the_loss_element_by_element(kind):
+    parameters, x, y = net(kind, 1, hidden_size=2, vocab_size=3, T=4)
+    assert is_smooth(parameters, x, kind)
+    expected = finite_differences(lambda p: NumpyRNN(p, **kind).ce_error(x, y), parameters)
+    gradients = NumpyRNN(parameters, **kind).bptt(x, y)
+    assert_same(gradients, expected, 1e-8)
+    assert [g.shape for g in gradients.values()] == [p.shape for p in parameters.values()]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=named)
+def test_truncated_gradients_project_as_their_surrogates_which_are_the_true_loss(kind):
+    parameters, x, y = net(kind, 2, hidden_size=2, T=4)
+    assert is_smooth(parameters, x, kind)
+    loss = NumpyRNN(parameters, **kind).ce_error(x, y)
+    for truncation in truncations(T=4):
+        function = surrogate(parameters, x, y, truncation, kind)
+        assert function(parameters) == pytest.approx(loss, rel=1e-14)
+        gradients = NumpyRNN(parameters, truncation, **kind).bptt(x, y)
+        assert_projection_agrees(function, parameters, gradients, seed=2)
+
+
+any_kind = st.sampled_from(KINDS)
+any_scheme = st.sampled_from(SCHEMES)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    kind=any_kind,
+    hidden_size=st.integers(1, 2),
+    vocab_size=st.integers(1, 3),
+    T=st.integers(1, 4),
+    scheme=any_scheme,
+    k=st.integers(1, 6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_tiny_gradient_is_the_central_difference_of_its_surrogate_element_by_element(
+    kind, hidden_size, vocab_size, T, scheme, k, seed
+):
+    parameters, x, y = net(kind, seed, hidden_size, vocab_size, T)
+    assume(is_smooth(parameters, x, kind, margin=3e-4))
+    truncation = scheme if scheme == "full" else f"{scheme}:{k}"
+    function = surrogate(parameters, x, y, truncation, kind)
+    expected = finite_differences(function, parameters)
+    assert_same(NumpyRNN(parameters, truncation, **kind).bptt(x, y), expected, 1e-7)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    kind=any_kind,
+    hidden_size=st.integers(1, 9),
+    vocab_size=st.integers(1, 12),
+    T=st.integers(1, 10),
+    scheme=any_scheme,
+    k=st.integers(1, 12),
+    repeated=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_gradient_projects_as_its_surrogate_does(
+    kind, hidden_size, vocab_size, T, scheme, k, repeated, seed
+):
+    parameters, x, y = net(kind, seed, hidden_size, vocab_size, T)
+    if repeated:
+        x[:] = x[0]
+    assume(is_smooth(parameters, x, kind))
+    truncation = scheme if scheme == "full" else f"{scheme}:{k}"
+    model = NumpyRNN(parameters, truncation, **kind)
+    function, gradients = surrogate(parameters, x, y, truncation, kind), model.bptt(x, y)
+    assert function(parameters) == pytest.approx(model.ce_error(x, y), rel=1e-13, abs=1e-13)
+    assert_projection_agrees(function, parameters, gradients, seed)
+    if scheme == "full":
+        true_loss = lambda p: NumpyRNN(p, **kind).ce_error(x, y)  # noqa: E731
+        assert_projection_agrees(true_loss, parameters, gradients, seed)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=named)
+def test_a_cut_no_shorter_than_the_sentence_is_no_cut(kind):
+    parameters, x, y = net(kind, 3, T=4)
+    full = NumpyRNN(parameters, **kind).bptt(x, y)
+    for scheme, enough in (("window", 3), ("chunk", 4), ("last", 4)):
+        short = NumpyRNN(parameters, f"{scheme}:{enough - 1}", **kind).bptt(x, y)
+        assert relative_norm(short["U"], full["U"]) > 1e-6
+        for k in (enough, enough + 1, 1000):
+            assert_same(NumpyRNN(parameters, f"{scheme}:{k}", **kind).bptt(x, y), full)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind["tied"]], ids=named)
+def test_V_and_c_have_the_full_gradient_under_every_truncation(kind):
+    parameters, x, y = net(kind, 4, T=4)
+    full = NumpyRNN(parameters, **kind).bptt(x, y)
+    for truncation in truncations(T=4):
+        cut = NumpyRNN(parameters, truncation, **kind).bptt(x, y)
+        for name in {"V", "c"} & set(cut):
+            assert (cut[name] == full[name]).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind["tied"]], ids=named)
+def test_tied_gradient_is_the_sum_of_both_uses_and_only_the_use_as_input_is_cut(kind):
+    parameters, x, y = net(kind, 5, T=4)
+    untied = {"U": parameters["U"], "V": parameters["U"].T.copy()} | parameters
+    for truncation in truncations(T=4):
+        two = NumpyRNN(untied, truncation, **{**kind, "tied": False}).bptt(x, y)
+        two["U"] = two["U"] + two.pop("V").T
+        one = NumpyRNN(parameters, truncation, **kind).bptt(x, y)
+        assert_same(one, two, 1e-14)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind["layers"] > 1], ids=named)
+def test_last_is_what_each_layer_cut_to_its_last_steps_gives_one_layer_after_the_other(kind):
+    # As stacked calls of theano.scan(truncate_gradient=k) are differentiated: the whole sweep of
+    # the upper one first; its gradient by its input is zero at the steps it did not reach.
+    parameters, x, y = net(kind, 6, T=6)
+    model = NumpyRNN(parameters, **kind)
+    T, (cell, layers, _, _) = 6, kind.values()
+    s = model.hidden_states(x).reshape(T + 1, layers, CELLS[cell].parts, 3)
+    V = parameters["V"] if "V" in parameters else parameters["U"].T
+    for k in range(1, T + 2):
+        gradients = NumpyRNN(parameters, f"last:{k}", **kind).bptt(x, y)
+        d_above = (model.forward_propagation(x) - np.eye(5)[y]) @ V  # (T, H) V' (o_t - y_t)
+        for l in reversed(range(layers)):
+            suffix = "" if l == 0 else str(l + 1)
+            U, W, b = (parameters.get(name + suffix, 0) for name in "UWb")
+            inputs = np.eye(5)[x] if l == 0 else s[:-1, l - 1, 0]
+            dU, dW, d_inputs = np.zeros_like(U), np.zeros_like(W), np.zeros_like(inputs)
+            d = np.zeros((CELLS[cell].parts, 3))
+            for j in list(reversed(range(T)))[:k]:
+                d[0] += d_above[j]
+                before = s[j - 1, l]
+                dp, dW_j, d_before = CELLS[cell].backward(U @ inputs[j] + b, W, before, d)
+                d = np.array(d_before)
+                dU, dW = dU + np.outer(dp, inputs[j]), dW + dW_j
+                d_inputs[j] = U.T @ dp
+            if l == 0 and kind["tied"]:
+                error = model.forward_propagation(x) - np.eye(5)[y]
+                dU += s[:-1, -1, 0].T @ error
+            np.testing.assert_allclose(gradients["U" + suffix], dU, rtol=0, atol=1e-13)
+            np.testing.assert_allclose(gradients["W" + suffix], dW, rtol=0, atol=1e-13)
+            d_above = d_inputs
+
+
+# Which step hears which output
+
+
+def hears(truncation, kind, T=6):
+    """(T, T) booleans: does changing the target of t change the column of dU of step j's token?"""
+    parameters, _, y = net(kind, 7, hidden_size=4, vocab_size=T + 1, T=T)
+    # Positive parameters leave every relu on; small ones leave every other cell unsaturated.
+    parameters = {name: abs(value) / 2 for name, value in parameters.items()}
+    parameters["V"] *= np.random.default_rng(7).choice([-1, 1], size=parameters["V"].shape)
+    x = np.random.default_rng(7).permutation(T)  # distinct: a column is a step
+    model = NumpyRNN(parameters, truncation, **kind)
+    before = model.bptt(x, y)
+    matrix = np.zeros((T, T), dtype=bool)
+    for t in range(T):
+        other = y.copy()
+        other[t] = (y[t] + 1) % (T + 1)
+        after = model.bptt(x, other)
+        changed = {name: after[name] != before[name] for name in before}
+        matrix[t] = changed["U"].any(axis=0)[x]
+        for name in set(changed) - {"U"}:
+            # V and c hear every output; s_0 = 0 teaches no W; the rest hear what any step does.
+            steps = {"V": True, "c": True}.get(name, matrix[t, name[0] == "W" :].any())
+            assert changed[name].any() == steps, name
+    return matrix
+
+
+@pytest.mark.parametrize("truncation", PICTURES)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("cell", GATES)
+def test_each_step_hears_exactly_the_outputs_of_the_table_however_many_layers(
+    cell, layers, truncation
+):
+    matrix = hears(truncation, {"cell": cell, "layers": layers, "bias": True, "tied": False})
+    assert (
+        tuple("".join(".x"[int(heard)] for heard in row) for row in matrix) == PICTURES[truncation]
+    )

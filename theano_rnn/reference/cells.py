@@ -1,0 +1,140 @@
+"""One step of each recurrence, forward and backward, derived by hand.
+
+Each cell has two functions. Its input p_t = U x_t + b and its matrix W hold the G gates one
+below the other, in the order stated; the state before is a (parts, H) array or a tuple of parts.
+
+    forward(p, W, before) -> after
+    backward(p, W, before, d_after) -> dp, dW, d_before
+
+``d_after`` is dE with respect to the state after this step, ``d_before`` to the one before; dp is
+also dE/db, and dU is dp x_t'. Backward computes the gates again, so nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+#: How many gates share a matrix, how many vectors the state has, and the two functions.
+Cell = namedtuple("Cell", ("gates", "parts", "forward", "backward"))
+
+
+def sigma(a: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-a)), as the exp of its logarithm: no exp overflows."""
+    return np.exp(-np.logaddexp(0, -a))
+
+
+# s_t = tanh(z_t), z_t = p_t + W s_{t-1} (Elman 1990); sigma and relu in place of tanh likewise.
+
+
+def tanh_forward(p, W, before):
+    (s_before,) = before
+    return (np.tanh(p + W @ s_before),)
+
+
+def tanh_backward(p, W, before, d_after):
+    (s_before,), (ds,) = before, d_after
+    s = np.tanh(p + W @ s_before)
+    dz = ds * (1 - s**2)  # dE/dz_t = dE/ds_t * (1 - s_t^2)
+    return dz, np.outer(dz, s_before), (W.T @ dz,)  # dE/dW = dz_t s_{t-1}', dE/ds_{t-1} = W' dz_t
+
+
+def sigmoid_forward(p, W, before):
+    (s_before,) = before
+    return (sigma(p + W @ s_before),)
+
+
+def sigmoid_backward(p, W, before, d_after):
+    (s_before,), (ds,) = before, d_after
+    s = sigma(p + W @ s_before)
+    dz = ds * s * (1 - s)  # dE/dz_t = dE/ds_t * s_t * (1 - s_t)
+    return dz, np.outer(dz, s_before), (W.T @ dz,)
+
+
+def relu_forward(p, W, before):
+    (s_before,) = before
+    return (np.maximum(p + W @ s_before, 0),)
+
+
+def relu_backward(p, W, before, d_after):
+    (s_before,), (ds,) = before, d_after
+    z = p + W @ s_before
+    # dE/dz_t = dE/ds_t * (1 + sign z_t) / 2: one half at exactly 0, as Theano's tensor.nnet.relu,
+    # which is (z + |z|) / 2. A bias of zero above a layer whose units are all off is met there.
+    dz = ds * (1 + np.sign(z)) / 2
+    return dz, np.outer(dz, s_before), (W.T @ dz,)
+
+
+# The gated recurrent unit (Cho et al. 2014). Gates in the order z, r, h, with s' = s_{t-1}:
+#   z = sigma(p_z + W_z s'), r = sigma(p_r + W_r s'), h = tanh(p_h + W_h (r * s'))
+#   s_t = z * s' + (1 - z) * h
+
+
+def _gru_gates(p, W, s_before):
+    p_z, p_r, p_h = np.split(p, 3)
+    W_z, W_r, W_h = np.split(W, 3)
+    z = sigma(p_z + W_z @ s_before)
+    r = sigma(p_r + W_r @ s_before)
+    h = np.tanh(p_h + W_h @ (r * s_before))
+    return z, r, h
+
+
+def gru_forward(p, W, before):
+    (s_before,) = before
+    z, _, h = _gru_gates(p, W, s_before)
+    return (z * s_before + (1 - z) * h,)
+
+
+def gru_backward(p, W, before, d_after):
+    (s_before,), (ds,) = before, d_after
+    z, r, h = _gru_gates(p, W, s_before)
+    W_z, W_r, W_h = np.split(W, 3)
+    dp_z = ds * (s_before - h) * z * (1 - z)  # dE/dz = ds * (s' - h), through sigma
+    dp_h = ds * (1 - z) * (1 - h**2)  # dE/dh = ds * (1 - z), through tanh
+    d_rs = W_h.T @ dp_h  # dE/d(r * s') = W_h' dp_h
+    dp_r = d_rs * s_before * r * (1 - r)  # dE/dr = d(r * s') * s', through sigma
+    dW = [np.outer(dp_z, s_before), np.outer(dp_r, s_before), np.outer(dp_h, r * s_before)]
+    # dE/ds' = ds * z + d(r * s') * r + W_z' dp_z + W_r' dp_r
+    ds_before = ds * z + d_rs * r + W_z.T @ dp_z + W_r.T @ dp_r
+    return np.concatenate([dp_z, dp_r, dp_h]), np.concatenate(dW), (ds_before,)
+
+
+# Long short-term memory with a forget gate (Gers et al. 2000), no peepholes. The state is (s, c).
+# Gates in the order i, f, o, g, with s' = s_{t-1} and c' = c_{t-1}:
+#   i, f, o = sigma(p + W s') each, g = tanh(p_g + W_g s')
+#   c_t = f * c' + i * g, s_t = o * tanh(c_t)
+
+
+def _lstm_gates(p, W, s_before):
+    a_i, a_f, a_o, a_g = np.split(p + W @ s_before, 4)
+    return sigma(a_i), sigma(a_f), sigma(a_o), np.tanh(a_g)
+
+
+def lstm_forward(p, W, before):
+    s_before, c_before = before
+    i, f, o, g = _lstm_gates(p, W, s_before)
+    c = f * c_before + i * g
+    return o * np.tanh(c), c
+
+
+def lstm_backward(p, W, before, d_after):
+    (s_before, c_before), (ds, dc) = before, d_after
+    i, f, o, g = _lstm_gates(p, W, s_before)
+    tanh_c = np.tanh(f * c_before + i * g)
+    dc = dc + ds * o * (1 - tanh_c**2)  # dE/dc_t from step t+1, and through s_t
+    dp_i = dc * g * i * (1 - i)  # dE/di = dc * g, through sigma
+    dp_f = dc * c_before * f * (1 - f)  # dE/df = dc * c', through sigma
+    dp_o = ds * tanh_c * o * (1 - o)  # dE/do = ds * tanh(c), through sigma
+    dp_g = dc * i * (1 - g**2)  # dE/dg = dc * i, through tanh
+    dp = np.concatenate([dp_i, dp_f, dp_o, dp_g])
+    return dp, np.outer(dp, s_before), (W.T @ dp, dc * f)  # dE/ds' = W' dp, dE/dc' = dc * f
+
+
+CELLS = {
+    "tanh": Cell(1, 1, tanh_forward, tanh_backward),
+    "sigmoid": Cell(1, 1, sigmoid_forward, sigmoid_backward),
+    "relu": Cell(1, 1, relu_forward, relu_backward),
+    "gru": Cell(3, 1, gru_forward, gru_backward),
+    "lstm": Cell(4, 2, lstm_forward, lstm_backward),
+}
