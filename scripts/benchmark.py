@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--threads",
         metavar="N,N,...",
-        help="threads of BLAS; steps is measured with each of them (default: BLAS decides)",
+        help="threads of BLAS; steps is measured with each of them (default: 1)",
     )
     p.add_argument(
         "--quick",
@@ -145,7 +145,7 @@ def steps(rows) -> Table:
     columns = ("workload", "threads", "program", "ms", "tokens/s", "times as fast")
     made = table("One SGD step", note, *columns)
     for row in rows:
-        threads = "auto" if row["threads"] is None else str(row["threads"])
+        threads = str(row["threads"])
         for program in sections.PROGRAMS:
             ms, tokens = row[program]["ms"], row[program]["tokens_per_second"]
             first = program == "ours"

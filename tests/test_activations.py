@@ -182,7 +182,8 @@ def recurrence(dtype, mode):
 
     s, _ = theano.scan(step, x, tensor.zeros_like(w), [w], strict=True, mode=mode)  # (T, H)
     # The steps are what is tested: only they are compiled.
-    return theano.function([x, w], [s, *theano.grad(s.sum(), [x, w])], mode=IN_PYTHON)
+    outer = mode or IN_PYTHON
+    return theano.function([x, w], [s, *theano.grad(s.sum(), [x, w])], mode=outer)
 
 
 @pytest.mark.parametrize(

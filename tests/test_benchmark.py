@@ -197,7 +197,7 @@ def test_bad_threads_are_refused(text):
 
 def test_threads_are_numbers():
     assert sections.parse_threads("1, 2") == (1, 2)
-    assert sections.parse_threads(None) == (None,)
+    assert sections.parse_threads(None) == (1,)
 
 
 @pytest.mark.parametrize(

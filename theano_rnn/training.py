@@ -51,7 +51,7 @@ class Settings:
     decay: float = 0.5
     improvement: float = 0.01
     clip: float = 5.0
-    epochs: int = 12
+    epochs: int = 8
     seed: int = 0
 
     def __post_init__(self):

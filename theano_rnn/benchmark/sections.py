@@ -29,14 +29,14 @@ class Settings:
     rounds : each figure is the median of so many measurements
     seconds : that one of them takes
     warm_starts : how often a program is started with a full compile cache
-    threads : of BLAS, for each of which ``steps`` is measured; None lets BLAS decide
+    threads : of BLAS, for each of which ``steps`` is measured
     seed : of the parameters and the tokens
     """
 
     rounds: int = 9
     seconds: float = 0.5
     warm_starts: int = 3
-    threads: tuple = (None,)
+    threads: tuple = (1,)
     seed: int = 0
 
     def __post_init__(self):
@@ -58,9 +58,9 @@ def parse_sections(text: Optional[str]) -> list:
 
 
 def parse_threads(text: Optional[str]) -> tuple:
-    """ "1,2" as numbers of threads, (None,) for None: BLAS decides."""
+    """ "1,2" as numbers of threads; one, as the engine has it, for None."""
     if text is None:
-        return (None,)
+        return Settings.threads
     for word in text.split(","):
         if not (word.strip().isdecimal() and int(word) > 0):
             raise RNNError(f"threads {text!r}: pass numbers of at least 1, as in 1,2")
