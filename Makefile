@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
+.NOTPARALLEL:
 .PHONY: train test lint check benchmark clean
 
 train: $(MADE)

@@ -41,7 +41,7 @@ def main() -> int:
                 result[name] = sections.SECTIONS[name](settings)
             if not to_stdout:
                 console.print(TABLES[name](result[name]))
-    except ProgramError as error:
+    except (ProgramError, RNNError) as error:
         return complain(error, 1)
     except KeyboardInterrupt:
         return complain("interrupted", 130)

@@ -41,15 +41,17 @@ def main(arguments=None) -> int:
     settings = vars(parser.parse_args(arguments))
     settings["schemes"] = settings.pop("truncation")
 
-    from theano_rnn import check  # here, so that --help does not wait for Theano
-
     console = Console()
     try:
+        from theano_rnn import check  # here, so that --help does not wait for Theano
+
         with console.status("compiling and comparing ..."):
             rows = list(check.cross_check(**settings))
     except RNNError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     console.print(table(rows))
     tolerances = f"{rows[0].tolerance:g} for Theano = NumPy ({settings['dtype']}), "
     tolerances += f"{check.DIFFERENCES_TOLERANCE:g} for NumPy = differences"

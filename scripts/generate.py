@@ -21,6 +21,7 @@ def parse_arguments(argv) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     arguments = parse_arguments(argv)
+    sys.stdout.reconfigure(errors="replace")  # what the terminal cannot write is no reason to end
     try:
         from theano_rnn.generation import generate, load
 

@@ -24,10 +24,15 @@ headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     missing "Python $version comes without venv. Install it (Debian: apt install python3-venv)."
 
+# Python itself, where $python is that of the environment, as after `. .venv/bin/activate`.
+python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))')
+
 # What the environment is made of; it is made again when this changes.
-made_of="$version $("$python" -c 'import sys; print(sys.executable)') $(cksum <pyproject.toml)"
+made_of="$version $PWD $(cksum <pyproject.toml)"
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$made_of" ] && exit 0
 if [ ! -f "$folder/.of" ] || [ "$(cat "$folder/.of")" != "$version" ]; then
+    [ ! -d "$folder" ] || [ -f "$folder/.of" ] ||
+        missing "$folder is there and was not made by make: move it away, or use it without make."
     rm -rf "$folder"
     "$python" -m venv "$folder"
     echo "$version" >"$folder/.of"

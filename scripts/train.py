@@ -1,6 +1,7 @@
 """Train a recurrent language model on a text, and leave everything in a run folder."""
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -14,7 +15,13 @@ from rich.table import Table
 
 from theano_rnn.errors import RNNError
 from theano_rnn.run import Run
-from theano_rnn.training import Settings, Training, Watch
+
+try:
+    from theano_rnn.training import Settings, Training, Watch
+except RNNError as error:  # Theano has no folder for what it compiles
+    sys.exit(f"train.py: {error}")
+except KeyboardInterrupt:
+    sys.exit(130)
 
 CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
@@ -81,11 +88,12 @@ def open_run(arguments: argparse.Namespace):
     """The settings and the folder, of a new run or of the one to go on with."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     folder, resume = given.pop("run", None), given.pop("resume", None)
+    for name in {"text", "train", "valid", "test"} & set(given):
+        given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
     if resume is None:
         settings = Settings(**given)
         corpus = settings.corpus()  # before the folder is made: a wrong text leaves nothing behind
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-        run.save_settings(vars(settings))
         run.save_vocabulary(corpus.vocabulary)
         return settings, run, corpus
     if folder is not None or set(given) - {"epochs"}:
@@ -97,7 +105,6 @@ def open_run(arguments: argparse.Namespace):
     corpus = settings.corpus()
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {resume} began; start a new run")
-    run.save_settings(vars(settings))
     return settings, run, corpus
 
 
@@ -171,10 +178,12 @@ def show(result: dict, run: Run) -> None:
 
 def main(argv=None) -> int:
     arguments = parse_arguments(argv)
+    sys.stdout.reconfigure(errors="replace")  # what the terminal cannot write is no reason to end
     display = Display()
     try:
         settings, run, corpus = open_run(arguments)
         training = Training(settings, run, corpus, resume=arguments.resume is not None)
+        run.save_settings(vars(settings))
         counts = corpus.token_counts
         say(
             f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
@@ -183,6 +192,7 @@ def main(argv=None) -> int:
         signal.signal(signal.SIGINT, display.interrupt)
         with display.progress:
             training.run_epochs(display, START)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         show(training.result(), run)
     except RNNError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -73,6 +73,32 @@ def test_compiler_flags_of_the_user_with_their_own_blas_are_untouched():
     assert found["gcc__cxxflags"] == "-O1" and found["blas__ldflags"] == "-lmine"
 
 
+def test_a_blas_of_the_user_is_called_by_its_own_names():
+    found = parsed(flags.theano_flags(PREFIXED, {"THEANO_FLAGS": "blas__ldflags=-lmine"}))
+    assert found["blas__ldflags"] == "-lmine" and "gcc__cxxflags" not in found
+    assert blas.find("-lmine").library is None and blas.find("-lmine").ldflags == "-lmine"
+
+
+@pytest.mark.parametrize(("own", "kept"), [("", False), (",allow_gc=True", True)])
+def test_allow_gc_of_the_user_wins(own, kept):
+    code = (
+        "from theano_rnn.engine import compile_function, tensor; x = tensor.vector();"
+        "print(compile_function([x], x + 1).maker.linker.allow_gc)"
+    )
+    own = f"base_compiledir={theano.config.base_compiledir}{own}"
+    assert python(code, THEANO_FLAGS=own) == str(kept)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_an_error_with_advice():
+    code = (
+        "from theano_rnn import RNNError\n"
+        "try:\n    import theano_rnn.engine\n"
+        "except RNNError as error:\n    print(error)"
+    )
+    printed = python(code, THEANO_FLAGS="base_compiledir=/proc/none")
+    assert "THEANO_FLAGS=base_compiledir=FOLDER" in printed
+
+
 def test_commas_in_a_value_survive():
     comma = blas.Blas("x", None, "", r"-Wl,-rpath,/a\b")
     assert (

@@ -55,10 +55,11 @@ def test_a_low_temperature_draws_the_most_likely():
     assert {draw(np.array([0.3, 0.31, 0.39]), 1e-3, random) for _ in range(50)} == {2}
 
 
-def test_excluded_tokens_are_never_drawn():
+@pytest.mark.parametrize(("temperature", "expected"), [(1.0, {1, 2}), (1e-308, {2})])
+def test_excluded_tokens_are_never_drawn(temperature, expected):
     random = np.random.default_rng(0)
-    drawn = {draw(np.array([0.98, 0.01, 0.01]), 1.0, random, never={0}) for _ in range(100)}
-    assert drawn == {1, 2}
+    p = np.array([0.97, 0.01, 0.02])
+    assert {draw(p, temperature, random, never={0}) for _ in range(100)} == expected
 
 
 def test_the_state_is_carried_from_word_to_word(vocabulary):

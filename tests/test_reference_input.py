@@ -232,10 +232,16 @@ def test_unknown_schemes_are_refused_and_the_known_listed(truncation):
 
 
 @pytest.mark.parametrize("word", ["bptt_truncate", "truncate_gradient"])
-@pytest.mark.parametrize("k", [0, -1, 2.0, True, "4"])
+@pytest.mark.parametrize("k", [0, -2, 2.0, True, "4"])
 def test_old_words_take_positive_integers_only(word, k):
     with pytest.raises(ValueError, match=f"{word} is {k!r}: pass an integer K >= 1"):
         NumpyRNN(net()[0], **{word: k})
+
+
+def test_minus_one_is_theanos_word_for_full_and_no_other():
+    assert NumpyRNN(net()[0], truncate_gradient=-1).truncation == "full"
+    with pytest.raises(ValueError, match="bptt_truncate is -1"):
+        NumpyRNN(net()[0], bptt_truncate=-1)
 
 
 @pytest.mark.parametrize(

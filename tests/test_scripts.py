@@ -63,12 +63,12 @@ def test_training_leaves_everything_in_the_run_folder(run):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_resumed_run_goes_on_to_more_epochs(run, folder):
+def test_a_resumed_run_goes_on_to_more_epochs_from_any_folder(run, folder, tmp_path):
     copy = folder / "resumed"
     copy.mkdir()
     for path in run.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    done = script("train.py", "--resume", "resumed", "--epochs", 3, folder=folder)
+    done = script("train.py", "--resume", copy, "--epochs", 3, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     epochs = [json.loads(x)["epoch"] for x in (copy / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3]
@@ -198,6 +198,28 @@ def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
     done = script("train.py", "--resume", "halted", "--epochs", epochs + 1, folder=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "halted" / "result.json").read_text())["epochs"] == epochs + 1
+
+
+def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
+    """The terminal's Ctrl-C goes to the whole group of processes, compilers included."""
+    process = subprocess.Popen(
+        [sys.executable, SCRIPTS / "train.py", "--text", "text.txt", *SMALL, "--run", "early"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "THEANO_FLAGS": f"base_compiledir={tmp_path},optimizer=fast_compile"},
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 200
+        while not (folder / "early").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err and "--resume" in out
+    assert (folder / "early" / "best.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(SCRIPTS.glob("*.py"))])

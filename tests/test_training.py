@@ -10,7 +10,7 @@ from theano_rnn import baselines
 from theano_rnn.corpus import build_corpus, pairs
 from theano_rnn.errors import RNNError
 from theano_rnn.run import Run
-from theano_rnn.training import Settings, Training, Watch
+from theano_rnn.training import Settings, Training, Watch, perplexity
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 
@@ -186,6 +186,35 @@ def test_resuming_with_a_checkpoint_of_other_sizes_is_refused(tmp_path, corpus):
     training.run_epochs(StopAfter(1))
     with pytest.raises(RNNError, match="does not fit"):
         Training(Settings(hidden_size=6), training.run, corpus, resume=True)
+
+
+def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(Watch())
+    with pytest.raises(RNNError, match=r"has its 2 epochs.*--epochs"):
+        Training(SETTINGS, training.run, corpus, resume=True)
+
+
+def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(StopAfter(41))
+    training.run.append_metrics({"epoch": 2, "valid_loss": 0.0})  # killed before the checkpoint
+    Training(SETTINGS, training.run, corpus, resume=True).run_epochs(Watch())
+    assert [record["epoch"] for record in training.run.metrics()] == [1, 2]
+    assert training.run.metrics()[1]["valid_loss"] > 0
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, monkeypatch):
+    training = new_training(tmp_path / "run", corpus)
+    monkeypatch.setattr(training.model, "calculate_loss", lambda X, Y: math.nan)
+    with pytest.raises(RNNError, match=r"validation loss is nan.*--learning-rate"):
+        training.run_epochs(Watch())
+    assert training.run.metrics() == []
+
+
+def test_a_huge_loss_has_a_perplexity_that_json_can_write():
+    assert perplexity(5000.0) == perplexity(709.0) == pytest.approx(3.02e307, rel=0.01)
+    assert perplexity(math.log(8.0)) == pytest.approx(8.0)
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,20 @@ def test_the_initial_state_learns_nothing_under_last_until_K_reaches_it():
         assert functional(scheme)(p, s_0, W, R, 1)[2].all()
 
 
+def test_under_last_a_short_sequence_in_a_padded_batch_learns_nothing():
+    # Padded on the right to T = 6 steps, its loss masked: the last K steps are all padding.
+    p, s_0, W, R = sequences(5, T=6, B=2, H=3)
+    K, length = 2, 4
+    R[length:, 1] = 0
+    for scheme, is_lost in (("last", True), ("window", False), ("chunk", False)):
+        _, dp, _, _ = functional(scheme)(p, s_0, W, R, K)
+        assert dp[:, 0].any()
+        assert (not dp[:, 1].any()) == is_lost
+    # Alone, in its own length, it learns under last as well.
+    _, dp, _, _ = functional("last")(p[:length, 1:], s_0[1:], W, R[:length, 1:], K)
+    assert dp.any()
+
+
 # Traps of theano-pymc 1.1.2
 
 

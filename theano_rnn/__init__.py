@@ -1,7 +1,7 @@
 """A recurrent language model as a compiled Theano scan graph, cross-checked against NumPy.
 
-The public names are loaded when first used, so that ``theano_rnn.reference`` and ``--help``
-do not wait for Theano.
+The public names are loaded when first used, so that ``theano_rnn.reference`` does not wait for
+Theano.
 """
 
 from theano_rnn.errors import RNNError

@@ -2,4 +2,4 @@
 
 
 class RNNError(ValueError):
-    """Bad input. The message says what was wrong, where, and what to do; nothing was changed."""
+    """What went wrong, where, and what to do. After bad input nothing was changed."""

@@ -107,8 +107,9 @@ def draw(probabilities, temperature: float, random, never=()) -> int:
     never : collection of int
         Tokens that are not drawn.
     """
-    with np.errstate(divide="ignore"):
-        logits = np.log(probabilities.astype(np.float64)) / temperature
-    logits[list(never)] = -np.inf
+    with np.errstate(divide="ignore", over="ignore"):
+        logits = np.log(probabilities.astype(np.float64))
+        logits[list(never)] = -np.inf
+        logits = (logits - logits.max()) / temperature  # the largest is 0 at any temperature
     # The largest of logit + Gumbel noise is a draw from the softmax.
     return int(np.argmax(logits + random.gumbel(size=logits.shape)))

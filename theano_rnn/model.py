@@ -30,7 +30,7 @@ class RNN:
     bptt_truncate : int, optional
         The tutorial's word for "window:K".
     truncate_gradient : int, optional
-        Theano's word for "last:K".
+        Theano's word for "last:K", and -1 for "full".
     seed : int
         Of the initial parameters.
     dtype : str, optional

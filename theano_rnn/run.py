@@ -89,8 +89,13 @@ class Run:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
             return [json.loads(line) for line in lines]
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise RNNError(f"{path} is damaged ({error}); remove the damaged line") from None
+
+    def drop_metrics_after(self, epoch: int) -> None:
+        """Forget the records of later epochs: a run was killed between record and checkpoint."""
+        kept = [record for record in self.metrics() if record["epoch"] <= epoch]
+        self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
 
     # ---- vocabulary, samples, picture
 

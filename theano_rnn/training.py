@@ -102,12 +102,18 @@ class State:
     sentence: int = 0  # sentences done of the next one
     learning_rate: float = 0.0
     best_loss: float = math.inf  # lowest validation loss, nats a token
+    seconds_to_first_step: Optional[float] = None  # of the process that began
     # of the epoch under way
     loss: float = 0.0
     tokens: int = 0
     norm: float = 0.0
     clipped: int = 0
     seconds: float = 0.0
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), of a cross-entropy in nats a token; exp(708), a number, for any larger."""
+    return math.exp(min(loss, 708.0))
 
 
 class Watch:
@@ -157,8 +163,13 @@ class Training:
                 raise RNNError(
                     f"{run.folder}: the last checkpoint does not fit: {error}"
                 ) from None
+            if self.state.epoch >= settings.epochs:
+                raise RNNError(
+                    f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
+                    "with a larger number to go on"
+                )
+            run.drop_metrics_after(self.state.epoch)
         self._train = list(zip(*pairs(corpus.train)))
-        self._seconds_to_first_step = None
 
     def run_epochs(self, watch: Watch, start: Optional[float] = None) -> None:
         """Train until the settings' last epoch, or until the watch says stop.
@@ -172,7 +183,7 @@ class Training:
         Raises
         ------
         RNNError
-            If the loss or the gradient stops being finite; the best checkpoint is kept.
+            If the loss or the gradient stops being finite; earlier checkpoints are kept.
         """
         start = time.perf_counter() if start is None else start
         watch.started(self)
@@ -184,19 +195,22 @@ class Training:
         finally:
             if self._is_finite():
                 self._save("last")
-        if not math.isfinite(self.state.best_loss):
-            self._save("best")  # stopped within the first epoch: what there is
+                if not math.isfinite(self.state.best_loss):
+                    self._save("best")  # stopped within the first epoch: what there is
 
     def _steps(self, watch: Watch, start: float) -> None:
         state, settings = self.state, self.settings
         order = np.random.default_rng([settings.seed, state.epoch]).permutation(len(self._train))
         begin = time.perf_counter()
+        is_first = "_clipped_sgd" not in vars(self.model)
         for n in order[state.sentence :]:
             x, y = self._train[n]
             loss, norm = self.model.clipped_sgd_step(x, y, state.learning_rate, settings.clip)
-            if self._seconds_to_first_step is None:
-                self._seconds_to_first_step = time.perf_counter() - start
+            if is_first:
+                is_first = False
                 begin = time.perf_counter()  # compiling is not training
+                if state.seconds_to_first_step is None:
+                    state.seconds_to_first_step = begin - start
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise RNNError(
                     f"training diverged in epoch {state.epoch + 1}, sentence {state.sentence + 1}:"
@@ -217,11 +231,16 @@ class Training:
     def _end_epoch(self, watch: Watch) -> None:
         state = self.state
         valid_loss = self.model.calculate_loss(*pairs(self.corpus.valid))
+        if not math.isfinite(valid_loss):
+            raise RNNError(
+                f"training diverged: after epoch {state.epoch + 1} the validation loss is "
+                f"{valid_loss}; try a smaller --learning-rate than {state.learning_rate:g}"
+            )
         record = {
             "epoch": state.epoch + 1,
             "train_loss": state.loss / state.tokens,
             "valid_loss": valid_loss,
-            "valid_perplexity": math.exp(valid_loss),
+            "valid_perplexity": perplexity(valid_loss),
             "learning_rate": state.learning_rate,
             "gradient_norm": state.norm / state.sentence,
             "clipped": state.clipped / state.sentence,
@@ -232,7 +251,12 @@ class Training:
         is_enough = valid_loss <= state.best_loss * (1 - self.settings.improvement)
         rate = state.learning_rate * (1.0 if is_enough else self.settings.decay)
         best_loss = min(valid_loss, state.best_loss)
-        self.state = State(epoch=state.epoch + 1, learning_rate=rate, best_loss=best_loss)
+        self.state = State(
+            epoch=state.epoch + 1,
+            learning_rate=rate,
+            best_loss=best_loss,
+            seconds_to_first_step=state.seconds_to_first_step,
+        )
         if is_best:
             self._save("best")
         self.run.append_metrics(record)
@@ -257,13 +281,13 @@ class Training:
         size = corpus.vocabulary.size
         bigram = baselines.bigram_perplexity(corpus.train, corpus.valid, corpus.test, size)
         result = {
-            "valid_perplexity": math.exp(model.calculate_loss(*pairs(corpus.valid))),
-            "test_perplexity": math.exp(model.calculate_loss(*pairs(corpus.test))),
+            "valid_perplexity": perplexity(model.calculate_loss(*pairs(corpus.valid))),
+            "test_perplexity": perplexity(model.calculate_loss(*pairs(corpus.test))),
             "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
             "bigram_perplexity": bigram,
             "oov_rate": corpus.oov_rate,
             "tokens_per_second": tokens / seconds if seconds else None,
-            "seconds_to_first_step": self._seconds_to_first_step,
+            "seconds_to_first_step": self.state.seconds_to_first_step,
             "training_seconds": seconds,
             "epochs": self.state.epoch,
             "best_epoch": state["epoch"],

@@ -20,7 +20,7 @@ def describe() -> dict:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "cpu": cpu(),
         "cores": usable_cores(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
         "python": platform.python_version(),
         "theano-pymc": theano.__version__,
         "numpy": np.__version__,

@@ -23,7 +23,7 @@ from theano_rnn.engine import blas, flags
 #: True if someone imported Theano before us: its configuration is theirs and stays as it is.
 WAS_IMPORTED = "theano" in sys.modules
 
-BLAS = blas.find()
+BLAS = blas.find(flags.user_settings(os.environ).get("blas__ldflags"))
 
 if not WAS_IMPORTED:
     blas.load(BLAS, os.environ)
@@ -34,8 +34,9 @@ import theano.tensor as tensor
 from theano.ifelse import ifelse
 
 from theano_rnn.engine import activations, cache, scan_loop, scan_pushout, softmax
-from theano_rnn.engine.compiling import compile_function
+from theano_rnn.engine.compiling import compile_function, shield_compiler
 
+shield_compiler()
 cache.mend()
 scan_pushout.mend()
 SCAN_LOOP = scan_loop.prepare()

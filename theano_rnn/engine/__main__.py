@@ -29,11 +29,12 @@ def findings() -> tuple:
     if not config.cxx:
         advice.append("There is no C++ compiler: install g++ (Debian: apt install g++).")
     library = engine.BLAS.library
-    if library is None:
-        advice.append("There is no BLAS: pip install scipy-openblas32.")
-    elif not config.blas__ldflags:
-        advice.append("THEANO_FLAGS or .theanorc sets blas__ldflags to nothing: leave it out.")
-    if "compiled" not in engine.SCAN_LOOP:
+    if not engine.BLAS.ldflags and library is None:
+        advice.append(
+            "There is no BLAS: pip install scipy-openblas32, and leave blas__ldflags out of "
+            "THEANO_FLAGS and .theanorc."
+        )
+    if not engine.SCAN_LOOP.startswith("the compiled"):
         advice.append("Scans run in Python, about half as fast: a compiler mends that.")
     folder = Path(config.compiledir)
     modules, size = cache_size(folder)
@@ -50,7 +51,7 @@ def findings() -> tuple:
         ("Python", f"{platform.python_version()}, {sys.executable}"),
         ("versions", ", ".join(f"{name} {_version(name)}" for name in names)),
         ("compiler", f"{compiler} {_gcc_version()}"),
-        ("BLAS", f"{engine.BLAS.name}, {library}"),
+        ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
         ("BLAS, threads", f"{used} of {os.cpu_count()}; OPENBLAS_NUM_THREADS sets more"),
         ("scan", engine.SCAN_LOOP),

@@ -48,8 +48,10 @@ class Blas:
         )
 
 
-def find() -> Blas:
-    """The best BLAS at hand: scipy-openblas32, else one of the system's, else none."""
+def find(ldflags: Optional[str] = None) -> Blas:
+    """The user's BLAS if their settings name one, else scipy-openblas32, a system's, or none."""
+    if ldflags is not None:
+        return Blas(f"yours ({ldflags})" if ldflags else "none", None, "", ldflags)
     spec = importlib.util.find_spec("scipy_openblas32")
     if spec is not None and spec.origin is not None:
         folder = Path(spec.origin).parent / "lib"

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping
 
 from theano_rnn.engine.blas import Blas
+from theano_rnn.errors import RNNError
 
 
 def defaults(blas: Blas) -> dict:
@@ -48,6 +49,8 @@ def theano_flags(blas: Blas, environ: Mapping) -> str:
     # RawConfigParser lower-cases option names, so the comparison does too.
     taken = {key.lower() for key in user}
     ours = {key: value for key, value in defaults(blas).items() if key.lower() not in taken}
+    if "blas__ldflags" in user:
+        ours.pop("gcc__cxxflags", None)  # it only renames routines for our BLAS
     own = environ.get("THEANO_FLAGS", "").strip().strip(",")
     if "gcc__cxxflags" in user and "blas__ldflags" in ours and blas.defines:
         # Their compiler flags stay, but our BLAS is not reachable without its names.
@@ -62,11 +65,25 @@ def theano_flags(blas: Blas, environ: Mapping) -> str:
 
 
 def import_theano(blas: Blas) -> None:
-    """Import Theano with our settings; the environment is left as it was found."""
+    """Import Theano with our settings; the environment is left as it was found.
+
+    Raises
+    ------
+    RNNError
+        If the folder for compiled code cannot be made or written.
+    """
     own = os.environ.get("THEANO_FLAGS")
     os.environ["THEANO_FLAGS"] = theano_flags(blas, os.environ)
     try:
-        importlib.import_module("theano")
+        # Reading compiledir makes the folder, which Theano puts off until it compiles.
+        _ = importlib.import_module("theano").config.compiledir
+    except ValueError as error:
+        if "compiledir" not in str(error):
+            raise
+        raise RNNError(
+            f"Theano has no folder for what it compiles ({str(error).splitlines()[0]}); name one "
+            "that can be written: THEANO_FLAGS=base_compiledir=FOLDER"
+        ) from None
     finally:
         if own is None:
             del os.environ["THEANO_FLAGS"]

@@ -44,14 +44,15 @@ def prepare() -> str:
 
 
 def _build(folder: Path) -> None:
-    library = folder / f"scan_perform.{cmodule.get_lib_extension()}"
-    marker = folder / "__init__.py"
-    if library.exists() and marker.exists() and marker.read_text().strip():
+    marker = folder / "__init__.py"  # written last
+    if marker.exists() and marker.read_text().strip():
         return
     folder.mkdir(parents=True, exist_ok=True)
     source = (Path(theano.__file__).parent / "scan" / "c_code" / "scan_perform.c").read_text()
     preargs = ["-fwrapv", "-O2", "-fno-strict-aliasing", *_SHORTCUTS_OFF]
     with lock_ctx(str(folder)):
+        if marker.exists() and marker.read_text().strip():
+            return  # another process was first
         cmodule.GCC_compiler.compile_str(
             "scan_perform",
             for_python_311(source),

@@ -150,6 +150,8 @@ def chosen_truncation(truncation, bptt_truncate, truncate_gradient) -> str:
             f" truncate_gradient={truncate_gradient!r} contradict one another: pass one of them"
         )
     for word, (scheme, k) in given.items():
+        if word == "truncate_gradient" and isinstance(k, Integral) and k == -1:
+            continue  # Theano's word for full
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(
                 f"{word} is {k!r}: pass an integer K >= 1 (it means {scheme}:K),"

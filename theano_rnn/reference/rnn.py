@@ -59,7 +59,7 @@ class NumpyRNN:
     bptt_truncate : int, optional
         The tutorial's word for ``"window:K"``.
     truncate_gradient : int, optional
-        Theano's word for ``"last:K"``.
+        Theano's word for ``"last:K"``, and -1 for ``"full"``.
 
     Raises
     ------
