@@ -1,5 +1,7 @@
 """The scripts, as a user runs them: what they leave, and how they refuse bad input."""
 
+import importlib
+import io
 import json
 import os
 import signal
@@ -7,9 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
+
+from theano_rnn.training import Settings, State
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
@@ -220,6 +226,27 @@ def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
     assert process.returncode == 0, err
     assert "Traceback" not in err and "--resume" in out
     assert (folder / "early" / "best.safetensors").exists()
+
+
+def test_the_progress_bar_shows_loss_speed_gradient_and_time_left(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    train = importlib.import_module("train")
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(train, "CONSOLE", console)
+    display = train.Display()
+    state = State(loss=25.0, tokens=10)
+    training = SimpleNamespace(
+        corpus=SimpleNamespace(token_counts={"train": 100}),
+        state=State(),
+        settings=Settings(epochs=1),
+    )
+    with display.progress:
+        display.started(training)
+        display.step(state, 25.0, 3.25, 10)
+        display.progress.refresh()
+    shown = console.file.getvalue()
+    for word in ("epoch 1", "10%", "loss 2.500", "tokens/s", "|gradient| 3.2", "-:--:--"):
+        assert word in shown
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(SCRIPTS.glob("*.py"))])

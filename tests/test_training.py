@@ -1,5 +1,6 @@
 """Epochs, the schedule of the learning rate, stopping and going on, and what is left behind."""
 
+import dataclasses
 import json
 import math
 
@@ -193,6 +194,14 @@ def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
     training.run_epochs(Watch())
     with pytest.raises(RNNError, match=r"has its 2 epochs.*--epochs"):
         Training(SETTINGS, training.run, corpus, resume=True)
+
+
+def test_a_run_is_not_gone_on_with_on_another_text_of_the_same_vocabulary(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(StopAfter(1))
+    other = dataclasses.replace(corpus, train=corpus.train[::-1])
+    with pytest.raises(RNNError, match="text has changed"):
+        Training(SETTINGS, training.run, other, resume=True)
 
 
 def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, corpus):

@@ -2,6 +2,7 @@
 
 import math
 import time
+import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import Optional
 
@@ -103,6 +104,7 @@ class State:
     learning_rate: float = 0.0
     best_loss: float = math.inf  # lowest validation loss, nats a token
     seconds_to_first_step: Optional[float] = None  # of the process that began
+    text: Optional[int] = None  # checksum of the training tokens
     # of the epoch under way
     loss: float = 0.0
     tokens: int = 0
@@ -153,7 +155,8 @@ class Training:
             truncation=settings.truncation,
             seed=settings.seed,
         )
-        self.state = State(learning_rate=settings.learning_rate)
+        text = zlib.crc32(np.concatenate(corpus.train).tobytes())
+        self.state = State(learning_rate=settings.learning_rate, text=text)
         if resume:
             parameters, state = run.checkpoint("last")
             try:
@@ -163,6 +166,10 @@ class Training:
                 raise RNNError(
                     f"{run.folder}: the last checkpoint does not fit: {error}"
                 ) from None
+            if self.state.text != text:
+                raise RNNError(
+                    f"the text has changed since the run in {run.folder} began; start a new run"
+                )
             if self.state.epoch >= settings.epochs:
                 raise RNNError(
                     f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
@@ -256,6 +263,7 @@ class Training:
             learning_rate=rate,
             best_loss=best_loss,
             seconds_to_first_step=state.seconds_to_first_step,
+            text=state.text,
         )
         if is_best:
             self._save("best")
