@@ -18,6 +18,7 @@ from rich.console import Console
 from theano_rnn.training import Settings, State
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
+QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
 SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
 
 
@@ -211,7 +212,7 @@ def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
     process = subprocess.Popen(
         [sys.executable, SCRIPTS / "train.py", "--text", "text.txt", *SMALL, "--run", "early"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "THEANO_FLAGS": f"base_compiledir={tmp_path},optimizer=fast_compile"},
+        env={**os.environ, "THEANO_FLAGS": f"base_compiledir={tmp_path},{QUICK_COMPILING}"},
         start_new_session=True,
     )  # fmt: skip
     try:
