@@ -10,7 +10,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from theano_rnn import graph
-from theano_rnn.engine import compile_function, tensor
+from theano_rnn.architecture import Architecture
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.feed import feed
 from theano_rnn.truncation import Truncation
 
 SCHEMES = ("full", "window", "chunk", "last")
@@ -48,23 +50,43 @@ def cosine(a, b):
 
 
 @functools.cache
-def compiled(scheme, dtype="float64"):
+def compiled(scheme, dtype="float64", **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 
-    The graph of the model, but with parameters and K as inputs.
+    The graph of the model, but with parameters and K as inputs. ``kind`` is that of
+    ``kinds.KINDS``; x and y are one sequence, or with a mask as fifth argument a batch.
     """
-    x, y = tensor.lvectors("x", "y")
-    U, V, W = (tensor.matrix(name, dtype) for name in "UVW")
+    is_masked, size = kind.pop("is_masked", False), kind.pop("embedding", False)
+    architecture = Architecture(1, 1, **kind, embedding_size=1 if size else None)
     K = tensor.lscalar("K")
-    net = graph.network(x, y, U, V, W, Truncation(scheme, None if scheme == "full" else K))
-    outputs = [tensor.nnet.softmax(net.logits), net.loss, *graph.gradients(net, U, V, W)]
-    inputs = [x, y, U, V, W] + ([] if scheme == "full" else [K])
-    function = compile_function(inputs, outputs, name=scheme)
+    parameters = {
+        name: tensor.TensorType(dtype, [False] * len(shape))(name)
+        for name, shape in architecture.shapes.items()
+    }
+    x, y, state = tensor.lmatrix("x"), tensor.lvector("y"), tensor.matrix("state", dtype)
+    masks = [tensor.matrix("is_in", "bool"), tensor.lvector("position")] if is_masked else []
+    inputs = graph.Inputs(x, y, state, *masks)
+    truncation = Truncation(scheme, None if scheme == "full" else K)
+    with theano.config.change_flags(floatX=dtype):
+        net = graph.network(architecture, truncation, parameters, inputs)
+        gradients = theano.grad(net.loss, list(parameters.values()))
+    outputs = [tensor.nnet.softmax(net.logits), net.loss, *gradients]
+    cut = [] if scheme == "full" else [K]
+    function = compile_function(
+        [x, y, *masks, state, *parameters.values(), *cut], outputs, name=scheme
+    )
 
-    def run(parameters, x, y, K=None):
-        U, V, W = (parameters[name] for name in "UVW")
-        cut = [] if scheme == "full" else [K]
-        o, loss, dU, dV, dW = function(x, y, np.ascontiguousarray(U.T), V, W, *cut)
-        return o, float(loss), {"U": dU.T, "V": dV, "W": dW}
+    def run(parameters, x, y, K=None, mask=None):
+        vocab_size = parameters[architecture.table].shape[1]
+        fed = feed(x, y, mask, vocab_size, is_last=scheme == "last")
+        H = parameters["W"].shape[1]
+        state = np.zeros((fed.rows, H * architecture.state_size), dtype)
+        stored = {**parameters, architecture.table: parameters[architecture.table].T}
+        values = [np.ascontiguousarray(stored[name]) for name in architecture.shapes]
+        arrays = [*fed.arrays(), state, *values, *([] if scheme == "full" else [K])]
+        o, loss, *gradients = function(*arrays)
+        named = dict(zip(architecture.shapes, gradients))
+        named[architecture.table] = named[architecture.table].T
+        return o, float(loss), named
 
     return run

@@ -6,7 +6,7 @@ from conftest import CUTTING, PICTURES, SCHEMES, compiled, cosine, named, net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theano_rnn import initialization
+from theano_rnn.initialization import initial
 from theano_rnn.check import relative_error
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.reference import NumpyRNN, finite_differences, frozen_state_loss
@@ -123,7 +123,9 @@ def test_each_step_of_the_graph_hears_exactly_the_outputs_of_the_table(picture):
 
 def tutorial_sentence(T):
     """The tutorial's initial parameters, and a sentence of distinct words."""
-    parameters = initialization.uniform(100, 8000, seed=0, dtype="float64")
+    parameters = initial(
+        {"U": (100, 8000), "V": (8000, 100), "W": (100, 100)}, "tanh", "uniform", 0, "float64"
+    )
     rng = np.random.default_rng(0)
     return parameters, rng.permutation(8000)[:T], rng.integers(8000, size=T)
 

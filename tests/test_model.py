@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from conftest import net
 
-from theano_rnn import RNN, RNNError, initialization
+from theano_rnn import RNN, RNNError
 from theano_rnn.check import relative_error
 from theano_rnn.engine import theano
+from theano_rnn.initialization import initial
 from theano_rnn.reference import NumpyRNN
+from theano_rnn.step import Step
 
 TRUNCATIONS = ["full", "window:2", "chunk:3", "last:2"]
 H, VOCAB = 4, 7
@@ -166,7 +168,7 @@ def test_parameters_come_back_as_they_were_set():
     lists = {name: np.asfortranarray(value) for name, value in values.items()}
     model.set_parameters({**lists, "W": values["W"].tolist()})
     assert_same(model.parameters(), values)
-    assert all(p.get_value(borrow=True).flags.c_contiguous for p in (model.U, model.V, model.W))
+    assert all(p.get_value(borrow=True).flags.c_contiguous for p in model.shared.values())
 
 
 @pytest.mark.parametrize("vocab_size, hidden_size", [(5, 3), (5, 1), (1, 3), (1, 1)])
@@ -199,7 +201,7 @@ def test_a_seed_makes_the_same_parameters_and_another_makes_others():
     assert_same(RNN(9, 5, seed=3).parameters(), RNN(9, 5, seed=3).parameters())
     for name, value in RNN(9, 5, seed=4).parameters().items():
         assert (value != RNN(9, 5, seed=3).parameters()[name]).all()
-    expected = initialization.uniform(5, 9, seed=0, dtype="float64")
+    expected = initial({"U": (5, 9), "V": (9, 5), "W": (5, 5)}, "tanh", "uniform", 0, "float64")
     assert_same(RNN(9, 5, dtype="float64").parameters(), expected)
 
 
@@ -237,10 +239,12 @@ def updates(function):
     }
 
 
-@pytest.mark.parametrize("name", ["_sgd", "_clipped_sgd"])
-def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(name):
+@pytest.mark.parametrize("clip_by", [None, "norm"])
+def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(clip_by):
     model, _, x, y = model_and_oracle(10, T=3)
-    function = getattr(model, name)
+    step = Step(model, clip_by=clip_by)
+    step(x, y, 0.1)
+    ((_, function),) = step._functions.items()
     made_by = updates(function)
     U = made_by["U"]
     assert type(U.op).__name__ == "AdvancedIncSubtensor1"
@@ -253,8 +257,9 @@ def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(name):
     for variable, cell in function.fn.storage_map.items():
         if variable.owner is not None:
             cell[0] = None  # of earlier runs
-    storage = {p: p.get_value(borrow=True).ctypes.data for p in (model.U, model.V)}
-    function(x, y, *[np.float64(0.1)] * (1 if name == "_sgd" else 2))
+    big = model.shared["U"], model.shared["V"]
+    storage = {p: p.get_value(borrow=True).ctypes.data for p in big}
+    step(x, y, 0.1)
     addresses = {
         cell[0].ctypes.data
         for cell in function.fn.storage_map.values()
@@ -310,7 +315,7 @@ def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
         np.savez(path, **{**good, **change})
         cases.append((path, message))
     np.savez(tmp_path / "less.npz", U=good["U"], V=good["V"])
-    cases.append((tmp_path / "less.npz", "W missing"))
+    cases.append((tmp_path / "less.npz", "has no matrix W"))
     for path, message in cases:
         with pytest.raises(RNNError, match=message) as error:
             RNN.from_npz(path)

@@ -1,5 +1,6 @@
 """The schemes themselves: their names, their states and gradients against naive loops, traps."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from theano_rnn import RNN, RNNError
 from theano_rnn import truncation as truncations
-from theano_rnn.cells import tanh_step
+from theano_rnn.cells import CELLS
 from theano_rnn.check import relative_error
 from theano_rnn.engine import compile_function, scan_pushout, tensor, theano
 from theano_rnn.reference import NumpyRNN
@@ -169,12 +170,22 @@ def naive(scheme, K, p, s_0, W, R, derivative=lambda s: 1 - s**2, activation=np.
     return np.stack(s[1:]), dp, ds_0, dW
 
 
+def one_layer(cell, W):
+    """The stack of a single recurrence, as ``truncation.states`` runs it."""
+
+    def run(loop, inputs, starts):
+        return loop(cell.step, inputs[0], starts, cell.weights(W))
+
+    return run
+
+
 @functools.cache
 def functional(scheme):
     """f(p, s_0, W, R, K) -> s, and the gradients of sum(R * s), for any T, B, H and K."""
     p, R = tensor.dtensor3("p"), tensor.dtensor3("R")
     s_0, W, K = tensor.dmatrix("s_0"), tensor.dmatrix("W"), tensor.lscalar("K")
-    s = truncations.states(Truncation(scheme, K), tanh_step, p, s_0, W)
+    run = one_layer(CELLS["tanh"], W)
+    (s,) = truncations.states(Truncation(scheme, K), run, [p], [s_0])
     gradients = theano.grad((R * s).sum(), [p, s_0, W])
     inputs = [p, s_0, W, R] + ([] if scheme == "full" else [K])
     function = compile_function(inputs, [s, *gradients])
@@ -288,10 +299,11 @@ def test_piecewise_linear_cells_in_minibatches_equal_numpy_under_last(name, monk
     values = sequences(4, T=6, B=3, H=4)
     p, s_0, W, R = (tensor.TensorType("float64", [False] * v.ndim)() for v in values)
 
-    def step(p_t, s_before, W_T):
-        return phi(p_t + tensor.dot(s_before, W_T))
+    def step(p_t, before, weights):
+        return [phi(p_t + tensor.dot(before[0], weights[0]))]
 
-    s = truncations.states(Truncation("last", 4), step, p, s_0, W)
+    run = one_layer(dataclasses.replace(CELLS["tanh"], step=step), W)
+    (s,) = truncations.states(Truncation("last", 4), run, [p], [s_0])
     gradients = theano.grad((R * s).sum(), [p, W])
     with monkeypatch.context() as shipped:
         shipped.setattr(

@@ -1,22 +1,103 @@
-"""One step of each recurrence. The loop over the steps is in ``truncation``."""
+"""One step of each recurrence. The loop over the steps is in ``truncation``.
+
+A step takes p_t = U x_t + b, the input of this step for B sequences, (B, G*H); the state before
+it, a list of ``parts`` expressions (B, H), s_{t-1} first; and the cell's matrices, as ``weights``
+makes them. It returns the state after it, a list of the same form.
+
+G gates share the matrices U and W, one below the other in the order stated. In the equations
+s' is s_{t-1}, sigma the logistic function and * element-wise.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
 
 from theano_rnn.engine import tensor
 
 
-def tanh_step(p_t, s_before, W_T):
-    """s_t = tanh(p_t + W s_{t-1}): the tutorial's recurrence (Elman 1990).
+@dataclass(frozen=True)
+class Cell:
+    """A recurrence: how many gates it has, how many vectors its state, its step, its matrices.
 
-    Parameters
-    ----------
-    p_t : (B, H) expression
-        U x_t, the input of this step, for B sequences.
-    s_before : (B, H) expression
-        s_{t-1}
-    W_T : (H, H) expression
-        W transposed.
-
-    Returns
-    -------
-    s_t : (B, H) expression
+    ``weights(W)`` is what the step multiplies with, made from W (G*H, H) once, outside the loop.
+    Theano takes the gradient of W out of the loop, as one product over all steps, only where the
+    product inside is of two matrices and the second one whole: so W is transposed here.
     """
-    return tensor.tanh(p_t + tensor.dot(s_before, W_T))
+
+    gates: int
+    parts: int
+    step: Callable
+    weights: Callable
+
+
+def _whole(W):
+    return [W.T]  # (H, G*H)
+
+
+def tanh(p_t, before, weights):
+    """s_t = tanh(p_t + W s'): the tutorial's recurrence (Elman 1990). W (H, H)."""
+    (s_before,), (W_T,) = before, weights
+    return [tensor.tanh(p_t + tensor.dot(s_before, W_T))]
+
+
+def sigmoid(p_t, before, weights):
+    """s_t = sigma(p_t + W s'): the network of Mikolov et al. (2010). W (H, H)."""
+    (s_before,), (W_T,) = before, weights
+    return [tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))]
+
+
+def relu(p_t, before, weights):
+    """s_t = max(0, p_t + W s') (Le, Jaitly, Hinton 2015). W (H, H). Its derivative at 0 is 1/2."""
+    (s_before,), (W_T,) = before, weights
+    return [tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))]
+
+
+def gru(p_t, before, weights):
+    """The gated recurrent unit (Cho et al. 2014). Gates z, r, h; W (3H, H).
+
+    ::
+
+        z = sigma(p_z + W_z s')             how much of the state stays
+        r = sigma(p_r + W_r s')             how much of it the candidate sees
+        h = tanh(p_h + W_h (r * s'))        the candidate
+        s_t = z * s' + (1 - z) * h
+    """
+    (s_before,), (W_zr_T, W_h_T) = before, weights
+    H = s_before.shape[1]
+    zr = tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T))  # (B, 2H)
+    z, r = zr[:, :H], zr[:, H:]
+    h = tensor.tanh(p_t[:, 2 * H :] + tensor.dot(r * s_before, W_h_T))
+    return [z * s_before + (1 - z) * h]
+
+
+def _gru_weights(W):
+    W_T = W.T  # (H, 3H)
+    H = W_T.shape[0]
+    return [W_T[:, : 2 * H], W_T[:, 2 * H :]]
+
+
+def lstm(p_t, before, weights):
+    """Long short-term memory with a forget gate (Gers et al. 2000). Gates i, f, o, g; W (4H, H).
+
+    ::
+
+        i, f, o = sigma(p + W s') each      what is written, kept and shown
+        g = tanh(p_g + W_g s')              the candidate
+        c_t = f * c_{t-1} + i * g
+        s_t = o * tanh(c_t)                 the state is (s, c)
+    """
+    (s_before, c_before), (W_T,) = before, weights
+    H = s_before.shape[1]
+    a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
+    ifo = tensor.nnet.sigmoid(a[:, : 3 * H])
+    i, f, o = ifo[:, :H], ifo[:, H : 2 * H], ifo[:, 2 * H :]
+    c = f * c_before + i * tensor.tanh(a[:, 3 * H :])
+    return [o * tensor.tanh(c), c]
+
+
+CELLS = {
+    "tanh": Cell(gates=1, parts=1, step=tanh, weights=_whole),
+    "sigmoid": Cell(gates=1, parts=1, step=sigmoid, weights=_whole),
+    "relu": Cell(gates=1, parts=1, step=relu, weights=_whole),
+    "gru": Cell(gates=3, parts=1, step=gru, weights=_gru_weights),
+    "lstm": Cell(gates=4, parts=2, step=lstm, weights=_whole),
+}

@@ -1,109 +1,109 @@
 """From token ids to the symbolic loss and its gradients: inputs -> recurrence -> softmax -> loss.
 
-Every function takes and returns Theano expressions; ``model`` compiles them.
+Every function takes and returns Theano expressions; ``model`` and ``step`` compile them.
+
+What is summed and what is averaged, in one sequence, a batch and a stream alike: the loss E is
+summed over all tokens, those of all sequences. A step of training divides it by the number B of
+sequences or of rows of a stream, so that a learning rate means the same for any B; reported is
+always E by the number of tokens.
 """
 
 from collections import namedtuple
 
 from theano_rnn import truncation as truncations
-from theano_rnn.cells import tanh_step
+from theano_rnn.architecture import Architecture, named
+from theano_rnn.cells import CELLS
 from theano_rnn.engine import ifelse, tensor, theano
 
-#: The expressions of one sequence. rows are the touched rows of U, one a step; s the states;
-#: logits V s_t; loss E, summed over the steps.
-Network = namedtuple("Network", "rows s logits loss")
+#: What a network reads, B sequences, time first. N tokens are predicted.
+#: x (T, B) tokens; y (N,) their targets; state (B, state_size) before the first step;
+#: where sequences differ in length: is_in (T, B), true where x has a token, and position (N,),
+#: which of the T*B states predicts each target; in training with dropout kept
+#: (layers, T, B, H), the factor of each state as the layer above or the output sees it.
+Inputs = namedtuple("Inputs", "x y state is_in position kept", defaults=(None, None, None))
+
+#: The expressions of a network. rows (T*B, n) are the touched rows of the table, one a token;
+#: p a list of the inputs (T, B, G*H) of each recurrence, in the arrangement in which the stack
+#: was run last; states a list of all (T, B, H); output
+#: (N, H) what V multiplies; loss E; after (B, state_size) the states after the last step.
+Network = namedtuple("Network", "rows p states output logits loss after")
 
 
-def network(x, y, U, V, W, truncation) -> Network:
-    """The recurrent language model on one sequence.
+def network(architecture: Architecture, truncation, parameters: dict, inputs: Inputs) -> Network:
+    """The recurrent language model on B sequences.
 
     Parameters
     ----------
-    x, y : (T,) integer expressions
-        Input and target tokens.
-    U : (vocab_size, H) expression
-        Stored transposed, so that a token is a row and only touched rows are updated.
-    V : (vocab_size, H) expression
-    W : (H, H) expression
+    architecture : Architecture
     truncation : theano_rnn.truncation.Truncation
+    parameters : dict of expressions
+        By the names of ``architecture.shapes``, and in those shapes but for the table, U or L,
+        which is transposed: a token is a row, so that only touched rows are updated.
+    inputs : Inputs
 
     Returns
     -------
     Network
     """
-    rows = U[x]  # (T, H)
-    p = tensor.unbroadcast(rows.dimshuffle(0, "x", 1), 1)  # (T, B, H) with B = 1
-    s_0 = tensor.zeros_like(p[0])  # (B, H)
-    s = truncations.states(truncation, tanh_step, p, s_0, W)[:, 0]  # (T, H)
-    logits = tensor.dot(s, V.T)  # (T, vocab_size)
-    return Network(rows, s, logits, cross_entropy(logits, y))
+    H, cell = parameters["W"].shape[1], CELLS[architecture.cell]
+    (T, B), x = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten()
+    table = parameters[architecture.table]
+    rows = table[x]  # (T*B, D or G*H)
+    p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
+    if architecture.bias:
+        p = p + parameters["b"]
+    p = p.reshape((T, B, cell.gates * H))
+    kept = [] if inputs.kept is None else [inputs.kept[i] for i in range(architecture.layers)]
+    starts = _columns(inputs.state, H, architecture.layers * cell.parts)
+    p_of_layers = [None] * architecture.layers
+
+    def run(loop, inputs, starts):
+        p, *kept = inputs
+        states = []
+        for layer in range(architecture.layers):
+            if layer > 0:
+                below = _thinned(states[-cell.parts], kept, layer - 1)
+                p = _projected(below, parameters, layer)
+            p_of_layers[layer] = p
+            W = parameters[named("W", layer)]
+            begin = starts[len(states) : len(states) + cell.parts]
+            states += loop(cell.step, p, begin, cell.weights(W))
+        return states
+
+    states = truncations.states(truncation, run, [p, *kept], starts, inputs.is_in)
+    top = _thinned(states[-cell.parts], kept, -1)
+    output = top.reshape((T * B, H))
+    if inputs.position is not None:
+        output = output[inputs.position]  # (N, H)
+    V = table if architecture.tied else parameters["V"]  # (vocab_size, H)
+    logits = tensor.dot(output, V.T)  # (N, vocab_size)
+    if architecture.bias:
+        logits = logits + parameters["c"]
+    after = tensor.concatenate([s[-1] for s in states], axis=1)
+    loss = cross_entropy(logits, inputs.y)
+    return Network(rows, p_of_layers, states, output, logits, loss, after)
+
+
+def _columns(state, H, n):
+    """(B, n * H) as n expressions (B, H)."""
+    return [state[:, i * H : (i + 1) * H] for i in range(n)]
+
+
+def _thinned(s, kept, layer):
+    """The states of a layer as what is above sees them."""
+    return s * kept[layer] if kept else s
+
+
+def _projected(s, parameters, layer):
+    """U s_t + b of a layer above the first, for all steps in one product."""
+    T, B, H = s.shape[0], s.shape[1], s.shape[2]
+    U, b = parameters[named("U", layer)], parameters.get(named("b", layer))
+    p = tensor.dot(s.reshape((T * B, H)), U.T)  # (T*B, G*H)
+    p = p if b is None else p + b
+    return p.reshape((T, B, U.shape[0]))
 
 
 def cross_entropy(logits, y):
-    """E = -sum_t log softmax(logits_t)[y_t], summed over the steps."""
-    o = tensor.nnet.softmax(logits)  # (T, vocab_size)
+    """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens."""
+    o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()
-
-
-def one_step(token, s_before, U, V, W):
-    """o_t (vocab_size,) and s_t (H,) from one token and the state before it, for sampling."""
-    s = tanh_step(U[token].dimshuffle("x", 0), s_before.dimshuffle("x", 0), W.T)  # (1, H)
-    o = tensor.nnet.softmax(tensor.dot(s, V.T))  # (1, vocab_size)
-    return o[0], s[0]
-
-
-def gradients(net: Network, U, V, W):
-    """dE/dU, dE/dV, dE/dW in the shapes that are stored."""
-    return theano.grad(net.loss, [U, V, W])
-
-
-def sgd_updates(net: Network, x, U, V, W, learning_rate):
-    """parameter - learning_rate * gradient, without an array of U's size."""
-    d_rows, dV, dW = theano.grad(net.loss, [net.rows, V, W])
-    return _descend(x, (U, d_rows), (V, dV), (W, dW), learning_rate)
-
-
-def clipped_sgd_updates(net: Network, x, U, V, W, learning_rate, clip):
-    """The norm of the gradient, and SGD with the gradient rescaled to at most ``clip``.
-
-    Norm clipping (Pascanu, Mikolov, Bengio 2013): g *= clip / |g| where |g| > clip.
-    """
-    d_rows, dlogits, dV, dW = theano.grad(net.loss, [net.rows, net.logits, V, W])
-    norm = tensor.sqrt(
-        squared_norm_of_rows(x, d_rows)
-        + squared_norm_of_product(dlogits, net.s)
-        + tensor.sqr(dW).sum()
-    )
-    scale = tensor.minimum(1, clip / norm)
-    return norm, _descend(x, (U, d_rows), (V, dV), (W, dW), learning_rate * scale)
-
-
-def _descend(x, U_and_rows, V_and_gradient, W_and_gradient, learning_rate):
-    (U, d_rows), (V, dV), (W, dW) = U_and_rows, V_and_gradient, W_and_gradient
-    return [
-        (U, tensor.inc_subtensor(U[x], -learning_rate * d_rows)),
-        (V, V - learning_rate * dV),
-        (W, W - learning_rate * dW),
-    ]
-
-
-def squared_norm_of_rows(x, d_rows):
-    """|dU|^2, where the gradient of row x_t of U is the sum over the steps with that token."""
-    unique = tensor.extra_ops.Unique(return_inverse=True)
-    tokens, position = unique(x)
-    dU = tensor.zeros((tokens.shape[0], d_rows.shape[1]), d_rows.dtype)
-    return tensor.sqr(tensor.inc_subtensor(dU[position], d_rows)).sum()
-
-
-def squared_norm_of_product(dlogits, s):
-    """|dV|^2 for dV = dlogits' s.
-
-    |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of
-    the size of V, is never made: the update is one product added to V. A long sequence takes
-    the direct way, linear in T.
-    """
-    gram = (tensor.dot(dlogits, dlogits.T) * tensor.dot(s, s.T)).sum()
-    gram = tensor.maximum(gram, 0)  # rounded, a norm of 0 could be below
-    # Its own product: the gradient itself, were it read here, could not be added to V in one go.
-    direct = tensor.sqr(tensor.dot(s.T, dlogits)).sum()
-    return ifelse(tensor.le(s.shape[0], s.shape[1]), gram, direct)

@@ -1,29 +1,52 @@
 """The recurrent language model: its parameters and its compiled functions."""
 
+import dataclasses
 import zipfile
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from theano_rnn import arguments, graph, initialization
+from theano_rnn import arguments, graph
 from theano_rnn import truncation as truncations
+from theano_rnn.architecture import Architecture
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.errors import RNNError
+from theano_rnn.feed import feed, feed_inputs, is_single
+from theano_rnn.initialization import initial
+from theano_rnn.step import Step
+from theano_rnn.truncation import Truncation
+
+#: Where nothing is differentiated.
+FULL = Truncation("full")
 
 
 class RNN:
-    """A tanh recurrent language model as compiled Theano functions.
+    """A recurrent language model as compiled Theano functions.
 
     s_t = tanh(U x_t + W s_{t-1}),  o_t = softmax(V s_t),  E = -sum_t log o_t[y_t],
-    with x_t one-hot and s_0 = 0.
+    with x_t one-hot and s_0 = 0; or another cell in place of tanh, with biases, and with layers
+    on top, each with the s_t of the one below as its x_t.
 
     Parameters
     ----------
     vocab_size : int
         Number of token ids.
     hidden_size : int
-        H, the number of units in the state.
+        H, the number of units in the state of a layer.
+    cell : str
+        "tanh", "sigmoid", "relu", "gru" or "lstm"; ``theano_rnn.cells`` has their equations.
+    layers : int
+        How many recurrences are stacked.
+    bias : bool
+        Whether there are biases b, b2, ... and c, the one of the logits. The forget gate's of an
+        lstm starts at 1.
+    tied : bool
+        V is the transpose of the matrix that tokens are looked up in.
+    embedding_size : int, optional
+        D: tokens are looked up in a table L (D, vocab_size), and U is (G*H, D).
+    dropout : float
+        Share of a layer's states that the layer above or the output does not see, in training
+        only; the others are scaled up by 1 / (1 - dropout).
     truncation : str
         Where the gradient is cut: "full", "window:K", "chunk:K" or "last:K"; the module
         ``theano_rnn.truncation`` shows each as a loop and a picture.
@@ -31,8 +54,10 @@ class RNN:
         The tutorial's word for "window:K".
     truncate_gradient : int, optional
         Theano's word for "last:K", and -1 for "full".
+    initialization : str
+        How the parameters begin: ``theano_rnn.initialization`` lists the names.
     seed : int
-        Of the initial parameters.
+        Of the initial parameters, and of the dropout where a step is given no generator.
     dtype : str, optional
         "float32" or "float64"; Theano's floatX where not given.
 
@@ -43,8 +68,14 @@ class RNN:
 
     Notes
     -----
-    Each function is compiled when first used, and once. ``U``, ``V`` and ``W`` are the shared
-    variables of the graph; U is stored transposed there, (vocab_size, H).
+    Methods take one sequence, x and y of shape (T,), or a batch of B sequences, time first: x
+    and y of shape (T, B), with ``mask`` (T, B) where they differ in length, true at the tokens
+    of each sequence and false in the padding after its end, where anything may stand. A batch
+    is B sequences, each alone: every loss and gradient is the sum of theirs. An update step
+    divides the gradient by B.
+
+    Each function is compiled when first used, and once. ``shared`` holds the shared variables
+    of the graph by name; the table (U, or L) is stored transposed there, (vocab_size, ...).
 
     References
     ----------
@@ -66,23 +97,34 @@ class RNN:
         vocab_size,
         hidden_size=100,
         *,
+        cell="tanh",
+        layers=1,
+        bias=False,
+        tied=False,
+        embedding_size=None,
+        dropout=0.0,
         truncation="full",
         bptt_truncate=None,
         truncate_gradient=None,
+        initialization="uniform",
         seed=0,
         dtype=None,
     ):
-        self.vocab_size = arguments.whole_number(vocab_size, "vocab_size", at_least=1)
-        self.hidden_size = arguments.whole_number(hidden_size, "hidden_size", at_least=1)
+        self.architecture = Architecture(
+            vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout
+        )
+        self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
         seed = arguments.whole_number(seed, "seed", at_least=0)
         self.dtype = theano.config.floatX if dtype is None else dtype
         if self.dtype not in ("float32", "float64"):
             raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
-        self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
-        values = initialization.uniform(self.hidden_size, self.vocab_size, seed, self.dtype)
-        self.U = theano.shared(np.ascontiguousarray(values["U"].T), "U", borrow=True)
-        self.V = theano.shared(values["V"], "V", borrow=True)
-        self.W = theano.shared(values["W"], "W", borrow=True)
+        values = initial(self.architecture.shapes, cell, initialization, seed, self.dtype)
+        self.shared = {
+            name: theano.shared(self._stored(name, value), name, borrow=True)
+            for name, value in values.items()
+        }
+        self.random = np.random.default_rng([seed, 1])  # of the dropout
+        self._compiled = {}
 
     @classmethod
     def from_npz(cls, path, **settings):
@@ -93,7 +135,7 @@ class RNN:
         path : str or Path
             A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H).
         **settings
-            Those of RNN, other than the sizes.
+            Those of RNN, other than the sizes; the file then holds the arrays that they ask for.
 
         Returns
         -------
@@ -111,15 +153,19 @@ class RNN:
             raise RNNError(f"{path}: {error.strerror or error}") from None
         except Exception as error:  # of a type that depends on where the file is damaged
             raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
-        if np.ndim(values.get("U")) != 2 or values["U"].size == 0:
-            raise RNNError(f"{path} has no matrix U (H, vocab_size); it holds {sorted(values)}")
-        hidden_size, vocab_size = values["U"].shape
-        model = cls(vocab_size, hidden_size, **settings)
+        table = "U" if settings.get("embedding_size") is None else "L"
+        for name in (table, "W"):
+            if np.ndim(values.get(name)) != 2 or values[name].size == 0:
+                raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
         try:
+            model = cls(values[table].shape[1], values["W"].shape[1], **settings)
             model.set_parameters(values)
         except RNNError as error:
             raise RNNError(f"{path}: {error}") from None
         return model
+
+    vocab_size = property(lambda self: self.architecture.vocab_size)
+    hidden_size = property(lambda self: self.architecture.hidden_size)
 
     @property
     def truncation(self) -> str:
@@ -133,17 +179,24 @@ class RNN:
         super().__setattr__(name, value)
 
     def __repr__(self):
-        return f"RNN({self.vocab_size}, {self.hidden_size}, truncation={self.truncation!r})"
+        a = self.architecture
+        given = [
+            f"{field.name}={getattr(a, field.name)!r}"
+            for field in dataclasses.fields(a)[2:]
+            if getattr(a, field.name) != field.default
+        ]
+        settings = ", ".join([*given, f"truncation={self.truncation!r}"])
+        return f"RNN({a.vocab_size}, {a.hidden_size}, {settings})"
 
     # ---- parameters
 
     def parameters(self) -> dict:
-        """Copies of U (H, vocab_size), V (vocab_size, H) and W (H, H), in that order."""
-        return {
-            "U": self.U.get_value(borrow=True).T.copy(order="C"),
-            "V": self.V.get_value(),
-            "W": self.W.get_value(),
-        }
+        """Copies of the parameters by name: U (G*H, vocab_size), V (vocab_size, H), W (G*H, H).
+
+        G is the number of gates of the cell. ``architecture.shapes`` has all names and shapes,
+        in order.
+        """
+        return {name: self._shown(name, p.get_value(borrow=True)) for name, p in self._items()}
 
     def set_parameters(self, values) -> None:
         """Take over parameters of the names and shapes that ``parameters`` returns.
@@ -153,64 +206,112 @@ class RNN:
         RNNError
             If one is missing, unknown, of another shape, or not finite.
         """
-        H, vocab_size = self.hidden_size, self.vocab_size
-        shapes = {"U": (H, vocab_size), "V": (vocab_size, H), "W": (H, H)}
-        values = arguments.parameters(values, shapes, self.dtype)
-        self.U.set_value(np.ascontiguousarray(values["U"].T), borrow=True)
-        self.V.set_value(values["V"], borrow=True)
-        self.W.set_value(values["W"], borrow=True)
+        values = arguments.parameters(values, self.architecture.shapes, self.dtype)
+        for name, p in self._items():
+            p.set_value(self._stored(name, values[name]), borrow=True)
+
+    def _items(self):
+        return self.shared.items()
+
+    def _stored(self, name, value):
+        return np.ascontiguousarray(value.T) if name == self.architecture.table else value
+
+    def _shown(self, name, value):
+        return np.array(value.T if name == self.architecture.table else value, order="C")
 
     # ---- what the network computes
 
     def forward_propagation(self, x) -> np.ndarray:
-        """Probabilities o_t of the next token after each token of x, (T, vocab_size)."""
-        return self._forward(arguments.token_ids(x, "x", self.vocab_size))
+        """Probabilities o_t of the next token after each token of x, (T, vocab_size).
+
+        Of a batch (T, B), (T, B, vocab_size).
+        """
+        tokens = feed_inputs(x, self.vocab_size)
+        o, _ = self.compiled("forward")(tokens, self.zero_state(tokens.shape[1]))
+        return o if is_single(x) else o.reshape((*tokens.shape, self.vocab_size))
 
     def predict(self, x) -> np.ndarray:
-        """The most likely next token after each token of x, (T,)."""
-        return np.argmax(self.forward_propagation(x), axis=1)
+        """The most likely next token after each token of x, of the shape of x."""
+        return np.argmax(self.forward_propagation(x), axis=-1)
 
-    def ce_error(self, x, y) -> float:
-        """Cross-entropy E of one sequence, in nats, summed over its tokens."""
-        return float(self._loss(*arguments.token_pair(x, y, self.vocab_size)))
+    def ce_error(self, x, y, mask=None) -> float:
+        """Cross-entropy E, in nats, summed over all tokens."""
+        return self.loss_and_state(x, y, mask=mask)[0]
+
+    def loss_and_state(self, x, y, state=None, mask=None) -> tuple:
+        """E of sequences that go on from a state, and the state they end in.
+
+        Parameters
+        ----------
+        x, y, mask
+            As everywhere.
+        state : (B, state_size) array, optional
+            As this function returns it for the text before; zeros where not given.
+
+        Returns
+        -------
+        loss : float
+        state : (B, state_size) array
+        """
+        fed = feed(x, y, mask, self.vocab_size, is_last=False)
+        state = self.checked_state(state, fed.rows)
+        loss, after = self.compiled("loss", fed.is_masked)(*fed.arrays(), state)
+        return float(loss), after
 
     def calculate_total_loss(self, X, Y) -> float:
         """Cross-entropy of sequences X with targets Y, in nats, summed over all tokens."""
-        pairs = arguments.token_pairs(X, Y, self.vocab_size)
-        return sum(float(self._loss(x, y)) for x, y in pairs)
+        return sum(self.ce_error(x, y) for x, y in arguments.token_pairs(X, Y, self.vocab_size))
 
     def calculate_loss(self, X, Y) -> float:
         """Cross-entropy of sequences X with targets Y, in nats a token."""
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
-    def bptt(self, x, y) -> dict:
-        """Gradients of E under the model's truncation.
+    def bptt(self, x, y, mask=None, kept=None) -> dict:
+        """Gradients of E under the model's truncation, by the names of the parameters.
+
+        Parameters
+        ----------
+        x, y, mask
+            As everywhere.
+        kept : (T, layers, H) array, of a batch (T, B, layers, H), optional
+            Factors of the states as the layer above or the output sees them, for dropout; ones,
+            no dropout, where not given.
 
         Returns
         -------
         dict
-            dE/dU (H, vocab_size), dE/dV (vocab_size, H), dE/dW (H, H), in that order.
+            dE/dU (G*H, vocab_size), dE/dV (vocab_size, H), dE/dW (G*H, H) and so on, in order.
         """
-        dU, dV, dW = self._gradients(*arguments.token_pair(x, y, self.vocab_size))
-        return {"U": np.ascontiguousarray(dU.T), "V": dV, "W": dW}
+        fed = feed(x, y, mask, self.vocab_size, self.is_last)
+        state = self.zero_state(fed.rows)
+        arrays = [*fed.arrays(), state]
+        if kept is not None:
+            a = self.architecture
+            shape = (*np.shape(x), a.layers, a.hidden_size)
+            kept = arguments.finite_array(kept, "kept", shape, self.dtype)
+            kept = kept.reshape((-1, fed.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
+            arrays.append(np.ascontiguousarray(fed.arranged(kept)))
+        gradients = self.compiled("gradients", fed.is_masked, kept is not None)(*arrays)
+        return {name: self._shown(name, g) for name, g in zip(self.shared, gradients)}
 
-    def sgd_step(self, x, y, learning_rate) -> float:
-        """parameter -= learning_rate * gradient. Returns E before the step, in nats.
+    def sgd_step(self, x, y, learning_rate, mask=None) -> float:
+        """parameter -= learning_rate * gradient / B. Returns E before the step, in nats.
 
-        Only the rows of U that occur in x are updated, and V in place.
+        Only the rows of the table that occur in x are updated, and V in place.
         """
-        learning_rate = self._positive(learning_rate, "learning_rate")
-        return float(self._sgd(*arguments.token_pair(x, y, self.vocab_size), learning_rate))
+        step = self._once("sgd", lambda: Step(self, clip_by=None))
+        return step(x, y, learning_rate, mask=mask)[0]
 
-    def clipped_sgd_step(self, x, y, learning_rate, clip) -> tuple:
+    def clipped_sgd_step(self, x, y, learning_rate, clip, mask=None) -> tuple:
         """An SGD step whose gradient is rescaled to the norm ``clip`` where it is longer.
 
         Parameters
         ----------
-        x, y : (T,) token ids
+        x, y, mask
+            As everywhere.
         learning_rate : float
         clip : float
-            Largest norm of the gradient, U, V and W taken together.
+            Largest norm of the gradient, all parameters taken together.
 
         Returns
         -------
@@ -222,11 +323,9 @@ class RNN:
         ----------
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013).
         """
-        x, y = arguments.token_pair(x, y, self.vocab_size)
-        learning_rate = self._positive(learning_rate, "learning_rate")
-        clip = self._positive(clip, "clip")
-        loss, norm = self._clipped_sgd(x, y, learning_rate, clip)
-        return float(loss), float(norm)
+        arguments.positive(clip, "clip", self.dtype)
+        step = self._once("clipped sgd", lambda: Step(self, clip_by="norm"))
+        return step(x, y, learning_rate, clip, mask=mask)[:2]
 
     def next_token(self, token, state=None) -> tuple:
         """One step of sampling.
@@ -234,74 +333,90 @@ class RNN:
         Parameters
         ----------
         token : int
-        state : (H,) array, optional
-            s_{t-1}; zeros, the beginning of a sequence, where not given.
+        state : (state_size,) array, optional
+            The state before; zeros, the beginning of a sequence, where not given.
 
         Returns
         -------
         o : (vocab_size,) array
             Probabilities of the next token.
-        s : (H,) array
-            s_t, to be passed on.
+        state : (state_size,) array
+            s_t of each layer, the lowest first, for lstm s_t and c_t of each; to be passed on.
         """
         (token,) = arguments.token_ids([token], "token", self.vocab_size)
-        if state is None:
-            state = np.zeros(self.hidden_size, self.dtype)
-        state = arguments.finite_array(state, "state", (self.hidden_size,), self.dtype)
-        return tuple(self._next(token, state))
+        size = self.architecture.state_size
+        state = np.zeros(size, self.dtype) if state is None else state
+        state = arguments.finite_array(state, "state", (size,), self.dtype)
+        o, after = self.compiled("forward")(np.array([[token]]), state[None])
+        return o[0], after[0]
 
-    def _positive(self, value, name):
-        # Theano takes a Python float for a float32 only where floatX is float32.
-        return np.asarray(arguments.positive(value, name, self.dtype), self.dtype)
+    def zero_state(self, rows: int) -> np.ndarray:
+        """The state before the first token, (rows, state_size)."""
+        return np.zeros((rows, self.architecture.state_size), self.dtype)
+
+    def checked_state(self, state, rows: int) -> np.ndarray:
+        """A state (rows, state_size) as it was given, or zeros for None."""
+        if state is None:
+            return self.zero_state(rows)
+        return arguments.finite_array(
+            state, "state", (rows, self.architecture.state_size), self.dtype
+        )
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the sequences of a batch have to end together, see ``feed``."""
+        return self._truncation.scheme == "last"
+
+    def cuts(self, T):
+        """(T,) symbolic booleans, the steps that begin a chunk; None where there are no chunks."""
+        scheme, K = self._truncation.scheme, self._truncation.K
+        return truncations.starts_of_chunks(T, K) if scheme == "chunk" else None
 
     # ---- compiled functions, each once, when first used
 
-    @cached_property
-    def _symbols(self):
-        x, y = tensor.lvectors("x", "y")
-        net = graph.network(x, y, self.U, self.V, self.W, self._truncation)
-        return x, y, net
-
-    @cached_property
-    def _forward(self):
-        x, _, net = self._symbols
-        return compile_function([x], tensor.nnet.softmax(net.logits), name="forward")
-
-    @cached_property
-    def _loss(self):
-        x, y, net = self._symbols
-        return compile_function([x, y], net.loss, name="loss")
-
-    @cached_property
-    def _gradients(self):
-        x, y, net = self._symbols
-        gradients = graph.gradients(net, self.U, self.V, self.W)
-        return compile_function([x, y], gradients, name="gradients")
-
-    @cached_property
-    def _sgd(self):
-        x, y, net = self._symbols
-        learning_rate = tensor.scalar("learning_rate", self.dtype)
-        updates = graph.sgd_updates(net, x, self.U, self.V, self.W, learning_rate)
-        return compile_function([x, y, learning_rate], net.loss, updates, name="sgd")
-
-    @cached_property
-    def _clipped_sgd(self):
-        x, y, net = self._symbols
-        learning_rate = tensor.scalar("learning_rate", self.dtype)
-        clip = tensor.scalar("clip", self.dtype)
-        norm, updates = graph.clipped_sgd_updates(
-            net, x, self.U, self.V, self.W, learning_rate, clip
+    def network(self, is_masked=False, is_thinned=False, truncation=None):
+        """Fresh inputs of a graph as a list and by name, and the network on them."""
+        x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
+        state = tensor.matrix("state", self.dtype)
+        inputs = graph.Inputs(
+            x,
+            y,
+            state,
+            tensor.matrix("is_in", "bool") if is_masked else None,
+            position if is_masked else None,
+            tensor.tensor4("kept", self.dtype) if is_thinned else None,
         )
-        inputs = [x, y, learning_rate, clip]
-        return compile_function(inputs, [net.loss, norm], updates, name="clipped_sgd")
+        order = (x, y, inputs.is_in, inputs.position, state, inputs.kept)
+        with theano.config.change_flags(floatX=self.dtype):
+            net = graph.network(
+                self.architecture, truncation or self._truncation, self.shared, inputs
+            )
+        return [a for a in order if a is not None], inputs, net
 
-    @cached_property
-    def _next(self):
-        token = tensor.lscalar("token")
-        state = tensor.vector("state", self.dtype)
-        outputs = graph.one_step(token, state, self.U, self.V, self.W)
-        return compile_function([token, state], list(outputs), name="next_token")
+    def compiled(self, name, *variant):
+        """The function "forward", "loss" or "gradients", in the variant of its builder."""
+        return self._once((name, *variant), lambda: getattr(self, f"_{name}")(*variant))
+
+    def _once(self, key, make):
+        if key not in self._compiled:
+            self._compiled[key] = make()
+        return self._compiled[key]
+
+    def _forward(self):
+        (x, _, state), _, net = self.network(truncation=FULL)
+        outputs = [tensor.nnet.softmax(net.logits), net.after]
+        return compile_function([x, state], outputs, name="forward")
+
+    def _loss(self, is_masked):
+        symbols, _, net = self.network(is_masked, truncation=FULL)
+        return compile_function(symbols, [net.loss, net.after], name="loss")
+
+    def _gradients(self, is_masked, is_thinned):
+        symbols, _, net = self.network(is_masked, is_thinned)
+        # Scan gives what nothing outside reads a gradient of type floatX.
+        with theano.config.change_flags(floatX=self.dtype):
+            gradients = theano.grad(net.loss, list(self.shared.values()))
+        return compile_function(symbols, gradients, name="gradients")
 
 
 def _arrays(path: Path) -> dict:

@@ -1,16 +1,18 @@
 """Where backpropagation through time is cut: four schemes, and they are not the same.
 
-Each function below takes the inputs p_1..p_T of the recurrence and returns its states
-s_1..s_T. The values are the same under every scheme; what differs is which steps the error of
-an output reaches when the states are differentiated. In the pictures, rows are outputs t,
-columns are steps j, T = 6 and K = 2. In the terms of Williams and Peng (1990), window:K is
-BPTT(K+1; 1) and chunk:K is BPTT(K; K).
+Each function below runs a stack of recurrences over the steps 1..T and returns the states. The
+values are the same under every scheme; what differs is which steps the error of an output
+reaches when the states are differentiated. All layers of a stack are cut at the same step. In
+the pictures, rows are outputs t, columns are steps j, T = 6 and K = 2. In the terms of Williams
+and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
-Notation of the loops: ``error[t]`` is dE_t/dz_t, where z_t = U x_t + W s_{t-1}, and
-``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step earlier.
+Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
+z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
+earlier.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Optional
 
@@ -84,37 +86,40 @@ def _steps(K, where: str) -> int:
     return int(K)
 
 
-def states(truncation: Truncation, step, p, s_0, W):
-    """States s_1..s_T of the recurrence, to be differentiated under a scheme.
+def states(truncation: Truncation, run, inputs, starts, is_in=None):
+    """States of a stack of recurrences, to be differentiated under a scheme.
 
     Parameters
     ----------
     truncation : Truncation
-    step : function (p_t, s_{t-1}, W transposed) -> s_t
-    p : (T, B, H) expression
-        U x_t for all steps of B sequences.
-    s_0 : (B, H) expression
-    W : (H, H) expression
+    run : function (loop, inputs, starts) -> states
+        Runs the stack once, from the lowest layer up, each layer by one call of
+        ``loop(step, p, starts, weights)``, and returns the states of all layers. A scheme says
+        what the loop is, and may have the stack run again on inputs in another arrangement.
+    inputs : list of (T, B, n) expressions
+        All that the stack reads at each step.
+    starts : list of (B, H) expressions
+        The initial states of all layers.
+    is_in : (T, B) boolean expression, optional
+        False where a sequence of the batch has no token; its state is held there. Sequences
+        begin at the first step, and for ``last`` they end at the last one instead.
 
     Returns
     -------
-    s : (T, B, H) expression
+    list of (T, B, H) expressions
+        In the order of the starts.
 
     Notes
     -----
     The initial state hears the outputs that step 1 hears.
     """
-    # Theano's optimizer takes the gradient of W out of the loop, as one product over all
-    # steps, only where the product inside is of two matrices and the second one whole: so W is
-    # transposed here, once, and a single sequence is a minibatch of one.
-    W_T = W.T
     if truncation.scheme == "full":
-        return full(step, p, s_0, W_T)
+        return full(run, inputs, starts, is_in)
     scheme = {"window": window, "chunk": chunk, "last": last}[truncation.scheme]
-    return scheme(step, p, s_0, W_T, truncation.K)
+    return scheme(run, inputs, starts, is_in, truncation.K)
 
 
-def full(step, p, s_0, W_T):
+def full(run, inputs, starts, is_in):
     """Every output reaches every earlier step.
 
     ::
@@ -126,10 +131,10 @@ def full(step, p, s_0, W_T):
                 delta = back(delta, j)         t=5     xxxxx
                                                t=6     xxxxxx
     """
-    return _loop(step, [p], s_0, [W_T])
+    return run(partial(_loop, is_in=is_in), inputs, starts)
 
 
-def last(step, p, s_0, W_T, K):
+def last(run, inputs, starts, is_in, K):
     """The last K outputs reach back to step T-K+1; earlier outputs teach U and W nothing.
 
     This is what ``theano.scan(truncate_gradient=K)`` computes, and not what the tutorial means
@@ -143,11 +148,14 @@ def last(step, p, s_0, W_T, K):
                 dW += outer(delta, s[j - 1])           t=4     ....
                 delta = back(delta, j)                 t=5     ....x
                                                        t=6     ....xx
+
+    Scan counts K steps back from the last one of the batch, so the sequences of a batch have to
+    end together, the shorter ones waiting before they begin.
     """
-    return _loop(step, [p], s_0, [W_T], truncate_gradient=K)
+    return run(partial(_loop, is_in=is_in, truncate_gradient=K), inputs, starts)
 
 
-def chunk(step, p, s_0, W_T, K):
+def chunk(run, inputs, starts, is_in, K):
     """The sequence is cut in chunks of K steps; the state goes across, the error does not.
 
     ::
@@ -159,17 +167,17 @@ def chunk(step, p, s_0, W_T, K):
                 delta = back(delta, j)                t=5     ....x
                                                       t=6     ....xx
     """
-
-    def cut_step(is_first, p_t, s_before, W_T):
-        s_frozen = theano.gradient.disconnected_grad(s_before)
-        return step(p_t, tensor.switch(is_first, s_frozen, s_before), W_T)
-
-    t = tensor.arange(p.shape[0])
-    is_first = tensor.eq(t % K, 0) & tensor.gt(t, 0)  # (T,) starts of chunks, cut from the last
-    return _loop(cut_step, [is_first, p], s_0, [W_T])
+    is_first = starts_of_chunks(inputs[0].shape[0], K)
+    return run(partial(_loop, is_in=is_in, is_first=is_first), inputs, starts)
 
 
-def window(step, p, s_0, W_T, K):
+def starts_of_chunks(T, K):
+    """(T,) booleans: the steps whose state before is of another chunk."""
+    t = tensor.arange(T)
+    return tensor.eq(t % K, 0) & tensor.gt(t, 0)
+
+
+def window(run, inputs, starts, is_in, K):
     """Every output reaches the K steps before it: the tutorial's ``bptt_truncate=K``.
 
     ::
@@ -181,40 +189,65 @@ def window(step, p, s_0, W_T, K):
                 delta = back(delta, j)                  t=5     ..xxx
                                                         t=6     ...xxx
 
-    By automatic differentiation: run the loop once and freeze its states. For output t start
+    By automatic differentiation: run the stack once and freeze its states. For output t start
     from the frozen s_{t-K-1} and run the K+1 steps up to t again. All T windows are one
     minibatch, so the second loop takes K+1 steps, whatever T is. The value is the true state,
     and its gradient goes back to the start of the window.
     """
-    T, B, H = p.shape
+    T, B = inputs[0].shape[0], inputs[0].shape[1]
     n = tensor.minimum(K + 1, T)  # steps of a window
-    s = full(step, p, s_0, W_T)  # (T, B, H)
-    # s_{t-n} for each output t; windows that start before the first step wait in s_0.
-    waiting = tensor.repeat(tensor.shape_padleft(s_0), n, axis=0)  # (n, B, H)
-    frozen = theano.gradient.disconnected_grad(s)
-    starts = tensor.concatenate([waiting, frozen])[:T].reshape((T * B, H))
     i = tensor.arange(n).dimshuffle(0, "x")  # step of the window
     j = tensor.arange(T).dimshuffle("x", 0) - (n - 1) + i  # (n, T) step of the sequence
-    is_in = tensor.repeat(tensor.ge(j, 0), B, axis=1)  # (n, T * B) false before the beginning
-    p_windows = p[tensor.maximum(j, 0).flatten()].reshape((n, T * B, H))
+    of_step = tensor.maximum(j, 0).flatten()  # (n * T,)
 
-    def window_step(is_in_i, p_i, s_before, W_T):
-        s_i = step(p_i, s_before, W_T)
-        return tensor.switch(is_in_i.dimshuffle(0, "x"), s_i, s_before)
+    def arranged(a):
+        return a[of_step].reshape((n, T * B, a.shape[2]))
 
-    return _loop(window_step, [is_in, p_windows], starts, [W_T])[-1].reshape((T, B, H))
+    def started(s_0, s):
+        """s_{t-n} for each output t; windows that start before the first step wait in s_0."""
+        waiting = tensor.repeat(tensor.shape_padleft(s_0), n, axis=0)  # (n, B, H)
+        frozen = theano.gradient.disconnected_grad(s)
+        return tensor.concatenate([waiting, frozen])[:T].reshape((T * B, s_0.shape[1]))
+
+    is_begun = tensor.repeat(tensor.ge(j, 0), B, axis=1)  # (n, T * B) false before the beginning
+    if is_in is not None:
+        is_begun = is_begun & is_in[of_step].reshape((n, T * B))
+    begun = [started(*pair) for pair in zip(starts, full(run, inputs, starts, is_in))]
+    windows = run(partial(_loop, is_in=is_begun), [arranged(a) for a in inputs], begun)
+    return [s[-1].reshape((T, B, s.shape[2])) for s in windows]
 
 
-def _loop(step, sequences, s_0, parameters, truncate_gradient=-1):
-    """The one place where a recurrence is run over its steps."""
-    s, updates = theano.scan(
-        step,
-        sequences=sequences,
-        outputs_info=[s_0],
-        non_sequences=parameters,
+def _loop(step, p, starts, weights, *, is_in=None, is_first=None, truncate_gradient=-1):
+    """The one place where a recurrence is run over its steps.
+
+    Where ``is_first`` (T,) is true the gradient does not reach the state before; where ``is_in``
+    (T, B) is false the state is held.
+    """
+
+    def scan_step(*arguments):
+        arguments = list(arguments)
+        is_first_t = None if is_first is None else arguments.pop(0)
+        is_in_t = None if is_in is None else arguments.pop(0)
+        p_t, before, weights = arguments[0], arguments[1 : n + 1], arguments[n + 1 :]
+        if is_first is not None:
+            frozen = [theano.gradient.disconnected_grad(s) for s in before]
+            before = [tensor.switch(is_first_t, *pair) for pair in zip(frozen, before)]
+        after = step(p_t, before, weights)
+        if is_in is not None:
+            is_in_t = is_in_t.dimshuffle(0, "x")
+            after = [tensor.switch(is_in_t, *pair) for pair in zip(after, before)]
+        return after
+
+    n = len(starts)
+    states, updates = theano.scan(
+        scan_step,
+        sequences=[a for a in (is_first, is_in, p) if a is not None],
+        outputs_info=list(starts),
+        non_sequences=list(weights),
         truncate_gradient=truncate_gradient,
         strict=True,
+        return_list=True,
         name="recurrence",
     )
     assert not updates
-    return s
+    return states

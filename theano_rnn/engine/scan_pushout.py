@@ -1,10 +1,16 @@
-"""Scan's gradient of W taken out of the loop under truncate_gradient, mended.
+"""Scan's gradient of W taken out of the loop, mended in two places.
 
-The defect (Theano issue 4652, still in theano-pymc 1.1.2): the optimization
-``scanOp_pushout_output`` replaces ``dW += s_{t-1}' delta_t`` inside the backward loop by one
-product after it. For an operand that is an input of the loop it takes the whole sequence, while
-a truncated loop runs only its first K steps; for minibatches with ReLU or the identity as
-activation that is a product of T rows with K rows, "Shape mismatch".
+The optimization ``scanOp_pushout_output`` of theano-pymc 1.1.2 replaces ``dW += s_{t-1}' delta_t``
+inside the backward loop by one product after it.
+
+First defect (Theano issue 4652): for an operand that is an input of the loop it takes the whole
+sequence, while a loop under truncate_gradient runs only its first K steps; for minibatches with
+ReLU or the identity as activation that is a product of T rows with K rows, "Shape mismatch".
+
+Second defect: where one operand is an output of the loop already and the other is made one, the
+loop is built anew, and the first operand is still taken from the old one. Two loops then run, or
+Theano notices ("Trying to reintroduce a removed node"), prints that, and gives up on every loop
+that follows.
 """
 
 from theano.scan.opt import PushOutScanOutput
@@ -13,11 +19,13 @@ shipped = PushOutScanOutput.push_out_inner_vars
 
 
 def mend() -> None:
-    """Have the optimization take of each sequence the steps the loop runs."""
+    """Have the optimization take its operands from the loop that runs, and the steps it runs."""
     PushOutScanOutput.push_out_inner_vars = push_out_inner_vars
 
 
-def push_out_inner_vars(self, *args):
-    """The shipped method, its outer variables cut to the number of steps."""
-    outer_vars, scan_node, scan_args = shipped(self, *args)
-    return [v[: scan_args.n_steps] for v in outer_vars], scan_node, scan_args
+def push_out_inner_vars(self, fgraph, inner_vars, scan_node, scan_args):
+    """The shipped method, its outer variables those of the new loop, cut to its steps."""
+    old = list(scan_args.outer_out_nit_sot)
+    outer_vars, scan_node, scan_args = shipped(self, fgraph, inner_vars, scan_node, scan_args)
+    new = dict(zip(old, scan_args.outer_out_nit_sot))
+    return [new.get(v, v)[: scan_args.n_steps] for v in outer_vars], scan_node, scan_args

@@ -1,0 +1,117 @@
+"""Which network it is: its settings, checked, and the shapes of the parameters they give."""
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Optional
+
+from theano_rnn import arguments
+from theano_rnn.cells import CELLS
+from theano_rnn.errors import RNNError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The settings of a network, other than where its gradient is cut.
+
+    Parameters
+    ----------
+    vocab_size, hidden_size : int
+        Number of token ids; H, the units of each layer.
+    cell : str
+        "tanh", "sigmoid", "relu", "gru" or "lstm": the recurrence, see ``theano_rnn.cells``.
+    layers : int
+        How many recurrences, each reading the states of the one below.
+    bias : bool
+        Whether a b is added to each layer's input, and c to the logits.
+    tied : bool
+        The output matrix V is the transpose of U, or of L where there is an embedding. They need
+        the same shape: a cell of one gate, or an embedding of size H.
+    embedding_size : int, optional
+        D: tokens are looked up in L (D, vocab_size), and U multiplies that. Without it U
+        (G*H, vocab_size) is looked up itself.
+    dropout : float
+        Share of the states of a layer that the layer above, or the output, does not see in
+        training. Never on the recurrence.
+
+    Raises
+    ------
+    RNNError
+        If a setting is none of those, or they do not fit together.
+    """
+
+    vocab_size: int
+    hidden_size: int = 100
+    cell: str = "tanh"
+    layers: int = 1
+    bias: bool = False
+    tied: bool = False
+    embedding_size: Optional[int] = None
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        arguments.whole_number(self.vocab_size, "vocab_size", at_least=1)
+        arguments.whole_number(self.hidden_size, "hidden_size", at_least=1)
+        if not isinstance(self.cell, str) or self.cell not in CELLS:
+            raise RNNError(f"cell {self.cell!r} is unknown; the cells are {', '.join(CELLS)}")
+        arguments.whole_number(self.layers, "layers", at_least=1)
+        for name in ("bias", "tied"):
+            if not isinstance(getattr(self, name), bool):
+                raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.embedding_size is not None:
+            arguments.whole_number(self.embedding_size, "embedding_size", at_least=1)
+        is_number = isinstance(self.dropout, Real) and not isinstance(self.dropout, bool)
+        if not is_number or not 0 <= self.dropout < 1:
+            raise RNNError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
+        self._check_tied()
+
+    def _check_tied(self):
+        H = self.hidden_size
+        table = self.shapes[self.table]
+        if self.tied and table[0] != H:
+            raise RNNError(
+                f"tied needs V = {self.table}', but {self.table} is {table} and V is "
+                f"{(self.vocab_size, H)}; set embedding_size={H}, or tied=False"
+            )
+
+    @property
+    def table(self) -> str:
+        """The matrix whose columns are looked up by tokens: "L", or "U" without an embedding."""
+        return "U" if self.embedding_size is None else "L"
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in the state of one sequence: H for each part of each layer."""
+        return self.layers * CELLS[self.cell].parts * self.hidden_size
+
+    @property
+    def shapes(self) -> dict:
+        """Every parameter and its shape, in order.
+
+        >>> Architecture(5, 4).shapes
+        {'U': (4, 5), 'V': (5, 4), 'W': (4, 4)}
+        >>> Architecture(5, 4, cell="lstm", layers=2, bias=True, embedding_size=3).shapes
+        ... # doctest: +NORMALIZE_WHITESPACE
+        {'L': (3, 5), 'U': (16, 3), 'V': (5, 4), 'W': (16, 4), 'b': (16,), 'c': (5,),
+         'U2': (16, 4), 'W2': (16, 4), 'b2': (16,)}
+        """
+        H, vocab_size = self.hidden_size, self.vocab_size
+        GH = CELLS[self.cell].gates * H
+        shapes = {}
+        if self.embedding_size is not None:
+            shapes["L"] = (self.embedding_size, vocab_size)
+        shapes["U"] = (GH, self.embedding_size or vocab_size)
+        if not self.tied:
+            shapes["V"] = (vocab_size, H)
+        shapes["W"] = (GH, H)
+        if self.bias:
+            shapes.update({"b": (GH,), "c": (vocab_size,)})
+        for layer in range(2, self.layers + 1):
+            shapes.update({f"U{layer}": (GH, H), f"W{layer}": (GH, H)})
+            if self.bias:
+                shapes[f"b{layer}"] = (GH,)
+        return shapes
+
+
+def named(name: str, layer: int) -> str:
+    """U, W or b of a layer counted from 0: "U" of the first, "U2" of the second."""
+    return name if layer == 0 else f"{name}{layer + 1}"

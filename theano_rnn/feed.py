@@ -1,0 +1,68 @@
+"""Checked token ids in the arrangement in which the compiled functions read them."""
+
+from collections import namedtuple
+from typing import Optional
+
+import numpy as np
+
+from theano_rnn import arguments
+
+
+class Feed(namedtuple("Feed", "x y is_in position order")):
+    """What is fed to the graph for B sequences; see ``graph.Inputs``.
+
+    x (T, B) and y (N,), and where sequences differ in length is_in (T, B) and position (N,), else
+    None. order (T, B) says which step of its sequence stands where, where it is not its own.
+    """
+
+    @property
+    def is_masked(self) -> bool:
+        return self.is_in is not None
+
+    @property
+    def rows(self) -> int:
+        """B"""
+        return self.x.shape[1]
+
+    def arrays(self) -> list:
+        return [self.x, self.y] + ([self.is_in, self.position] if self.is_masked else [])
+
+    def arranged(self, a) -> np.ndarray:
+        """(layers, T, B, H) values of the steps as they were given, as they are fed."""
+        return a if self.order is None else a[:, self.order, np.arange(self.rows)]
+
+
+def feed(x, y, mask, vocab_size: int, is_last: bool) -> Feed:
+    """One sequence (T,) or a batch (T, B) with its mask.
+
+    Under ``last`` (``is_last``) the sequences of a batch have to end together: each is moved to
+    the last steps of its column, where scan's own truncate_gradient counts back from its end.
+    """
+    if is_single(x) and mask is None:
+        x, y = arguments.token_pair(x, y, vocab_size)
+        return Feed(x[:, None], y, None, None, None)
+    x, y, mask = arguments.token_batch(x, y, mask, vocab_size)
+    if mask is None:
+        return Feed(x, y.ravel(), None, None, None)
+    order = None
+    if is_last:
+        T, B = mask.shape
+        order = (np.arange(T)[:, None] + mask.sum(axis=0)) % T
+        x, y, mask = (a[order, np.arange(B)] for a in (x, y, mask))
+    position = np.flatnonzero(mask)
+    return Feed(np.ascontiguousarray(x), y.ravel()[position], mask, position, order)
+
+
+def feed_inputs(x, vocab_size: int) -> np.ndarray:
+    """One sequence (T,) or a batch (T, B) of inputs, as (T, B)."""
+    if is_single(x):
+        return arguments.token_ids(x, "x", vocab_size)[:, None]
+    return arguments.token_batch(x, None, None, vocab_size)[0]
+
+
+def is_single(x) -> bool:
+    """Whether x is one sequence, or nothing that could be a batch."""
+    if isinstance(x, np.ndarray):
+        return x.ndim != 2
+    first: Optional[object] = x[0] if isinstance(x, (list, tuple)) and len(x) else None
+    return not isinstance(first, (list, tuple, np.ndarray))

@@ -1,0 +1,223 @@
+"""One step of training, compiled: gradient, regularization, clipping, update."""
+
+import numpy as np
+
+from theano_rnn import arguments, regularization
+from theano_rnn import updates as optimizers
+from theano_rnn.architecture import named
+from theano_rnn.engine import compile_function, ifelse, tensor, theano
+from theano_rnn.errors import RNNError
+from theano_rnn.feed import feed
+
+CLIPPINGS = ("norm", "value")
+
+
+class Step:
+    """What changes the parameters of a model, given some sequences.
+
+    The gradient of E / B, B the number of sequences; plus that of the regularizers; clipped;
+    then handed to an optimizer.
+
+    Parameters
+    ----------
+    model : theano_rnn.RNN
+    optimizer : str
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam", see ``updates``.
+    clip_by : str or None
+        "norm": the gradient is rescaled to at most the clip, all parameters taken together;
+        "value": each element is cut to +-clip; None: neither, and no norm is computed.
+    l2 : float
+        Factor of half the sum of squares of all matrices: ``l2`` times each is added to its
+        gradient. 0 is none.
+    omega : float
+        Factor of the regularizer Omega of Pascanu et al. (2013), for cells of one gate; see
+        ``regularization``. 0 is none.
+    **constants
+        Of the optimizer.
+
+    Raises
+    ------
+    RNNError
+        For an unknown name, or a regularizer that does not fit the model.
+
+    Notes
+    -----
+    Under sgd without l2 only the rows of the table whose tokens occur are touched. Every other
+    optimizer goes over the whole table; see each for what it does to rows that did not occur.
+    """
+
+    def __init__(self, model, optimizer="sgd", *, clip_by="norm", l2=0.0, omega=0.0, **constants):
+        if clip_by is not None and clip_by not in CLIPPINGS:
+            raise RNNError(
+                f"clip_by {clip_by!r} is unknown; use {', '.join(map(repr, CLIPPINGS))} or None"
+            )
+        self.model, self.clip_by = model, clip_by
+        self.l2 = arguments.at_least_zero(l2, "l2", model.dtype)
+        self.omega = arguments.at_least_zero(omega, "omega", model.dtype)
+        if self.omega:
+            regularization.check_omega(model.architecture.cell, model.truncation)
+        self.optimizer = optimizers.make(optimizer, list(model.shared.values()), **constants)
+        # Cut by value, the two uses of a tied table have to be added before.
+        is_one = not (model.architecture.tied and clip_by == "value")
+        self.is_sparse = optimizer == "sgd" and not self.l2 and is_one
+        self._functions = {}
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a step has been compiled already."""
+        return bool(self._functions)
+
+    def __call__(
+        self, x, y, learning_rate, clip=None, *, mask=None, state=None, random=None
+    ) -> tuple:
+        """Take a step.
+
+        Parameters
+        ----------
+        x, y, mask
+            One sequence or a batch, as ``RNN`` takes them.
+        learning_rate : float
+        clip : float, optional
+            Of the norm or of each value; None or 0 is none.
+        state : (B, state_size) array, optional
+            Where the sequences go on from another text; zeros where not given.
+        random : numpy.random.Generator, optional
+            Of the dropout; the model's own where not given.
+
+        Returns
+        -------
+        loss : float
+            E before the step, in nats.
+        norm : float
+            Of the gradient before clipping; NaN where ``clip_by`` is None.
+        state : (B, state_size) array
+            After the last step, to go on from.
+
+        Raises
+        ------
+        RNNError
+            For bad input; nothing has changed then.
+        """
+        model = self.model
+        fed = feed(x, y, mask, model.vocab_size, model.is_last)
+        learning_rate = arguments.positive(learning_rate, "learning_rate", model.dtype)
+        clip = arguments.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
+        if clip and self.clip_by is None:
+            raise RNNError("clip is given, and this step does not clip; give clip_by too")
+        arrays = [*fed.arrays(), model.checked_state(state, fed.rows)]
+        if model.architecture.dropout:
+            arrays.append(kept(model, fed.x.shape, model.random if random is None else random))
+        # Theano takes a Python float for a float32 only where floatX is float32.
+        numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
+        arrays += [np.asarray(number, model.dtype) for number in numbers]
+        function = self._function(fed.is_masked, fed.rows == 1)
+        loss, *norm, after = function(*arrays)
+        return float(loss), float(norm[0]) if norm else np.nan, after
+
+    def _function(self, is_masked, is_alone):
+        key = is_masked, is_alone
+        if key not in self._functions:
+            self._functions[key] = self._compile(is_masked, is_alone)
+        return self._functions[key]
+
+    def _compile(self, is_masked, is_alone):
+        model = self.model
+        symbols, inputs, net = model.network(is_masked, bool(model.architecture.dropout))
+        learning_rate = tensor.scalar("learning_rate", model.dtype)
+        clip = None if self.clip_by is None else tensor.scalar("clip", model.dtype)
+        E = net.loss if is_alone else net.loss / inputs.x.shape[1].astype(model.dtype)
+        with theano.config.change_flags(floatX=model.dtype):
+            make = self._sparse_updates if self.is_sparse else self._dense_updates
+            norm, updates = make(net, inputs, E, is_alone, learning_rate, clip)
+        symbols += [learning_rate] + [clip] * (clip is not None)
+        outputs = [net.loss] + [norm] * (clip is not None) + [net.after]
+        return compile_function(symbols, outputs, updates, name="step")
+
+    def _dense_updates(self, net, inputs, E, is_alone, learning_rate, clip):
+        parameters = self.model.shared
+        gradients = dict(zip(parameters, theano.grad(E, list(parameters.values()))))
+        for name, p in parameters.items():
+            if self.l2 and p.ndim == 2:
+                gradients[name] += np.asarray(self.l2, p.dtype) * p
+        self._add_omega(gradients, net, inputs, E)
+        gradients, norm = list(gradients.values()), None
+        if self.clip_by == "norm":
+            gradients, norm = optimizers.clip_by_norm(gradients, clip)
+        elif self.clip_by == "value":
+            gradients, norm = optimizers.clip_by_value(gradients, clip)
+        return norm, self.optimizer.updates(gradients, learning_rate)
+
+    def _sparse_updates(self, net, inputs, E, is_alone, learning_rate, clip):
+        """SGD that touches only those rows of the table whose tokens occur."""
+        architecture, shared = self.model.architecture, self.model.shared
+        table = shared[architecture.table]
+        names = [name for name in shared if name != architecture.table]
+        # A tied table is multiplied as V too: its gradient there, without that of the rows.
+        tied = [table] if architecture.tied else []
+        wrt = [net.rows, net.logits, *(shared[name] for name in names), *tied]
+        d_rows, dlogits, *rest = theano.grad(E, wrt, consider_constant=[net.rows])
+        gradients = dict(zip(names, rest))
+        self._add_omega(gradients, net, inputs, E)
+        tokens, norm = inputs.x.flatten(), None
+        if clip is not None:
+            tokens, d_rows = touched(tokens, d_rows)
+            squares = {name: tensor.sqr(g).sum() for name, g in gradients.items()}
+            squares["table"] = tensor.sqr(d_rows).sum()
+            if is_alone and "V" in gradients:
+                squares["V"] = squared_norm_of_product(dlogits, net.output)
+            if tied:
+                squares["tied"] = tensor.sqr(rest[-1]).sum()
+                squares["both"] = 2 * (rest[-1][tokens] * d_rows).sum()
+            norm = tensor.sqrt(sum(squares.values()))
+        if self.clip_by == "norm":
+            learning_rate = learning_rate * tensor.minimum(1, clip / norm)
+        elif self.clip_by == "value":
+            d_rows = tensor.clip(d_rows, -clip, clip)
+            gradients = {name: tensor.clip(g, -clip, clip) for name, g in gradients.items()}
+        after = table - learning_rate * rest[-1] if tied else table
+        updates = [(table, tensor.inc_subtensor(after[tokens], -learning_rate * d_rows))]
+        return norm, updates + [
+            (shared[name], shared[name] - learning_rate * g) for name, g in gradients.items()
+        ]
+
+    def _add_omega(self, gradients, net, inputs, E):
+        """To the gradient of each W, omega times that of Omega."""
+        if not self.omega:
+            return
+        architecture, shared = self.model.architecture, self.model.shared
+        is_first = self.model.cuts(inputs.x.shape[0])
+        for layer in range(architecture.layers):
+            W = shared[named("W", layer)]
+            dz, immediate = theano.grad(E, [net.p[layer], net.states[layer]])
+            ds = regularization.total_error(immediate, dz, W, is_first)
+            Omega = regularization.omega(W, dz, ds, inputs.is_in, is_first)
+            gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * theano.grad(Omega, W)
+
+
+def kept(model, shape, random) -> np.ndarray:
+    """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean."""
+    a = model.architecture
+    is_kept = random.random((a.layers, *shape, a.hidden_size), np.float32) >= a.dropout
+    return is_kept.astype(model.dtype) * np.asarray(1 / (1 - a.dropout), model.dtype)
+
+
+def touched(x, d_rows):
+    """The different tokens of x, and the gradient of each one's row, summed over its places."""
+    unique = tensor.extra_ops.Unique(return_inverse=True)
+    tokens, position = unique(x)
+    d_table = tensor.zeros((tokens.shape[0], d_rows.shape[1]), d_rows.dtype)
+    return tokens, tensor.inc_subtensor(d_table[position], d_rows)
+
+
+def squared_norm_of_product(dlogits, s):
+    """|dV|^2 for dV = dlogits' s of one sequence.
+
+    |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of
+    the size of V, is never made: the update is one product added to V. A long sequence takes
+    the direct way, linear in T.
+    """
+    gram = (tensor.dot(dlogits, dlogits.T) * tensor.dot(s, s.T)).sum()
+    gram = tensor.maximum(gram, 0)  # rounded, a norm of 0 could be below
+    # Its own product: the gradient itself, were it read here, could not be added to V in one go.
+    direct = tensor.sqr(tensor.dot(s.T, dlogits)).sum()
+    return ifelse(tensor.le(s.shape[0], s.shape[1]), gram, direct)
