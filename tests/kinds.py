@@ -1,4 +1,4 @@
-"""Every kind of network the oracle knows: cell, layers, biases, tied; random ones of a kind."""
+"""Every kind of network the oracle knows, random ones of a kind, and whether one is smooth."""
 
 import itertools
 
@@ -7,13 +7,21 @@ import numpy as np
 from theano_rnn.reference import NumpyRNN
 
 GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "lstm": 4}
-#: Every kind of network up to three layers: 30, and 18 tied.
+#: What a kind is where it does not say.
+PLAIN = {"cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding": False}
+#: Every kind of network up to three layers: 30, 18 tied, and 60 with an embedding.
 KINDS = [
-    {"cell": cell, "layers": layers, "bias": bias, "tied": tied}
-    for cell, layers, bias, tied in itertools.product(
-        GATES, (1, 2, 3), (False, True), (False, True)
+    dict(zip(PLAIN, (cell, layers, bias, tied, embedding)))
+    for embedding, cell, layers, bias, tied in itertools.product(
+        (False, True), GATES, (1, 2, 3), (False, True), (False, True)
     )
-    if not tied or GATES[cell] == 1
+    if not tied or embedding or GATES[cell] == 1
+]
+#: The first 48 of them, and 20 of those with an embedding: one layer, and two with biases.
+SOME_KINDS = [
+    kind
+    for kind in KINDS
+    if not kind["embedding"] or (kind["layers"], kind["bias"]) in ((1, False), (2, True))
 ]
 
 
@@ -24,11 +32,14 @@ def named(kind):
 def net(kind, seed=0, hidden_size=3, vocab_size=5, T=6):
     """Parameters uniform in +-1.5/sqrt(H), and a random sentence with its targets.
 
-    For relu they lean to the positive side, or half of its nets are off at the first word.
+    An embedding has D = H where V is tied to it, H + 1 elsewhere. For relu they lean to the
+    positive side, L wholly, or half of its nets are off at the first word.
     """
-    cell, layers, bias, tied = kind.values()
+    cell, layers, bias, tied, embedding = {**PLAIN, **kind}.values()
     G, H = GATES[cell], hidden_size
-    shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
+    D = H if tied else H + 1
+    shapes = {"L": (D, vocab_size), "U": (G * H, D)} if embedding else {"U": (G * H, vocab_size)}
+    shapes.update({"V": (vocab_size, H), "W": (G * H, H)})
     if tied:
         del shapes["V"]
     if bias:
@@ -40,10 +51,24 @@ def net(kind, seed=0, hidden_size=3, vocab_size=5, T=6):
     rng = np.random.default_rng(seed)
     low, high = (-0.75, 1.25) if cell == "relu" else (-1.5, 1.5)
     parameters = {name: rng.uniform(low, high, n) / np.sqrt(H) for name, n in shapes.items()}
+    if cell == "relu" and embedding:
+        parameters["L"] = abs(parameters["L"])
     return parameters, rng.integers(vocab_size, size=T), rng.integers(vocab_size, size=T)
 
 
-def is_smooth(parameters, x, kind, margin=3e-5):
+def factors(kind, seed=0, hidden_size=3, T=6):
+    """Factors of dropout (T, layers, H), of which a third are 0."""
+    rng = np.random.default_rng(seed)
+    shape = (T, kind["layers"], hidden_size)
+    return rng.uniform(0.5, 2, shape) * (rng.uniform(size=shape) > 1 / 3)
+
+
+def embedded(parameters, x):
+    """x_t of the first layer, (T, D): columns of L, or one-hot, (T, vocab_size)."""
+    return (parameters["L"] if "L" in parameters else np.eye(parameters["U"].shape[1])).T[x]
+
+
+def is_smooth(parameters, x, kind, margin=3e-5, kept=None):
     """Whether no unit of a relu net is so near its kink that a difference may step over it.
 
     At exactly 0 it may be: with no bias, above a layer whose units are all off, z is 0 all around.
@@ -51,10 +76,14 @@ def is_smooth(parameters, x, kind, margin=3e-5):
     if kind["cell"] != "relu":
         return True
     H, layers = parameters["W"].shape[1], kind["layers"]
-    s = NumpyRNN(parameters, **kind).hidden_states(x).reshape(len(x) + 1, layers, H)
+    kept = np.ones((len(x), layers, H)) if kept is None else kept
+    s = NumpyRNN(parameters, **kind).hidden_states(x, kept).reshape(len(x) + 1, layers, H)
     for l, suffix in enumerate(("", "2", "3")[:layers]):
-        below = parameters["U"][:, x].T if l == 0 else s[:-1, l - 1] @ parameters["U" + suffix].T
-        z = below + np.roll(s[:, l], 1, axis=0)[:-1] @ parameters["W" + suffix].T
+        below = embedded(parameters, x) if l == 0 else kept[:, l - 1] * s[:-1, l - 1]
+        z = (
+            below @ parameters["U" + suffix].T
+            + np.roll(s[:, l], 1, axis=0)[:-1] @ parameters["W" + suffix].T
+        )
         z = z + parameters.get("b" + suffix, 0)  # (T, H)
         if (abs(z[z != 0]) < margin).any():
             return False

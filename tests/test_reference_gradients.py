@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kinds import GATES, KINDS, assert_same, is_smooth, named, net
+from kinds import GATES, KINDS, PLAIN, SOME_KINDS, assert_same, embedded, is_smooth, named, net
 
 from theano_rnn.reference import (
     NumpyRNN,
@@ -50,7 +50,7 @@ def relative_norm(a, b):
 # Gradients
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", SOME_KINDS, ids=named)
 def test_full_gradient_is_the_central_difference_of_the_loss_element_by_element(kind):
     parameters, x, y = net(kind, 1, hidden_size=2, vocab_size=3, T=4)
     assert is_smooth(parameters, x, kind)
@@ -60,7 +60,7 @@ def test_full_gradient_is_the_central_difference_of_the_loss_element_by_element(
     assert [g.shape for g in gradients.values()] == [p.shape for p in parameters.values()]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", SOME_KINDS, ids=named)
 def test_truncated_gradients_project_as_their_surrogates_which_are_the_true_loss(kind):
     parameters, x, y = net(kind, 2, hidden_size=2, T=4)
     assert is_smooth(parameters, x, kind)
@@ -125,7 +125,7 @@ def test_any_gradient_projects_as_its_surrogate_does(
         assert_projection_agrees(true_loss, parameters, gradients, seed)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", SOME_KINDS, ids=named)
 def test_a_cut_no_shorter_than_the_sentence_is_no_cut(kind):
     parameters, x, y = net(kind, 3, T=4)
     full = NumpyRNN(parameters, **kind).bptt(x, y)
@@ -149,30 +149,32 @@ def test_V_and_c_have_the_full_gradient_under_every_truncation(kind):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind["tied"]], ids=named)
 def test_tied_gradient_is_the_sum_of_both_uses_and_only_the_use_as_input_is_cut(kind):
     parameters, x, y = net(kind, 5, T=4)
-    untied = {"U": parameters["U"], "V": parameters["U"].T.copy()} | parameters
+    table = "L" if kind["embedding"] else "U"
+    untied = {"V": parameters[table].T.copy(), **parameters}
     for truncation in truncations(T=4):
         two = NumpyRNN(untied, truncation, **{**kind, "tied": False}).bptt(x, y)
-        two["U"] = two["U"] + two.pop("V").T
+        two[table] = two[table] + two.pop("V").T
         one = NumpyRNN(parameters, truncation, **kind).bptt(x, y)
         assert_same(one, two, 1e-14)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind["layers"] > 1], ids=named)
+@pytest.mark.parametrize("kind", [kind for kind in SOME_KINDS if kind["layers"] > 1], ids=named)
 def test_last_is_what_each_layer_cut_to_its_last_steps_gives_one_layer_after_the_other(kind):
     # As stacked calls of theano.scan(truncate_gradient=k) are differentiated: the whole sweep of
     # the upper one first; its gradient by its input is zero at the steps it did not reach.
     parameters, x, y = net(kind, 6, T=6)
     model = NumpyRNN(parameters, **kind)
-    T, (cell, layers, _, _) = 6, kind.values()
+    T, cell, layers = 6, kind["cell"], kind["layers"]
     s = model.hidden_states(x).reshape(T + 1, layers, CELLS[cell].parts, 3)
-    V = parameters["V"] if "V" in parameters else parameters["U"].T
+    table = "L" if kind["embedding"] else "U"
+    V = parameters["V"] if "V" in parameters else parameters[table].T
     for k in range(1, T + 2):
         gradients = NumpyRNN(parameters, f"last:{k}", **kind).bptt(x, y)
         d_above = (model.forward_propagation(x) - np.eye(5)[y]) @ V  # (T, H) V' (o_t - y_t)
         for l in reversed(range(layers)):
             suffix = "" if l == 0 else str(l + 1)
             U, W, b = (parameters.get(name + suffix, 0) for name in "UWb")
-            inputs = np.eye(5)[x] if l == 0 else s[:-1, l - 1, 0]
+            inputs = embedded(parameters, x) if l == 0 else s[:-1, l - 1, 0]
             dU, dW, d_inputs = np.zeros_like(U), np.zeros_like(W), np.zeros_like(inputs)
             d = np.zeros((CELLS[cell].parts, 3))
             for j in list(reversed(range(T)))[:k]:
@@ -182,9 +184,12 @@ def test_last_is_what_each_layer_cut_to_its_last_steps_gives_one_layer_after_the
                 d = np.array(d_before)
                 dU, dW = dU + np.outer(dp, inputs[j]), dW + dW_j
                 d_inputs[j] = U.T @ dp
-            if l == 0 and kind["tied"]:
-                error = model.forward_propagation(x) - np.eye(5)[y]
-                dU += s[:-1, -1, 0].T @ error
+            if l == 0:
+                d_table = d_inputs.T @ np.eye(5)[x] if kind["embedding"] else dU
+                if kind["tied"]:
+                    error = model.forward_propagation(x) - np.eye(5)[y]
+                    d_table += s[:-1, -1, 0].T @ error
+                np.testing.assert_allclose(gradients[table], d_table, rtol=0, atol=1e-13)
             np.testing.assert_allclose(gradients["U" + suffix], dU, rtol=0, atol=1e-13)
             np.testing.assert_allclose(gradients["W" + suffix], dW, rtol=0, atol=1e-13)
             d_above = d_inputs
@@ -194,7 +199,10 @@ def test_last_is_what_each_layer_cut_to_its_last_steps_gives_one_layer_after_the
 
 
 def hears(truncation, kind, T=6):
-    """(T, T) booleans: does changing the target of t change the column of dU of step j's token?"""
+    """(T, T) booleans: does changing the target of t change the gradient of the token of step j?
+
+    That is its column of dU, or of dL where there is an embedding.
+    """
     parameters, _, y = net(kind, 7, hidden_size=4, vocab_size=T + 1, T=T)
     # Positive parameters leave every relu on; small ones leave every other cell unsaturated.
     parameters = {name: abs(value) / 2 for name, value in parameters.items()}
@@ -208,8 +216,9 @@ def hears(truncation, kind, T=6):
         other[t] = (y[t] + 1) % (T + 1)
         after = model.bptt(x, other)
         changed = {name: after[name] != before[name] for name in before}
-        matrix[t] = changed["U"].any(axis=0)[x]
-        for name in set(changed) - {"U"}:
+        table = "L" if kind["embedding"] else "U"
+        matrix[t] = changed[table].any(axis=0)[x]
+        for name in set(changed) - {table}:
             # V and c hear every output; s_0 = 0 teaches no W; the rest hear what any step does.
             steps = {"V": True, "c": True}.get(name, matrix[t, name[0] == "W" :].any())
             assert changed[name].any() == steps, name
@@ -217,12 +226,15 @@ def hears(truncation, kind, T=6):
 
 
 @pytest.mark.parametrize("truncation", PICTURES)
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize(
+    "layers, embedding", [(1, False), (2, False), (3, False), (1, True), (2, True)]
+)
 @pytest.mark.parametrize("cell", GATES)
 def test_each_step_hears_exactly_the_outputs_of_the_table_however_many_layers(
-    cell, layers, truncation
+    cell, layers, embedding, truncation
 ):
-    matrix = hears(truncation, {"cell": cell, "layers": layers, "bias": True, "tied": False})
+    kind = {**PLAIN, "cell": cell, "layers": layers, "bias": True, "embedding": embedding}
+    matrix = hears(truncation, kind)
     assert (
         tuple("".join(".x"[int(heard)] for heard in row) for row in matrix) == PICTURES[truncation]
     )

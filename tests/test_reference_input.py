@@ -157,7 +157,8 @@ BAD_KINDS = [
         {"cell": "gru", "tied": True},
         r"U has 3H rows where V' has H: pass tied=False or one of tanh",
     ),
-    ({"cell": "lstm", "tied": True}, "U has 4H rows .*no embedding"),
+    ({"cell": "lstm", "tied": True}, "U has 4H rows .* or embedding=True, which ties V to L"),
+    ({"embedding": 1}, "embedding is 1: pass True or False"),
 ]
 
 

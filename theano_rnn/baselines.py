@@ -42,10 +42,10 @@ def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> fl
     >>> round(unigram_perplexity(sequence, sequence, vocab_size=3), 12)  # 2/5 each
     2.5
     """
-    _, words = _bigrams(train, vocab_size, "train")
+    _, words = bigrams(train, vocab_size, "train")
     counts = np.bincount(words, minlength=vocab_size)  # (vocab_size,)
     log_p = np.log((counts + 1) / (len(words) + vocab_size))
-    return float(np.exp(-log_p[_bigrams(test, vocab_size, "test")[1]].mean()))
+    return float(np.exp(-log_p[bigrams(test, vocab_size, "test")[1]].mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Bigram:
 
     def perplexity(self, sequences: Sequences) -> float:
         """``exp`` of the mean negative log-probability of a predicted token."""
-        pairs = _bigrams(sequences, self.vocab_size, "test")
+        pairs = bigrams(sequences, self.vocab_size, "test")
         return float(np.exp(-np.log(self.weights @ self.components(*pairs)).mean()))
 
 
@@ -113,7 +113,7 @@ def fit_bigram(
     After the last step each weight is mixed with one part in ``tokens of valid + 1`` of 1/3: a
     weight of zero would leave a token that neither split has seen with no probability.
     """
-    histories, words = _bigrams(train, vocab_size, "train")
+    histories, words = bigrams(train, vocab_size, "train")
     keys, key_counts = np.unique(histories * vocab_size + words, return_counts=True)
     history_counts = np.bincount(histories, minlength=vocab_size)
     word_counts = np.bincount(words, minlength=vocab_size)
@@ -122,7 +122,7 @@ def fit_bigram(
     weights = np.full(3, 1 / 3)
     log_likelihoods: List[float] = []
     components = Bigram(*counts, weights, log_likelihoods).components(
-        *_bigrams(valid, vocab_size, "valid")
+        *bigrams(valid, vocab_size, "valid")
     )  # (3, n)
     n = components.shape[1]
     for _ in range(steps + 1):
@@ -144,11 +144,14 @@ def bigram_perplexity(
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 
 
-def _bigrams(sequences, vocab_size, name) -> Tuple[np.ndarray, np.ndarray]:
+def bigrams(sequences, vocab_size, name) -> Tuple[np.ndarray, np.ndarray]:
     """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
         raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")
     sequences = [np.asarray(s) for s in sequences]
+    for s in sequences:
+        if s.ndim != 1:
+            raise RNNError(f"the {name} split must be 1-D sequences; one has shape {s.shape}")
     if not any(s.size > 1 for s in sequences):
         raise RNNError(f"the {name} split has no token to predict after a start token")
     histories = np.concatenate([s[:-1] for s in sequences])

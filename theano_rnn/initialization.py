@@ -1,29 +1,182 @@
-"""Parameters before the first step."""
+"""Parameters before the first step.
+
+=============  =================================================================================
+uniform        each matrix uniform in +-1/sqrt(n), n the inputs of a unit (the tutorial's)
+uniform:R      each matrix uniform in +-R (0.1 in Zaremba et al. 2014)
+glorot         each matrix uniform in +-sqrt(6 / (inputs + outputs)) (Glorot, Bengio 2010)
+orthogonal     W' W = 1, a random orthogonal matrix (Saxe et al. 2013)
+identity       W = 1, meant for relu (IRNN: Le, Jaitly, Hinton 2015)
+spectral:R     as uniform, W then scaled to the spectral radius R
+=============  =================================================================================
+
+The last three set W of each layer, and all else as "uniform" does, with the same values. Where G
+gates share a matrix, each of their G blocks is a matrix of its own here. Biases are 0, but those
+of the LSTM's forget gate are 1, so that the cell remembers at first (Gers et al. 2000; Jozefowicz
+et al. 2015).
+"""
+
+import re
+from collections import namedtuple
 
 import numpy as np
 
+from theano_rnn.errors import RNNError
 
-def uniform(hidden_size: int, vocab_size: int, seed: int, dtype: str) -> dict:
-    """Each matrix uniform in +-1/sqrt(n), n the number of inputs of a unit (the tutorial's).
+SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral:R")
+
+#: A scheme by name and its R (None where it has none).
+Scheme = namedtuple("Scheme", ("name", "R"))
+
+
+def initial(shapes: dict, cell: str, scheme: str, seed: int, dtype: str) -> dict:
+    """The parameters of a net before the first step.
 
     Parameters
     ----------
-    hidden_size, vocab_size : int
+    shapes : dict
+        Shapes by name: U (G*H, inputs), V (vocab_size, H), W (G*H, H) and, where the net has
+        them, L (D, vocab_size), b (G*H,), c (vocab_size,), U2 (G*H, H), W2 (G*H, H), b2, ...
+        The G gates of a cell are stacked one below the other.
+    cell : str
+        Its name. Of "lstm" with its gates i, f, o, g, the second block of a bias is 1.
+    scheme : str
+        One of SCHEMES, with a number in place of R.
     seed : int
     dtype : str
 
     Returns
     -------
     dict
-        U (hidden_size, vocab_size), V (vocab_size, hidden_size), W (hidden_size, hidden_size).
+        Arrays in the order of the shapes. The same seed draws the same numbers in every dtype.
+
+    Raises
+    ------
+    RNNError
+        For an unknown scheme or a bad R.
+
+    Notes
+    -----
+    L is a table, a column a token: of its vocab_size inputs one is 1 and the rest are 0, so a
+    unit has one input, and n is 1 in "uniform" and in "glorot". U counts them all, as in the
+    tutorial, so that U x_t of a one-hot x_t starts small.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural
+    networks (2010), equation 16. A. Saxe, J. McClelland, S. Ganguli, Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks (2013). Q. V. Le, N. Jaitly,
+    G. Hinton, A simple way to initialize recurrent networks of rectified linear units (2015);
+    there, other weights are normal with deviation .001. W. Zaremba, I. Sutskever, O. Vinyals,
+    Recurrent neural network regularization (2014). F. Gers, J. Schmidhuber, F. Cummins, Learning
+    to forget (2000). R. Jozefowicz, W. Zaremba, I. Sutskever, An empirical exploration of
+    recurrent network architectures (2015).
+
+    Examples
+    --------
+    >>> shapes = {"U": (8, 5), "V": (5, 2), "W": (8, 2), "b": (8,), "c": (5,)}
+    >>> initial(shapes, "lstm", "identity", seed=0, dtype="float32")["W"].T
+    array([[1., 0., 1., 0., 1., 0., 1., 0.],
+           [0., 1., 0., 1., 0., 1., 0., 1.]], dtype=float32)
+    >>> initial(shapes, "lstm", "uniform", seed=0, dtype="float32")["b"]
+    array([0., 0., 1., 1., 0., 0., 0., 0.], dtype=float32)
     """
+    scheme = check(scheme)
     random = np.random.default_rng(seed)
+    gates = shapes["W"][0] // shapes["W"][1]
+    values = {}
+    for name, shape in shapes.items():
+        if len(shape) == 1:
+            values[name] = _bias(name, shape, cell)
+        else:
+            bound = _bound(name, shape, gates, scheme)
+            values[name] = random.uniform(-bound, bound, shape)
+    # After all others, so that these are the same under every scheme that sets W only.
+    if scheme.name in RECURRENT:
+        block = RECURRENT[scheme.name]
+        for name in values:
+            if name[0] == "W":
+                blocks = np.split(values[name], gates)  # G times (H, H)
+                values[name] = np.concatenate([block(w, scheme.R, random) for w in blocks])
+    return {name: value.astype(dtype) for name, value in values.items()}
+
+
+def check(scheme: str) -> Scheme:
+    """The scheme meant by its name, such as "orthogonal" or "spectral:1.1".
+
+    Raises
+    ------
+    RNNError
+        For an unknown scheme, or an R that is not a positive number from 1e-30 to 1e30.
+    """
+    shown = repr(str(scheme)[:40])
+    name, colon, R = str(scheme).partition(":")
+    if name + (":R" if colon else "") not in SCHEMES:
+        *others, last = SCHEMES
+        raise RNNError(
+            f"initialization {shown} is unknown; use {', '.join(others)} or {last} with R a "
+            "positive number, as in 'uniform:0.1'"
+        )
+    if not colon:
+        return Scheme(name, None)
+    try:
+        value = float(R) if re.fullmatch("[0-9.eE+-]+", R) else 0  # float() would take " 1_0 " too
+    except ValueError:
+        value = 0
+    if not 1e-30 <= value <= 1e30:  # where float32 has all its digits
+        raise RNNError(
+            f"initialization {shown}: R must be a positive number from 1e-30 to 1e30, as in "
+            f"'{name}:0.1', not {R[:40]!r}"
+        )
+    return Scheme(name, value)
+
+
+def uniform(hidden_size: int, vocab_size: int, seed: int, dtype: str) -> dict:
+    """U (H, vocab_size), V (vocab_size, H) and W (H, H) of "uniform"."""
     shapes = {
         "U": (hidden_size, vocab_size),
         "V": (vocab_size, hidden_size),
         "W": (hidden_size, hidden_size),
     }
-    return {
-        name: random.uniform(-(n**-0.5), n**-0.5, (m, n)).astype(dtype)
-        for name, (m, n) in shapes.items()
-    }
+    return initial(shapes, "tanh", "uniform", seed, dtype)
+
+
+def _bias(name, shape, cell):
+    bias = np.zeros(shape)
+    if cell == "lstm" and name[0] == "b":
+        H = shape[0] // 4
+        bias[H : 2 * H] = 1  # i, f, o, g
+    return bias
+
+
+def _bound(name, shape, gates, scheme):
+    """The matrix is uniform in +-bound."""
+    if scheme.name == "uniform" and scheme.R is not None:
+        return scheme.R
+    m, n = shape
+    if name == "L":
+        n = 1
+    if scheme.name == "glorot":
+        outputs = m // gates if name[0] in "UW" else m
+        return (6 / (n + outputs)) ** 0.5
+    return n**-0.5
+
+
+# ---- recurrent matrices: one gate's (H, H) block from its uniform draw
+
+
+def _orthogonal(w, R, random):
+    q, r = np.linalg.qr(random.standard_normal(w.shape))
+    # QR leaves the signs open; with r's diagonal positive q is uniform over all rotations and
+    # reflections (Mezzadri 2007).
+    return q * np.where(np.diag(r) < 0, -1, 1)
+
+
+def _identity(w, R, random):
+    return np.eye(len(w))
+
+
+def _spectral(w, R, random):
+    return w * (R / abs(np.linalg.eigvals(w)).max())
+
+
+RECURRENT = {"orthogonal": _orthogonal, "identity": _identity, "spectral": _spectral}

@@ -9,8 +9,14 @@ With the sums restricted to the pairs (t, j) of the scheme, in each layer
     dc          = sum_t (o_t - y_t)                          likewise
 
 where z_j = U x_j + W s_{j-1} + b. The whole stack is unrolled over the steps j of an output: the
-states of all layers before the first of them are constants. A tied U sums both its uses, the one
-as V over every output. Here t and j count from 0.
+states of all layers before the first of them are constants. With an embedding x_j = L[:, token]
+and
+
+    dL[:, token] = sum_t sum_j U^T dE_t/dz_j                 over the steps j with that token
+
+A tied L, or U with no embedding, sums both its uses, the one as V over every output. Where s_t is
+read upwards as kept_t s_t, what comes back from above is multiplied by kept_t too. Here t and j
+count from 0.
 """
 
 from __future__ import annotations
@@ -18,46 +24,55 @@ from __future__ import annotations
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, named
-from theano_rnn.reference.steps import layer_input, output_error, output_matrix
+from theano_rnn.reference.layout import Net, named, table
+from theano_rnn.reference.steps import embedded, layer_input, output_error, output_matrix, top
 
 
 def bptt(
-    net: Net, parameters: dict, states: np.ndarray, x, y, scheme: str, k: int | None
+    net: Net, parameters: dict, states: np.ndarray, x, y, kept, scheme: str, k: int | None
 ) -> dict[str, np.ndarray]:
     """Gradients by the names of the parameters, each output t going back to a first step.
 
-    ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,);
-    the scheme is the name of one of the functions below, k is None for full.
+    ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,),
+    kept is (T, layers, H); the scheme is the name of one of the functions below, k is None for
+    full.
     """
     gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
     first_step = {"full": full, "window": window, "chunk": chunk, "last": last}[scheme]
     V, backward, T = output_matrix(parameters), CELLS[net.cell].backward, len(x)
     for t in reversed(range(T)):
-        error = output_error(parameters, states[t], y[t])
-        dV = np.outer(error, states[t, -1, 0])  # dV = (o_t - y_t) s_t'
+        s = top(states[t], kept[t])
+        error = output_error(parameters, s, y[t])
+        dV = np.outer(error, s)  # dV = (o_t - y_t) s_t'
         if net.tied:
-            gradients["U"] += dV.T  # V = U'
+            table(gradients)[:] += dV.T  # V = L', or U'
         else:
             gradients["V"] += dV
         if net.bias:
             gradients["c"] += error  # dc = o_t - y_t
         d = np.zeros_like(states[t])  # (layers, parts, H) dE_t by the state of step j
-        d[-1, 0] = V.T @ error  # dE_t/ds_t = V' (o_t - y_t)
+        d[-1, 0] = kept[t, -1] * (V.T @ error)  # dE_t/ds_t = kept_t V' (o_t - y_t)
         for j in range(t, first_step(t, T, k) - 1, -1):
             for l in reversed(range(net.layers)):
                 U, W = parameters[named("U", l)], parameters[named("W", l)]
-                below = x[j] if l == 0 else states[j, l - 1, 0]
+                if l == 0:
+                    below = embedded(parameters, x[j])
+                else:
+                    below = kept[j, l - 1] * states[j, l - 1, 0]
                 p = layer_input(parameters, l, below)
                 dp, dW, d[l] = backward(p, W, states[j - 1, l], d[l])  # d[l] is now of j - 1
                 gradients[named("W", l)] += dW
                 if net.bias:
                     gradients[named("b", l)] += dp  # db += dE_t/dz_j
-                if l == 0:
+                if l == 0 and not net.embedding:
                     gradients["U"][:, below] += dp  # dU += (dE_t/dz_j) x_j', x_j one-hot
+                    continue
+                gradients[named("U", l)] += np.outer(dp, below)  # dU += (dE_t/dz_j) x_j'
+                d_below = U.T @ dp  # dE_t/dx_j = U' dE_t/dz_j
+                if l == 0:
+                    gradients["L"][:, x[j]] += d_below  # dL += U' (dE_t/dz_j), at the token
                 else:
-                    gradients[named("U", l)] += np.outer(dp, below)  # dU += (dE_t/dz_j) x_j'
-                    d[l - 1, 0] += U.T @ dp  # dE_t/ds_j of the layer below += U' dE_t/dz_j
+                    d[l - 1, 0] += kept[j, l - 1] * d_below  # dE_t/ds_j of the layer below
     return gradients
 
 

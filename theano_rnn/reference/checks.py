@@ -9,27 +9,27 @@ from numbers import Integral, Real
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, described, shapes, times
+from theano_rnn.reference.layout import Net, described, shapes, table, times
 
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
-def checked_net(cell, layers, bias, tied) -> Net:
-    """The four settings that say which network it is, or ``ValueError``."""
+def checked_net(cell, layers, bias, tied, embedding) -> Net:
+    """The five settings that say which network it is, or ``ValueError``."""
     if not isinstance(cell, str) or cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
     if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
         raise ValueError(f"layers is {layers!r}: pass an integer >= 1")
-    for name, value in (("bias", bias), ("tied", tied)):
+    for name, value in (("bias", bias), ("tied", tied), ("embedding", embedding)):
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}: pass True or False")
-    if tied and CELLS[cell].gates > 1:
+    if tied and not embedding and CELLS[cell].gates > 1:
         single = ", ".join(name for name in CELLS if CELLS[name].gates == 1)
         raise ValueError(
             f"tied is True and cell is {cell!r}, whose U has {CELLS[cell].gates}H rows where V'"
-            f" has H: pass tied=False or one of {single} (this version has no embedding to tie)"
+            f" has H: pass tied=False or one of {single}, or embedding=True, which ties V to L"
         )
-    return Net(cell, int(layers), bias, tied)
+    return Net(cell, int(layers), bias, tied, embedding)
 
 
 def checked_parameters(parameters: Mapping, net: Net) -> dict[str, np.ndarray]:
@@ -45,9 +45,11 @@ def checked_parameters(parameters: Mapping, net: Net) -> dict[str, np.ndarray]:
             f"parameters: missing {missing}, unknown {unknown}: pass {described(net)}"
         )
     checked = {name: _checked_array(name, parameters[name], words[name]) for name in words}
-    vocab_size, hidden_size = checked["U"].shape[1], checked["W"].shape[1]
+    vocab_size, hidden_size = table(checked).shape[1], checked["W"].shape[1]
     gates = CELLS[net.cell].gates
     sizes = {"vocab_size": vocab_size, "H": hidden_size, times(gates): gates * hidden_size}
+    if net.embedding:
+        sizes["D"] = checked["L"].shape[0]
     if any(p.shape != tuple(sizes[word] for word in words[name]) for name, p in checked.items()):
         found = ", ".join(f"{name} {p.shape}" for name, p in checked.items())
         raise ValueError(f"parameters disagree: {found}: pass {described(net)}")
@@ -116,6 +118,77 @@ def checked_pairs(X, Y, vocab_size: int) -> list[tuple[np.ndarray, np.ndarray]]:
         checked_pair(x, y, vocab_size, where=(f"X[{n}]", f"Y[{n}]"))
         for n, (x, y) in enumerate(zip(X, Y))
     ]
+
+
+def checked_sentences(x, y, mask, kept, net: Net, parameters: dict) -> list[tuple]:
+    """Each sentence alone, (x, y, kept) of its own length: one, or the columns of a batch."""
+    vocab_size = table(parameters).shape[1]
+    x, y = np.array(x, dtype=object), np.array(y, dtype=object)
+    if 2 not in (x.ndim, y.ndim):
+        if mask is not None:
+            raise ValueError("mask is for batches: pass x and y (T, B) with it, or no mask")
+        x, y = checked_pair(x, y, vocab_size)
+        return [(x, y, checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters))]
+    if x.ndim != y.ndim:
+        raise ValueError(
+            f"x has {x.ndim} dimensions and y has {y.ndim} dimensions: pass one list of token"
+            " ids each, or two arrays (T, B)"
+        )
+    if x.shape != y.shape or x.size == 0:
+        raise ValueError(
+            f"x has shape {x.shape} and y has shape {y.shape}: pass (T, B) both, neither of them 0"
+        )
+    mask = _checked_mask(mask, x.shape)
+    kept = checked_kept(kept, mask, net, parameters)
+    sentences = []
+    for b, T in enumerate(mask.sum(axis=0)):
+        where = f"x[:, {b}]", f"y[:, {b}]"
+        sentences.append((*checked_pair(x[:T, b], y[:T, b], vocab_size, where), kept[:T, b]))
+    return sentences
+
+
+def _checked_mask(mask, shape: tuple[int, int]) -> np.ndarray:
+    """The mask as booleans (T, B), all of them true for None, or ``ValueError``."""
+    if mask is None:
+        return np.ones(shape, dtype=bool)
+    mask = np.array(mask, dtype=object)  # a ragged list is one of lists, which are no 0 or 1
+    if mask.shape != shape:
+        raise ValueError(f"mask has shape {mask.shape} and x has shape {shape}: pass the same")
+    for (t, b), value in np.ndenumerate(mask):
+        if not isinstance(value, (Real, np.bool_)) or value not in (0, 1):
+            raise ValueError(f"mask[{t}, {b}] is {value!r}: pass booleans, or 0 and 1")
+        if t == 0 and not value:
+            raise ValueError(
+                f"mask[0, {b}] is {value!r}: every column needs a token, and padding goes after it"
+            )
+        if t > 0 and value and not mask[t - 1, b]:
+            raise ValueError(
+                f"mask[{t}, {b}] is {value!r} after a 0: pass ones then zeros in every column"
+            )
+    return mask.astype(bool)
+
+
+def checked_kept(kept, mask: np.ndarray, net: Net, parameters: dict) -> np.ndarray:
+    """Factors, of shape (T, layers, H) with a mask (T,), (T, B, layers, H) with one (T, B).
+
+    Ones for None; finite where the mask is true, or ``ValueError``.
+    """
+    W = parameters["W"]
+    shape = (*mask.shape, net.layers, W.shape[1])
+    if kept is None:
+        return np.ones(shape, dtype=W.dtype)
+    kept = np.asarray(kept)
+    if kept.shape != shape:
+        words = "(T, layers, H)" if mask.ndim == 1 else "(T, B, layers, H)"
+        raise ValueError(f"kept has shape {kept.shape}: pass {words} = {shape}")
+    if kept.dtype.kind not in "biuf":
+        raise ValueError(f"kept is {kept.dtype}: pass numbers, factors of s_t")
+    kept = kept.astype(W.dtype)
+    bad = ~np.isfinite(kept) & mask[..., None, None]
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"kept{list(where)} is {kept[where]}: pass finite factors")
+    return kept
 
 
 def checked_positive(name: str, value) -> float:

@@ -13,13 +13,14 @@ import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.checks import (
+    checked_kept,
     checked_net,
     checked_pair,
     checked_parameters,
     parse_truncation,
 )
-from theano_rnn.reference.layout import Net, times
-from theano_rnn.reference.steps import next_state, output_loss
+from theano_rnn.reference.layout import Net, table, times
+from theano_rnn.reference.steps import next_state, output_loss, top
 
 
 def frozen_state_loss(
@@ -33,6 +34,8 @@ def frozen_state_loss(
     layers: int = 1,
     bias: bool = False,
     tied: bool = False,
+    embedding: bool = False,
+    kept: np.ndarray | None = None,
 ) -> float:
     """Summed cross-entropy with the states before each cut held constant.
 
@@ -44,14 +47,16 @@ def frozen_state_loss(
     parameters : dict
         The ones to perturb, as `NumpyRNN` takes them.
     frozen_states : array (T + 1, H), or wider
-        ``NumpyRNN.hidden_states(x)`` at the unperturbed parameters: the states of all layers;
-        the last row is the zero initial state.
+        ``NumpyRNN.hidden_states(x, kept)`` at the unperturbed parameters: the states of all
+        layers; the last row is the zero initial state.
     x, y : sequence of T ints
         Token ids and their targets.
     truncation : str
         ``"full"``, ``"window:K"``, ``"chunk:K"`` or ``"last:K"``.
-    cell, layers, bias, tied
+    cell, layers, bias, tied, embedding
         The network, as in `NumpyRNN`.
+    kept : array (T, layers, H), optional
+        Factors of dropout, as in `NumpyRNN.ce_error`.
 
     Returns
     -------
@@ -60,62 +65,63 @@ def frozen_state_loss(
     Raises
     ------
     ValueError
-        If the network, parameters, tokens, scheme or frozen states are not as described.
+        If the network, parameters, tokens, scheme, frozen states or factors are not as described.
     """
-    net = checked_net(cell, layers, bias, tied)
+    net = checked_net(cell, layers, bias, tied, embedding)
     parameters = checked_parameters(parameters, net)
-    x, y = checked_pair(x, y, parameters["U"].shape[1])
+    x, y = checked_pair(x, y, table(parameters).shape[1])
     scheme, k = parse_truncation(truncation)
     frozen = _checked_states(frozen_states, net, len(x), parameters["W"].shape[1])
+    kept = checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters)
     if scheme == "full":
-        return _full(net, parameters, frozen, x, y)
+        return _full(net, parameters, frozen, x, y, kept)
     loss = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
-    return loss(net, parameters, frozen, x, y, k)
+    return loss(net, parameters, frozen, x, y, kept, k)
 
 
-def _full(net, parameters, frozen, x, y):
+def _full(net, parameters, frozen, x, y, kept):
     """Only the initial state is frozen."""
     loss = 0.0
     s = frozen[-1]
     for t in range(len(x)):
-        s = next_state(net, parameters, x[t], s)
-        loss += output_loss(parameters, s, y[t])
+        s = next_state(net, parameters, x[t], s, kept[t])
+        loss += output_loss(parameters, top(s, kept[t]), y[t])
     return loss
 
 
-def _window(net, parameters, frozen, x, y, k):
+def _window(net, parameters, frozen, x, y, kept, k):
     """For each output: start from frozen s_{t-k-1}, run k + 1 steps, read the last loss."""
     loss = 0.0
     for t in range(len(x)):
         start = max(0, t - k)
         s = frozen[start - 1]
         for j in range(start, t + 1):
-            s = next_state(net, parameters, x[j], s)
-        loss += output_loss(parameters, s, y[t])
+            s = next_state(net, parameters, x[j], s, kept[j])
+        loss += output_loss(parameters, top(s, kept[t]), y[t])
     return loss
 
 
-def _chunk(net, parameters, frozen, x, y, k):
+def _chunk(net, parameters, frozen, x, y, kept, k):
     """For each chunk: start from the frozen state before it, run k steps, read every loss."""
     loss = 0.0
     for start in range(0, len(x), k):
         s = frozen[start - 1]
         for t in range(start, min(start + k, len(x))):
-            s = next_state(net, parameters, x[t], s)
-            loss += output_loss(parameters, s, y[t])
+            s = next_state(net, parameters, x[t], s, kept[t])
+            loss += output_loss(parameters, top(s, kept[t]), y[t])
     return loss
 
 
-def _last(net, parameters, frozen, x, y, k):
+def _last(net, parameters, frozen, x, y, kept, k):
     """Early outputs read frozen states through V; the last k steps run from the frozen one."""
     loss = 0.0
     start = max(0, len(x) - k)
     for t in range(start):
-        loss += output_loss(parameters, frozen[t], y[t])
+        loss += output_loss(parameters, top(frozen[t], kept[t]), y[t])
     s = frozen[start - 1]
     for t in range(start, len(x)):
-        s = next_state(net, parameters, x[t], s)
-        loss += output_loss(parameters, s, y[t])
+        s = next_state(net, parameters, x[t], s, kept[t])
+        loss += output_loss(parameters, top(s, kept[t]), y[t])
     return loss
 
 
@@ -127,7 +133,7 @@ def _checked_states(states: np.ndarray, net: Net, T: int, hidden_size: int) -> n
         raise ValueError(
             f"frozen_states has shape {states.shape}: pass"
             f" (T + 1, {times(net.layers * parts)}) = {shape},"
-            " as NumpyRNN.hidden_states(x) returns them"
+            " as NumpyRNN.hidden_states(x, kept) returns them"
         )
     if states.dtype.kind != "f" or not np.isfinite(states).all():
         raise ValueError("frozen_states holds other than finite floats: pass hidden_states(x)")

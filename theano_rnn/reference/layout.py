@@ -6,8 +6,9 @@ from collections import namedtuple
 
 from theano_rnn.reference.cells import CELLS
 
-#: The recurrence by name, the number of layers, with biases or without, V tied to U or not.
-Net = namedtuple("Net", ("cell", "layers", "bias", "tied"))
+#: The recurrence by name, the number of layers, with biases or without, V tied or not, and
+#: whether the first layer reads columns of a lookup table L instead of one-hot vectors.
+Net = namedtuple("Net", ("cell", "layers", "bias", "tied", "embedding"))
 
 
 def named(name: str, l: int) -> str:
@@ -18,17 +19,26 @@ def named(name: str, l: int) -> str:
 def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     """Every parameter in order, with its shape in words: the tutorial's three come first.
 
-    >>> shapes(Net("tanh", layers=1, bias=False, tied=False))
+    >>> shapes(Net("tanh", layers=1, bias=False, tied=False, embedding=False))
     {'U': ('H', 'vocab_size'), 'V': ('vocab_size', 'H'), 'W': ('H', 'H')}
-    >>> list(shapes(Net("relu", layers=3, bias=True, tied=True)))
+    >>> list(shapes(Net("relu", layers=3, bias=True, tied=True, embedding=False)))
     ['U', 'W', 'b', 'c', 'U2', 'W2', 'b2', 'U3', 'W3', 'b3']
-    >>> shapes(Net("lstm", layers=2, bias=False, tied=False))["U2"]
+    >>> shapes(Net("lstm", layers=2, bias=False, tied=False, embedding=False))["U2"]
     ('4H', 'H')
+
+    An embedding goes before them all; its D is H where V is its transpose.
+
+    >>> shapes(Net("gru", layers=1, bias=False, tied=False, embedding=True))
+    {'L': ('D', 'vocab_size'), 'U': ('3H', 'D'), 'V': ('vocab_size', 'H'), 'W': ('3H', 'H')}
+    >>> shapes(Net("gru", layers=1, bias=False, tied=True, embedding=True))
+    {'L': ('H', 'vocab_size'), 'U': ('3H', 'H'), 'W': ('3H', 'H')}
     """
     G = times(CELLS[net.cell].gates)
-    words = {"U": (G, "vocab_size"), "V": ("vocab_size", "H"), "W": (G, "H")}
-    if net.tied:
-        del words["V"]  # V is U'
+    D = "H" if net.tied else "D"
+    words = {"L": (D, "vocab_size"), "U": (G, D)} if net.embedding else {"U": (G, "vocab_size")}
+    if not net.tied:
+        words["V"] = ("vocab_size", "H")
+    words["W"] = (G, "H")
     if net.bias:
         words.update(b=(G,), c=("vocab_size",))
     for l in range(1, net.layers):
@@ -36,6 +46,11 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
         if net.bias:
             words[named("b", l)] = (G,)
     return words
+
+
+def table(arrays: dict):
+    """The parameter with a column for each token: L, or U where there is no L."""
+    return arrays["L"] if "L" in arrays else arrays["U"]
 
 
 def times(n: int) -> str:

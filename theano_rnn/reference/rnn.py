@@ -8,24 +8,27 @@ import numpy as np
 
 from theano_rnn.reference.bptt import bptt
 from theano_rnn.reference.checks import (
+    checked_kept,
     checked_net,
     checked_pair,
     checked_pairs,
     checked_parameters,
     checked_positive,
+    checked_sentences,
     checked_tokens,
     chosen_truncation,
     parse_truncation,
 )
-from theano_rnn.reference.steps import output, output_loss, states
+from theano_rnn.reference.layout import table
+from theano_rnn.reference.steps import output, output_loss, states, top
 
 
 class NumpyRNN:
     """A recurrent language model in naive NumPy.
 
     s_t = tanh(U x_t + W s_{t-1} + b),  o_t = softmax(V s_t + c),  E = -sum_t log o_t[y_t],
-    with x_t one-hot and a zero initial state; or another cell in place of tanh, and layers on
-    top, each with the s_t of the one below as its x_t.
+    with x_t one-hot and a zero initial state; or x_t = L[:, token]; or another cell in place of
+    tanh, and layers on top, each with the s_t of the one below as its x_t.
 
     Parameters
     ----------
@@ -33,13 +36,15 @@ class NumpyRNN:
         In this order, with G the number of gates of the cell, stacked in its matrices:
         U (G*H, vocab_size), V (vocab_size, H), W (G*H, H); with bias b (G*H,), c (vocab_size,);
         then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
-        on. When tied there is no V. All float64 or all float32, which is the dtype everything
-        is computed in. Copied.
+        on. When tied there is no V. With an embedding of any size D, L (D, vocab_size) comes
+        before them all and U is (G*H, D). All float64 or all float32, which is the dtype
+        everything is computed in. Copied.
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
         the sequence only, what ``theano.scan`` does). All layers are cut at the same step, and
-        V, c, and U in its use as a tied V, are not. Fixed at construction, as all that follows.
+        V, c, and U or L in its use as a tied V, are not. Fixed at construction, as all that
+        follows.
     cell : str
         With s' = s_{t-1} and sigma the logistic function:
 
@@ -55,7 +60,10 @@ class NumpyRNN:
     bias : bool
         Whether there are b, b2, ... and c.
     tied : bool
-        V is the transpose of U, whose gradient is then the sum of both uses. Needs G = 1.
+        V is the transpose of L, or of U where there is no embedding; the gradient of that one
+        is then the sum of both uses. Needs D = H, or G = 1 where there is no embedding.
+    embedding : bool
+        Whether x_t is the column L[:, token] of a lookup table, not one-hot.
     bptt_truncate : int, optional
         The tutorial's word for ``"window:K"``.
     truncate_gradient : int, optional
@@ -83,6 +91,9 @@ class NumpyRNN:
     >>> stack = {**zeros, "U2": np.zeros((2, 2)), "W2": np.zeros((2, 2))}
     >>> list(NumpyRNN(stack, cell="relu", layers=2).bptt([0, 3], [3, 1]))
     ['U', 'V', 'W', 'U2', 'W2']
+    >>> tied = {"L": np.zeros((2, 4)), "U": np.zeros((6, 2)), "W": np.zeros((6, 2))}
+    >>> list(NumpyRNN(tied, cell="gru", tied=True, embedding=True).bptt([0, 3], [3, 1]))
+    ['L', 'U', 'W']
     """
 
     __slots__ = ("_net", "_parameters", "_truncation")
@@ -96,11 +107,12 @@ class NumpyRNN:
         layers: int = 1,
         bias: bool = False,
         tied: bool = False,
+        embedding: bool = False,
         bptt_truncate: int | None = None,
         truncate_gradient: int | None = None,
     ):
         self._truncation = chosen_truncation(truncation, bptt_truncate, truncate_gradient)
-        self._net = checked_net(cell, layers, bias, tied)
+        self._net = checked_net(cell, layers, bias, tied, embedding)
         self._parameters = checked_parameters(parameters, self._net)
 
     @property
@@ -125,8 +137,13 @@ class NumpyRNN:
 
     @property
     def tied(self) -> bool:
-        """Whether V is the transpose of U."""
+        """Whether V is the transpose of U, or of L."""
         return self._net.tied
+
+    @property
+    def embedding(self) -> bool:
+        """Whether there is L."""
+        return self._net.embedding
 
     @property
     def hidden_size(self) -> int:
@@ -136,7 +153,7 @@ class NumpyRNN:
     @property
     def vocab_size(self) -> int:
         """Number of token ids."""
-        return self._parameters["U"].shape[1]
+        return table(self._parameters).shape[1]
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the parameters, in the order given above."""
@@ -153,48 +170,77 @@ class NumpyRNN:
                 )
         self._parameters = new
 
-    def hidden_states(self, x) -> np.ndarray:
+    def hidden_states(self, x, kept=None) -> np.ndarray:
         """States of the network, (T + 1, H); the zero initial state is the last row, index -1.
 
         A row is s_t; with more layers the s_t of each side by side, the lowest first; for lstm
         s_t and c_t of each: (T + 1, layers * H) or (T + 1, layers * 2 * H). So
         ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l from 0 for every cell, and
-        ``[t, l, 1]`` is c_t.
+        ``[t, l, 1]`` is c_t. With ``kept`` (T, layers, H), see `ce_error`, they are the states
+        of the layers above what was dropped; no factor is in a row itself.
         """
-        s = self._states(checked_tokens("x", x, self.vocab_size))
+        x = checked_tokens("x", x, self.vocab_size)
+        s = self._states(x, self._kept(kept, x))
         return s.reshape(len(s), -1)
 
     def forward_propagation(self, x) -> np.ndarray:
         """Probabilities o_t of the next token after each token, (T, vocab_size)."""
-        s = self._states(checked_tokens("x", x, self.vocab_size))
-        return np.stack([output(self._parameters, state) for state in s[:-1]])
+        x = checked_tokens("x", x, self.vocab_size)
+        kept = self._kept(None, x)
+        s = self._states(x, kept)
+        return np.stack([output(self._parameters, top(s[t], kept[t])) for t in range(len(x))])
 
     def predict(self, x) -> np.ndarray:
         """The most probable next token after each token, (T,)."""
         return np.argmax(self.forward_propagation(x), axis=1)
 
-    def ce_error(self, x, y) -> float:
-        """E = -sum_t log o_t[y_t] of one sentence, in nats."""
-        x, y = checked_pair(x, y, self.vocab_size)
-        return self._loss(x, y)
+    def ce_error(self, x, y, mask=None, kept=None) -> float:
+        """E = -sum_t log o_t[y_t] of one sentence, or summed over those of a batch, in nats.
+
+        Parameters
+        ----------
+        x, y : sequences of T ints, or arrays (T, B)
+            Token ids and their targets; of a batch each column is a sentence run alone.
+        mask : array (T, B) of booleans, or 0 and 1, optional
+            Of a batch: false where a column is over. A column is ones, at least one, then zeros:
+            it is cut to its own length, and whatever stands in x, y and kept behind it is
+            ignored. Without a mask every column has T tokens.
+        kept : array (T, layers, H), or (T, B, layers, H) of a batch, optional
+            Dropout: the factor of s_t of each layer where the layer above or, for the top one,
+            the output reads it. The recurrence reads s_t itself. Without it, ones.
+
+        Returns
+        -------
+        float
+        """
+        return sum(self._loss(*sentence) for sentence in self._sentences(x, y, mask, kept))
 
     def calculate_total_loss(self, X, Y) -> float:
         """Cross-entropy summed over all tokens of all sentences."""
-        return sum(self._loss(x, y) for x, y in checked_pairs(X, Y, self.vocab_size))
+        pairs = checked_pairs(X, Y, self.vocab_size)
+        return sum(self._loss(x, y, self._kept(None, x)) for x, y in pairs)
 
     def calculate_loss(self, X, Y) -> float:
         """Cross-entropy a token: the total over the number of targets."""
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
-    def bptt(self, x, y) -> dict[str, np.ndarray]:
-        """dE under the truncation, by the names of the parameters, in their order and shapes."""
-        x, y = checked_pair(x, y, self.vocab_size)
+    def bptt(self, x, y, mask=None, kept=None) -> dict[str, np.ndarray]:
+        """dE under the truncation, by the names of the parameters, in their order and shapes.
+
+        The arguments are those of `ce_error`; each sentence of a batch is truncated by its own
+        length, and their gradients are summed.
+        """
         scheme, k = parse_truncation(self._truncation)
-        return bptt(self._net, self._parameters, self._states(x), x, y, scheme, k)
+        gradients = [
+            bptt(self._net, self._parameters, self._states(x, kept), x, y, kept, scheme, k)
+            for x, y, kept in self._sentences(x, y, mask, kept)
+        ]
+        return {name: sum(g[name] for g in gradients) for name in self._parameters}
 
     def sgd_step(self, x, y, learning_rate: float) -> float:
-        """Subtract learning_rate times the gradient; returns the loss before the update."""
+        """Subtract learning_rate times the gradient of one sentence; returns its loss before."""
         learning_rate = checked_positive("learning_rate", learning_rate)
+        x, y = checked_pair(x, y, self.vocab_size)
         loss = self.ce_error(x, y)
         gradients = self.bptt(x, y)
         self.set_parameters(
@@ -202,9 +248,15 @@ class NumpyRNN:
         )
         return loss
 
-    def _states(self, x: np.ndarray) -> np.ndarray:
-        return states(self._net, self._parameters, x)  # (T + 1, layers, parts, H)
+    def _sentences(self, x, y, mask, kept) -> list[tuple]:
+        return checked_sentences(x, y, mask, kept, self._net, self._parameters)
 
-    def _loss(self, x: np.ndarray, y: np.ndarray) -> float:
-        s = self._states(x)
-        return sum(output_loss(self._parameters, s[t], y[t]) for t in range(len(x)))
+    def _kept(self, kept, x: np.ndarray) -> np.ndarray:
+        return checked_kept(kept, np.ones(len(x), dtype=bool), self._net, self._parameters)
+
+    def _states(self, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        return states(self._net, self._parameters, x, kept)  # (T + 1, layers, parts, H)
+
+    def _loss(self, x: np.ndarray, y: np.ndarray, kept: np.ndarray) -> float:
+        s = self._states(x, kept)
+        return sum(output_loss(self._parameters, top(s[t], kept[t]), y[t]) for t in range(len(x)))

@@ -2,8 +2,10 @@
 
 Throughout the reference t and j count from 0, as layers do, and states carry one extra row: the
 initial state s_{-1} = 0 is stored at index -1, so ``states[t - 1]`` is right for t = 0 too. One
-state is an array (layers, parts, H), the only part s, or s and c for lstm: the output reads
-``state[-1, 0]``, s of the top layer.
+state is an array (layers, parts, H), the only part s, or s and c for lstm.
+
+Dropout is a factor ``kept`` (T, layers, H), often 0 or 1/(1-p): upwards s_t of layer l is read as
+``kept[t, l] * s_t``, by the layer above or by the output. The recurrence reads s_t itself.
 """
 
 from __future__ import annotations
@@ -11,42 +13,50 @@ from __future__ import annotations
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, named
+from theano_rnn.reference.layout import Net, named, table
 
 
 def layer_input(parameters: dict, l: int, below) -> np.ndarray:
-    """p_t = U x_t + b of layer l; x_t is one-hot in the first, s_t of the layer below elsewhere.
-
-    ``below`` is the token or that s_t: U times a one-hot vector is the column of U at the token.
-    """
+    """p_t = U x_t + b of layer l, (G*H,); ``below`` is what it reads, in the first `embedded`."""
     U, b = parameters[named("U", l)], parameters.get(named("b", l))
-    p = U[:, below] if l == 0 else U @ below  # (G*H,)
+    one_hot = l == 0 and "L" not in parameters
+    p = U[:, below] if one_hot else U @ below  # U times a one-hot vector is a column of U
     return p if b is None else p + b
 
 
-def next_state(net: Net, parameters: dict, token: int, before: np.ndarray) -> np.ndarray:
-    """The state after one more token, (layers, parts, H): layer by layer from the bottom."""
-    after, below = [], token
+def embedded(parameters: dict, token: int):
+    """x_t: column L[:, token], (D,), or the token itself where x_t is one-hot."""
+    return parameters["L"][:, token] if "L" in parameters else token
+
+
+def next_state(
+    net: Net, parameters: dict, token: int, before: np.ndarray, kept: np.ndarray
+) -> np.ndarray:
+    """The state after one more token, (layers, parts, H): layer by layer from the bottom.
+
+    Here ``kept`` is of this step, (layers, H).
+    """
+    after, below = [], embedded(parameters, token)
     for l in range(net.layers):
         p = layer_input(parameters, l, below)
         after.append(CELLS[net.cell].forward(p, parameters[named("W", l)], before[l]))
-        below = after[l][0]  # s_t of this layer is the input of the next
+        below = kept[l] * after[l][0]  # s_t of this layer is the input of the next
     return np.array(after)
 
 
-def states(net: Net, parameters: dict, x: np.ndarray) -> np.ndarray:
+def states(net: Net, parameters: dict, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """All states of a sentence, (T + 1, layers, parts, H), the initial one in the last row."""
     T, W = len(x), parameters["W"]
     shape = (T + 1, net.layers, CELLS[net.cell].parts, W.shape[1])
     s = np.zeros(shape, dtype=W.dtype)
     for t in range(T):
-        s[t] = next_state(net, parameters, x[t], s[t - 1])
+        s[t] = next_state(net, parameters, x[t], s[t - 1], kept[t])
     return s
 
 
 def output_matrix(parameters: dict) -> np.ndarray:
-    """V (vocab_size, H), which is U' where it is tied."""
-    return parameters["V"] if "V" in parameters else parameters["U"].T
+    """V (vocab_size, H), which is L' or, with no embedding, U' where it is tied."""
+    return parameters["V"] if "V" in parameters else table(parameters).T
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -55,24 +65,29 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum())
 
 
-def log_output(parameters: dict, state: np.ndarray) -> np.ndarray:
-    """log o_t, o_t = softmax(V s_t + c) with s_t of the top layer, (vocab_size,)."""
-    logits = output_matrix(parameters) @ state[-1, 0]
+def top(state: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """s_t of the top layer as the output reads it, (H,); both arguments are of one step."""
+    return kept[-1] * state[-1, 0]
+
+
+def log_output(parameters: dict, s: np.ndarray) -> np.ndarray:
+    """log o_t, o_t = softmax(V s_t + c), (vocab_size,); s is s_t as `top` gives it."""
+    logits = output_matrix(parameters) @ s
     return log_softmax(logits + parameters["c"] if "c" in parameters else logits)
 
 
-def output(parameters: dict, state: np.ndarray) -> np.ndarray:
+def output(parameters: dict, s: np.ndarray) -> np.ndarray:
     """o_t, (vocab_size,)."""
-    return np.exp(log_output(parameters, state))
+    return np.exp(log_output(parameters, s))
 
 
-def output_loss(parameters: dict, state: np.ndarray, target: int) -> float:
+def output_loss(parameters: dict, s: np.ndarray, target: int) -> float:
     """E_t = -log o_t[y_t], finite even where o_t[y_t] underflows to 0."""
-    return -float(log_output(parameters, state)[target])
+    return -float(log_output(parameters, s)[target])
 
 
-def output_error(parameters: dict, state: np.ndarray, target: int) -> np.ndarray:
+def output_error(parameters: dict, s: np.ndarray, target: int) -> np.ndarray:
     """dE_t/d(V s_t + c) = o_t - y_t, (vocab_size,)."""
-    error = output(parameters, state)
+    error = output(parameters, s)
     error[target] -= 1
     return error

@@ -1,0 +1,278 @@
+"""The strongest of the counting models: interpolated modified Kneser-Ney n-grams.
+
+The tokens predicted are those of `theano_rnn.baselines`; what precedes one, its history, is cut
+in one of two ways. By sentences, it begins at the start token: what a network sees whose state
+is zero at each start. With ``across`` the split is one long text, read as the inputs of a
+network that carries its state on (each sequence but its last token), and a history goes back
+over the ends of sentences, to the start of the split.
+
+No loop runs over tokens. A history of k tokens has a dense id, found from the id of its last
+k - 1 tokens and the token before them; a history and a word are the one integer
+``id * vocab_size + word``. Ids stay below the number of tokens, so 64 bits hold every key, as
+they would not hold five words out of ten thousand. To count is to sort keys, to look up is to
+search them.
+"""
+
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+import numpy as np
+
+from theano_rnn import arguments
+from theano_rnn.baselines import Sequences, bigrams
+
+FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
+
+
+@dataclass(frozen=True, eq=False)
+class NGrams:
+    """The n-grams of one order n, each a history of n - 1 tokens and a word.
+
+    Attributes
+    ----------
+    histories : array (histories,)
+        ``id of the last n - 2 tokens * vocab_size + the token before them``, ascending. The
+        place of a history here is its id; that of the empty history, of order 1, is 0.
+    keys : array (n-grams,)
+        ``id of the history * vocab_size + word``, ascending.
+    counts : array (n-grams,)
+        Occurrences in the highest order of a model, continuation counts in a lower one.
+    discounts : array (3,)
+        What is taken from a count of 1, of 2, of 3 or more.
+    shares : array (n-grams,)
+        ``(count - discount) / sum of the history's counts``.
+    backoffs : array (histories,)
+        ``sum of the history's discounts / sum of its counts``.
+    """
+
+    histories: np.ndarray
+    keys: np.ndarray
+    counts: np.ndarray
+    discounts: np.ndarray
+    shares: np.ndarray
+    backoffs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class KneserNey:
+    """An interpolated modified Kneser-Ney model; made by `fit_kneser_ney`.
+
+    ``p(w | h) = (c(h w) - D(c(h w))) / c(h) + gamma(h) * p(w | h')``
+
+    h' is h without its first token; ``c(h)`` is the sum of ``c(h w)`` over w, and ``gamma(h)`` the
+    sum of the discounts over ``c(h)``, so the probabilities sum to one. Below the empty history
+    stands ``1 / vocab_size``. Where h was never seen in training, ``p(w | h) = p(w | h')``.
+
+    Attributes
+    ----------
+    vocab_size : int
+        Ids are from 0 to ``vocab_size - 1``; each has a probability above zero.
+    across : bool
+        Whether histories cross the ends of sentences.
+    ngrams : tuple of NGrams
+        Of the orders 1, 2, ..., `order`.
+    """
+
+    vocab_size: int
+    across: bool
+    ngrams: Tuple[NGrams, ...]
+
+    @property
+    def order(self) -> int:
+        """The longest n-gram: a word after a history of ``order - 1`` tokens."""
+        return len(self.ngrams)
+
+    def probabilities(self, history: Sequence[int]) -> np.ndarray:
+        """``p(w | history)`` for every w: (vocab_size,).
+
+        Of a long history the last ``order - 1`` tokens count; it may be shorter, or empty.
+
+        Raises
+        ------
+        RNNError
+            When the history is not one sequence of token ids of the vocabulary.
+        """
+        past = np.full((self.order - 1, self.vocab_size), -1)
+        if np.size(history):
+            history = arguments.token_ids(history, "history", self.vocab_size)
+            latest = history[::-1][: self.order - 1]
+            past[: len(latest)] = latest[:, None]
+        return self._probabilities(past, np.arange(self.vocab_size))
+
+    def log_probabilities(self, sequences: Sequences) -> np.ndarray:
+        """Of every predicted token, one sequence after another: (tokens,).
+
+        Raises
+        ------
+        RNNError
+            When no token is predicted, or an id is outside of the vocabulary.
+        """
+        windows = _windows(sequences, self.vocab_size, self.order, self.across, "test")
+        return np.log(self._probabilities(*windows))
+
+    def perplexity(self, sequences: Sequences) -> float:
+        """``exp`` of the mean negative log-probability of a predicted token."""
+        return float(np.exp(-self.log_probabilities(sequences).mean()))
+
+    def _probabilities(self, past, words):
+        """``p(word | past)`` of each column: (tokens,)."""
+        p = np.full(len(words), 1 / self.vocab_size)
+        ids = np.zeros(len(words), np.int64)
+        at = np.arange(len(words))  # the columns whose history was seen in training
+        for k, ngrams in enumerate(self.ngrams):
+            if k > 0:
+                at = at[past[k - 1, at] >= 0]
+                found = _find(ngrams.histories, ids[at] * self.vocab_size + past[k - 1, at])
+                at, found = at[found >= 0], found[found >= 0]
+                ids[at] = found
+            place = _find(ngrams.keys, ids[at] * self.vocab_size + words[at])
+            p[at] = (
+                np.where(place >= 0, ngrams.shares[place], 0) + ngrams.backoffs[ids[at]] * p[at]
+            )
+        return p
+
+
+def fit_kneser_ney(
+    train: Sequences,
+    valid: Optional[Sequences],
+    vocab_size: int,
+    order: int = 5,
+    across: bool = False,
+) -> KneserNey:
+    """Count on one split, choose the order on another.
+
+    In the highest order ``c(h w)`` is how often w follows h. In a lower one it is the
+    continuation count: how many distinct tokens precede ``h w``, and, as nothing does at the
+    start of a sentence (of the split, with ``across``), how often ``h w`` stands there.
+
+    Parameters
+    ----------
+    train : sequences of 1-D int arrays
+        Token ids, each sequence with its start and end token.
+    valid : sequences of 1-D int arrays, or None
+        The order with the lowest perplexity of these is taken: on a small text the highest may
+        not be the best. None takes the highest.
+    vocab_size : int
+        Ids are from 0 to ``vocab_size - 1``.
+    order : int
+        The highest order, 1 or more; 5 is usual.
+    across : bool
+        Histories cross the ends of sentences (see the module).
+
+    Returns
+    -------
+    KneserNey
+
+    Raises
+    ------
+    RNNError
+        When a split predicts no token, an id is outside of the vocabulary, or the order is not a
+        whole number from 1.
+
+    Notes
+    -----
+    With n1 to n4 the number of n-grams of an order counted once to four times, and
+    ``Y = n1 / (n1 + 2 n2)``, its discounts are ``D1 = 1 - 2 Y n2 / n1``, ``D2 = 2 - 3 Y n3 / n2``
+    and ``D3 = 3 - 4 Y n4 / n3``. Where one of n1 to n4 is zero or a discount is not above zero,
+    the order's are 0.5, 1 and 1.5. A count is thus never below its discount, and there is always
+    something left for an unseen word.
+
+    References
+    ----------
+    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling.
+
+    Examples
+    --------
+    >>> train = [np.array([0, 2, 3, 1]), np.array([0, 2, 2, 1])]
+    >>> model = fit_kneser_ney(train, None, vocab_size=4, order=2)
+
+    The tokens 1 and 2 follow two distinct tokens, 3 one; after 2, each of the three came once.
+
+    >>> model.probabilities([])  # 1/5, 1/5 and 0.5/5, and half of 1/4 for each
+    array([0.125, 0.325, 0.325, 0.225])
+    >>> model.probabilities([2])  # 0.5/3 for each of the three, and half of the above
+    array([0.0625    , 0.32916667, 0.32916667, 0.27916667])
+    """
+    order = arguments.whole_number(order, "the order", 1)
+    past, words = _windows(train, vocab_size, order, across, "train")
+    if valid is not None:
+        bigrams(valid, vocab_size, "valid")  # refused before anything is counted
+    counted = list(_counts(past, words, vocab_size))
+    highest = [_discounted(*ngrams, vocab_size) for ngrams, _ in counted]
+    lower = [
+        _discounted(shorter[0], *_continuations(longer, first, vocab_size), vocab_size)
+        for (shorter, first), (longer, _) in zip(counted, counted[1:])
+    ]
+    models = [KneserNey(vocab_size, bool(across), (*lower[:k], highest[k])) for k in range(order)]
+    return models[-1] if valid is None else min(models, key=lambda m: m.perplexity(valid))
+
+
+def _counts(past, words, vocab_size):
+    """Of each order from 1: its histories, keys and occurrences, as in `NGrams`; and the keys of
+    those occurrences that no token precedes.
+    """
+    ids = np.zeros(len(words), np.int64)
+    at = np.arange(len(words))  # the columns with a history of k tokens
+    histories = np.zeros(1, np.int64)
+    for k in range(len(past) + 1):
+        if k > 0:
+            at = at[past[k - 1, at] >= 0]
+            extended = ids[at] * vocab_size + past[k - 1, at]
+            histories, ids[at] = np.unique(extended, return_inverse=True)
+        keys = ids[at] * vocab_size + words[at]
+        first = keys[past[k, at] < 0] if k < len(past) else None  # unknown of the highest
+        yield (histories, *np.unique(keys, return_counts=True)), first
+
+
+def _continuations(longer, first, vocab_size):
+    """Keys of an order and their continuation counts, from the order above."""
+    histories, keys, _ = longer
+    ids, words = np.divmod(keys, vocab_size)
+    # Each distinct n-gram is one continuation of what is left without its first token.
+    shorter = histories[ids] // vocab_size * vocab_size + words
+    return np.unique(np.concatenate([shorter, first]), return_counts=True)
+
+
+def _discounted(histories, keys, counts, vocab_size):
+    discounts = _discounts(counts)
+    ids = keys // vocab_size
+    taken = discounts[np.minimum(counts, 3) - 1]  # (n-grams,)
+    totals = np.bincount(ids, counts)  # (histories,)
+    shares = (counts - taken) / totals[ids]
+    return NGrams(histories, keys, counts, discounts, shares, np.bincount(ids, taken) / totals)
+
+
+def _discounts(counts):
+    """D1, D2 and D3 of an order: (3,)."""
+    n = np.bincount(np.minimum(counts, 5), minlength=6)  # n[i] n-grams have the count i
+    if n[1:5].all():
+        i = np.arange(1, 4)
+        # D_i = i - (i + 1) Y n_{i+1} / n_i, at most i
+        discounts = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
+        if discounts.min() > 0:
+            return discounts
+    return FALLBACK_DISCOUNTS.copy()
+
+
+def _find(keys, wanted):
+    """The places of the wanted among ascending keys, -1 for one that is not there."""
+    if not len(keys):  # of an order longer than any history
+        return np.full(len(wanted), -1)
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[places] == wanted, places, -1)
+
+
+def _windows(sequences, vocab_size, order, across, name):
+    """The tokens before each predicted one, latest first, -1 before the start: (order - 1, n);
+    and the predicted ones: (n,).
+    """
+    inputs, words = bigrams(sequences, vocab_size, name)
+    n = len(words)
+    available = np.arange(1, n + 1)  # tokens before each
+    if not across:
+        lengths = np.array([max(len(s) - 1, 0) for s in sequences])
+        available -= np.repeat(np.cumsum(lengths) - lengths, lengths)
+    past = np.full((order - 1, n), -1)
+    for k in range(min(order - 1, n)):
+        past[k, k:] = np.where(available[k:] > k, inputs[: n - k], -1)
+    return past, words
