@@ -17,7 +17,12 @@ from theano_rnn.errors import RNNError
 from theano_rnn.run import Run
 
 try:
-    from theano_rnn.training import Settings, Training, Watch
+    from theano_rnn import initialization
+    from theano_rnn.cells import CELLS
+    from theano_rnn.settings import RECIPES, Settings
+    from theano_rnn.step import CLIPPINGS
+    from theano_rnn.training import Training, Watch
+    from theano_rnn.updates import OPTIMIZERS
 except RNNError as error:  # Theano has no folder for what it compiles
     sys.exit(f"train.py: {error}")
 except KeyboardInterrupt:
@@ -39,48 +44,84 @@ def parse_arguments(argv) -> argparse.Namespace:
         shown = f" (default: {default})" if default not in (None, False) else ""
         group.add_argument(name, help=help + shown, **settings)
 
+    # fmt: off
     text = p.add_argument_group("text")
     option(text, "--text", "a UTF-8 text, plain or .csv/.tsv, split 80/10/10", metavar="FILE")
     option(text, "--train", "the text to learn from, with --valid and --test", metavar="FILE")
     option(text, "--valid", "the text that steers the learning rate and picks the best model",
-           metavar="FILE")  # fmt: skip
+           metavar="FILE")
     option(text, "--test", "the text the result is measured on, once", metavar="FILE")
     option(text, "--column", "the files are .csv or .tsv and this column is the text, each cell "
-           "a document")  # fmt: skip
+           "a document")
     option(text, "--level", "what a token is: words carry meaning, characters need no vocabulary",
-           choices=["word", "char"])  # fmt: skip
+           choices=["word", "char"])
     option(text, "--vocab-size", "tokens kept, the most frequent; the rest become <unk>. Fewer "
            "train faster and make the perplexity look lower (default: at most 8000)",
-           type=int, metavar="N")  # fmt: skip
+           type=int, metavar="N")
     option(text, "--tokenized", "one sentence a line, tokenized already (Penn Treebank form): "
            "words stay as they are and the end of line is the end token",
-           action="store_true", default=None)  # fmt: skip
+           action="store_true", default=None)
 
     model = p.add_argument_group("model")
-    option(model, "--hidden-size", "units in the state: more can remember more, and every step "
-           "costs more", type=int, metavar="H")  # fmt: skip
+    option(model, "--cell", "the recurrence: tanh, sigmoid and relu are one product a step, gru "
+           "(3) and lstm (4) have gates that let the gradient pass", choices=list(CELLS))
+    option(model, "--hidden-size", "units of a layer: more can remember more, and every step "
+           "costs more", type=int, metavar="H")
+    option(model, "--layers", "recurrences on top of each other", type=int, metavar="N")
+    option(model, "--bias", "add biases; the forget gate's of an lstm starts at 1",
+           action="store_true", default=None)
+    option(model, "--tied", "share the matrix that tokens are looked up in with the output's: "
+           "fewer parameters for little text", action="store_true", default=None)
+    option(model, "--embedding-size", "look tokens up in a table of this many rows before the "
+           "first layer; it keeps the matrices of gru and lstm small", type=int, metavar="D")
+    option(model, "--dropout", "share of the states that the layer above or the output does not "
+           "see in training: less learning by heart", type=float, metavar="P")
+    option(model, "--initialization", "of the parameters: " + ", ".join(initialization.SCHEMES),
+           metavar="NAME")
     option(model, "--truncation", "where the gradient is cut: full; window:K, each word teaches "
            "the K before it; chunk:K, pieces of K words; last:K, only the last K words teach",
-           metavar="SCHEME")  # fmt: skip
+           metavar="SCHEME")
 
     training = p.add_argument_group("training")
+    training.add_argument("--recipe", choices=list(RECIPES), help="settings of a published "
+                          "system; any other option changes them")
+    option(training, "--batch-size", "sentences in a step, or rows of a stream: more tokens a "
+           "second, fewer steps an epoch", type=int, metavar="B")
+    option(training, "--stream", "the text is one long text in B parallel rows and the state is "
+           "carried on; needs --truncation chunk:K", action="store_true", default=None)
+    option(training, "--optimizer", "what is made of the gradient; sgd alone touches only the "
+           "rows of the words that occur", choices=list(OPTIMIZERS))
     option(training, "--learning-rate", "of the first epoch; larger learns faster, until it stops "
-           "learning at all", type=float, metavar="X")  # fmt: skip
+           "learning at all", type=float, metavar="X")
+    option(training, "--clip", "largest gradient; a larger one is rescaled, so that one sentence "
+           "cannot undo the others. 0: no clipping", type=float, metavar="X")
+    option(training, "--clip-by", "what is not to be larger: the norm of the whole gradient, or "
+           "each value in it", choices=list(CLIPPINGS))
+    option(training, "--l2", "weight decay: this times each matrix is added to its gradient",
+           type=float, metavar="X")
+    option(training, "--omega", "weight of the regularizer that keeps the gradient's norm from "
+           "step to step (Pascanu 2013); for tanh, sigmoid and relu", type=float, metavar="X")
     option(training, "--decay", "the learning rate is multiplied by it when the validation loss "
-           "rises or hardly falls", type=float, metavar="X")  # fmt: skip
+           "rises or hardly falls", type=float, metavar="X")
     option(training, "--improvement", "share by which the validation loss must fall in an epoch "
-           "to keep the learning rate; 0: any fall", type=float, metavar="X")  # fmt: skip
-    option(training, "--clip", "longest gradient of a sentence; a longer one is rescaled, so that "
-           "one sentence cannot undo the others", type=float, metavar="X")  # fmt: skip
+           "to keep the learning rate; 0: any fall", type=float, metavar="X")
+    option(training, "--decay-after", "multiply the learning rate by --decay after each epoch "
+           "from this one on instead", type=int, metavar="N")
+    option(training, "--patience", "stop after so many epochs without a new lowest validation "
+           "loss", type=int, metavar="N")
     option(training, "--epochs", "passes over the training text", type=int, metavar="N")
+    option(training, "--dynamic", "also judge a model that goes on learning from the test text, "
+           "at this learning rate (0.1 where none is given)",
+           type=float, metavar="X", nargs="?", const=0.1)
     option(training, "--seed", "of the split, the first parameters and the order of sentences: "
-           "the same seed gives the same run", type=int, metavar="N")  # fmt: skip
+           "the same seed gives the same run", type=int, metavar="N")
 
     run = p.add_argument_group("run")
     option(run, "--run", "folder for the results, not there yet (default: runs/ and the time)",
-           metavar="DIR")  # fmt: skip
+           metavar="DIR")
     option(run, "--resume", "go on with the run in this folder from its last checkpoint and with "
-           "its settings; only --epochs can be given with it", metavar="DIR")  # fmt: skip
+           "its settings; only --epochs can be given with it", metavar="DIR")
+    # fmt: on
     return p.parse_args(argv)
 
 
@@ -91,7 +132,7 @@ def open_run(arguments: argparse.Namespace):
     for name in {"text", "train", "valid", "test"} & set(given):
         given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
     if resume is None:
-        settings = Settings(**given)
+        settings = Settings(**{**RECIPES.get(given.pop("recipe", None), {}), **given})
         corpus = settings.corpus()  # before the folder is made: a wrong text leaves nothing behind
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         run.save_vocabulary(corpus.vocabulary)
@@ -150,7 +191,7 @@ class Display(Watch):
                 self.task,
                 epoch=state.epoch + 1,
                 figures=f"loss {state.loss / state.tokens:.3f}  {speed:,.0f} tokens/s"
-                f"  |gradient| {norm:.1f}",
+                f"  |gradient| {norm:.2f}",
             )
 
     def epoch(self, r):
@@ -167,7 +208,11 @@ def show(result: dict, run: Run) -> None:
     table.add_column("perplexity", justify="right")
     table.add_row("unigram", f"{result['unigram_perplexity']:.1f}")
     table.add_row("interpolated bigram", f"{result['bigram_perplexity']:.1f}")
+    order = result["kneser_ney_order"]
+    table.add_row(f"Kneser-Ney, order {order}", f"{result['kneser_ney_perplexity']:.1f}")
     table.add_row("this network", f"{result['test_perplexity']:.1f}")
+    if "dynamic_perplexity" in result:
+        table.add_row("..., learning on", f"{result['dynamic_perplexity']:.1f}")
     CONSOLE.print(table)
     say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "

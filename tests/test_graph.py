@@ -6,9 +6,9 @@ from conftest import CUTTING, PICTURES, SCHEMES, compiled, cosine, named, net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theano_rnn.initialization import initial
 from theano_rnn.check import relative_error
 from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.initialization import initial
 from theano_rnn.reference import NumpyRNN, finite_differences, frozen_state_loss
 
 any_net = given(

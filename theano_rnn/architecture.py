@@ -65,12 +65,11 @@ class Architecture:
         self._check_tied()
 
     def _check_tied(self):
-        H = self.hidden_size
-        table = self.shapes[self.table]
-        if self.tied and table[0] != H:
+        rows, H = self.shapes[self.table][0], self.hidden_size
+        if self.tied and rows != H:
             raise RNNError(
-                f"tied needs V = {self.table}', but {self.table} is {table} and V is "
-                f"{(self.vocab_size, H)}; set embedding_size={H}, or tied=False"
+                f"tied needs V = {self.table}', but {self.table} has {rows} rows and V has {H} "
+                f"columns; set embedding_size={H}, or tied=False"
             )
 
     @property

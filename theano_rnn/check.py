@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theano_rnn import arguments, initialization
+from theano_rnn import arguments
 from theano_rnn import truncation as truncations
 from theano_rnn.errors import RNNError
+from theano_rnn.initialization import initial
 from theano_rnn.model import RNN
 from theano_rnn.reference import (
     NumpyRNN,
@@ -124,7 +125,7 @@ def _check_scheme(truncation, hidden_size, vocab_size, length, seeds, dtype) -> 
     model = RNN(vocab_size, hidden_size, truncation=truncation, dtype=dtype)
     errors = []
     for net_seed in seeds:
-        parameters = initialization.uniform(hidden_size, vocab_size, net_seed, dtype)
+        parameters = initial(model.architecture.shapes, "tanh", "uniform", net_seed, dtype)
         rng = np.random.default_rng([net_seed, 1])
         x, y = rng.integers(vocab_size, size=(2, length))
         errors.append(_check_net(model, parameters, x, y, rng))

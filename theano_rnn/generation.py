@@ -4,8 +4,8 @@ import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
-from theano_rnn.model import RNN
 from theano_rnn.run import Run
+from theano_rnn.settings import Settings
 
 
 def load(folder) -> tuple:
@@ -17,13 +17,16 @@ def load(folder) -> tuple:
         If the folder is not a run, or its checkpoint is damaged.
     """
     run = Run.open(folder)
+    settings = Settings.from_dict(run.settings(), f"{run.folder}/settings.json")
     vocabulary = run.vocabulary()
-    parameters, _ = run.checkpoint("best")
-    shape = parameters["U"].shape if "U" in parameters else ()
-    if len(shape) != 2 or shape[1] != vocabulary.size:
-        raise RNNError(f"{run.folder}: checkpoint and vocabulary do not belong together")
-    model = RNN(vocabulary.size, shape[0])
-    model.set_parameters(parameters)
+    arrays, _ = run.checkpoint("best")
+    model = settings.model(vocabulary.size)
+    try:
+        model.set_parameters({name: arrays[name] for name in model.shared if name in arrays})
+    except RNNError as error:
+        raise RNNError(
+            f"{run.folder}: checkpoint, settings and vocabulary do not belong together: {error}"
+        ) from None
     return model, vocabulary
 
 

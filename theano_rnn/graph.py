@@ -13,7 +13,7 @@ from collections import namedtuple
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
-from theano_rnn.engine import ifelse, tensor, theano
+from theano_rnn.engine import tensor
 
 #: What a network reads, B sequences, time first. N tokens are predicted.
 #: x (T, B) tokens; y (N,) their targets; state (B, state_size) before the first step;

@@ -130,16 +130,6 @@ def check(scheme: str) -> Scheme:
     return Scheme(name, value)
 
 
-def uniform(hidden_size: int, vocab_size: int, seed: int, dtype: str) -> dict:
-    """U (H, vocab_size), V (vocab_size, H) and W (H, H) of "uniform"."""
-    shapes = {
-        "U": (hidden_size, vocab_size),
-        "V": (vocab_size, hidden_size),
-        "W": (hidden_size, hidden_size),
-    }
-    return initial(shapes, "tanh", "uniform", seed, dtype)
-
-
 def _bias(name, shape, cell):
     bias = np.zeros(shape)
     if cell == "lstm" and name[0] == "b":

@@ -9,6 +9,7 @@ so that nothing here needs to know phi: dE/dz_t is what ``theano.grad`` gives fo
 """
 
 from theano_rnn.engine import tensor, theano
+from theano_rnn.errors import RNNError
 
 #: Where |dE/ds_t|^2 is below it, nothing is left to preserve, and the step is not counted.
 BOUND = 1e-20
@@ -164,3 +165,11 @@ def l2(parameters):
     array([[ 1., -2.]])
     """
     return 0.5 * squared_norm(parameters)
+
+
+def check_omega(cell: str, truncation: str) -> None:
+    """RNNError where Omega is not defined: for gates, and where outputs hear different steps."""
+    if cell not in ("tanh", "sigmoid", "relu"):
+        raise RNNError(f"omega is for the cells tanh, sigmoid and relu, not {cell}; set it to 0")
+    if not truncation.startswith(("full", "chunk")):
+        raise RNNError(f"omega needs truncation full or chunk:K, not {truncation}; set it to 0")

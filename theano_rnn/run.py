@@ -3,7 +3,7 @@
 settings.json        how it was trained
 tokenizer.json       the vocabulary
 best.safetensors     parameters of the lowest validation loss, with the state they were made in
-last.safetensors     parameters where training stands, from which --resume goes on
+last.safetensors     parameters and all else where training stands, from which --resume goes on
 metrics.jsonl        one line an epoch
 loss.png             the lines as a picture
 samples.txt          sentences from the best model
@@ -129,13 +129,13 @@ class Run:
 
     # ---- checkpoints
 
-    def save_checkpoint(self, name: str, parameters: dict, state: dict) -> None:
-        """Write parameters and the state of training as one file, whole or not at all."""
-        data = safetensors.numpy.save(parameters, metadata={"state": json.dumps(state)})
+    def save_checkpoint(self, name: str, arrays: dict, state: dict) -> None:
+        """Write arrays and the state of training as one file, whole or not at all."""
+        data = safetensors.numpy.save(arrays, metadata={"state": json.dumps(state)})
         self._write(f"{name}.safetensors", data)
 
     def checkpoint(self, name: str) -> tuple:
-        """The parameters and the state of training of a checkpoint.
+        """The arrays by name and the state of training of a checkpoint.
 
         Raises
         ------

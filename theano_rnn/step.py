@@ -62,6 +62,23 @@ class Step:
         self.is_sparse = optimizer == "sgd" and not self.l2 and is_one
         self._functions = {}
 
+    def state(self) -> dict:
+        """Copies of the optimizer's state by name, to be kept in a checkpoint."""
+        return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
+
+    def set_state(self, values: dict) -> None:
+        """Take over a state that ``state`` returned.
+
+        Raises
+        ------
+        RNNError
+            If it is of another optimizer, or not finite.
+        """
+        state = self.optimizer.state
+        shapes = {name: shared.get_value(borrow=True).shape for name, shared in state.items()}
+        for name, value in arguments.parameters(values, shapes, self.model.dtype).items():
+            state[name].set_value(value)
+
     @property
     def is_compiled(self) -> bool:
         """Whether a step has been compiled already."""
@@ -135,10 +152,12 @@ class Step:
 
     def _dense_updates(self, net, inputs, E, is_alone, learning_rate, clip):
         parameters = self.model.shared
-        gradients = dict(zip(parameters, theano.grad(E, list(parameters.values()))))
-        for name, p in parameters.items():
-            if self.l2 and p.ndim == 2:
-                gradients[name] += np.asarray(self.l2, p.dtype) * p
+        penalized = E
+        if self.l2:
+            matrices = [p for p in parameters.values() if p.ndim == 2]
+            penalized = E + np.asarray(self.l2, E.dtype) * regularization.l2(matrices)
+        gradients = theano.grad(penalized, list(parameters.values()))
+        gradients = dict(zip(parameters, gradients))
         self._add_omega(gradients, net, inputs, E)
         gradients, norm = list(gradients.values()), None
         if self.clip_by == "norm":

@@ -1,108 +1,35 @@
-"""Epochs of SGD over sentences, the learning rate's schedule, and what a run leaves behind."""
+"""Epochs of training, the learning rate's schedule, and what a run leaves behind."""
 
+import dataclasses
 import math
 import time
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Optional
 
 import numpy as np
 
-from theano_rnn import arguments, baselines
-from theano_rnn import truncation as truncations
-from theano_rnn.corpus import Corpus, count_tokens, load_corpus, pairs
+from theano_rnn import baselines, batches, evaluation
+from theano_rnn.corpus import Corpus, count_tokens
 from theano_rnn.errors import RNNError
 from theano_rnn.generation import generate
-from theano_rnn.model import RNN
+from theano_rnn.kneser_ney import fit_kneser_ney
 from theano_rnn.run import Run
+from theano_rnn.settings import Settings
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is trained; settings.json of a run.
-
-    text, train, valid, test, column, level, vocab_size, tokenized
-        The corpus, as ``corpus.load_corpus`` takes them.
-    hidden_size, truncation
-        The model, as ``RNN`` takes them.
-    learning_rate
-        Of the first epoch. Larger learns faster, until it stops learning at all.
-    decay, improvement
-        The learning rate is multiplied by ``decay`` when the validation loss rises, or does not
-        fall below its lowest so far by this share. With 0 only a rise counts.
-    clip
-        Longest gradient: a longer one is rescaled to this norm.
-    epochs
-        Passes over the training sentences.
-    seed
-        Of the split, the initial parameters, the order of sentences, and the samples.
-    """
-
-    text: Optional[str] = None
-    train: Optional[str] = None
-    valid: Optional[str] = None
-    test: Optional[str] = None
-    column: Optional[str] = None
-    level: str = "word"
-    vocab_size: Optional[int] = None
-    tokenized: bool = False
-    hidden_size: int = 100
-    truncation: str = "full"
-    learning_rate: float = 0.1
-    decay: float = 0.5
-    improvement: float = 0.01
-    clip: float = 5.0
-    epochs: int = 8
-    seed: int = 0
-
-    def __post_init__(self):
-        arguments.whole_number(self.hidden_size, "hidden size", at_least=1)
-        arguments.whole_number(self.epochs, "epochs", at_least=1)
-        arguments.whole_number(self.seed, "seed", at_least=0)
-        arguments.positive(self.learning_rate, "learning rate")
-        arguments.positive(self.clip, "clip")
-        if not 0 < arguments.positive(self.decay, "decay") <= 1:
-            raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
-        if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
-            raise RNNError(f"improvement must be at least 0 and below 1, not {self.improvement}")
-        truncations.parse(self.truncation)
-
-    @classmethod
-    def from_dict(cls, values: dict, where: str) -> "Settings":
-        """Settings read from a file, which may have been altered by hand."""
-        known = {field.name for field in fields(cls)}
-        if not isinstance(values, dict):
-            raise RNNError(f"{where} does not hold settings")
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise RNNError(f"{where}: unknown settings {', '.join(map(repr, unknown))}")
-        try:
-            return cls(**values)
-        except (RNNError, TypeError) as error:
-            raise RNNError(f"{where}: {error}") from None
-
-    def corpus(self) -> Corpus:
-        return load_corpus(
-            self.text,
-            self.train,
-            self.valid,
-            self.test,
-            self.column,
-            self.level,
-            self.vocab_size,
-            self.tokenized,
-            self.seed,
-        )
+#: The name in a checkpoint of the state that a stream has reached.
+STREAM = "stream.state"
 
 
 @dataclass
 class State:
-    """Where training stands. With the parameters, all that is needed to go on."""
+    """Where training stands. With the arrays of a checkpoint, all that is needed to go on."""
 
     epoch: int = 0  # whole epochs done
-    sentence: int = 0  # sentences done of the next one
+    step: int = 0  # steps done of the next one
     learning_rate: float = 0.0
     best_loss: float = math.inf  # lowest validation loss, nats a token
+    best_epoch: int = 0  # after which it was reached
     seconds_to_first_step: Optional[float] = None  # of the process that began
     text: Optional[int] = None  # checksum of the training tokens
     # of the epoch under way
@@ -118,6 +45,26 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, 708.0))
 
 
+def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: float) -> float:
+    """The learning rate after an epoch.
+
+    Parameters
+    ----------
+    settings : Settings
+    epoch : int
+        The one just done, counted from 1.
+    rate : float
+        Its learning rate.
+    loss, best : float
+        Its validation loss, and the lowest one before it.
+    """
+    if settings.decay_after is not None:
+        is_enough = epoch < settings.decay_after
+    else:
+        is_enough = loss <= best * (1 - settings.improvement)
+    return rate * (1.0 if is_enough else settings.decay)
+
+
 class Watch:
     """What training tells while it runs; a script overrides what it shows."""
 
@@ -128,7 +75,7 @@ class Watch:
         """Before the first step."""
 
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
-        """After a sentence: its summed loss, the gradient's norm, its number of tokens."""
+        """After a step: its summed loss, the gradient's norm, its number of tokens."""
 
     def epoch(self, record: dict) -> None:
         """After an epoch and its validation: the line of metrics.jsonl."""
@@ -149,37 +96,42 @@ class Training:
 
     def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False):
         self.settings, self.run, self.corpus = settings, run, corpus
-        self.model = RNN(
-            corpus.vocabulary.size,
-            settings.hidden_size,
-            truncation=settings.truncation,
-            seed=settings.seed,
-        )
+        self.model = settings.model(corpus.vocabulary.size)
+        self.step = settings.step(self.model)
+        self._stream = None
+        if settings.stream:
+            self._stream = batches.Stream(corpus.train, settings.batch_size, settings.steps)
+        self._carried = None  # the state that the stream has reached
         text = zlib.crc32(np.concatenate(corpus.train).tobytes())
         self.state = State(learning_rate=settings.learning_rate, text=text)
         if resume:
-            parameters, state = run.checkpoint("last")
-            try:
-                self.model.set_parameters(parameters)
-                self.state = State(**state)
-            except (RNNError, TypeError) as error:
-                raise RNNError(
-                    f"{run.folder}: the last checkpoint does not fit: {error}"
-                ) from None
-            if self.state.text != text:
-                raise RNNError(
-                    f"the text has changed since the run in {run.folder} began; start a new run"
-                )
-            if self.state.epoch >= settings.epochs:
-                raise RNNError(
-                    f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
-                    "with a larger number to go on"
-                )
-            run.drop_metrics_after(self.state.epoch)
-        self._train = list(zip(*pairs(corpus.train)))
+            self._resume(text)
+
+    def _resume(self, text):
+        settings, run = self.settings, self.run
+        arrays, state = run.checkpoint("last")
+        try:
+            names = self.model.shared
+            self.model.set_parameters({n: a for n, a in arrays.items() if n in names})
+            self._carried = arrays.get(STREAM)
+            others = set(arrays) - set(names) - {STREAM}
+            self.step.set_state({name: arrays[name] for name in others})
+            self.state = State(**state)
+        except (RNNError, TypeError) as error:
+            raise RNNError(f"{run.folder}: the last checkpoint does not fit: {error}") from None
+        if self.state.text != text:
+            raise RNNError(
+                f"the text has changed since the run in {run.folder} began; start a new run"
+            )
+        if self.state.epoch >= settings.epochs:
+            raise RNNError(
+                f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
+                "with a larger number to go on"
+            )
+        run.drop_metrics_after(self.state.epoch)
 
     def run_epochs(self, watch: Watch, start: Optional[float] = None) -> None:
-        """Train until the settings' last epoch, or until the watch says stop.
+        """Train until the settings' last epoch, until patience is lost, or the watch says stop.
 
         Parameters
         ----------
@@ -195,7 +147,7 @@ class Training:
         start = time.perf_counter() if start is None else start
         watch.started(self)
         try:
-            while self.state.epoch < self.settings.epochs and not watch.stop:
+            while not (self.is_over or watch.stop):
                 self._steps(watch, start)
                 if not watch.stop:
                     self._end_epoch(watch)
@@ -205,14 +157,43 @@ class Training:
                 if not math.isfinite(self.state.best_loss):
                     self._save("best")  # stopped within the first epoch: what there is
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or too many without a new lowest validation loss."""
+        patience, waited = self.settings.patience, self.state.epoch - self.state.best_epoch
+        return self.state.epoch >= self.settings.epochs or (
+            patience is not None and waited >= patience
+        )
+
+    def _examples(self):
+        """What the steps of this epoch learn from, (x, y, mask) each, from the one under way."""
+        settings, first = self.settings, self.state.step
+        seed = [settings.seed, self.state.epoch]
+        if self._stream is not None:
+            for i in range(first, len(self._stream)):
+                yield (*self._stream[i], None)
+        elif settings.batch_size == 1:
+            order = np.random.default_rng(seed).permutation(len(self.corpus.train))
+            for n in order[first:]:
+                s = self.corpus.train[n]
+                yield s[:-1], s[1:], None
+        else:
+            groups = batches.buckets(self.corpus.train, settings.batch_size, seed)
+            for group in groups[first:]:
+                yield batches.batch([self.corpus.train[n] for n in group])
+
     def _steps(self, watch: Watch, start: float) -> None:
         state, settings = self.state, self.settings
-        order = np.random.default_rng([settings.seed, state.epoch]).permutation(len(self._train))
         begin = time.perf_counter()
-        is_first = "_clipped_sgd" not in vars(self.model)
-        for n in order[state.sentence :]:
-            x, y = self._train[n]
-            loss, norm = self.model.clipped_sgd_step(x, y, state.learning_rate, settings.clip)
+        is_first = not self.step.is_compiled
+        for x, y, mask in self._examples():
+            # The dropout of a step depends on nothing that came before it.
+            random = np.random.default_rng([settings.seed, state.epoch, state.step])
+            loss, norm, after = self.step(
+                x, y, state.learning_rate, settings.clip,
+                mask=mask, state=self._carried, random=random,
+            )  # fmt: skip
+            self._carried = None if self._stream is None else after
             if is_first:
                 is_first = False
                 begin = time.perf_counter()  # compiling is not training
@@ -220,24 +201,31 @@ class Training:
                     state.seconds_to_first_step = begin - start
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise RNNError(
-                    f"training diverged in epoch {state.epoch + 1}, sentence {state.sentence + 1}:"
-                    f" number {n} of the text has loss {loss} and a gradient of norm {norm};"
+                    f"training diverged in epoch {state.epoch + 1}, step {state.step + 1}:"
+                    f" the loss is {loss} and the norm of the gradient {norm};"
                     f" try a smaller --learning-rate than {state.learning_rate:g}"
                     f" or a smaller --clip than {settings.clip:g}"
                 )
-            state.sentence += 1
+            tokens = int(np.size(y) if mask is None else mask.sum())
+            state.step += 1
             state.loss += loss
             state.norm += norm
-            state.clipped += norm > settings.clip
-            state.tokens += len(y)
-            watch.step(state, loss, norm, len(y))
+            state.clipped += bool(settings.clip) and norm > settings.clip
+            state.tokens += tokens
+            watch.step(state, loss, norm, tokens)
             if watch.stop:
                 break
         state.seconds += time.perf_counter() - begin
 
+    def _loss(self, sequences, rows=1) -> float:
+        """Nats a token, as the model is trained: sentences alone, or with the state carried."""
+        if self._stream is None:
+            return evaluation.sentence_loss(self.model, sequences)
+        return evaluation.stream_loss(self.model, sequences, rows)
+
     def _end_epoch(self, watch: Watch) -> None:
-        state = self.state
-        valid_loss = self.model.calculate_loss(*pairs(self.corpus.valid))
+        state, settings = self.state, self.settings
+        valid_loss = self._loss(self.corpus.valid)
         if not math.isfinite(valid_loss):
             raise RNNError(
                 f"training diverged: after epoch {state.epoch + 1} the validation loss is "
@@ -249,22 +237,23 @@ class Training:
             "valid_loss": valid_loss,
             "valid_perplexity": perplexity(valid_loss),
             "learning_rate": state.learning_rate,
-            "gradient_norm": state.norm / state.sentence,
-            "clipped": state.clipped / state.sentence,
+            "gradient_norm": state.norm / state.step,
+            "clipped": state.clipped / state.step,
             "tokens": state.tokens,
             "seconds": state.seconds,
         }
         is_best = valid_loss < state.best_loss
-        is_enough = valid_loss <= state.best_loss * (1 - self.settings.improvement)
-        rate = state.learning_rate * (1.0 if is_enough else self.settings.decay)
-        best_loss = min(valid_loss, state.best_loss)
         self.state = State(
             epoch=state.epoch + 1,
-            learning_rate=rate,
-            best_loss=best_loss,
+            learning_rate=next_rate(
+                settings, state.epoch + 1, state.learning_rate, valid_loss, state.best_loss
+            ),
+            best_loss=min(valid_loss, state.best_loss),
+            best_epoch=state.epoch + 1 if is_best else state.best_epoch,
             seconds_to_first_step=state.seconds_to_first_step,
             text=state.text,
         )
+        self._carried = None
         if is_best:
             self._save("best")
         self.run.append_metrics(record)
@@ -272,7 +261,7 @@ class Training:
         watch.epoch(record)
 
     def result(self) -> dict:
-        """Judge the best model on the test sentences; write result.json, samples.txt, loss.png.
+        """Judge the best model on the test text; write result.json, samples.txt, loss.png.
 
         Returns
         -------
@@ -280,19 +269,23 @@ class Training:
             The content of result.json. Perplexities are exp of the cross-entropy a token, the
             end of each sentence counted as one; the baselines are trained on the same tokens.
         """
-        corpus, model, metrics = self.corpus, self.model, self.run.metrics()
-        parameters, state = self.run.checkpoint("best")
+        corpus, model, settings, metrics = (
+            self.corpus, self.model, self.settings, self.run.metrics(),
+        )  # fmt: skip
+        arrays, state = self.run.checkpoint("best")
         last = model.parameters()
-        model.set_parameters(parameters)
+        model.set_parameters({name: arrays[name] for name in model.shared})
         tokens = sum(record["tokens"] for record in metrics) + self.state.tokens
         seconds = sum(record["seconds"] for record in metrics) + self.state.seconds
-        size = corpus.vocabulary.size
-        bigram = baselines.bigram_perplexity(corpus.train, corpus.valid, corpus.test, size)
+        size, splits = corpus.vocabulary.size, (corpus.train, corpus.valid)
+        kneser_ney = fit_kneser_ney(*splits, size, across=settings.stream)
         result = {
-            "valid_perplexity": perplexity(model.calculate_loss(*pairs(corpus.valid))),
-            "test_perplexity": perplexity(model.calculate_loss(*pairs(corpus.test))),
+            "valid_perplexity": perplexity(self._loss(corpus.valid)),
+            "test_perplexity": perplexity(self._loss(corpus.test)),
             "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
-            "bigram_perplexity": bigram,
+            "bigram_perplexity": baselines.bigram_perplexity(*splits, corpus.test, size),
+            "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
+            "kneser_ney_order": kneser_ney.order,
             "oov_rate": corpus.oov_rate,
             "tokens_per_second": tokens / seconds if seconds else None,
             "seconds_to_first_step": self.state.seconds_to_first_step,
@@ -304,7 +297,9 @@ class Training:
             "valid_tokens": count_tokens(corpus.valid),
             "test_tokens": count_tokens(corpus.test),
         }
-        samples = generate(model, corpus.vocabulary, count=20, seed=self.settings.seed)
+        if settings.dynamic is not None:
+            result["dynamic_perplexity"] = perplexity(self._dynamic_loss())
+        samples = generate(model, corpus.vocabulary, count=20, seed=settings.seed)
         model.set_parameters(last)
         self.run.save_samples(samples)
         if metrics:
@@ -312,8 +307,21 @@ class Training:
         self.run.save_result(result)
         return result
 
+    def _dynamic_loss(self) -> float:
+        """Of a copy of the model, without dropout, that learns from the test text by SGD."""
+        settings, vocab_size = self.settings, self.corpus.vocabulary.size
+        learner = settings.model(vocab_size, dropout=0.0)
+        learner.set_parameters(self.model.parameters())
+        step = dataclasses.replace(settings, optimizer="sgd", l2=0.0, omega=0.0).step(learner)
+        return evaluation.dynamic_loss(
+            step, self.corpus.test, settings.dynamic, settings.clip, settings.steps
+        )
+
     def _save(self, name: str) -> None:
-        self.run.save_checkpoint(name, self.model.parameters(), asdict(self.state))
+        arrays = {**self.model.parameters(), **self.step.state()}
+        if self._carried is not None:
+            arrays[STREAM] = self._carried
+        self.run.save_checkpoint(name, arrays, asdict(self.state))
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(value).all() for value in self.model.parameters().values())

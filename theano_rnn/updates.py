@@ -310,10 +310,7 @@ def make(name: str, parameters, **constants) -> Optimizer:
     RNNError
         For a name that is not one of OPTIMIZERS, and an unknown or bad constant.
     """
-    if str(name) not in OPTIMIZERS:
-        *others, last = OPTIMIZERS
-        shown = str(name)[:40]
-        raise RNNError(f"optimizer {shown!r} is unknown; use {', '.join(others)} or {last}")
+    check(name)
     optimizer = OPTIMIZERS[str(name)]
     known = list(inspect.signature(optimizer).parameters)[1:]
     unknown = [constant for constant in constants if constant not in known]
@@ -321,6 +318,14 @@ def make(name: str, parameters, **constants) -> Optimizer:
         has = ", ".join(known) or "none"
         raise RNNError(f"{name} has no constant {', '.join(unknown)}; its constants are: {has}")
     return optimizer(parameters, **constants)
+
+
+def check(name: str) -> None:
+    """RNNError for a name that is not one of OPTIMIZERS."""
+    if str(name) not in OPTIMIZERS:
+        *others, last = OPTIMIZERS
+        shown = str(name)[:40]
+        raise RNNError(f"optimizer {shown!r} is unknown; use {', '.join(others)} or {last}")
 
 
 # ---- clipping

@@ -58,7 +58,9 @@ def load_stock(spec):
     from theano_rnn.benchmark import stock
 
     dtype = stock.theano.config.floatX
-    values = initialization.uniform(spec.hidden_size, spec.vocab_size, spec.seed, dtype)
+    H, vocab_size = spec.hidden_size, spec.vocab_size
+    shapes = {"U": (H, vocab_size), "V": (vocab_size, H), "W": (H, H)}
+    values = initialization.initial(shapes, "tanh", "uniform", spec.seed, dtype)
     values["U"] = np.ascontiguousarray(values["U"].T)
     U, V, W = (stock.theano.shared(value, name) for name, value in values.items())
     sgd_step = stock.compile_sgd_step(U, V, W)

@@ -1,0 +1,70 @@
+"""The loss of a model on a text, in nats a token: sentence by sentence, or as one long text."""
+
+import numpy as np
+
+from theano_rnn import batches
+from theano_rnn.corpus import count_tokens
+
+BATCH_SIZE = 32  # sentences judged at once
+PIECE = 100  # steps of a stream judged at once
+
+
+def sentence_loss(model, sequences) -> float:
+    """Each sentence begins with the zero state.
+
+    Parameters
+    ----------
+    model : RNN
+    sequences : list of (T + 1,) arrays
+        As ``corpus.Corpus`` has them.
+    """
+    total = 0.0
+    for group in batches.buckets(sequences, BATCH_SIZE, seed=0):
+        x, y, mask = batches.batch([sequences[i] for i in group])
+        total += model.ce_error(x, y, mask)
+    return total / count_tokens(sequences)
+
+
+def stream_loss(model, sequences, rows: int = 1) -> float:
+    """The state is carried from sentence to sentence.
+
+    With several rows the text is cut in as many parts, each of which begins with the zero state,
+    and at most rows - 1 tokens at its end are left out.
+    """
+    stream = batches.Stream(sequences, rows, PIECE)
+    total, tokens, state = 0.0, 0, None
+    for i in range(len(stream)):
+        x, y = stream[i]
+        loss, state = model.loss_and_state(x, y, state)
+        total += loss
+        tokens += y.size
+    return total / tokens
+
+
+def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None) -> float:
+    """The loss of a model that goes on learning from each sentence after it was judged on it.
+
+    Parameters
+    ----------
+    step : theano_rnn.step.Step
+        Of a model without dropout; its parameters change.
+    sequences : list of (T + 1,) arrays
+    learning_rate, clip : float
+    steps : int, optional
+        The text is one stream in pieces of so many steps; sentence by sentence where not given.
+
+    References
+    ----------
+    T. Mikolov et al., Recurrent neural network based language model (2010).
+    """
+    if steps is None:
+        pieces = ((s[:-1], s[1:]) for s in sequences)
+    else:
+        pieces = batches.Stream(sequences, 1, steps)
+    total, tokens, state = 0.0, 0, None
+    for x, y in pieces:
+        loss, _, after = step(x, y, learning_rate, clip, state=state)
+        state = after if steps is not None else None
+        total += loss
+        tokens += np.size(y)
+    return total / tokens

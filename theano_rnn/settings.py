@@ -1,0 +1,198 @@
+"""How a model is trained, in one flat block; and the recipes, which are such blocks by name."""
+
+from dataclasses import dataclass, fields
+from typing import Optional
+
+from theano_rnn import arguments, initialization, regularization
+from theano_rnn import truncation as truncations
+from theano_rnn import updates as optimizers
+from theano_rnn.architecture import Architecture
+from theano_rnn.corpus import Corpus, load_corpus
+from theano_rnn.errors import RNNError
+from theano_rnn.model import RNN
+from theano_rnn.step import CLIPPINGS, Step
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained; settings.json of a run.
+
+    text, train, valid, test, column, level, vocab_size, tokenized
+        The corpus, as ``corpus.load_corpus`` takes them.
+    cell, hidden_size, layers, bias, tied, embedding_size, dropout, initialization, truncation
+        The model, as ``RNN`` takes them.
+    batch_size
+        Sentences in a step, of near equal length; rows of a stream.
+    stream
+        The training text is one long text in ``batch_size`` parallel rows, and the state is
+        carried on; the truncation has to be chunk:K, and a step takes K tokens of each row.
+    optimizer, clip_by, l2, omega
+        The step, as ``step.Step`` takes them.
+    learning_rate
+        Of the first epoch. Larger learns faster, until it stops learning at all.
+    clip
+        Largest norm of the gradient, or largest value in it; 0 is no clipping.
+    decay, improvement
+        The learning rate is multiplied by ``decay`` when the validation loss rises, or does not
+        fall below its lowest so far by this share. With 0 only a rise counts.
+    decay_after
+        Instead, the learning rate is multiplied by ``decay`` after each epoch from this one on.
+    patience
+        Stop after so many epochs without a new lowest validation loss; never where not given.
+    epochs
+        Passes over the training text.
+    dynamic
+        Learning rate of dynamic evaluation: the test text is also judged by a model that goes on
+        learning from it. Not done where not given.
+    seed
+        Of the split, the initial parameters, the order of sentences, the dropout, the samples.
+    """
+
+    text: Optional[str] = None
+    train: Optional[str] = None
+    valid: Optional[str] = None
+    test: Optional[str] = None
+    column: Optional[str] = None
+    level: str = "word"
+    vocab_size: Optional[int] = None
+    tokenized: bool = False
+    cell: str = "tanh"
+    hidden_size: int = 100
+    layers: int = 1
+    bias: bool = False
+    tied: bool = False
+    embedding_size: Optional[int] = None
+    dropout: float = 0.0
+    initialization: str = "uniform"
+    truncation: str = "full"
+    batch_size: int = 1
+    stream: bool = False
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    clip: float = 5.0
+    clip_by: str = "norm"
+    l2: float = 0.0
+    omega: float = 0.0
+    decay: float = 0.5
+    improvement: float = 0.01
+    decay_after: Optional[int] = None
+    patience: Optional[int] = None
+    epochs: int = 8
+    dynamic: Optional[float] = None
+    seed: int = 0
+
+    def __post_init__(self):
+        self.architecture(vocab_size=1)  # checks what it is made of
+        initialization.check(self.initialization)
+        scheme = truncations.parse(self.truncation).scheme
+        optimizers.check(self.optimizer)
+        if self.clip_by not in CLIPPINGS:
+            raise RNNError(f"clip by {self.clip_by!r} is unknown; use {' or '.join(CLIPPINGS)}")
+        for name in ("batch_size", "epochs", "decay_after", "patience"):
+            if getattr(self, name) is not None or name in ("batch_size", "epochs"):
+                arguments.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
+        arguments.whole_number(self.seed, "seed", at_least=0)
+        arguments.positive(self.learning_rate, "learning rate")
+        for name in ("clip", "l2", "omega"):
+            arguments.at_least_zero(getattr(self, name), name)
+        if self.omega:
+            regularization.check_omega(self.cell, self.truncation)
+        if not 0 < arguments.positive(self.decay, "decay") <= 1:
+            raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
+        if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
+            raise RNNError(f"improvement must be at least 0 and below 1, not {self.improvement}")
+        if self.dynamic is not None:
+            arguments.positive(self.dynamic, "dynamic")
+        if self.stream and scheme != "chunk":
+            raise RNNError(
+                f"a stream is cut in chunks: give truncation chunk:K, K the tokens of each row in "
+                f"a step, as in chunk:20, instead of {self.truncation}"
+            )
+
+    @classmethod
+    def from_dict(cls, values: dict, where: str) -> "Settings":
+        """Settings read from a file, which may have been altered by hand."""
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, dict):
+            raise RNNError(f"{where} does not hold settings")
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise RNNError(f"{where}: unknown settings {', '.join(map(repr, unknown))}")
+        try:
+            return cls(**values)
+        except (RNNError, TypeError) as error:
+            raise RNNError(f"{where}: {error}") from None
+
+    def corpus(self) -> Corpus:
+        return load_corpus(
+            self.text,
+            self.train,
+            self.valid,
+            self.test,
+            self.column,
+            self.level,
+            self.vocab_size,
+            self.tokenized,
+            self.seed,
+        )
+
+    def architecture(self, vocab_size: int) -> Architecture:
+        return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})
+
+    @property
+    def steps(self) -> Optional[int]:
+        """K, the tokens of each row of a stream in a step; None without a stream."""
+        return truncations.parse(self.truncation).K if self.stream else None
+
+    def model(self, vocab_size: int, **changes) -> RNN:
+        """A model of these settings, at its initial parameters."""
+        # A piece of a stream is one chunk: within it the gradient is whole.
+        settings = {
+            **{name: getattr(self, name) for name in NETWORK},
+            "truncation": "full" if self.stream else self.truncation,
+            "initialization": self.initialization,
+            "seed": self.seed,
+            **changes,
+        }
+        return RNN(vocab_size, **settings)
+
+    def step(self, model: RNN) -> Step:
+        """What changes the parameters of the model."""
+        return Step(model, self.optimizer, clip_by=self.clip_by, l2=self.l2, omega=self.omega)
+
+
+#: The settings that say which network it is.
+NETWORK = tuple(field.name for field in fields(Architecture) if field.name != "vocab_size")
+
+#: Settings of published systems, other than the text.
+#:
+#: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
+#: mikolov: T. Mikolov et al., Recurrent neural network based language model (2010), and his thesis
+#: (2012): sigmoid, the text as one stream. In parallel rows, which it had not.
+#: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
+#: (2014), the small network, without dropout.
+RECIPES = {
+    "tutorial": {
+        "vocab_size": 8000,
+        "hidden_size": 100,
+        "truncation": "window:4",
+        "learning_rate": 0.005,
+        "clip": 0.0,
+        "improvement": 0.0,
+    },
+    "mikolov": {},
+    "zaremba-small": {
+        "cell": "lstm",
+        "hidden_size": 200,
+        "layers": 2,
+        "bias": True,
+        "embedding_size": 200,
+        "initialization": "uniform:0.1",
+        "truncation": "chunk:20",
+        "batch_size": 20,
+        "stream": True,
+        "learning_rate": 1.0,
+        "decay_after": 4,
+        "epochs": 13,
+    },
+}
