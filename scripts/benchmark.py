@@ -181,6 +181,32 @@ def truncation(rows) -> Table:
     return made
 
 
+def cells(rows) -> Table:
+    note = (
+        "One SGD step with the full gradient. sentence and char as above; batch: "
+        "vocabulary {vocab_size}, hidden {hidden_size}, T {T}, B {B}.".format(**rows[-1])
+    )
+    made = table("Cells", note, "workload", "cell", "ms", "tokens/s", "times tanh")
+    for i, row in enumerate(rows):
+        is_first = i == 0 or rows[i - 1]["workload"] != row["workload"]
+        made.add_row(
+            row["workload"] if is_first else "",
+            row["cell"],
+            figure(row["ms"]),
+            number(row["tokens_per_second"]["median"]),
+            figure(row["times_tanh"]),
+        )
+    return made
+
+
+def padding(rows) -> Table:
+    note = "Share of the positions that is padding, sentences of the default corpus by length."
+    made = table("Padding", note, "sentences a batch", "batches", "padding")
+    for row in rows:
+        made.add_row(str(row["batch_size"]), f"{row['batches']:,}", f"{row['padding']:.1%}")
+    return made
+
+
 def length(rows) -> Table:
     note = (
         "One SGD step on characters. MB: the most a step adds to the memory of the process; bytes "
@@ -201,7 +227,14 @@ def length(rows) -> Table:
     return made
 
 
-TABLES = {"steps": steps, "startup": startup, "truncation": truncation, "length": length}
+TABLES = {
+    "steps": steps,
+    "cells": cells,
+    "padding": padding,
+    "startup": startup,
+    "truncation": truncation,
+    "length": length,
+}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import types
 import typing
 from pathlib import Path
 
@@ -87,6 +88,12 @@ def test_memory_grows_with_a_long_sequence(both):
     assert long - short > 20000 * 5 * 4  # s alone is (T, H) float32
 
 
+def test_sequences_of_a_batch_are_time_first():
+    spec = child.Spec("ours", **TINY, B=3)
+    x, y = child.Child.sequences(types.SimpleNamespace(spec=spec), T=4)[1]
+    assert x.shape == y.shape == (4, 3) and (x[1:] == y[:-1]).all()
+
+
 def test_timing_answers_with_seconds(both):
     for times in programs.milliseconds([(program, 3) for program in both], 2, 1e-4):
         assert len(times) == 2 and min(times) > 0
@@ -151,6 +158,21 @@ def test_truncation_is_relative_to_full(fake):
     assert all(row["times_full"]["median"] == pytest.approx(1) for row in rows)
 
 
+def test_cells_are_relative_to_tanh_and_a_batch_counts_all_its_tokens(fake):
+    rows = sections.cells(BRIEF)
+    assert [row["cell"] for row in rows] == [*sections.CELLS] * 3
+    assert [row["workload"] for row in rows[::5]] == ["sentence", "char", "batch"]
+    assert [program.spec.cell for program in fake.made] == [row["cell"] for row in rows]
+    assert rows[-1]["tokens_per_second"]["median"] == pytest.approx(35 * 32 / 0.0035)
+    assert all(row["times_tanh"]["median"] == pytest.approx(1) for row in rows)
+
+
+def test_less_than_a_tenth_of_a_batch_of_sentences_is_padding():
+    rows = sections.padding(BRIEF)
+    assert [row["batch_size"] for row in rows] == [16, 32, 64]
+    assert all(0 < row["padding"] < 0.1 for row in rows)
+
+
 def test_length_tells_the_bytes_each_token_adds(fake):
     rows = sections.length(BRIEF)
     assert [row["T"] for row in rows] == [100, 1000, 10000] * 3
@@ -180,13 +202,15 @@ def test_a_compiler_that_is_not_there_is_named():
 
 @pytest.mark.parametrize("text", ["", "step", "steps,", "steps;length"])
 def test_unknown_sections_are_refused(text):
-    with pytest.raises(RNNError, match="the sections are steps, startup, truncation, length"):
+    with pytest.raises(
+        RNNError, match="the sections are steps, cells, padding, startup, truncation"
+    ):
         sections.parse_sections(text)
 
 
 def test_sections_are_measured_in_their_order():
     assert sections.parse_sections("length, steps") == ["steps", "length"]
-    assert sections.parse_sections(None) == ["steps", "startup", "truncation", "length"]
+    assert sections.parse_sections(None) == list(sections.SECTIONS)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,", "-1", "two", "1.5", "²"])
@@ -228,7 +252,16 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
     result = json.loads(file.read_text())
     assert list(result) == ["machine", "settings", *sections.SECTIONS]
     out = capsys.readouterr().out
-    for words in ("One SGD step", "Start-up", "Truncation", "Length", "times as fast", "10.0"):
+    for words in (
+        "One SGD step",
+        "Cells",
+        "Padding",
+        "Start-up",
+        "Truncation",
+        "Length",
+        "times as fast",
+        "10.0",
+    ):
         assert words in out
 
 

@@ -29,7 +29,8 @@ class Spec:
 
     program : "ours" or "stock"
     vocab_size, hidden_size, T : the workload
-    truncation : as RNN takes it; stock has "full" only
+    truncation, cell : as RNN takes them; stock has "full" and "tanh" only
+    B : sequences in a step; stock takes one only
     seed : of the parameters and the tokens, the same for both programs
     blas_library : file of the BLAS that stock is to call; ours finds it by itself
     """
@@ -39,6 +40,8 @@ class Spec:
     hidden_size: int
     T: int
     truncation: str = "full"
+    cell: str = "tanh"
+    B: int = 1
     seed: int = 0
     blas_library: Optional[str] = None
 
@@ -47,7 +50,13 @@ def load_ours(spec):
     """step(x, y) -> E, and parameters() -> U, V, W."""
     from theano_rnn import RNN
 
-    model = RNN(spec.vocab_size, spec.hidden_size, truncation=spec.truncation, seed=spec.seed)
+    model = RNN(
+        spec.vocab_size,
+        spec.hidden_size,
+        cell=spec.cell,
+        truncation=spec.truncation,
+        seed=spec.seed,
+    )
     return lambda x, y: model.sgd_step(x, y, LEARNING_RATE), model.parameters
 
 
@@ -81,10 +90,11 @@ class Child:
         self.sequences = functools.lru_cache(None)(self.sequences)
 
     def sequences(self, T):
-        """Random tokens x and y, each (T,)."""
+        """Random tokens x and y, each (T,), or (T, B) where B is more than one."""
         random = np.random.default_rng(self.spec.seed)
-        tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, T + 1))
-        return [(np.ascontiguousarray(row[:-1]), np.ascontiguousarray(row[1:])) for row in tokens]
+        tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, self.spec.B, T + 1))
+        rows = [row[0] if self.spec.B == 1 else row.T for row in tokens]
+        return [(np.ascontiguousarray(r[:-1]), np.ascontiguousarray(r[1:])) for r in rows]
 
     def train(self, steps, T):
         """Losses of some steps, and the parameters after them."""

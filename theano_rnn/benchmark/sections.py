@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from theano_rnn import arguments
+from theano_rnn import arguments, batches
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, milliseconds, ratio, spread
+from theano_rnn.corpus import load_corpus
 from theano_rnn.errors import RNNError
 
 #: Vocabulary, hidden units and steps of each workload.
@@ -16,7 +17,10 @@ WORKLOADS = {
     "sentence": {"vocab_size": 8000, "hidden_size": 100, "T": 20},
     "char": {"vocab_size": 64, "hidden_size": 100, "T": 200},
 }
+BATCH = {"vocab_size": 10000, "hidden_size": 200, "T": 35, "B": 32}
 PROGRAMS = ("ours", "stock")
+CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
+BATCH_SIZES = (16, 32, 64)
 TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4")
 TRUNCATIONS_BY_LENGTH = ("full", "window:4", "chunk:100")
 LENGTHS = (100, 1000, 10000)
@@ -133,6 +137,46 @@ def truncation(settings: Settings) -> list:
     ]
 
 
+def cells(settings: Settings) -> list:
+    """A step of each cell, in turns, for a sentence, characters and a batch."""
+    rows = []
+    for name, workload in {**WORKLOADS, "batch": BATCH}.items():
+        with contextlib.ExitStack() as stack:
+            children = [
+                stack.enter_context(
+                    Program(Spec("ours", **workload, cell=cell, seed=settings.seed))
+                )
+                for cell in CELLS
+            ]
+            at_T = [(child, workload["T"]) for child in children]
+            times = milliseconds(at_T, settings.rounds, settings.seconds)
+        tokens = workload["T"] * workload.get("B", 1)
+        for cell, ms in zip(CELLS, times):
+            rows.append(
+                {
+                    "workload": name,
+                    **workload,
+                    "cell": cell,
+                    "ms": spread(ms),
+                    "tokens_per_second": spread([1000 * tokens / each for each in ms]),
+                    "times_tanh": ratio(ms, times[0]),
+                }
+            )
+    return rows
+
+
+def padding(settings: Settings) -> list:
+    """The share of positions that are padding in batches of the default corpus's sentences."""
+    sequences = load_corpus(seed=settings.seed).train
+    lengths = [len(s) - 1 for s in sequences]
+    rows = []
+    for size in BATCH_SIZES:
+        groups = batches.buckets(sequences, size, settings.seed)
+        wasted = batches.padding(lengths, groups)
+        rows.append({"batch_size": size, "batches": len(groups), "padding": wasted})
+    return rows
+
+
 def length(settings: Settings) -> list:
     """Time and memory of a step by the length of the sequence, for characters.
 
@@ -162,4 +206,11 @@ def length(settings: Settings) -> list:
     return rows
 
 
-SECTIONS = {"steps": steps, "startup": startup, "truncation": truncation, "length": length}
+SECTIONS = {
+    "steps": steps,
+    "cells": cells,
+    "padding": padding,
+    "startup": startup,
+    "truncation": truncation,
+    "length": length,
+}

@@ -24,7 +24,10 @@ def shield_compiler() -> None:
 def compile_function(inputs, outputs, updates=(), name=None):
     """``theano.function`` in the default mode, keeping the buffers of intermediate results.
 
-    A user's own ``allow_gc`` in THEANO_FLAGS or .theanorc wins.
+    A user's own ``allow_gc`` in THEANO_FLAGS or .theanorc wins. One rewrite is left out:
+    ``local_dot22_to_dot22scalar`` makes ``rate * dot(a, b)`` one call of BLAS, also where
+    ``dot(a, b)`` is read elsewhere, as a gradient is for its norm; the product is then computed
+    twice.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ def compile_function(inputs, outputs, updates=(), name=None):
     -------
     theano.compile.function.types.Function
     """
-    mode = get_default_mode()
+    mode = get_default_mode().excluding("local_dot22_to_dot22scalar")
     if "allow_gc" not in user_settings(os.environ):
         mode = mode.clone(link_kwargs={"allow_gc": False})
     return theano.function(inputs, outputs, updates=list(updates), mode=mode, name=name)
