@@ -6,6 +6,7 @@ A message says what was wrong, where, and what to do.
 import numbers
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 import numpy as np
 
@@ -29,26 +30,39 @@ def positive(value, name: str, dtype: str = "float64") -> float:
 
 def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
     """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
-    if not isinstance(tokens, np.ndarray):
-        if isinstance(tokens, Sequence):
-            # np.asarray would turn [True, 2] into [1, 2], and warn of lists within the list.
-            for t, token in enumerate(tokens):
-                if isinstance(token, bool) or not isinstance(token, numbers.Integral):
-                    kind = type(token).__name__
-                    raise RNNError(f"{name}[{t}] is a {kind}; pass integers, the ids of tokens")
-        tokens = np.asarray(tokens)
+    if isinstance(tokens, Sequence):
+        _integers(tokens, name)
+    tokens = np.asarray(tokens)
     if tokens.ndim != 1:
         raise RNNError(
             f"{name} has shape {tokens.shape}; pass one sequence of token ids, shape (T,)"
         )
     if tokens.size == 0:
         raise RNNError(f"{name} is empty; pass at least one token")
+    _integer_dtype(tokens, name)
+    return _in_vocabulary(tokens, name, vocab_size)
+
+
+def _integers(tokens: Sequence, name: str) -> None:
+    # np.asarray would turn [True, 2] into [1, 2], and warn of lists within the list.
+    for t, token in enumerate(tokens):
+        if isinstance(token, bool) or not isinstance(token, numbers.Integral):
+            kind = type(token).__name__
+            raise RNNError(f"{name}[{t}] is a {kind}; pass integers, the ids of tokens")
+
+
+def _integer_dtype(tokens: np.ndarray, name: str) -> None:
     if tokens.dtype.kind not in "iu":  # integers beyond 64 bits are objects
         raise RNNError(f"{name} has dtype {tokens.dtype}; pass integers, the ids of tokens")
+
+
+def _in_vocabulary(tokens: np.ndarray, name: str, vocab_size: int) -> np.ndarray:
     if tokens.min() < 0 or tokens.max() >= vocab_size:
-        t = int(np.argmax((tokens < 0) | (tokens >= vocab_size)))
+        index = tuple(np.argwhere((tokens < 0) | (tokens >= vocab_size))[0])
+        place = ", ".join(map(str, index))
         raise RNNError(
-            f"{name}[{t}] is {tokens[t]}; token ids of this model go from 0 to {vocab_size - 1}"
+            f"{name}[{place}] is {tokens[index]}; "
+            f"token ids of this model go from 0 to {vocab_size - 1}"
         )
     return np.ascontiguousarray(tokens, dtype=np.int64)
 
@@ -81,6 +95,106 @@ def token_pairs(X, Y, vocab_size: int) -> list:
     ]
 
 
+def token_batch(x, y, mask, vocab_size: int) -> tuple:
+    """A minibatch, time first: its inputs, targets and mask, in their working form.
+
+    Parameters
+    ----------
+    x, y : integers (T, B)
+        Arrays, or lists of T lists of B ids. ``y`` may be None, and is then returned so.
+    mask : booleans, or numbers that are 0 or 1, (T, B), optional
+        Each column ones, then zeros: the sequence, then its padding. What ``x`` and ``y`` hold
+        in the padding is not looked at. Left out: there is no padding.
+    vocab_size : int
+        Ids are from 0 to ``vocab_size - 1``.
+
+    Returns
+    -------
+    x, y : int64 arrays (T, B), in C order
+        With 0 in the padding.
+    mask : bool array (T, B), in C order, or None
+        None also when it is all ones.
+
+    Raises
+    ------
+    RNNError
+        For other shapes, dtypes, values or ids; for a batch without a step or without a
+        sequence; for a mask with ones after zeros, or with a column that has no one.
+
+    Examples
+    --------
+    >>> x, y, mask = token_batch([[3, 4], [5, -1]], None, [[1, 1], [1, 0]], vocab_size=6)
+    >>> x
+    array([[3, 4],
+           [5, 0]])
+    >>> mask
+    array([[ True,  True],
+           [ True, False]])
+    """
+    x = _id_matrix(x, "x")  # (T, B)
+    y = None if y is None else _id_matrix(y, "y")  # (T, B)
+    if y is not None and y.shape != x.shape:
+        raise RNNError(
+            f"x has shape {x.shape} and y has shape {y.shape}; each input needs its target"
+        )
+    mask = None if mask is None else _batch_mask(mask, x.shape)  # (T, B)
+    if mask is not None:
+        x = np.where(mask, x, 0)
+        y = None if y is None else np.where(mask, y, 0)
+    x = _in_vocabulary(x, "x", vocab_size)
+    return x, None if y is None else _in_vocabulary(y, "y", vocab_size), mask
+
+
+def _id_matrix(tokens, name: str) -> np.ndarray:
+    """Integers of shape (T, B), neither of them 0."""
+    if isinstance(tokens, Sequence):
+        for t, row in enumerate(tokens):
+            if not isinstance(row, (Sequence, np.ndarray)) or not np.iterable(row):
+                kind = type(row).__name__
+                raise RNNError(f"{name}[{t}] is a {kind}; pass a row of ids for each time step")
+            _integers(row, f"{name}[{t}]")
+    tokens = _rectangular(tokens, name, "(T, B), sequences padded to one length, time first")
+    if tokens.ndim != 2:
+        raise RNNError(
+            f"{name} has shape {tokens.shape}; pass a batch of token ids, time first, shape (T, B)"
+        )
+    if tokens.size == 0:
+        raise RNNError(
+            f"{name} has shape {tokens.shape}; pass at least one step of at least one sequence"
+        )
+    _integer_dtype(tokens, name)
+    return tokens
+
+
+def _batch_mask(mask, shape: tuple) -> Optional[np.ndarray]:
+    """Booleans of the given shape (T, B), in each column ones, then zeros; None if all ones."""
+    mask = _rectangular(mask, "mask", f"that of x, {shape}")
+    if mask.dtype.kind not in "biuf":
+        raise RNNError(f"mask has dtype {mask.dtype}; pass booleans, or numbers that are 0 or 1")
+    if mask.shape != shape:
+        raise RNNError(f"mask has shape {mask.shape} and x has {shape}; pass one value a token")
+    other = (mask != 0) & (mask != 1)
+    if other.any():
+        t, b = np.argwhere(other)[0]
+        raise RNNError(f"mask[{t}, {b}] is {mask[t, b]}; pass 1 for a token and 0 for padding")
+    mask = np.ascontiguousarray(mask, dtype=bool)
+    if mask.all():
+        return None
+    if not mask.any():
+        raise RNNError("mask has no 1: the batch has no token; leave it out")
+    holes = mask[1:] & ~mask[:-1]  # (T - 1, B), a one after a zero
+    if holes.any():
+        t, b = np.argwhere(holes)[0]
+        raise RNNError(
+            f"column {b} of mask has a 0 at step {t} and a 1 at step {t + 1}; "
+            "pad on the right: each column ones, then zeros"
+        )
+    if not mask[0].all():
+        b = int(np.argmin(mask[0]))
+        raise RNNError(f"column {b} of mask has no 1: a sequence without tokens; leave it out")
+    return mask
+
+
 def parameters(values, shapes: dict, dtype: str) -> dict:
     """Finite arrays of the given names and shapes, in the order of the names, as copies."""
     if not isinstance(values, Mapping):
@@ -99,12 +213,7 @@ def parameters(values, shapes: dict, dtype: str) -> dict:
 
 def finite_array(value, name: str, shape: tuple, dtype: str) -> np.ndarray:
     """Finite real numbers of the given shape, as a copy in C order."""
-    try:
-        with warnings.catch_warnings():  # of lists of different lengths
-            warnings.simplefilter("error", UserWarning)
-            value = np.asarray(value)
-    except (ValueError, UserWarning):
-        raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
+    value = _rectangular(value, name, str(shape))
     if value.dtype.kind not in "fiu":
         raise RNNError(f"{name} has dtype {value.dtype}; pass real numbers")
     if value.shape != shape:
@@ -118,6 +227,17 @@ def finite_array(value, name: str, shape: tuple, dtype: str) -> np.ndarray:
             "checkpoint made before the training diverged"
         )
     return value
+
+
+def _rectangular(value, name: str, shape: str) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)  # changing the filters of warnings costs more than the rest
+    try:
+        with warnings.catch_warnings():  # of lists of different lengths
+            warnings.simplefilter("error", UserWarning)
+            return np.asarray(value)
+    except (ValueError, UserWarning):
+        raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
 
 
 def _list(shapes: dict) -> str:
