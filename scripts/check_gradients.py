@@ -1,9 +1,9 @@
 """Cross-check the gradients: compiled Theano graph = NumPy loops = finite differences.
 
-Each row is one truncation scheme, with the largest errors over all nets. Theano is compared with
+Each column is one truncation scheme, with the largest errors over all nets. Theano is compared with
 the NumPy loops; the loops with central differences of the loss in which the states before each
 cut are held constant, of which the truncated gradient is the true one. An error is
-max |a - b| / max(|a|, |b|) over the elements of an array. Exits with 0 if every row passes, with
+max |a - b| / max(|a|, |b|) over the elements of an array. Exits with 0 if every one passes, with
 1 if one misses and with 2 on bad input.
 """
 
@@ -35,6 +35,11 @@ def main(arguments=None) -> int:
         help="where the gradient is cut: full, window:K, chunk:K, last:K; as many as wanted "
         "(full window:1 window:4 chunk:4 last:4)",
     )
+    add("--cell", default="tanh", help="tanh, sigmoid, relu, gru or lstm (tanh)")
+    add("--layers", type=int, default=1, help="recurrences on top of each other (1)")
+    add("--bias", action="store_true", help="with biases")
+    add("--tied", action="store_true", help="V is the transpose of the table")
+    add("--embedding-size", type=int, help="rows of a table before the first layer (none)")
     add("--seed", type=int, default=0, help="of parameters and sentences (0)")
     add("--nets", type=int, default=3, help="random nets for each scheme (3)")
     add("--dtype", default="float64", help="of the compiled model, float64 or float32 (float64)")
@@ -62,15 +67,18 @@ def main(arguments=None) -> int:
 
 
 def table(rows) -> Table:
+    """A column for each scheme."""
     table = Table(title="Relative errors: Theano against NumPy, NumPy against differences")
-    table.add_column("truncation")
-    for heading in ("E", "dE/dU", "dE/dV", "dE/dW", "differences"):
-        table.add_column(heading, justify="right")
     table.add_column("")
     for row in rows:
-        errors = (row.loss, row.U, row.V, row.W, row.differences)
-        passed = "[green]pass[/]" if row.passed else "[bold red]miss[/]"
-        table.add_row(row.truncation, *(f"{error:.1e}" for error in errors), passed)
+        table.add_column(row.truncation, justify="right")
+    lines = {"E": [row.loss for row in rows]}
+    for name in rows[0].gradients:
+        lines[f"dE/d{name}"] = [row.gradients[name] for row in rows]
+    lines["differences"] = [row.differences for row in rows]
+    for name, errors in lines.items():
+        table.add_row(name, *(f"{error:.1e}" for error in errors))
+    table.add_row("", *("[green]pass[/]" if r.passed else "[bold red]miss[/]" for r in rows))
     return table
 
 

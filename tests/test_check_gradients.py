@@ -8,6 +8,7 @@ import pytest
 
 from theano_rnn import RNNError, check
 from theano_rnn import truncation as truncations
+from theano_rnn.architecture import Architecture
 from theano_rnn.check import cross_check, differences_error, relative_error
 from theano_rnn.reference import NumpyRNN
 
@@ -25,13 +26,23 @@ def main():
 SMALL = "--hidden-size 3 --vocab-size 5 --length 6 --nets 2".split()
 
 
-def test_the_script_prints_a_row_for_each_scheme_and_exits_with_0(main, capsys):
+def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(main, capsys):
     assert main(SMALL + ["--truncation", "full", "window:2"]) == 0
     out, err = capsys.readouterr()
-    rows = [line for line in out.splitlines() if "pass" in line][:2]
-    assert "full" in rows[0] and "window:2" in rows[1] and "miss" not in out
+    (heading,) = (line for line in out.splitlines() if "window:2" in line)
+    assert heading.index("full") < heading.index("window:2")
+    (verdict,) = (line for line in out.splitlines() if "pass " in line)
+    assert verdict.count("pass") == 2 and "miss" not in out
     assert "All pass. Tolerance: 1e-12 for Theano = NumPy (float64)" in out.splitlines()[-1]
     assert not err
+
+
+def test_any_network_is_checked_parameter_by_parameter(main, capsys):
+    kind = "--cell lstm --layers 2 --bias --embedding-size 4 --truncation chunk:2".split()
+    assert main(SMALL + kind) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in "L U V W b c U2 W2 b2".split():
+        assert any(f"dE/d{name} " in line for line in lines)
 
 
 def test_the_script_exits_with_1_where_theanos_truncation_poses_as_the_window(
@@ -52,16 +63,18 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         return {**gradients, "W": gradients["W"] * (1 + 1e-4)}
 
     monkeypatch.setattr(NumpyRNN, "bptt", faulty)
-    monkeypatch.setattr(check, "RNN", lambda vocab_size, H, truncation, dtype: NumpyModel(H))
+    monkeypatch.setattr(check, "RNN", lambda **settings: NumpyModel())
 
     class NumpyModel(NumpyRNN):
         """In place of the compiled model: with the same fault as the oracle."""
 
-        def __init__(self, hidden_size):
+        architecture = Architecture(5, 3)
+
+        def __init__(self):
             super().__init__({"U": np.zeros((3, 5)), "V": np.zeros((5, 3)), "W": np.zeros((3, 3))})
 
     (row,) = cross_check(3, 5, 6, ["full"])
-    assert row.loss == row.U == row.V == row.W == 0
+    assert row.loss == 0 and row.gradients == {"U": 0, "V": 0, "W": 0}
     assert 1e-5 < row.differences < 2e-4
     assert not row.passed
 
@@ -77,6 +90,9 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         ("--dtype float16", "dtype 'float16' is unknown"),
         ("--truncation full window", "truncation 'window' is unknown"),
         ("--truncation last:0", "K is 0"),
+        ("--cell rnn", "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, lstm"),
+        ("--cell gru --tied", "set embedding_size=8, or tied=False"),
+        ("--layers 0", "layers must be a whole number of at least 1"),
         ("--length ten", "--length: invalid int value: 'ten'"),
         ("--depth 3", "unrecognized arguments: --depth 3"),
     ],
@@ -116,11 +132,12 @@ def test_relative_error_is_in_units_of_the_largest_element():
 
 
 def test_not_a_number_passes_nowhere():
-    good = dict(truncation="full", loss=0, U=0, V=0, W=0, differences=0, tolerance=1e-12)
-    assert check.Row(**good).passed
-    for name in ("loss", "U", "V", "W", "differences"):
-        assert not check.Row(**{**good, name: np.nan}).passed
-        assert not check.Row(**{**good, name: 1e-4}).passed
+    good = dict(loss=0, gradients={"U": 0, "b2": 0}, differences=0)
+    settings = dict(truncation="full", tolerance=1e-12)
+    assert check.Row(**good, **settings).passed
+    for bad in (np.nan, 1e-4):
+        for change in ({"loss": bad}, {"gradients": {"U": 0, "b2": bad}}, {"differences": bad}):
+            assert not check.Row(**{**good, **change}, **settings).passed
 
 
 @pytest.mark.parametrize("size", [4, 40])  # element by element, and by random directions

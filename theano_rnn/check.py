@@ -5,13 +5,16 @@ the truncated one is, and the compiled graph against the loops. So that the loop
 the graph, they live in ``theano_rnn.reference``, which imports nothing of it.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn import truncation as truncations
+from theano_rnn.architecture import Architecture
 from theano_rnn.errors import RNNError
 from theano_rnn.initialization import initial
 from theano_rnn.model import RNN
@@ -31,7 +34,7 @@ DIFFERENCES_TOLERANCE = 1e-5
 
 #: With no more parameters than this, finite differences are taken element by element.
 FEW_PARAMETERS = 1000
-#: With more, along so many random directions of each of U, V and W.
+#: With more, along so many random directions of each parameter.
 DIRECTIONS = 5
 
 
@@ -39,21 +42,20 @@ DIRECTIONS = 5
 class Row:
     """The largest errors of one scheme over all nets.
 
-    loss, U, V, W: Theano against NumPy. differences: NumPy against finite differences.
+    loss, and gradients by the names of the parameters: Theano against NumPy. differences: NumPy
+    against finite differences.
     """
 
     truncation: str
     loss: float
-    U: float
-    V: float
-    W: float
+    gradients: dict
     differences: float
     tolerance: float
 
     @property
     def passed(self) -> bool:
         """Whether every error is within its tolerance; NaN is not."""
-        graph = (self.loss, self.U, self.V, self.W)
+        graph = (self.loss, *self.gradients.values())
         return (
             all(error <= self.tolerance for error in graph)
             and self.differences <= DIFFERENCES_TOLERANCE
@@ -80,6 +82,11 @@ def cross_check(
     seed: int = 0,
     nets: int = 3,
     dtype: str = "float64",
+    cell: str = "tanh",
+    layers: int = 1,
+    bias: bool = False,
+    tied: bool = False,
+    embedding_size: Optional[int] = None,
 ) -> Iterator[Row]:
     """Errors of loss and gradients, scheme by scheme, each as soon as it is known.
 
@@ -96,6 +103,8 @@ def cross_check(
         How many of them; the errors of a row are the largest of all.
     dtype : str
         Of the compiled model, "float64" or "float32".
+    cell, layers, bias, tied, embedding_size
+        The network, as in RNN.
 
     Returns
     -------
@@ -116,36 +125,51 @@ def cross_check(
     if isinstance(schemes, str) or not len(schemes):
         raise RNNError(f"schemes is {schemes!r}; pass a list such as ['full', 'window:4']")
     names = [str(truncations.parse(scheme)) for scheme in schemes]
-    sizes = hidden_size, vocab_size, length
+    architecture = Architecture(vocab_size, hidden_size, cell, layers, bias, tied, embedding_size)
     seeds = np.random.SeedSequence(seed).generate_state(nets).tolist()
-    return (_check_scheme(name, *sizes, seeds, dtype) for name in names)
+    return (_check_scheme(name, architecture, length, seeds, dtype) for name in names)
 
 
-def _check_scheme(truncation, hidden_size, vocab_size, length, seeds, dtype) -> Row:
-    model = RNN(vocab_size, hidden_size, truncation=truncation, dtype=dtype)
+def _check_scheme(truncation, architecture, length, seeds, dtype) -> Row:
+    model = RNN(**dataclasses.asdict(architecture), truncation=truncation, dtype=dtype)
     errors = []
     for net_seed in seeds:
-        parameters = initial(model.architecture.shapes, "tanh", "uniform", net_seed, dtype)
+        parameters = random_parameters(architecture, net_seed, dtype)
         rng = np.random.default_rng([net_seed, 1])
-        x, y = rng.integers(vocab_size, size=(2, length))
+        x, y = rng.integers(architecture.vocab_size, size=(2, length))
         errors.append(_check_net(model, parameters, x, y, rng))
     # np.max, unlike max, does not lose a NaN.
-    return Row(truncation, *np.max(errors, axis=0).tolist(), TOLERANCES[dtype])
+    loss, *gradients, differences = np.max(errors, axis=0).tolist()
+    names = dict(zip(architecture.shapes, gradients))
+    return Row(truncation, loss, names, differences, TOLERANCES[dtype])
+
+
+def random_parameters(architecture, seed, dtype) -> dict:
+    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient."""
+    parameters = initial(architecture.shapes, architecture.cell, "uniform", seed, dtype)
+    rng = np.random.default_rng([seed, 2])
+    for name, value in parameters.items():
+        if value.ndim == 1:
+            parameters[name] = rng.uniform(-0.5, 0.5, value.shape).astype(dtype)
+    return parameters
 
 
 def _check_net(model, parameters, x, y, rng) -> list:
     model.set_parameters(parameters)
     parameters = {name: value.astype(np.float64) for name, value in parameters.items()}
-    oracle = NumpyRNN(parameters, model.truncation)
+    a = model.architecture
+    kind = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
+    kind["embedding"] = a.embedding_size is not None
+    oracle = NumpyRNN(parameters, model.truncation, **kind)
     gradients, expected = model.bptt(x, y), oracle.bptt(x, y)
     frozen = oracle.hidden_states(x)
 
     def surrogate(perturbed):
-        return frozen_state_loss(perturbed, frozen, x, y, model.truncation)
+        return frozen_state_loss(perturbed, frozen, x, y, model.truncation, **kind)
 
     return [
         relative_error(model.ce_error(x, y), oracle.ce_error(x, y)),
-        *(relative_error(gradients[name], expected[name]) for name in "UVW"),
+        *(relative_error(gradients[name], expected[name]) for name in parameters),
         differences_error(surrogate, parameters, expected, rng),
     ]
 
