@@ -52,7 +52,7 @@ def table(results: dict) -> Table:
             f"{r['training_seconds']:,.0f}",
             f"{r['tokens_per_second']:,.0f}",
         )
-    last = list(results.values())[-1]
+    *_, last = results.values()
     for name, key in (("bigram", "bigram"), ("Kneser-Ney", "kneser_ney")):
         made.add_row(name, "", "", f"{last[key + '_perplexity']:.2f}", "", "")
     return made
