@@ -1,8 +1,8 @@
 """Cross-check the gradients: compiled Theano graph = NumPy loops = finite differences.
 
-Each column is one truncation scheme, with the largest errors over all nets. Theano is compared with
-the NumPy loops; the loops with central differences of the loss in which the states before each
-cut are held constant, of which the truncated gradient is the true one. An error is
+Each column is one truncation scheme, with the largest errors over all nets. Theano is compared
+with the NumPy loops; the loops with central differences of the loss in which the states before
+each cut are held constant, of which the truncated gradient is the true one. An error is
 max |a - b| / max(|a|, |b|) over the elements of an array. Exits with 0 if every one passes, with
 1 if one misses and with 2 on bad input.
 """
