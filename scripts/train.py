@@ -234,6 +234,8 @@ def main(argv=None) -> int:
             f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
             f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
         )
+        if not settings.clip:
+            say("The gradient is not clipped.")
         signal.signal(signal.SIGINT, display.interrupt)
         with display.progress:
             training.run_epochs(display, START)

@@ -119,7 +119,7 @@ def test_bad_arguments_are_named(model, vocabulary, arguments, message):
 
 def test_a_run_is_loaded_with_its_best_parameters(tmp_path, model, vocabulary):
     run = Run.create(tmp_path / "run")
-    run.save_settings({})
+    run.save_settings({"hidden_size": 6})
     run.save_vocabulary(vocabulary)
     run.save_checkpoint("best", model.parameters(), {})
     loaded, its_vocabulary = load(run.folder)

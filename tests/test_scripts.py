@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from theano_rnn.training import Settings, State
+from theano_rnn.settings import Settings
+from theano_rnn.training import State
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
@@ -139,6 +140,22 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--text", "text.txt", "--truncation", "fullest"], "'window:4'"),
         (["--text", "text.txt", "--epochs", "0"], "epochs"),
         (["--text", "text.txt", "--run", "run"], "exists"),
+        (["--text", "text.txt", "--tied", "--cell", "gru"], "set embedding_size=100"),
+        (["--text", "text.txt", "--stream"], "give truncation chunk:K"),
+        (["--text", "text.txt", "--recipe", "zaremba-small", "--batch-size", "9000"], "9000"),
+        (
+            [
+                "--recipe",
+                "zaremba-small",
+                "--train",
+                "nowhere.txt",
+                "--valid",
+                "valid.txt",
+                "--test",
+                "test.txt",
+            ],
+            "nowhere.txt",
+        ),
         (["--train", "train.txt"], "valid and test missing"),
         (["--text", "text.txt", "--train", "train.txt"], "not both"),
         (["--resume", "nowhere"], "not a run folder"),
@@ -165,6 +182,30 @@ def test_bad_input_to_generate_is_one_line(run, folder, arguments, message):
     done = script("generate.py", *arguments, folder=folder)
     assert done.returncode == 2
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_recipe_trains_resumes_and_is_sampled_on_files_of_the_penn_treebanks_form(folder):
+    files = [word for name in ("train", "valid", "test") for word in (f"--{name}", f"{name}.txt")]
+    small = ["--tokenized", "--hidden-size", 4, "--embedding-size", 3, "--dynamic", "--clip", 0]
+    recipe = ["--recipe", "zaremba-small", "--batch-size", 3, "--epochs", 1, "--run", "recipe"]
+    done = script("train.py", *files, *small, *recipe, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "The gradient is not clipped." in done.stdout
+    for row in ("Kneser-Ney, order", "..., learning on"):
+        assert row in done.stdout
+    settings = json.loads((folder / "recipe" / "settings.json").read_text())
+    assert (settings["cell"], settings["layers"], settings["learning_rate"]) == ("lstm", 2, 1.0)
+    done = script("train.py", "--resume", "recipe", "--epochs", 2, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert len((folder / "recipe" / "metrics.jsonl").read_text().splitlines()) == 2
+    done = script("generate.py", "recipe", "--count", 2, folder=folder)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
+
+
+def test_unknown_names_are_refused_with_the_known(folder):
+    for option in ("--recipe", "--cell", "--optimizer", "--clip-by"):
+        done = script("train.py", option, "best", folder=folder)
+        assert done.returncode == 2 and "choose from" in done.stderr
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(run, folder):

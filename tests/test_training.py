@@ -10,10 +10,22 @@ import pytest
 from theano_rnn import baselines
 from theano_rnn.corpus import build_corpus, pairs
 from theano_rnn.errors import RNNError
+from theano_rnn.generation import generate, load
+from theano_rnn.kneser_ney import fit_kneser_ney
 from theano_rnn.run import Run
-from theano_rnn.training import Settings, Training, Watch, perplexity
+from theano_rnn.settings import RECIPES, Settings
+from theano_rnn.step import Step
+from theano_rnn.training import Training, Watch, next_rate, perplexity
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
+#: Batches, dropout, an optimizer with a state; and a stream with a state of two parts.
+BATCHES = dataclasses.replace(
+    SETTINGS, batch_size=4, dropout=0.5, optimizer="adam", learning_rate=0.01, clip=0.0
+)
+STREAM = dataclasses.replace(
+    SETTINGS, cell="lstm", bias=True, stream=True, truncation="chunk:7", batch_size=3,
+    optimizer="momentum", learning_rate=0.02, dropout=0.2,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +83,66 @@ def test_training_lowers_the_loss_and_reports_what_it_did(tmp_path, corpus):
 
 
 def test_every_sentence_is_seen_once_an_epoch_in_another_order(tmp_path, corpus, monkeypatch):
-    training = new_training(tmp_path / "run", corpus)
-    seen = []
-    monkeypatch.setattr(
-        training.model,
-        "clipped_sgd_step",
-        lambda x, y, learning_rate, clip: seen.append((tuple(x), tuple(y))) or (1.0, 1.0),
-    )
+    training, seen = new_training(tmp_path / "run", corpus), []
+    monkeypatch.setattr(training, "step", FakeStep(seen))
     training.run_epochs(Watch())
     first, second = seen[:40], seen[40:]
     assert sorted(first) == sorted(second) == sorted(zip(*map(_tuples, pairs(corpus.train))))
     assert first != second
+
+
+class FakeStep:
+    """Records what it is given, and changes nothing."""
+
+    is_compiled = True
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def __call__(self, x, y, learning_rate, clip, *, mask, state, random):
+        if mask is None and np.ndim(x) == 1:
+            self.seen.append((tuple(x), tuple(y)))
+        else:
+            self.seen.append((x, y, mask, state, random.random()))
+        return 1.0, 1.0, None if np.ndim(x) == 1 else np.full((x.shape[1], 2), len(self.seen))
+
+    def state(self):
+        return {}
+
+
+def test_every_sentence_is_in_one_batch_an_epoch_in_other_company(tmp_path, corpus, monkeypatch):
+    training, seen = new_training(tmp_path / "run", corpus, BATCHES), []
+    monkeypatch.setattr(training, "step", FakeStep(seen))
+    training.run_epochs(Watch())
+    n = len(seen) // 2
+    found = [
+        [
+            (tuple(x[m, b]), tuple(y[m, b]))
+            for x, y, mask, *_ in epoch
+            for b, m in enumerate(mask.T)
+        ]
+        for epoch in (seen[:n], seen[n:])
+    ]
+    assert sorted(found[0]) == sorted(found[1]) == sorted(zip(*map(_tuples, pairs(corpus.train))))
+    assert found[0] != found[1]
+    assert all(state is None for _, _, _, state, _ in seen)
+    assert len({draw for *_, draw in seen}) == len(seen)  # a dropout of its own for each step
+
+
+def test_a_stream_carries_its_state_through_an_epoch_and_begins_the_next_at_zero(
+    tmp_path, corpus, monkeypatch
+):
+    training, seen = new_training(tmp_path / "run", corpus, STREAM), []
+    monkeypatch.setattr(training, "step", FakeStep(seen))
+    training.run_epochs(Watch())
+    n = len(seen) // 2
+    for epoch in (seen[:n], seen[n:]):
+        assert epoch[0][3] is None
+        states = [state.max() for _, _, _, state, _ in epoch[1:]]
+        assert states == list(range(states[0], states[0] + n - 1))
+    x = np.concatenate([x for x, *_ in seen[:n]])  # (T, B)
+    text = np.concatenate(pairs(corpus.train)[0])
+    assert (x.T.ravel() == text[: x.size]).all() and len(text) - x.size < 3
 
 
 def _tuples(sequences):
@@ -96,6 +157,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(tmp_path, cor
     assert np.argmin(losses) < 7, "the test needs a run that gets worse in the end"
     parameters, state = training.run.checkpoint("best")
     assert state["best_loss"] == min(losses) and state["epoch"] == np.argmin(losses) + 1
+    assert state["best_epoch"] == state["epoch"]
     training.model.set_parameters(parameters)
     assert training.model.calculate_loss(*pairs(corpus.valid)) == pytest.approx(min(losses))
 
@@ -110,23 +172,109 @@ def test_the_learning_rate_is_halved_when_the_validation_loss_rises_or_hardly_fa
     settings = Settings(hidden_size=5, learning_rate=0.1, epochs=5, improvement=improvement)
     training = new_training(tmp_path / "run", corpus, settings)
     losses = iter([5.0, 4.99, 4.995, 4.5, 4.0])
-    monkeypatch.setattr(training.model, "calculate_loss", lambda X, Y: next(losses))
+    monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
     training.run_epochs(Watch())
     assert [record["learning_rate"] for record in training.run.metrics()] == rates
 
 
-@pytest.mark.parametrize("steps", [1, 25, 40, 41, 79])
-def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(tmp_path, corpus, steps):
-    whole = new_training(tmp_path / "whole", corpus)
+@pytest.mark.parametrize(
+    ("settings", "stops"),
+    [(SETTINGS, (1, 25, 40, 41, 79)), (BATCHES, (3, 10)), (STREAM, (5, 22))],
+    ids=["sentences", "batches", "stream"],
+)
+def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
+    tmp_path, corpus, settings, stops
+):
+    whole = new_training(tmp_path / "whole", corpus, settings)
     whole.run_epochs(Watch())
-    halted = new_training(tmp_path / "halted", corpus)
-    halted.run_epochs(StopAfter(steps))
-    resumed = Training(SETTINGS, halted.run, corpus, resume=True)
+    assert len(whole.run.metrics()) == 2
+    for steps in stops:
+        halted = new_training(tmp_path / f"halted{steps}", corpus, settings)
+        halted.run_epochs(StopAfter(steps))
+        assert halted.state.epoch < 2
+        resumed = Training(settings, halted.run, corpus, resume=True)
+        resumed.run_epochs(Watch())
+        for a, b in ((whole.model.parameters(), resumed.model.parameters()),
+                     (whole.step.state(), resumed.step.state())):  # fmt: skip
+            assert list(a) == list(b)
+            for name, value in a.items():
+                np.testing.assert_array_equal(b[name], value, err_msg=name)
+        timeless = [[{**r, "seconds": 0} for r in t.run.metrics()] for t in (whole, resumed)]
+        assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize("cell", ["sigmoid", "relu", "gru"])
+def test_each_cell_is_trained_gone_on_with_and_sampled(tmp_path, corpus, cell):
+    settings = dataclasses.replace(SETTINGS, cell=cell, batch_size=4)  # tanh and lstm: above
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run.save_vocabulary(corpus.vocabulary)
+    training.run_epochs(StopAfter(3))
+    resumed = Training(settings, training.run, corpus, resume=True)
     resumed.run_epochs(Watch())
-    for name, value in whole.model.parameters().items():
-        np.testing.assert_array_equal(resumed.model.parameters()[name], value)
-    timeless = [[{**r, "seconds": 0} for r in t.run.metrics()] for t in (whole, resumed)]
-    assert timeless[0] == timeless[1]
+    first, second = (record["valid_loss"] for record in resumed.run.metrics())
+    assert second < first
+    sentences = generate(*load(training.run.folder), count=3)
+    assert len(sentences) == 3 and all(isinstance(sentence, str) for sentence in sentences)
+
+
+def test_the_state_of_another_optimizer_is_refused(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus, BATCHES)
+    training.run_epochs(StopAfter(1))
+    other = dataclasses.replace(BATCHES, optimizer="rmsprop")
+    with pytest.raises(RNNError, match="does not fit"):
+        Training(other, training.run, corpus, resume=True)
+
+
+def test_a_stream_of_sentences_is_judged_with_its_state_carried(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus, STREAM)
+    x, y = (np.concatenate(s) for s in pairs(corpus.valid))
+    expected = training.model.ce_error(x, y) / len(y)
+    assert training._loss(corpus.valid) == pytest.approx(expected, rel=1e-5)
+    alone = new_training(tmp_path / "alone", corpus)
+    expected = alone.model.calculate_loss(*pairs(corpus.valid))
+    assert alone._loss(corpus.valid) == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_a_clip_nothing_is_clipped(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus, BATCHES)
+    training.run_epochs(Watch())
+    assert [record["clipped"] for record in training.run.metrics()] == [0, 0]
+    assert all(record["gradient_norm"] > 0 for record in training.run.metrics())
+
+
+def test_next_rate():
+    halve = Settings(learning_rate=1.0, improvement=0.01)
+    assert next_rate(halve, 1, 1.0, 5.0, math.inf) == 1.0
+    assert next_rate(halve, 2, 1.0, 4.94, 5.0) == 1.0
+    assert next_rate(halve, 2, 1.0, 4.96, 5.0) == 0.5
+    after = dataclasses.replace(halve, decay_after=3, decay=0.8)
+    assert next_rate(after, 2, 1.0, 6.0, 5.0) == 1.0
+    assert next_rate(after, 3, 1.0, 4.0, 5.0) == 0.8
+
+
+def test_a_run_ends_when_its_patience_does(tmp_path, corpus, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, epochs=9, patience=2)
+    training = new_training(tmp_path / "run", corpus, settings)
+    monkeypatch.setattr(training, "step", FakeStep([]))
+    losses = iter([5.0, 4.0, 4.5, 3.9, 4.1, 4.0, 1.0])
+    monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
+    training.run_epochs(Watch())
+    assert training.state.epoch == 6 and training.state.best_epoch == 4 and training.is_over
+
+
+def test_dynamic_evaluation_is_a_loop_of_sgd_steps_and_leaves_the_model(tmp_path, corpus):
+    settings = dataclasses.replace(SETTINGS, epochs=1, dynamic=0.1)
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(Watch())
+    result, after = training.result(), training.model.parameters()
+    learner = settings.model(corpus.vocabulary.size)
+    learner.set_parameters(training.run.checkpoint("best")[0])
+    pair = list(zip(*pairs(corpus.test)))
+    total = sum(learner.clipped_sgd_step(x, y, 0.1, settings.clip)[0] for x, y in pair)
+    expected = math.exp(total / sum(len(y) for _, y in pair))
+    assert result["dynamic_perplexity"] == pytest.approx(expected, rel=1e-6)
+    for name, value in training.run.checkpoint("best")[0].items():
+        np.testing.assert_array_equal(after[name], value)
 
 
 def test_a_run_stopped_in_its_first_epoch_can_be_judged(tmp_path, corpus):
@@ -140,16 +288,16 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_best(
     tmp_path, corpus, monkeypatch
 ):
     training = new_training(tmp_path / "run", corpus)
-    step, calls = training.model.clipped_sgd_step, []
+    step, calls = Step.__call__, []
 
-    def diverges(*arguments):
+    def diverges(self, *arguments, **others):
         calls.append(arguments)
         if len(calls) == 50:
-            training.model.W.set_value(np.full((5, 5), np.nan, "float32"))
-        return step(*arguments)
+            self.model.shared["W"].set_value(np.full((5, 5), np.nan, "float32"))
+        return step(self, *arguments, **others)
 
-    monkeypatch.setattr(training.model, "clipped_sgd_step", diverges)
-    with pytest.raises(RNNError, match=r"epoch 2, sentence 10.*--learning-rate"):
+    monkeypatch.setattr(Step, "__call__", diverges)
+    with pytest.raises(RNNError, match=r"epoch 2, step 10.*--learning-rate"):
         training.run_epochs(Watch())
     for name in ("best", "last"):
         parameters, state = training.run.checkpoint(name)
@@ -165,9 +313,13 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
     parameters, _ = training.run.checkpoint("best")
     training.model.set_parameters(parameters)
     size = corpus.vocabulary.size
+    for name, split in (("valid", corpus.valid), ("test", corpus.test)):
+        loss = training.model.calculate_loss(*pairs(split))
+        assert result[f"{name}_perplexity"] == pytest.approx(math.exp(loss), rel=1e-6)
+    kneser_ney = fit_kneser_ney(corpus.train, corpus.valid, size)
     expected = {
-        "valid_perplexity": math.exp(training.model.calculate_loss(*pairs(corpus.valid))),
-        "test_perplexity": math.exp(training.model.calculate_loss(*pairs(corpus.test))),
+        "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
+        "kneser_ney_order": kneser_ney.order,
         "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
         "bigram_perplexity": baselines.bigram_perplexity(
             corpus.train, corpus.valid, corpus.test, size
@@ -177,6 +329,7 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
         "vocab_size": size,
     }
     assert {name: result[name] for name in expected} == expected
+    assert "dynamic_perplexity" not in result
     assert result["tokens_per_second"] > 0 and result["seconds_to_first_step"] > 0
     assert len((training.run.folder / "samples.txt").read_text().splitlines()) == 20
     assert (training.run.folder / "loss.png").exists()
@@ -215,7 +368,7 @@ def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, cor
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, monkeypatch):
     training = new_training(tmp_path / "run", corpus)
-    monkeypatch.setattr(training.model, "calculate_loss", lambda X, Y: math.nan)
+    monkeypatch.setattr(training, "_loss", lambda sequences: math.nan)
     with pytest.raises(RNNError, match=r"validation loss is nan.*--learning-rate"):
         training.run_epochs(Watch())
     assert training.run.metrics() == []
@@ -235,7 +388,26 @@ def test_a_huge_loss_has_a_perplexity_that_json_can_write():
         ({"improvement": 1}, "improvement"),
         ({"clip": -1}, "clip"),
         ({"epochs": 0}, "epochs"),
-        ({"hidden_size": 2.5}, "hidden size"),
+        ({"hidden_size": 2.5}, "hidden_size"),
+        ({"cell": "rnn"}, "the cells are tanh, sigmoid, relu, gru, lstm"),
+        ({"layers": 0}, "layers must be"),
+        ({"dropout": 1.0}, "dropout must be a number from 0 to below 1"),
+        ({"bias": 1}, "bias must be True or False"),
+        ({"tied": True, "cell": "gru"}, "tied needs V = U'.*set embedding_size=100"),
+        ({"tied": True, "embedding_size": 5}, "tied needs V = L'"),
+        ({"embedding_size": 0}, "embedding_size must be"),
+        ({"initialization": "zeros"}, "use uniform, uniform:R, glorot"),
+        ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop or adam"),
+        ({"clip_by": "size"}, "use norm or value"),
+        ({"batch_size": 0}, "batch size"),
+        ({"decay_after": 0}, "decay after"),
+        ({"patience": 0}, "patience"),
+        ({"l2": -1}, "l2"),
+        ({"omega": -1}, "omega"),
+        ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid and relu"),
+        ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
+        ({"dynamic": 0}, "dynamic"),
+        ({"stream": True}, "give truncation chunk:K"),
         ({"seed": -1}, "seed"),
         ({"truncation": "window"}, "window:4"),
     ],
@@ -249,3 +421,13 @@ def test_bad_settings_are_named(change, message):
 def test_settings_altered_by_hand_are_refused_with_their_file(values):
     with pytest.raises(RNNError, match=r"settings\.json"):
         Settings.from_dict(values, "settings.json")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_settings(name):
+    settings = Settings(**RECIPES[name])
+    assert Settings.from_dict(json.loads(json.dumps(vars(settings))), "here") == settings
+
+
+def test_settings_of_an_older_run_have_the_defaults_for_what_they_do_not_name():
+    assert Settings.from_dict({"hidden_size": 3}, "here") == Settings(hidden_size=3)

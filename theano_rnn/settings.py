@@ -7,6 +7,7 @@ from theano_rnn import arguments, initialization, regularization
 from theano_rnn import truncation as truncations
 from theano_rnn import updates as optimizers
 from theano_rnn.architecture import Architecture
+from theano_rnn.batches import Stream
 from theano_rnn.corpus import Corpus, load_corpus
 from theano_rnn.errors import RNNError
 from theano_rnn.model import RNN
@@ -124,7 +125,14 @@ class Settings:
             raise RNNError(f"{where}: {error}") from None
 
     def corpus(self) -> Corpus:
-        return load_corpus(
+        """The text, long enough for a step.
+
+        Raises
+        ------
+        RNNError
+            If a file cannot be read, or the text is too short.
+        """
+        corpus = load_corpus(
             self.text,
             self.train,
             self.valid,
@@ -135,6 +143,13 @@ class Settings:
             self.tokenized,
             self.seed,
         )
+        if self.stream:
+            self.stream_of(corpus)
+        return corpus
+
+    def stream_of(self, corpus: Corpus) -> Stream:
+        """The training text in parallel rows."""
+        return Stream(corpus.train, self.batch_size, self.steps)
 
     def architecture(self, vocab_size: int) -> Architecture:
         return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})

@@ -98,9 +98,7 @@ class Training:
         self.settings, self.run, self.corpus = settings, run, corpus
         self.model = settings.model(corpus.vocabulary.size)
         self.step = settings.step(self.model)
-        self._stream = None
-        if settings.stream:
-            self._stream = batches.Stream(corpus.train, settings.batch_size, settings.steps)
+        self._stream = settings.stream_of(corpus) if settings.stream else None
         self._carried = None  # the state that the stream has reached
         text = zlib.crc32(np.concatenate(corpus.train).tobytes())
         self.state = State(learning_rate=settings.learning_rate, text=text)
