@@ -182,8 +182,9 @@ NETWORK = tuple(field.name for field in fields(Architecture) if field.name != "v
 #: Settings of published systems, other than the text.
 #:
 #: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
-#: mikolov: T. Mikolov et al., Recurrent neural network based language model (2010), and his thesis
-#: (2012): sigmoid, the text as one stream. In parallel rows, which it had not.
+#: mikolov: the plain recurrent network of T. Mikolov et al. (2010, 2012), the text as one stream;
+#: tanh, an embedding, parallel rows and dropout are not theirs: they make up for the steps of one
+#: word that were.
 #: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
 #: (2014), the small network, without dropout.
 RECIPES = {
@@ -195,7 +196,22 @@ RECIPES = {
         "clip": 0.0,
         "improvement": 0.0,
     },
-    "mikolov": {},
+    "mikolov": {
+        "cell": "tanh",
+        "hidden_size": 200,
+        "bias": True,
+        "embedding_size": 200,
+        "dropout": 0.25,
+        "initialization": "uniform:0.1",
+        "truncation": "chunk:20",
+        "batch_size": 10,
+        "stream": True,
+        "learning_rate": 0.7,
+        "clip": 1.0,
+        "decay": 0.6,
+        "decay_after": 3,
+        "epochs": 9,
+    },
     "zaremba-small": {
         "cell": "lstm",
         "hidden_size": 200,
