@@ -1,5 +1,6 @@
 # make train   trains on the default corpus         make test       runs the tests
 # make check   prints the gradient cross-check      make benchmark  prints speed and memory
+# make proofs  runs the slow tests too: every kind of net against NumPy, in about an hour
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -8,13 +9,16 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test lint check benchmark clean
+.PHONY: train test proofs lint check benchmark clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
 
 test: $(MADE)-test lint
 	$(BIN)/python -m pytest
+
+proofs: $(MADE)-test
+	$(BIN)/python -m pytest -m slow
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

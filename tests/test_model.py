@@ -392,9 +392,7 @@ BAD_TOKENS = [
     (["1"], "x[0] is a str"),
     (np.array(["1"]), "x has dtype <U1"),
     ([None], "x[0] is a NoneType"),
-    ([[1], [2, 3]], "x[0] is a list"),
-    ([[1, 2]], "x[0] is a list"),
-    (np.zeros((2, 2), int), "x has shape (2, 2); pass one sequence of token ids"),
+    (np.zeros((2, 2, 2), int), "x has shape (2, 2, 2); pass one sequence of token ids"),
     ([], "x is empty"),
     (np.zeros(0, int), "x is empty"),
     (3, "x has shape ()"),
@@ -422,6 +420,82 @@ def test_bad_token_ids_are_refused_and_nothing_changes(tokens, message):
             refuses(model, lambda many=many: many([good, good], [good, tokens]), place)
         if isinstance(model, RNN):
             refuses(model, lambda m=model: m.clipped_sgd_step(tokens, good, 0.1, 1), message)
+
+
+BAD_BATCHES = [
+    ([[1], [2, 3]], "x has rows of different lengths"),
+    ([[1, 2], 3], "x[1] is a int; pass a row of ids for each time step"),
+    ([[1, True]], "x[0][1] is a bool"),
+    ([[1, 1.0]], "x[0][1] is a float"),
+    (np.ones((1, 2)), "x has dtype float64"),
+    (np.array([[1, 7]]), "x[0, 1] is 7; token ids of this model go from 0 to 6"),
+    ([[1, -1]], "x[0, 1] is -1"),
+    ([[], []], "x has shape (2, 0); pass at least one step of at least one sequence"),
+    (np.zeros((0, 2), int), "x has shape (0, 2)"),
+    ([[[1]], [[2]]], "x[0][0] is a list"),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("tokens, message", BAD_BATCHES)
+def test_batches_of_bad_token_ids_are_refused_and_nothing_changes(tokens, message):
+    good = np.zeros((1, 2), int)
+    for model in model_and_oracle(14, T=2)[:2]:
+        for one in (model.forward_propagation, model.predict):
+            refuses(model, lambda one=one: one(tokens), message)
+        for two in (model.ce_error, model.bptt):
+            refuses(model, lambda two=two: two(tokens, good), message)
+            refuses(model, lambda two=two: two(good, tokens), message.replace("x", "y", 1))
+        refuses(model, lambda m=model: m.sgd_step(tokens, good, 0.1), message)
+        if isinstance(model, RNN):
+            refuses(model, lambda m=model: m.clipped_sgd_step(tokens, good, 0.1, 1), message)
+
+
+def test_a_batch_with_the_targets_of_a_sequence_or_of_another_shape_is_refused():
+    x = np.ones((3, 2), int)
+    for model in model_and_oracle(14)[:2]:
+        for two in (model.ce_error, model.bptt, lambda x, y, m=model: m.sgd_step(x, y, 0.1)):
+            refuses(model, lambda two=two: two(x, x[:, 0]), "y has shape (3,); pass a batch")
+            refuses(model, lambda two=two: two(x[:, 0], x), "y has shape (3, 2); pass one seq")
+            message = "x has shape (3, 2) and y has shape (2, 2); each input needs its target"
+            refuses(model, lambda two=two: two(x, x[:2]), message)
+
+
+BAD_MASKS = [  # of a batch of 3 steps of 2 sequences
+    ([[1, 1], [0, 1], [1, 1]], "column 0 of mask has a 0 at step 1 and a 1 at step 2"),
+    ([[1, 0], [1, 1], [1, 1]], "column 1 of mask has a 0 at step 0 and a 1 at step 1"),
+    ([[1, 0], [1, 0], [0, 0]], "column 1 of mask has no 1: a sequence without tokens"),
+    (np.zeros((3, 2)), "mask has no 1: the batch has no token"),
+    (np.ones((2, 2)), "mask has shape (2, 2) and x has (3, 2); pass one value a token"),
+    (np.ones((2, 3)), "mask has shape (2, 3)"),
+    (np.ones(3), "mask has shape (3,)"),
+    (True, "mask has shape ()"),
+    ([[1, 1], [1], [1, 1]], "mask has rows of different lengths"),
+    ([[1, 1], [2, 1], [1, 1]], "mask[1, 0] is 2; pass 1 for a token and 0 for padding"),
+    ([[1, 1], [1, 1], [1, 0.5]], "mask[2, 1] is 0.5"),
+    ([[1, 1], [1, 1], [1, -1]], "mask[2, 1] is -1"),
+    ([[1, 1], [1, 1], [1, np.nan]], "mask[2, 1] is nan"),
+    ([["1", "1"]] * 3, "mask has dtype <U1; pass booleans, or numbers that are 0 or 1"),
+    ([[1, None]] * 3, "mask has dtype object"),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mask, message", BAD_MASKS)
+def test_bad_masks_are_refused_and_nothing_changes(mask, message):
+    x, y = np.arange(6).reshape((3, 2)), np.arange(6)[::-1].reshape((3, 2))
+    model, oracle, _, _ = model_and_oracle(14)
+    for each in (model, oracle):
+        for two in (each.ce_error, each.bptt):
+            refuses(each, lambda two=two: two(x, y, mask=mask), message)
+    refuses(model, lambda: model.sgd_step(x, y, 0.1, mask=mask), message)
+    refuses(model, lambda: model.clipped_sgd_step(x, y, 0.1, 1.0, mask=mask), message)
+
+
+def test_a_mask_for_one_sequence_is_refused():
+    for model in model_and_oracle(14)[:2]:
+        for tokens in ([1, 2], np.array([1, 2])):
+            refuses(model, lambda m=model, x=tokens: m.ce_error(x, x, mask=[1, 0]), "x")
 
 
 def test_lengths_that_differ_are_refused_and_nothing_changes():
@@ -506,6 +580,41 @@ def test_bad_sizes_and_seeds_are_refused(size):
     if size != 0:
         with pytest.raises(RNNError, match="seed must be a whole number of at least 0, not"):
             RNN(5, 3, seed=size)
+
+
+BAD_SETTINGS = [
+    ({"cell": "elman"}, "cell 'elman' is unknown; the cells are tanh, sigmoid, relu, gru, lstm"),
+    ({"cell": "LSTM"}, "cell 'LSTM' is unknown"),
+    ({"cell": None}, "cell None is unknown"),
+    ({"cell": ["gru"]}, "cell ['gru'] is unknown"),
+    ({"layers": 0}, "layers must be a whole number of at least 1, not 0"),
+    ({"layers": 1.0}, "layers must be a whole number of at least 1, not 1.0"),
+    ({"layers": True}, "layers must be a whole number"),
+    ({"bias": 1}, "bias must be True or False, not 1"),
+    ({"bias": None}, "bias must be True or False, not None"),
+    ({"tied": "yes"}, "tied must be True or False, not 'yes'"),
+    ({"embedding_size": 0}, "embedding_size must be a whole number of at least 1, not 0"),
+    ({"embedding_size": True}, "embedding_size must be a whole number"),
+    ({"dropout": 1}, "dropout must be a number from 0 to below 1, not 1"),
+    ({"dropout": -0.1}, "dropout must be a number from 0 to below 1, not -0.1"),
+    ({"dropout": np.nan}, "dropout must be a number from 0 to below 1, not nan"),
+    ({"dropout": False}, "dropout must be a number from 0 to below 1, not False"),
+    ({"dropout": "0.5"}, "dropout must be a number from 0 to below 1, not '0.5'"),
+    ({"tied": True, "cell": "gru"}, "tied needs V = U', but U has 9 rows and V has 3 columns"),
+    ({"tied": True, "cell": "lstm"}, "set embedding_size=3, or tied=False"),
+    ({"tied": True, "embedding_size": 4}, "tied needs V = L', but L has 4 rows and V has 3"),
+    ({"initialization": "xavier"}, "initialization 'xavier' is unknown; use uniform, uniform:R"),
+    ({"initialization": "spectral:0"}, "R must be a positive number"),
+    ({"initialization": None}, "initialization 'None' is unknown"),
+]
+
+
+@pytest.mark.parametrize("bad, message", BAD_SETTINGS)
+def test_bad_settings_are_refused_with_what_to_do(bad, message):
+    with pytest.raises(RNNError) as error:
+        RNN(5, 3, **bad)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 300 and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int32", "float", np.float32, 32])
