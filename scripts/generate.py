@@ -7,15 +7,18 @@ from theano_rnn.errors import RNNError
 
 
 def parse_arguments(argv) -> argparse.Namespace:
-    p = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    p = argparse.ArgumentParser(description=__doc__)
+    # fmt: off
     p.add_argument("run", help="folder of a run of scripts/train.py")
-    p.add_argument("--prime", default="", metavar="TEXT", help="how each sentence begins")
+    p.add_argument("--prime", default="", metavar="TEXT",
+                   help="how each sentence begins, in words that the run knows")
     p.add_argument("--temperature", type=float, default=1.0, metavar="X",
-                   help="below 1 safer and more repetitive, above 1 wilder")  # fmt: skip
-    p.add_argument("--count", type=int, default=10, metavar="N", help="number of sentences")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same")
+                   help="below 1 safer and more repetitive, above 1 wilder (default: %(default)s)")
+    p.add_argument("--count", type=int, default=10, metavar="N",
+                   help="number of sentences (default: %(default)s)")
+    p.add_argument("--seed", type=int, default=0, metavar="N",
+                   help="the same seed draws the same (default: %(default)s)")
+    # fmt: on
     return p.parse_args(argv)
 
 

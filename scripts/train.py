@@ -31,13 +31,21 @@ except KeyboardInterrupt:
 CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
 
-EPILOG = """Without --text or --train the text is the English in Python's own documentation on
+EPILOG = """Example: train.py --text novel.txt --cell gru --embedding-size 100 --batch-size 16.
+Without --text or --train the text is the English in Python's own documentation on
 this machine: the language reference and the docstrings of the standard library."""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One line, as of all other errors; the usage of so many options would hide it."""
+        self.exit(2, f"train.py: {message}; train.py --help lists all options\n")
 
 
 def parse_arguments(argv) -> argparse.Namespace:
     """Options that were not given are None, so that --resume can tell."""
-    p = argparse.ArgumentParser(description=__doc__, epilog=EPILOG)
+    p = Parser(description=__doc__, epilog=EPILOG)
+    switch = {"action": argparse.BooleanOptionalAction}  # a recipe's can be switched off
 
     def option(group, name, help, **settings):
         default = getattr(DEFAULTS, name.strip("-").replace("-", "_"), None)
@@ -68,33 +76,34 @@ def parse_arguments(argv) -> argparse.Namespace:
     option(model, "--hidden-size", "units of a layer: more can remember more, and every step "
            "costs more", type=int, metavar="H")
     option(model, "--layers", "recurrences on top of each other", type=int, metavar="N")
-    option(model, "--bias", "add biases; the forget gate's of an lstm starts at 1",
-           action="store_true", default=None)
+    option(model, "--bias", "add biases; the forget gate's of an lstm starts at 1", **switch)
     option(model, "--tied", "share the matrix that tokens are looked up in with the output's: "
-           "fewer parameters for little text", action="store_true", default=None)
+           "fewer parameters for little text", **switch)
     option(model, "--embedding-size", "look tokens up in a table of this many rows before the "
            "first layer; it keeps the matrices of gru and lstm small", type=int, metavar="D")
     option(model, "--dropout", "share of the states that the layer above or the output does not "
            "see in training: less learning by heart", type=float, metavar="P")
-    option(model, "--initialization", "of the parameters: " + ", ".join(initialization.SCHEMES),
-           metavar="NAME")
+    option(model, "--initialization", "how the parameters begin: "
+           + ", ".join(initialization.SCHEMES), metavar="NAME")
     option(model, "--truncation", "where the gradient is cut: full; window:K, each word teaches "
            "the K before it; chunk:K, pieces of K words; last:K, only the last K words teach",
            metavar="SCHEME")
 
     training = p.add_argument_group("training")
     training.add_argument("--recipe", choices=list(RECIPES), help="settings of a published "
-                          "system; any other option changes them")
-    option(training, "--batch-size", "sentences in a step, or rows of a stream: more tokens a "
-           "second, fewer steps an epoch", type=int, metavar="B")
+                          "system, other than the text; any other option changes them")
+    option(training, "--batch-size", "sentences in a step, or rows of a stream: a larger one is "
+           "more tokens a second, but fewer steps an epoch", type=int, metavar="B")
     option(training, "--stream", "the text is one long text in B parallel rows and the state is "
-           "carried on; needs --truncation chunk:K", action="store_true", default=None)
+           "carried on from step to step; needs --truncation chunk:K, and a step takes K tokens "
+           "of each row", **switch)
     option(training, "--optimizer", "what is made of the gradient; sgd alone touches only the "
-           "rows of the words that occur", choices=list(OPTIMIZERS))
+           "rows of the words that occur, rmsprop and adam need a --learning-rate near 0.001",
+           choices=list(OPTIMIZERS))
     option(training, "--learning-rate", "of the first epoch; larger learns faster, until it stops "
            "learning at all", type=float, metavar="X")
-    option(training, "--clip", "largest gradient; a larger one is rescaled, so that one sentence "
-           "cannot undo the others. 0: no clipping", type=float, metavar="X")
+    option(training, "--clip", "largest gradient; a larger one is cut down to it, so that one "
+           "sentence cannot undo the others. 0: no clipping", type=float, metavar="X")
     option(training, "--clip-by", "what is not to be larger: the norm of the whole gradient, or "
            "each value in it", choices=list(CLIPPINGS))
     option(training, "--l2", "weight decay: this times each matrix is added to its gradient",
@@ -152,6 +161,14 @@ def open_run(arguments: argparse.Namespace):
 def say(text: str) -> None:
     """One line, as wide as it is, with nothing in it taken for markup."""
     CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+def clipping(settings: Settings) -> str:
+    """What becomes of a large gradient, and what the progress shows of it."""
+    if not settings.clip:
+        return "The gradient is not clipped."
+    what = {"norm": "norm of the gradient", "value": "values in the gradient"}[settings.clip_by]
+    return f"Clipped at {settings.clip:g}: the {what}; |gradient| is its norm before."
 
 
 class Display(Watch):
@@ -234,12 +251,15 @@ def main(argv=None) -> int:
             f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
             f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
         )
-        if not settings.clip:
-            say("The gradient is not clipped.")
+        say(clipping(settings))
         signal.signal(signal.SIGINT, display.interrupt)
         with display.progress:
             training.run_epochs(display, START)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if training.is_over and training.state.epoch < settings.epochs:
+            say(
+                f"Epochs without a lower validation loss: {settings.patience}; patience ends here."
+            )
         show(training.result(), run)
     except RNNError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from theano_rnn.settings import Settings
+from theano_rnn.cells import CELLS
+from theano_rnn.initialization import SCHEMES
+from theano_rnn.settings import RECIPES, Settings
+from theano_rnn.step import CLIPPINGS
 from theano_rnn.training import State
+from theano_rnn.updates import OPTIMIZERS
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
@@ -47,6 +51,22 @@ def folder(tmp_path_factory):
     (folder / "empty.txt").write_text(" \n")
     (folder / "latin.txt").write_bytes("naïve text".encode("latin-1"))
     return folder
+
+
+@pytest.fixture
+def called(folder, monkeypatch, capsys):
+    """Exit code, output and errors of a script in this process: one of its own takes seconds."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(SCRIPTS)
+
+    def call(name, *arguments):
+        try:
+            code = importlib.import_module(name).main(list(arguments))
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -143,31 +163,25 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--text", "text.txt", "--tied", "--cell", "gru"], "set embedding_size=100"),
         (["--text", "text.txt", "--stream"], "give truncation chunk:K"),
         (["--text", "text.txt", "--recipe", "zaremba-small", "--batch-size", "9000"], "9000"),
-        (
-            [
-                "--recipe",
-                "zaremba-small",
-                "--train",
-                "nowhere.txt",
-                "--valid",
-                "valid.txt",
-                "--test",
-                "test.txt",
-            ],
-            "nowhere.txt",
-        ),
+        (["--recipe", "mikolov", "--text", "nowhere.txt"], "nowhere.txt"),
+        (["--recipe", "zaremba-small", "--train", "train.txt"], "valid and test missing"),
+        (["--recipe", "zaremba-small", "--text", "text.txt", "--omega", "2"], "not lstm"),
+        (["--text", "text.txt", "--hidden-size", "many"], "--hidden-size: invalid int"),
+        (["--text", "text.txt", "--hiden-size", "7"], "--hiden-size"),
         (["--train", "train.txt"], "valid and test missing"),
         (["--text", "text.txt", "--train", "train.txt"], "not both"),
         (["--resume", "nowhere"], "not a run folder"),
         (["--resume", "run", "--hidden-size", "7"], "--hidden-size"),
+        (["--resume", "run", "--recipe", "tutorial", "--no-bias"], "leave out --bias, --recipe"),
+        (["--resume", "run"], "pass --epochs with a larger number"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(run, folder, arguments, message):
-    before = sorted(path for path in folder.rglob("*") if "runs" not in path.parts)
-    done = script("train.py", *arguments, folder=folder)
-    assert done.returncode == 2
-    assert message in done.stderr and len(done.stderr.splitlines()) == 1
-    assert sorted(path for path in folder.rglob("*") if "runs" not in path.parts) == before
+def test_bad_input_is_one_line_and_leaves_nothing(run, folder, called, arguments, message):
+    before = sorted(folder.rglob("*"))
+    code, _, err = called("train", *arguments)
+    assert code == 2
+    assert message in err and len(err.splitlines()) == 1
+    assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -178,10 +192,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, folder, arguments, messag
         (["run", "--prime", "zebra"], "zebra"),
     ],
 )
-def test_bad_input_to_generate_is_one_line(run, folder, arguments, message):
-    done = script("generate.py", *arguments, folder=folder)
-    assert done.returncode == 2
-    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+def test_bad_input_to_generate_is_one_line(run, called, arguments, message):
+    code, _, err = called("generate", *arguments)
+    assert code == 2
+    assert message in err and len(err.splitlines()) == 1
 
 
 def test_a_recipe_trains_resumes_and_is_sampled_on_files_of_the_penn_treebanks_form(folder):
@@ -190,7 +204,7 @@ def test_a_recipe_trains_resumes_and_is_sampled_on_files_of_the_penn_treebanks_f
     recipe = ["--recipe", "zaremba-small", "--batch-size", 3, "--epochs", 1, "--run", "recipe"]
     done = script("train.py", *files, *small, *recipe, folder=folder)
     assert done.returncode == 0, done.stderr
-    assert "The gradient is not clipped." in done.stdout
+    assert "The gradient is not clipped." in done.stdout.splitlines()
     for row in ("Kneser-Ney, order", "..., learning on"):
         assert row in done.stdout
     settings = json.loads((folder / "recipe" / "settings.json").read_text())
@@ -202,10 +216,55 @@ def test_a_recipe_trains_resumes_and_is_sampled_on_files_of_the_penn_treebanks_f
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
 
 
-def test_unknown_names_are_refused_with_the_known(folder):
-    for option in ("--recipe", "--cell", "--optimizer", "--clip-by"):
-        done = script("train.py", option, "best", folder=folder)
-        assert done.returncode == 2 and "choose from" in done.stderr
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [
+        ("--recipe", RECIPES),
+        ("--cell", CELLS),
+        ("--optimizer", OPTIMIZERS),
+        ("--clip-by", CLIPPINGS),
+        ("--initialization", SCHEMES),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known(folder, called, option, known):
+    code, _, err = called("train", "--text", "text.txt", option, "best")
+    assert code == 2 and "'best'" in err and len(err.splitlines()) == 1
+    assert all(name in err for name in known)
+
+
+def test_an_option_changes_the_recipe(folder, called, tmp_path):
+    train = importlib.import_module("train")
+    given = ["--recipe", "zaremba-small", "--text", "text.txt", "--run", str(tmp_path / "run")]
+    changes = ["--no-stream", "--no-bias", "--layers", "1", "--learning-rate", "0.5"]
+    settings, _, _ = train.open_run(train.parse_arguments(given + changes))
+    expected = {**RECIPES["zaremba-small"], "stream": False, "bias": False, "layers": 1,
+                "learning_rate": 0.5, "text": str(folder / "text.txt")}  # fmt: skip
+    assert settings == Settings(**expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"clip": 0}, "The gradient is not clipped."),
+        ({"clip": None}, "The gradient is not clipped."),
+        (
+            {"clip": 2.5},
+            "Clipped at 2.5: the norm of the gradient; |gradient| is its norm before.",
+        ),
+        ({"clip_by": "value"}, "Clipped at 5: the values in the gradient; |gradient| is its norm"),
+    ],
+)
+def test_the_summary_says_what_is_clipped(called, changes, words):
+    assert importlib.import_module("train").clipping(Settings(**changes)).startswith(words)
+
+
+def test_a_run_that_loses_its_patience_says_so(folder, called):
+    still = ["--learning-rate", "1e-30", "--patience", "2", "--epochs", "9", "--run", "still"]
+    code, out, _ = called("train", "--text", "text.txt", "--hidden-size", "5", *still)
+    assert code == 0 and "Epochs without a lower validation loss: 2" in out
+    assert "3 epochs, best after epoch 1." in out
+    code, _, err = called("train", "--resume", "still", "--epochs", "20")
+    assert code == 2 and "--patience" in err and len(err.splitlines()) == 1
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(run, folder):

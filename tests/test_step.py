@@ -74,7 +74,9 @@ class Case:
     def bits(self):
         """All that a step may change."""
         arrays = {**self.model.parameters(), **self.step.state()}
-        return {n: a.tobytes() for n, a in arrays.items()}, str(self.model.random.bit_generator.state)
+        return {n: a.tobytes() for n, a in arrays.items()}, str(
+            self.model.random.bit_generator.state
+        )
 
 
 def batch(seed, T, B, vocab_size=VOCAB):

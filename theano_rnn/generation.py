@@ -4,7 +4,7 @@ import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
-from theano_rnn.run import Run
+from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
 
 
@@ -22,7 +22,7 @@ def load(folder) -> tuple:
     arrays, _ = run.checkpoint("best")
     model = settings.model(vocabulary.size)
     try:
-        model.set_parameters({name: arrays[name] for name in model.shared if name in arrays})
+        model.set_parameters(parameters(arrays))
     except RNNError as error:
         raise RNNError(
             f"{run.folder}: checkpoint, settings and vocabulary do not belong together: {error}"

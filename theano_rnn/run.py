@@ -176,6 +176,14 @@ class Run:
             raise RNNError(f"{path} is damaged or missing ({error})") from None
 
 
+def parameters(arrays: dict) -> dict:
+    """The parameters among the arrays of a checkpoint.
+
+    The others have a dot in their name: the state of the optimizer, W.velocity, and the like.
+    """
+    return {name: array for name, array in arrays.items() if "." not in name}
+
+
 @contextlib.contextmanager
 def _writing(path: Path):
     try:

@@ -32,7 +32,7 @@ class Settings:
     learning_rate
         Of the first epoch. Larger learns faster, until it stops learning at all.
     clip
-        Largest norm of the gradient, or largest value in it; 0 is no clipping.
+        Largest norm of the gradient, or largest value in it; 0 or None is no clipping.
     decay, improvement
         The learning rate is multiplied by ``decay`` when the validation loss rises, or does not
         fall below its lowest so far by this share. With 0 only a rise counts.
@@ -70,7 +70,7 @@ class Settings:
     stream: bool = False
     optimizer: str = "sgd"
     learning_rate: float = 0.1
-    clip: float = 5.0
+    clip: Optional[float] = 5.0
     clip_by: str = "norm"
     l2: float = 0.0
     omega: float = 0.0
@@ -89,12 +89,16 @@ class Settings:
         optimizers.check(self.optimizer)
         if self.clip_by not in CLIPPINGS:
             raise RNNError(f"clip by {self.clip_by!r} is unknown; use {' or '.join(CLIPPINGS)}")
+        for name in ("stream", "tokenized"):
+            if not isinstance(getattr(self, name), bool):
+                raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("batch_size", "epochs", "decay_after", "patience"):
             if getattr(self, name) is not None or name in ("batch_size", "epochs"):
                 arguments.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
         arguments.whole_number(self.seed, "seed", at_least=0)
         arguments.positive(self.learning_rate, "learning rate")
-        for name in ("clip", "l2", "omega"):
+        arguments.at_least_zero(0 if self.clip is None else self.clip, "clip")
+        for name in ("l2", "omega"):
             arguments.at_least_zero(getattr(self, name), name)
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)

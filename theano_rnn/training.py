@@ -14,7 +14,7 @@ from theano_rnn.corpus import Corpus, count_tokens
 from theano_rnn.errors import RNNError
 from theano_rnn.generation import generate
 from theano_rnn.kneser_ney import fit_kneser_ney
-from theano_rnn.run import Run
+from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
 
 #: The name in a checkpoint of the state that a stream has reached.
@@ -109,14 +109,15 @@ class Training:
         settings, run = self.settings, self.run
         arrays, state = run.checkpoint("last")
         try:
-            names = self.model.shared
-            self.model.set_parameters({n: a for n, a in arrays.items() if n in names})
-            self._carried = arrays.get(STREAM)
-            others = set(arrays) - set(names) - {STREAM}
-            self.step.set_state({name: arrays[name] for name in others})
+            self._take_over(arrays)
             self.state = State(**state)
-        except (RNNError, TypeError) as error:
+        except RNNError as error:
             raise RNNError(f"{run.folder}: the last checkpoint does not fit: {error}") from None
+        except TypeError:
+            raise RNNError(
+                f"{run.folder}: the last checkpoint does not fit: it is of another version of "
+                "this program; start a new run"
+            ) from None
         if self.state.text != text:
             raise RNNError(
                 f"the text has changed since the run in {run.folder} began; start a new run"
@@ -126,7 +127,30 @@ class Training:
                 f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
                 "with a larger number to go on"
             )
+        if self.is_over:
+            raise RNNError(
+                f"the run in {run.folder} has ended: {settings.patience} epochs without a new "
+                "lowest validation loss; start a new run with a larger --patience"
+            )
         run.drop_metrics_after(self.state.epoch)
+
+    def _arrays(self) -> dict:
+        """What a checkpoint holds, by name."""
+        arrays = {**self.model.parameters(), **self.step.state()}
+        return arrays if self._carried is None else {**arrays, STREAM: self._carried}
+
+    def _take_over(self, arrays: dict) -> None:
+        """Go on from what ``_arrays`` returned."""
+        self.model.set_parameters(parameters(arrays))
+        others = {name: arrays[name] for name in arrays.keys() - parameters(arrays).keys()}
+        if self._stream is not None and STREAM in others:
+            self._carried = self.model.checked_state(others.pop(STREAM), self.settings.batch_size)
+        if others.keys() != self.step.state().keys():
+            held = ", ".join(sorted(others)) or "none"
+            raise RNNError(
+                f"the state of its optimizer ({held}) is not that of {self.settings.optimizer}"
+            )
+        self.step.set_state(others)
 
     def run_epochs(self, watch: Watch, start: Optional[float] = None) -> None:
         """Train until the settings' last epoch, until patience is lost, or the watch says stop.
@@ -183,7 +207,7 @@ class Training:
     def _steps(self, watch: Watch, start: float) -> None:
         state, settings = self.state, self.settings
         begin = time.perf_counter()
-        is_first = not self.step.is_compiled
+        is_compiled = self.step.is_compiled
         for x, y, mask in self._examples():
             # The dropout of a step depends on nothing that came before it.
             random = np.random.default_rng([settings.seed, state.epoch, state.step])
@@ -192,34 +216,34 @@ class Training:
                 mask=mask, state=self._carried, random=random,
             )  # fmt: skip
             self._carried = None if self._stream is None else after
-            if is_first:
-                is_first = False
+            if not is_compiled:
+                is_compiled = True
                 begin = time.perf_counter()  # compiling is not training
-                if state.seconds_to_first_step is None:
-                    state.seconds_to_first_step = begin - start
+            if state.seconds_to_first_step is None:
+                state.seconds_to_first_step = time.perf_counter() - start
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise RNNError(
                     f"training diverged in epoch {state.epoch + 1}, step {state.step + 1}:"
                     f" the loss is {loss} and the norm of the gradient {norm};"
                     f" try a smaller --learning-rate than {state.learning_rate:g}"
-                    f" or a smaller --clip than {settings.clip:g}"
+                    + (f" or --clip than {settings.clip:g}" if settings.clip else " or a --clip")
                 )
             tokens = int(np.size(y) if mask is None else mask.sum())
             state.step += 1
             state.loss += loss
             state.norm += norm
-            state.clipped += bool(settings.clip) and norm > settings.clip
+            state.clipped += bool(settings.clip and norm > settings.clip)
             state.tokens += tokens
             watch.step(state, loss, norm, tokens)
             if watch.stop:
                 break
         state.seconds += time.perf_counter() - begin
 
-    def _loss(self, sequences, rows=1) -> float:
+    def _loss(self, sequences) -> float:
         """Nats a token, as the model is trained: sentences alone, or with the state carried."""
         if self._stream is None:
             return evaluation.sentence_loss(self.model, sequences)
-        return evaluation.stream_loss(self.model, sequences, rows)
+        return evaluation.stream_loss(self.model, sequences)
 
     def _end_epoch(self, watch: Watch) -> None:
         state, settings = self.state, self.settings
@@ -236,7 +260,8 @@ class Training:
             "valid_perplexity": perplexity(valid_loss),
             "learning_rate": state.learning_rate,
             "gradient_norm": state.norm / state.step,
-            "clipped": state.clipped / state.step,
+            # The norm does not tell whether a value was.
+            "clipped": state.clipped / state.step if settings.clip_by == "norm" else None,
             "tokens": state.tokens,
             "seconds": state.seconds,
         }
@@ -251,7 +276,6 @@ class Training:
             seconds_to_first_step=state.seconds_to_first_step,
             text=state.text,
         )
-        self._carried = None
         if is_best:
             self._save("best")
         self.run.append_metrics(record)
@@ -272,7 +296,7 @@ class Training:
         )  # fmt: skip
         arrays, state = self.run.checkpoint("best")
         last = model.parameters()
-        model.set_parameters({name: arrays[name] for name in model.shared})
+        model.set_parameters(parameters(arrays))
         tokens = sum(record["tokens"] for record in metrics) + self.state.tokens
         seconds = sum(record["seconds"] for record in metrics) + self.state.seconds
         size, splits = corpus.vocabulary.size, (corpus.train, corpus.valid)
@@ -316,10 +340,7 @@ class Training:
         )
 
     def _save(self, name: str) -> None:
-        arrays = {**self.model.parameters(), **self.step.state()}
-        if self._carried is not None:
-            arrays[STREAM] = self._carried
-        self.run.save_checkpoint(name, arrays, asdict(self.state))
+        self.run.save_checkpoint(name, self._arrays(), asdict(self.state))
 
     def _is_finite(self) -> bool:
-        return all(np.isfinite(value).all() for value in self.model.parameters().values())
+        return all(np.isfinite(value).all() for value in self._arrays().values())

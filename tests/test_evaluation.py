@@ -1,0 +1,121 @@
+"""The loss of a text, whatever the batches and pieces it is computed in."""
+
+import numpy as np
+import pytest
+
+from theano_rnn import RNN, evaluation
+from theano_rnn.corpus import count_tokens, pairs
+from theano_rnn.errors import RNNError
+from theano_rnn.evaluation import dynamic_loss, sentence_loss, stream_loss
+from theano_rnn.reference import NumpyRNN
+from theano_rnn.step import Step
+
+VOCAB_SIZE, CELL = 7, "tanh"
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    random = np.random.default_rng(1)
+    return [random.integers(VOCAB_SIZE, size=n) for n in random.integers(2, 12, size=41)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return RNN(VOCAB_SIZE, 4, cell=CELL, initialization="uniform:1", dtype="float64")
+
+
+@pytest.fixture(scope="module")
+def step(model):
+    return Step(model)
+
+
+@pytest.fixture
+def parameters(model):
+    """Those of the model, which has them again after the test."""
+    before = model.parameters()
+    yield before
+    model.set_parameters(before)
+
+
+def one_text(sequences):
+    return [np.concatenate(part) for part in pairs(sequences)]
+
+
+def test_the_loss_of_sentences_is_that_of_each_alone(model, sequences):
+    numpy_rnn = NumpyRNN(model.parameters(), cell=CELL)
+    expected = numpy_rnn.calculate_loss(*pairs(sequences))
+    assert sentence_loss(model, sequences) == pytest.approx(expected, rel=1e-12)
+    assert model.calculate_loss(*pairs(sequences)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100, 1000])
+def test_the_loss_of_a_stream_is_that_of_one_long_sequence(model, sequences, monkeypatch, piece):
+    monkeypatch.setattr(evaluation, "PIECE", piece)
+    x, y = one_text(sequences)
+    assert len(x) % 7 and len(x) > 200, "the test needs several pieces, the last a short one"
+    expected = NumpyRNN(model.parameters(), cell=CELL).ce_error(x, y) / len(x)
+    assert stream_loss(model, sequences) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_state_makes_a_difference_from_sentence_to_sentence(model, sequences):
+    assert abs(stream_loss(model, sequences) - sentence_loss(model, sequences)) > 1e-3
+
+
+@pytest.mark.parametrize("rows", [2, 3, 8])
+def test_rows_of_a_stream_begin_at_zero_and_leave_out_less_than_a_token_each(
+    model, sequences, rows
+):
+    x, y = one_text(sequences)
+    n = len(x) // rows
+    assert 0 <= len(x) - n * rows <= rows - 1
+    numpy_rnn = NumpyRNN(model.parameters(), cell=CELL)
+    parts = [slice(b * n, (b + 1) * n) for b in range(rows)]
+    expected = sum(numpy_rnn.ce_error(x[part], y[part]) for part in parts) / (n * rows)
+    assert stream_loss(model, sequences, rows) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_text_shorter_than_the_rows_is_refused(model, sequences):
+    with pytest.raises(RNNError, match="fewer than the 1000 rows"):
+        stream_loss(model, sequences, 1000)
+
+
+def test_dynamic_evaluation_judges_each_sentence_before_it_learns_from_it(
+    step, sequences, parameters
+):
+    numpy_rnn = NumpyRNN(parameters, cell=CELL)
+    losses = [numpy_rnn.sgd_step(x, y, 0.2) for x, y in zip(*pairs(sequences))]
+    found = dynamic_loss(step, sequences, learning_rate=0.2, clip=0)
+    assert found == pytest.approx(sum(losses) / count_tokens(sequences), rel=1e-11)
+    for name, value in step.model.parameters().items():
+        np.testing.assert_allclose(value, numpy_rnn.parameters()[name], rtol=1e-9, atol=1e-12)
+
+
+def test_dynamic_evaluation_clips(step, sequences, parameters):
+    x, y = one_text(sequences[:1])
+    _, norm, _ = step(x, y, 1e-300)
+    dynamic_loss(step, sequences[:1], learning_rate=0.5, clip=norm / 10)
+    moved = [(p - parameters[name]).ravel() for name, p in step.model.parameters().items()]
+    assert np.linalg.norm(np.concatenate(moved)) == pytest.approx(0.5 * norm / 10)
+
+
+def test_dynamic_evaluation_of_a_stream_carries_the_state_and_learns_after_each_piece(
+    step, sequences, parameters
+):
+    x, y = one_text(sequences)
+    model, total, state = step.model, 0.0, None
+    for start in range(0, len(x), 50):
+        piece = slice(start, start + 50)
+        loss, after = model.loss_and_state(x[piece], y[piece], state)
+        step(x[piece], y[piece], 0.2, 1.0, state=state)
+        total, state = total + loss, after
+    model.set_parameters(parameters)
+    found = dynamic_loss(step, sequences, learning_rate=0.2, clip=1.0, steps=50)
+    assert found == pytest.approx(total / len(x), rel=1e-12)
+
+
+def test_dynamic_evaluation_at_hardly_any_rate_is_the_loss_of_the_text(
+    step, sequences, parameters
+):
+    alone, stream = (dynamic_loss(step, sequences, 1e-15, 0, steps) for steps in (None, 7))
+    assert alone == pytest.approx(sentence_loss(step.model, sequences), rel=1e-9)
+    assert stream == pytest.approx(stream_loss(step.model, sequences), rel=1e-9)

@@ -1,0 +1,155 @@
+"""Settings: what they refuse and by what name, what files of them mean, and the recipes."""
+
+import json
+import re
+
+import pytest
+
+from theano_rnn.errors import RNNError
+from theano_rnn.settings import RECIPES, Settings
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # the network
+        ({"cell": "rnn"}, "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, lstm"),
+        ({"hidden_size": 2.5}, "hidden_size must be a whole number of at least 1, not 2.5"),
+        ({"layers": 0}, "layers must be a whole number of at least 1, not 0"),
+        ({"bias": 1}, "bias must be True or False, not 1"),
+        (
+            {"tied": True, "cell": "gru"},
+            "has 300 rows and V has 100 columns; set embedding_size=1",
+        ),
+        ({"tied": True, "embedding_size": 5}, "L has 5 rows and V has 100 columns"),
+        ({"embedding_size": 0}, "embedding_size must be a whole number of at least 1, not 0"),
+        ({"dropout": 1.0}, "dropout must be a number from 0 to below 1, not 1.0"),
+        ({"dropout": -0.1}, "dropout must be a number from 0 to below 1, not -0.1"),
+        ({"dropout": float("nan")}, "dropout must be a number from 0 to below 1, not nan"),
+        (
+            {"initialization": "zeros"},
+            "uniform, uniform:R, glorot, orthogonal, identity or spectr",
+        ),
+        ({"initialization": "spectral:0"}, "R must be a positive number"),
+        ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K' or 'last:K'"),
+        ({"truncation": "chunk:0"}, "K is 0"),
+        # the step
+        ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop or adam"),
+        ({"clip_by": "size"}, "clip by 'size' is unknown; use norm or value"),
+        ({"clip_by": None}, "clip by None is unknown; use norm or value"),
+        ({"clip": -1}, "clip must be"),
+        ({"clip": float("nan")}, "clip must be"),
+        ({"l2": -0.1}, "l2 must be"),
+        ({"omega": -1}, "omega must be"),
+        ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid and relu, not lstm"),
+        ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
+        ({"batch_size": 0}, "batch size must be a whole number of at least 1, not 0"),
+        ({"stream": True}, "give truncation chunk:K, K the tokens of each row in a step"),
+        ({"stream": True, "truncation": "window:4"}, "as in chunk:20, instead of window:4"),
+        ({"stream": "no"}, "stream must be True or False, not 'no'"),
+        # the schedule
+        ({"learning_rate": 0}, "learning rate must be a positive, finite number, not 0"),
+        ({"learning_rate": float("inf")}, "learning rate must be"),
+        ({"decay": 1.5}, "decay must be above 0 and at most 1, not 1.5"),
+        ({"decay": 0}, "decay must be"),
+        ({"improvement": 1}, "improvement must be at least 0 and below 1, not 1"),
+        ({"decay_after": 0}, "decay after must be a whole number of at least 1, not 0"),
+        ({"patience": 0}, "patience must be a whole number of at least 1, not 0"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"epochs": None}, "epochs must be a whole number of at least 1, not None"),
+        ({"dynamic": 0}, "dynamic must be a positive, finite number, not 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name_with_what_is_allowed(change, message):
+    with pytest.raises(RNNError, match=re.escape(message)):
+        Settings(**change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clip": 0},
+        {"clip": None},
+        {"dropout": 0},
+        {"improvement": 0},
+        {"decay": 1},
+        {"tied": True},
+        {"tied": True, "cell": "gru", "hidden_size": 5, "embedding_size": 5},
+        {"omega": 2.0, "cell": "relu", "truncation": "chunk:5"},
+        {"stream": True, "truncation": "chunk:5", "cell": "lstm", "layers": 2},
+    ],
+)
+def test_what_is_at_the_edge_is_allowed(change):
+    Settings(**change)
+
+
+def test_settings_go_through_a_file():
+    settings = Settings(text="a.txt", cell="gru", stream=True, truncation="chunk:5", clip=None)
+    assert Settings.from_dict(json.loads(json.dumps(vars(settings))), "here") == settings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hiden_size": 3}, "unknown settings 'hiden_size'"),
+        ({"epochs": "many"}, "epochs must be"),
+        ({"learning_rate": "0.1"}, "learning rate must be"),
+        ({"cell": ["gru"]}, "the cells are"),
+        ({"optimizer": None}, "use sgd"),
+        ([1], "does not hold settings"),
+    ],
+)
+def test_settings_altered_by_hand_are_refused_with_their_file(values, message):
+    with pytest.raises(RNNError, match=rf"settings\.json.*{message}"):
+        Settings.from_dict(values, "settings.json")
+
+
+def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd():
+    older = {
+        "text": None, "train": None, "valid": None, "test": None, "column": None,
+        "level": "char", "vocab_size": 50, "tokenized": False, "hidden_size": 7,
+        "truncation": "window:4", "learning_rate": 0.2, "decay": 0.25, "improvement": 0.0,
+        "clip": 3.0, "epochs": 4, "seed": 5,
+    }  # fmt: skip
+    settings = Settings.from_dict(older, "settings.json")
+    assert {name: getattr(settings, name) for name in older} == older
+    newer = {name: value for name, value in vars(settings).items() if name not in older}
+    assert newer == {
+        "cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding_size": None,
+        "dropout": 0.0, "initialization": "uniform", "batch_size": 1, "stream": False,
+        "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "decay_after": None,
+        "patience": None, "dynamic": None,
+    }  # fmt: skip
+    assert repr(settings.model(9)) == "RNN(9, 7, truncation='window:4')"
+
+
+def test_the_model_of_a_stream_has_the_whole_gradient_of_a_piece():
+    settings = Settings(hidden_size=3, stream=True, truncation="chunk:6", dropout=0.5)
+    assert settings.steps == 6 and settings.model(9).truncation == "full"
+    assert settings.model(9, dropout=0.0).architecture.dropout == 0
+    assert Settings(truncation="chunk:6").steps is None
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_settings_and_names_no_text(name):
+    settings = Settings(**RECIPES[name])
+    assert Settings.from_dict(json.loads(json.dumps(vars(settings))), name) == settings
+    assert not {"text", "train", "valid", "test", "column"} & set(RECIPES[name])
+    small = {**RECIPES[name], "hidden_size": 4}
+    if "embedding_size" in small:
+        small["embedding_size"] = 4
+    settings = Settings(**small)
+    settings.step(settings.model(9))  # optimizer, clipping and regularizers fit the network
+
+
+def test_the_small_network_of_zaremba_is_the_published_one():
+    settings = Settings(**RECIPES["zaremba-small"])
+    found = (settings.cell, settings.layers, settings.hidden_size, settings.embedding_size)
+    assert found == ("lstm", 2, 200, 200)
+    found = (settings.stream, settings.batch_size, settings.steps, settings.initialization)
+    assert found == (True, 20, 20, "uniform:0.1")
+    found = (settings.optimizer, settings.learning_rate, settings.clip, settings.clip_by)
+    assert found == ("sgd", 1.0, 5.0, "norm")
+    assert (settings.decay_after, settings.decay, settings.epochs) == (4, 0.5, 13)
+    assert settings.dropout == 0
