@@ -50,11 +50,13 @@ def cosine(a, b):
 
 
 @functools.cache
-def compiled(scheme, dtype="float64", **kind):
+def compiled(scheme, dtype="float64", is_fused=True, **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 
     The graph of the model, but with parameters and K as inputs. ``kind`` is that of
-    ``kinds.KINDS``; x and y are one sequence, or with a mask as fifth argument a batch.
+    ``kinds.KINDS``; x and y are one sequence or a batch, with ``is_masked`` one with a mask, the
+    fifth argument. With ``is_fused=False`` the elementwise Ops outside of the loops are compiled
+    one by one: most of them are arithmetic on shapes, which fused is other C code in every graph.
     """
     is_masked, size = kind.pop("is_masked", False), kind.pop("embedding", False)
     architecture = Architecture(1, 1, **kind, embedding_size=1 if size else None)
@@ -72,9 +74,8 @@ def compiled(scheme, dtype="float64", **kind):
         gradients = theano.grad(net.loss, list(parameters.values()))
     outputs = [tensor.nnet.softmax(net.logits), net.loss, *gradients]
     cut = [] if scheme == "full" else [K]
-    function = compile_function(
-        [x, y, *masks, state, *parameters.values(), *cut], outputs, name=scheme
-    )
+    compile_it = compile_function if is_fused else unfused
+    function = compile_it([x, y, *masks, state, *parameters.values(), *cut], outputs)
 
     def run(parameters, x, y, K=None, mask=None):
         vocab_size = parameters[architecture.table].shape[1]
@@ -90,3 +91,9 @@ def compiled(scheme, dtype="float64", **kind):
         return o, float(loss), named
 
     return run
+
+
+def unfused(inputs, outputs):
+    """``compile_function`` without the fusion of elementwise Ops."""
+    mode = theano.compile.get_default_mode().excluding("elemwise_fusion")
+    return theano.function(inputs, outputs, mode=mode)

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from kinds import assert_same
 from test_updates import ORACLES
 
 from theano_rnn import RNN, RNNError
-from theano_rnn import step as step_module
 from theano_rnn.engine import theano
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega as reference_omega
@@ -21,12 +19,18 @@ OPTIMIZERS = tuple(ORACLES)
 LAZY = ("sgd", "adagrad", "rmsprop")  # a gradient of 0 moves nothing
 
 
-#: FAST_RUN's graph, run by the Ops' Python instead of their C: the loops alone are compiled.
+#: FAST_RUN's graph, run by the Ops' Python instead of their C: only the loops are compiled. Ops
+#: fused to one of more than 32 inputs have no Python.
 IN_PYTHON = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
 
 
-def in_python(inputs, outputs, updates=(), name=None):
-    return theano.function(inputs, outputs, updates=updates, mode=IN_PYTHON, name=name)
+@pytest.fixture(autouse=True)
+def quickly_compiled(monkeypatch):
+    def function(inputs, outputs, updates=(), name=None):
+        return theano.function(inputs, outputs, updates=updates, mode=IN_PYTHON, name=name)
+
+    monkeypatch.setattr("theano_rnn.step.compile_function", function)
+    monkeypatch.setattr("theano_rnn.model.compile_function", function)
 
 
 class Case:
@@ -51,10 +55,6 @@ class Case:
         self.model.set_parameters({n: rng.uniform(-1, 1, shape) for n, shape in shapes.items()})
         self.step = Step(self.model, **settings)
         self.first = self.model.parameters(), self.step.state()
-
-    def take(self, *arguments, **keywords):
-        with mock.patch.object(step_module, "compile_function", in_python):
-            return self.step(*arguments, **keywords)
 
     def restart(self):
         parameters, state = self.first
@@ -143,7 +143,7 @@ def test_steps_in_a_row_are_those_of_the_papers_on_the_clipped_gradients_of_nump
 
     expected = ORACLES[optimizer](joined(model.parameters()), gradient, rates)
     for (x, y), rate, theta in zip(batches, rates, expected):
-        loss, found, _ = case.take(x, y, rate, clip)
+        loss, found, _ = case.step(x, y, rate, clip)
         assert loss == pytest.approx(losses[-1], rel=1e-12)
         assert found == pytest.approx(norms[-1], rel=1e-12)
         assert_same(model.parameters(), parted(theta), 1e-10)
@@ -155,9 +155,9 @@ def test_columns_of_U_without_their_token_stay_or_move_on_as_the_optimizer_says(
     case = optimizing(optimizer)
     case.restart()
     _, y = batch(4, 3, 2)
-    case.take([[0, 1], [2, 2], [1, 0]], y, 0.1)
+    case.step([[0, 1], [2, 2], [1, 0]], y, 0.1)
     before = case.model.parameters()["U"]
-    case.take([[3, 4], [4, 3], [3, 3]], y, 0.1)
+    case.step([[3, 4], [4, 3], [3, 3]], y, 0.1)
     same = case.model.parameters()["U"] == before  # (H, vocab_size), not one bit of difference
     assert not same[:, 3:5].any()
     assert same[:, 5:].all()  # never seen
@@ -168,16 +168,16 @@ def test_a_step_goes_on_exactly_from_a_saved_state():
     case = optimizing("adam")
     case.restart()
     x, y = batch(5, 4, 2)
-    case.take(x, y, 0.1)
+    case.step(x, y, 0.1)
     parameters, state = case.model.parameters(), case.step.state()
     assert state["adam.t"] == 1 and state["U.mean"].shape == (VOCAB, H)
-    case.take(x, y, 0.1)
+    case.step(x, y, 0.1)
     once = case.bits()
-    case.take(x, y, 0.1)
+    case.step(x, y, 0.1)
     assert case.bits() != once
     case.model.set_parameters(parameters)
     case.step.set_state(state)
-    case.take(x, y, 0.1)
+    case.step(x, y, 0.1)
     assert case.bits() == once
 
 
@@ -192,10 +192,10 @@ def test_a_batch_of_copies_of_a_sentence_makes_the_step_of_that_sentence():
     case = optimizing("sgd")
     case.restart()
     x, y = batch(6, 6, 1)
-    loss, norm, after = case.take(x[:, 0], y[:, 0], 0.1, 0.5)
+    loss, norm, after = case.step(x[:, 0], y[:, 0], 0.1, 0.5)
     alone = case.model.parameters()
     case.restart()
-    copies = case.take(np.repeat(x, 3, axis=1), np.repeat(y, 3, axis=1), 0.1, 0.5)
+    copies = case.step(np.repeat(x, 3, axis=1), np.repeat(y, 3, axis=1), 0.1, 0.5)
     assert copies[0] == pytest.approx(3 * loss, rel=1e-13)
     assert copies[1] == pytest.approx(norm, rel=1e-12)
     np.testing.assert_allclose(copies[2], np.repeat(after, 3, axis=0), atol=1e-14)
@@ -211,7 +211,7 @@ def test_pieces_of_K_tokens_that_hand_on_the_state_add_up_to_the_gradient_of_chu
     for begin in (0, 2, 4):
         case.restart()
         piece = slice(begin, begin + 2)
-        loss, _, state = case.take(x[piece], y[piece], 0.5, state=state)
+        loss, _, state = case.step(x[piece], y[piece], 0.5, state=state)
         total += loss
         after = case.model.parameters()
         moved = {name: moved[name] + (before[name] - after[name]) / 0.5 for name in before}
@@ -265,7 +265,7 @@ def test_sgd_by_rows_is_that_of_whole_matrices_and_reports_the_norm_before_clipp
         x, y, mask = fed(1, lengths)
         gradients, before = case.mean_gradient(x, y, mask), case.model.parameters()
         expected_loss = case.oracle().ce_error(x, y, mask)
-        loss, found, _ = case.take(x, y, 0.3, clip, mask=mask)
+        loss, found, _ = case.step(x, y, 0.3, clip, mask=mask)
         assert loss == pytest.approx(expected_loss, rel=1e-13)
         if clip_by is None:
             assert np.isnan(found)
@@ -284,7 +284,7 @@ def test_a_clip_of_0_or_None_is_no_clipping(name):
     results = []
     for clip in (None, 0, 0.0, 1e9):
         case.restart()
-        case.take(x, y, 0.3, clip, mask=mask)
+        case.step(x, y, 0.3, clip, mask=mask)
         results.append(case.bits())
     assert results[0] == results[1] == results[2] == results[3]
     before = case.first[0]
@@ -294,7 +294,7 @@ def test_a_clip_of_0_or_None_is_no_clipping(name):
         {n: 0 * p for n, p in before.items()},
     )
     expected = descended(before, case.mean_gradient(x, y, mask), 0.3)
-    case.take(x, y, 0.3, mask=mask)
+    case.step(x, y, 0.3, mask=mask)
     assert_same(case.model.parameters(), expected, 1e-13)
 
 
@@ -305,7 +305,7 @@ def test_what_stands_in_the_padding_changes_no_bit_of_a_step():
     for padding in (0, -1, 2**40):
         case.restart()
         tokens = np.where(mask, x, padding), np.where(mask, y, padding)
-        results.append((case.take(*tokens, 0.3, 0.5, mask=mask)[:2], case.bits()))
+        results.append((case.step(*tokens, 0.3, 0.5, mask=mask)[:2], case.bits()))
     assert results[0] == results[1] == results[2]
 
 
@@ -320,7 +320,7 @@ def test_a_tied_table_cut_by_value_is_cut_after_its_two_uses_are_added():
     case = Case({"tied": True}, clip_by="value")
     x, y, _ = fed(4, (4, 4))
     gradients, before = case.mean_gradient(x, y), case.model.parameters()
-    case.take(x, y, 0.3, 0.1)
+    case.step(x, y, 0.3, 0.1)
     expected = descended(before, clipped(gradients, "value", 0.1), 0.3)
     assert_same(case.model.parameters(), expected, 1e-14)
 
@@ -334,7 +334,7 @@ def test_l2_is_added_to_the_gradient_of_every_matrix_and_of_no_bias_before_clipp
     gradients, before = case.mean_gradient(x, y), case.model.parameters()
     total = {n: g + 0.2 * before[n] * (g.ndim == 2) for n, g in gradients.items()}
     assert sorted(n for n, g in gradients.items() if g.ndim == 1) == ["b", "b2", "c"]
-    loss, found, _ = case.take(x, y, 0.1, 1.0)
+    loss, found, _ = case.step(x, y, 0.1, 1.0)
     assert loss == pytest.approx(NumpyRNN(before, **case.kind).ce_error(x, y), rel=1e-13)
     assert found == pytest.approx(norm(total), rel=1e-12) and found > 1
     expected = descended(before, clipped(total, "norm", 1.0), 0.1)
@@ -398,7 +398,7 @@ def test_omega_adds_its_gradient_to_that_of_each_W_before_clipping(name):
     total = {n: g + l2 * before[n] * (g.ndim == 2) for n, g in total.items()}
     tolerance = 1e-5 if case.model.dtype == "float32" else 1e-12
     with theano.config.change_flags(floatX="float64"):  # neither may depend on it
-        _, found, _ = case.take(x, y, 0.1, 0.5, mask=None if mask.all() else mask)
+        _, found, _ = case.step(x, y, 0.1, 0.5, mask=None if mask.all() else mask)
     assert found == pytest.approx(norm(total), rel=tolerance)
     expected = descended(before, clipped(total, settings["clip_by"], 0.5), 0.1)
     assert_same(case.model.parameters(), expected, tolerance)
@@ -425,7 +425,7 @@ def test_a_step_drops_what_its_generator_draws_and_takes_the_gradient_of_that_ne
         given[:n, b] = factors[:, 6 - n :, b].transpose(1, 0, 2)
     gradients, before = case.mean_gradient(x, y, mask, given), case.model.parameters()
     expected_loss = case.oracle().ce_error(x, y, mask, given)
-    loss, _, _ = case.take(x, y, 0.1, mask=mask, random=np.random.default_rng(3))
+    loss, _, _ = case.step(x, y, 0.1, mask=mask, random=np.random.default_rng(3))
     assert loss == pytest.approx(expected_loss, rel=1e-13)
     assert_same(case.model.parameters(), descended(before, gradients, 0.1), 1e-13)
 
@@ -439,7 +439,7 @@ def test_without_a_generator_a_step_draws_from_that_of_the_model_and_goes_on_the
         given = kept(case.model, x.shape, random)[:, :, 0].transpose(1, 0, 2)  # (T, layers, H)
         gradients = case.mean_gradient(x[:, 0], y[:, 0], kept=given)
         before = case.model.parameters()
-        case.take(x[:, 0], y[:, 0], 0.1)
+        case.step(x[:, 0], y[:, 0], 0.1)
         assert_same(case.model.parameters(), descended(before, gradients, 0.1), 1e-13)
 
 
@@ -473,7 +473,7 @@ BAD_CLIPS = [-1, np.nan, np.inf, True, "1", [1.0], 10**400]
 def refuses(case, message, *arguments, **keywords):
     before = case.bits()
     with pytest.raises(RNNError) as error:
-        case.take(*arguments, **keywords)
+        case.step(*arguments, **keywords)
     assert message in str(error.value)
     assert case.bits() == before
 
