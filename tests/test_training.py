@@ -22,6 +22,7 @@ SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 BATCHES = dataclasses.replace(
     SETTINGS, batch_size=4, dropout=0.5, optimizer="adam", learning_rate=0.01, clip=0.0
 )
+VALUES = dataclasses.replace(BATCHES, optimizer="nesterov", clip=0.5, clip_by="value")
 STREAM = dataclasses.replace(
     SETTINGS, cell="lstm", layers=2, stream=True, truncation="chunk:7", batch_size=3,
     optimizer="momentum", learning_rate=0.1,
@@ -219,7 +220,7 @@ def left_behind(run):
         (SETTINGS, (1, 40, 41)),  # within an epoch, at its end, within the next
         (BATCHES, (3, 15)),
         (STREAM, (5, 18)),
-        (dataclasses.replace(BATCHES, optimizer="nesterov", clip=0.5, clip_by="value"), (4,)),
+        (VALUES, (4,)),
     ],
     ids=["sentences", "batches", "stream", "clipped values"],
 )
@@ -328,6 +329,12 @@ def test_the_share_of_clipped_steps_is_told_with_the_norm_before(tmp_path, corpu
     assert watch.epochs[0]["clipped"] == np.mean(norms > 2.0)
 
 
+def test_of_clipped_values_no_share_is_told(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus, dataclasses.replace(VALUES, epochs=1))
+    training.run_epochs(Watch())
+    assert training.run.metrics()[0]["clipped"] is None
+
+
 @pytest.mark.parametrize(
     ("changes", "epoch", "loss", "best", "rate"),
     [
@@ -381,6 +388,8 @@ def test_dynamic_evaluation_is_a_loop_of_clipped_steps_on_a_copy(tmp_path, corpu
     settings = dataclasses.replace(BATCHES, epochs=1, dynamic=0.1, clip=1.5)
     training = new_training(tmp_path / "run", corpus, settings)
     training.run_epochs(Watch())
+    # Where the training stands need not be the best.
+    training.model.set_parameters({n: p / 2 for n, p in training.model.parameters().items()})
     before = training.model.parameters(), training.step.state()
     result = training.result()
     for arrays, after in zip(before, (training.model.parameters(), training.step.state())):
@@ -422,6 +431,21 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_best(
         parameters, state = training.run.checkpoint(name)
         assert all(np.isfinite(value).all() for value in parameters.values())
         assert state["epoch"] == 1
+
+
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path, corpus, monkeypatch):
+    training = new_training(tmp_path / "run", corpus, BATCHES)
+    training.run_epochs(StopAfter(3))
+
+    def overflows(self, *arguments, **others):
+        square = self.optimizer.state["W.square"]
+        square.set_value(np.full_like(square.get_value(), np.inf))
+        return 1.0, math.inf, None
+
+    monkeypatch.setattr(Step, "__call__", overflows)
+    with pytest.raises(RNNError, match=r"norm of the gradient inf.*or a --clip$"):
+        training.run_epochs(Watch())
+    assert Training(BATCHES, training.run, corpus, resume=True).state.step == 3
 
 
 def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, corpus):
