@@ -276,6 +276,7 @@ class Training:
             seconds_to_first_step=state.seconds_to_first_step,
             text=state.text,
         )
+        self._carried = None
         if is_best:
             self._save("best")
         self.run.append_metrics(record)
