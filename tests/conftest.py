@@ -49,14 +49,24 @@ def cosine(a, b):
     return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
 
 
+def function_in_python(inputs, outputs, updates=(), name=None):
+    """``compile_function``, all but the loops run by the Ops' Python instead of their C.
+
+    It is the graph of FAST_RUN and the compiled loops, and takes a second, where a graph whose
+    arithmetic on shapes is not in the compile cache yet takes 10 to 40. Without the fusion of
+    elementwise Ops, as those of more than 32 inputs have no Python.
+    """
+    mode = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
+    return theano.function(inputs, outputs, updates=updates, mode=mode, name=name)
+
+
 @functools.cache
-def compiled(scheme, dtype="float64", is_fused=True, **kind):
+def compiled(scheme, dtype="float64", in_python=False, **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 
     The graph of the model, but with parameters and K as inputs. ``kind`` is that of
     ``kinds.KINDS``; x and y are one sequence or a batch, with ``is_masked`` one with a mask, the
-    fifth argument. With ``is_fused=False`` the elementwise Ops outside of the loops are compiled
-    one by one: most of them are arithmetic on shapes, which fused is other C code in every graph.
+    fifth argument. ``in_python`` is for ``function_in_python``.
     """
     is_masked, size = kind.pop("is_masked", False), kind.pop("embedding", False)
     architecture = Architecture(1, 1, **kind, embedding_size=1 if size else None)
@@ -74,7 +84,7 @@ def compiled(scheme, dtype="float64", is_fused=True, **kind):
         gradients = theano.grad(net.loss, list(parameters.values()))
     outputs = [tensor.nnet.softmax(net.logits), net.loss, *gradients]
     cut = [] if scheme == "full" else [K]
-    compile_it = compile_function if is_fused else unfused
+    compile_it = function_in_python if in_python else compile_function
     function = compile_it([x, y, *masks, state, *parameters.values(), *cut], outputs)
 
     def run(parameters, x, y, K=None, mask=None):
@@ -91,9 +101,3 @@ def compiled(scheme, dtype="float64", is_fused=True, **kind):
         return o, float(loss), named
 
     return run
-
-
-def unfused(inputs, outputs):
-    """``compile_function`` without the fusion of elementwise Ops."""
-    mode = theano.compile.get_default_mode().excluding("elemwise_fusion")
-    return theano.function(inputs, outputs, mode=mode)

@@ -9,7 +9,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import SCHEMES, compiled, named
+from conftest import SCHEMES, compiled, function_in_python, named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds import GATES, assert_same
@@ -163,7 +163,7 @@ def test_the_kinds_of_the_default_run_meet_every_pair_of_settings():
 
 @pytest.mark.parametrize("kind", SOME, ids=words)
 def test_loss_and_gradients_equal_the_sum_over_the_sequences_alone(kind):
-    check(kind, max_examples=25, is_fused=False)
+    check(kind, max_examples=25, in_python=True)
 
 
 @pytest.mark.slow
@@ -175,10 +175,15 @@ def test_every_kind_up_to_two_layers_equals_the_sum_over_the_sequences_alone(kin
 # The most in 400 nets was 4e-7, and 5e-15 in float64.
 def test_a_gated_net_in_float32_equals_numpy_in_float64():
     kind = dict(zip(FACTORS, ("lstm", "full", 1, True, False, True, True)))
-    check(kind, max_examples=25, tolerance=1e-5, dtype="float32", is_fused=False)
+    check(kind, max_examples=25, tolerance=1e-5, dtype="float32", in_python=True)
 
 
 # What is only in the model
+
+
+@pytest.fixture
+def quickly_compiled(monkeypatch):
+    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
 
 
 def model_and_oracle(kind, truncation, seed=0, **settings):
@@ -200,6 +205,7 @@ KEPT = [
 ]
 
 
+@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("kind, truncation, lengths", KEPT)
 def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, lengths):
     model, oracle, rng = model_and_oracle(kind, truncation)
@@ -212,6 +218,7 @@ def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, le
     )
 
 
+@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 1, 4)], ids=["unmasked", "masked"])
 def test_relu_in_minibatches_under_last_equals_numpy(lengths):
     # Theano issue 4652, which engine.scan_pushout mends: as shipped, "Shape mismatch".
@@ -220,6 +227,7 @@ def test_relu_in_minibatches_under_last_equals_numpy(lengths):
     assert_same(model.bptt(x, y, mask=mask), alone(oracle, x, y, mask)[1], 1e-12)
 
 
+@pytest.mark.usefixtures("quickly_compiled")
 def test_a_text_read_in_pieces_that_hand_on_the_state_has_the_loss_of_the_whole():
     model, oracle, rng = model_and_oracle({"cell": "lstm", "layers": 2, "bias": True}, "full")
     x, y = rng.integers(6, size=(2, 9, 3))
@@ -235,6 +243,7 @@ def test_a_text_read_in_pieces_that_hand_on_the_state_has_the_loss_of_the_whole(
     np.testing.assert_allclose(state, last, rtol=0, atol=1e-14)
 
 
+@pytest.mark.usefixtures("quickly_compiled")
 def test_a_shorter_sequence_of_a_batch_hands_on_the_state_of_its_own_last_token():
     model, oracle, rng = model_and_oracle({"cell": "lstm", "layers": 2, "bias": True}, "full")
     x, y, mask = random_batch(rng, 6, (2, 5, 3), padding=1)
@@ -245,6 +254,7 @@ def test_a_shorter_sequence_of_a_batch_hands_on_the_state_of_its_own_last_token(
         np.testing.assert_allclose(state[b], expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.usefixtures("quickly_compiled")
 def test_outputs_and_predictions_of_a_batch_are_those_of_its_sequences():
     model, oracle, rng = model_and_oracle({"cell": "gru", "layers": 2, "bias": True}, "full")
     x = rng.integers(6, size=(5, 3))

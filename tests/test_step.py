@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import function_in_python
 from kinds import assert_same
 from test_updates import ORACLES
 
@@ -19,18 +20,10 @@ OPTIMIZERS = tuple(ORACLES)
 LAZY = ("sgd", "adagrad", "rmsprop")  # a gradient of 0 moves nothing
 
 
-#: FAST_RUN's graph, run by the Ops' Python instead of their C: only the loops are compiled. Ops
-#: fused to one of more than 32 inputs have no Python.
-IN_PYTHON = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
-
-
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
-    def function(inputs, outputs, updates=(), name=None):
-        return theano.function(inputs, outputs, updates=updates, mode=IN_PYTHON, name=name)
-
-    monkeypatch.setattr("theano_rnn.step.compile_function", function)
-    monkeypatch.setattr("theano_rnn.model.compile_function", function)
+    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
 
 
 class Case:
