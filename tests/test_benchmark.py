@@ -70,6 +70,7 @@ def fake(monkeypatch):
 # ---- the programs
 
 
+@pytest.mark.slow
 def test_ours_and_stock_have_the_same_losses_and_parameters(both):
     # Each has taken one step already, on the same sequence; the last step is on another.
     ours, stock = (program.ask("train", steps=20) for program in both)
@@ -81,6 +82,7 @@ def test_ours_and_stock_have_the_same_losses_and_parameters(both):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_a_long_sequence(both):
     short, long = (both[0].ask("memory", T)["bytes"] for T in (10, 20000))
     if short is None:
@@ -94,6 +96,7 @@ def test_sequences_of_a_batch_are_time_first():
     assert x.shape == y.shape == (4, 3) and (x[1:] == y[:-1]).all()
 
 
+@pytest.mark.slow
 def test_timing_answers_with_seconds(both):
     for times in programs.milliseconds([(program, 3) for program in both], 2, 1e-4):
         assert len(times) == 2 and min(times) > 0

@@ -37,6 +37,7 @@ def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(main, capsy
     assert not err
 
 
+@pytest.mark.slow
 def test_any_network_is_checked_parameter_by_parameter(main, capsys):
     kind = "--cell lstm --layers 2 --bias --embedding-size 4 --truncation chunk:2".split()
     assert main(SMALL + kind) == 0

@@ -198,6 +198,7 @@ def test_bad_input_to_generate_is_one_line(run, called, arguments, message):
     assert message in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_recipe_trains_resumes_and_is_sampled_on_files_of_the_penn_treebanks_form(folder):
     files = [word for name in ("train", "valid", "test") for word in (f"--{name}", f"{name}.txt")]
     small = ["--tokenized", "--hidden-size", 4, "--embedding-size", 3, "--dynamic", "--clip", 0]
