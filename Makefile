@@ -15,7 +15,7 @@ train: $(MADE)
 	$(BIN)/python scripts/train.py
 
 test: $(MADE)-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 proofs: $(MADE)-test
 	$(BIN)/python -m pytest -m slow

@@ -10,6 +10,7 @@ before ``import theano``, which reads it once:
 ``scan_pushout``  the gradient of W out of a truncated loop, which shipped Theano gets wrong
 ``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
 ``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
+``precompiled``   the headers of all compiled modules, read by the compiler once
 ``compiling``     how the functions of this package are compiled
 
 ``python -m theano_rnn.engine`` prints what was found.
@@ -33,11 +34,12 @@ import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
 
-from theano_rnn.engine import activations, cache, scan_loop, scan_pushout, softmax
+from theano_rnn.engine import activations, cache, precompiled, scan_loop, scan_pushout, softmax
 from theano_rnn.engine.compiling import compile_function, shield_compiler
 
 shield_compiler()
 cache.mend()
+precompiled.mend()
 scan_pushout.mend()
 SCAN_LOOP = scan_loop.prepare()
 
