@@ -31,6 +31,9 @@ except KeyboardInterrupt:
 CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
 
+#: Options that 0 switches off, as those of a recipe.
+NONE_AT_0 = ("embedding_size", "decay_after", "patience", "dynamic")
+
 EPILOG = """Example: train.py --text novel.txt --cell gru --embedding-size 100 --batch-size 16.
 Without --text or --train the text is the English in Python's own documentation on
 this machine: the language reference and the docstrings of the standard library."""
@@ -80,7 +83,8 @@ def parse_arguments(argv) -> argparse.Namespace:
     option(model, "--tied", "share the matrix that tokens are looked up in with the output's: "
            "fewer parameters for little text", **switch)
     option(model, "--embedding-size", "look tokens up in a table of this many rows before the "
-           "first layer; it keeps the matrices of gru and lstm small", type=int, metavar="D")
+           "first layer; it keeps the matrices of gru and lstm small. 0: none",
+           type=int, metavar="D")
     option(model, "--dropout", "share of the states that the layer above or the output does not "
            "see in training: less learning by heart", type=float, metavar="P")
     option(model, "--initialization", "how the parameters begin: "
@@ -115,9 +119,9 @@ def parse_arguments(argv) -> argparse.Namespace:
     option(training, "--improvement", "share by which the validation loss must fall in an epoch "
            "to keep the learning rate; 0: any fall", type=float, metavar="X")
     option(training, "--decay-after", "multiply the learning rate by --decay after each epoch "
-           "from this one on instead", type=int, metavar="N")
+           "from this one on instead. 0: when the loss says so", type=int, metavar="N")
     option(training, "--patience", "stop after so many epochs without a new lowest validation "
-           "loss", type=int, metavar="N")
+           "loss. 0: never", type=int, metavar="N")
     option(training, "--epochs", "passes over the training text", type=int, metavar="N")
     option(training, "--dynamic", "also judge a model that goes on learning from the test text, "
            "at this learning rate (0.1 where none is given)",
@@ -137,6 +141,7 @@ def parse_arguments(argv) -> argparse.Namespace:
 def open_run(arguments: argparse.Namespace):
     """The settings and the folder, of a new run or of the one to go on with."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
+    given.update({name: None for name in NONE_AT_0 if given.get(name) == 0})
     folder, resume = given.pop("run", None), given.pop("resume", None)
     for name in {"text", "train", "valid", "test"} & set(given):
         given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere

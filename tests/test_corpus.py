@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -137,11 +136,9 @@ def test_sentences(text, expected):
 @pytest.mark.parametrize(
     "unit", [".", '."', "\n ", "a. ", "A. ", '" ', "Mr. ", "?!) X", ". (", "a", " "]
 )
-def test_sentences_take_linear_time_on_hostile_text(unit):
+def test_sentences_of_hostile_text(unit):
     text = unit * (2_000_000 // len(unit))
-    start = time.perf_counter()
-    sentences = split_sentences(text)
-    assert time.perf_counter() - start < 5
+    sentences = split_sentences(text)  # in quadratic time it would not end
     assert all(sentences)
     assert " ".join(sentences) == " ".join(text.split())
 
@@ -351,10 +348,8 @@ def test_docstrings_alone_are_enough(monkeypatch):
     assert python_sentences() == ["This is the text."]
 
 
-def test_default_corpus_is_large_enough_and_read_in_time(sentences, default):
-    start = time.perf_counter()
+def test_default_corpus_is_large_enough_and_always_the_same(sentences, default):
     assert python_sentences() == sentences  # in the same order
-    assert time.perf_counter() - start < 6  # about 1.6 s
     assert 200_000 < sum(len(s.split()) for s in sentences) < 350_000
     assert sum(default.token_counts.values()) > 250_000
     assert default.vocabulary.size == 8000

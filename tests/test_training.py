@@ -117,10 +117,34 @@ def test_every_sentence_is_seen_once_an_epoch_in_another_order(tmp_path, corpus,
     assert first != second
 
 
+def test_the_steps_that_compile_do_not_count_as_training(tmp_path, corpus, monkeypatch):
+    training, seen = (
+        new_training(tmp_path / "run", corpus, dataclasses.replace(SETTINGS, epochs=1)),
+        [],
+    )
+    now = [0.0]
+
+    class Compiling(FakeStep):
+        """The first step and the tenth compile a function, for 100 seconds; others take 1."""
+
+        compiled = 0
+
+        def __call__(self, *args, **kwargs):
+            is_compiling = len(seen) in (0, 9)
+            self.compiled += is_compiling
+            now[0] += 100 if is_compiling else 1
+            return super().__call__(*args, **kwargs)
+
+    monkeypatch.setattr(training, "step", Compiling(seen))
+    monkeypatch.setattr("theano_rnn.training.time.perf_counter", lambda: now[0])
+    training.run_epochs(Watch())
+    assert training.run.metrics()[0]["seconds"] == len(seen) - 2
+
+
 class FakeStep:
     """Records what it is given, and changes nothing."""
 
-    is_compiled = True
+    compiled = 1
 
     def __init__(self, seen):
         self.seen = seen

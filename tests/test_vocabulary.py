@@ -1,7 +1,6 @@
 """What a token is, which id it gets, and that a file brings the same vocabulary back."""
 
 import json
-import time
 from collections import Counter
 
 import numpy as np
@@ -249,6 +248,4 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 )
 def test_hostile_words_do_not_make_the_library_panic(word, repeats, tokens):
     # A backtracking pattern gives up, as a panic, after ten million steps in one match.
-    start = time.perf_counter()
     assert len(Vocabulary.train(["a"]).encode(word * repeats)) == tokens + 2
-    assert time.perf_counter() - start < 15

@@ -22,10 +22,20 @@ def whole_number(value, name: str, at_least: int) -> int:
 
 def positive(value, name: str, dtype: str = "float64") -> float:
     """A positive number, finite in the dtype."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not 0 < value <= float(np.finfo(dtype).max):
+    if not _is_number(value) or not 0 < value <= float(np.finfo(dtype).max):
         raise RNNError(f"{name} must be a positive, finite number, not {value!r}")
     return float(value)
+
+
+def at_least_zero(value, name: str, dtype: str = "float64") -> float:
+    """A number of 0 or more, finite in the dtype."""
+    if not _is_number(value) or not 0 <= value <= float(np.finfo(dtype).max):
+        raise RNNError(f"{name} must be a finite number, 0 or more, not {value!r}")
+    return float(value)
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
@@ -242,9 +252,3 @@ def _rectangular(value, name: str, shape: str) -> np.ndarray:
 
 def _list(shapes: dict) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-
-
-def at_least_zero(value, name: str, dtype: str = "float64") -> float:
-    """A number of 0 or more, finite in the dtype."""
-    is_zero = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == 0
-    return 0.0 if is_zero else positive(value, name, dtype)

@@ -80,9 +80,9 @@ class Step:
             state[name].set_value(value)
 
     @property
-    def is_compiled(self) -> bool:
-        """Whether a step has been compiled already."""
-        return bool(self._functions)
+    def compiled(self) -> int:
+        """How many functions have been compiled: one for a sequence, one for a batch, ..."""
+        return len(self._functions)
 
     def __call__(
         self, x, y, learning_rate, clip=None, *, mask=None, state=None, random=None

@@ -207,8 +207,8 @@ class Training:
     def _steps(self, watch: Watch, start: float) -> None:
         state, settings = self.state, self.settings
         begin = time.perf_counter()
-        is_compiled = self.step.is_compiled
         for x, y, mask in self._examples():
+            started, compiled = time.perf_counter(), self.step.compiled
             # The dropout of a step depends on nothing that came before it.
             random = np.random.default_rng([settings.seed, state.epoch, state.step])
             loss, norm, after = self.step(
@@ -216,9 +216,8 @@ class Training:
                 mask=mask, state=self._carried, random=random,
             )  # fmt: skip
             self._carried = None if self._stream is None else after
-            if not is_compiled:
-                is_compiled = True
-                begin = time.perf_counter()  # compiling is not training
+            if self.step.compiled > compiled:
+                begin += time.perf_counter() - started  # compiling is not training
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = time.perf_counter() - start
             if not (math.isfinite(loss) and math.isfinite(norm)):
