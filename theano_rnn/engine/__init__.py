@@ -34,7 +34,15 @@ import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
 
-from theano_rnn.engine import activations, cache, precompiled, scan_loop, scan_pushout, softmax
+from theano_rnn.engine import (
+    activations,
+    cache,
+    loop,
+    precompiled,
+    scan_loop,
+    scan_pushout,
+    softmax,
+)
 from theano_rnn.engine.compiling import compile_function, shield_compiler
 
 shield_compiler()

@@ -1,0 +1,310 @@
+"""What a Scan computes, read from its inner graph: what is known of each variable, or why not.
+
+Every variable of a step is looked at as a matrix: a scalar is 1 x 1, a vector one row. A ``Dim``
+is a length that is known when the loop begins; lengths that an operation needs to be equal become
+one ``Dim``, and a check. What the loop cannot do raises ``Refused``, and the Scan stays.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass, field
+
+from theano.graph.basic import Constant, clone
+from theano.graph.fg import FunctionGraph
+from theano.tensor.basic import Alloc, Dot, ScalarFromTensor, TensorFromScalar
+from theano.tensor.elemwise import DimShuffle, Elemwise
+from theano.tensor.opt import Shape_i
+from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
+from theano.tensor.type import TensorType
+
+FLOATS = ("float32", "float64")
+DTYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")
+
+#: Rewrites that make what the lowering makes by itself: calls of BLAS, fused loops, inplace Ops.
+LEFT_OUT = ("inplace", "fusion", "BlasOpt", "native_loop")
+
+
+class Refused(Exception):
+    """Why a Scan cannot be lowered."""
+
+
+class Dim:
+    """A length, by the C expression for it. Those that must be equal have one ``root``."""
+
+    def __init__(self, code: str, order: int):
+        self.code, self.order, self._joined = code, order, None
+
+    @property
+    def root(self) -> "Dim":
+        return self if self._joined is None else self._joined.root
+
+    def join(self, other: "Dim") -> None:
+        """Have one root, that which is known first."""
+        first, later = sorted((self.root, other.root), key=lambda dim: dim.order)
+        if first is not later:
+            later._joined = first
+
+    def __repr__(self):
+        return self.code
+
+
+ONE = Dim("1", -1)
+
+#: The two lengths of a matrix; along a broadcast dimension it is ONE.
+Shape = namedtuple("Shape", "rows columns")
+
+
+@dataclass
+class State:
+    """A recurrent output of a Scan.
+
+    input : which input of the Scan is its first buffer
+    output : which output it is
+    reads, writes : (tap, variable), the rows of the buffer counted from the position
+    start : the position in the first step
+    is_kept : whether every row stays, as in the accumulators of a gradient (Scan's mit_mot);
+        otherwise the buffer is circular, and written at tap 0 only
+    """
+
+    input: int
+    output: int
+    reads: list
+    writes: list
+    start: int
+    is_kept: bool
+
+
+@dataclass
+class Loop:
+    """A Scan as a program: where its variables come from, and what is known of them."""
+
+    graph: FunctionGraph
+    sequences: list  # (input, variable)
+    states: list
+    collected: list  # (input that holds the length, output, variable)
+    fixed: list  # (input, variable), the same in each step
+    shapes: dict = field(default_factory=dict)  # variable -> Shape
+    parts: dict = field(default_factory=dict)  # slicing node -> Shape of the slice
+    scalars: set = field(default_factory=set)  # 0-d variables known before the first step
+    prologue: list = field(default_factory=list)  # nodes that say lengths, in order
+    nodes: list = field(default_factory=list)  # nodes of a step, in order
+    checks: list = field(default_factory=list)  # (Dim, Dim, what needs them equal)
+
+
+def analyse(scan) -> Loop:
+    """Read a Scan Op.
+
+    Parameters
+    ----------
+    scan : theano.scan.op.Scan
+
+    Returns
+    -------
+    Loop
+
+    Raises
+    ------
+    Refused
+        With the reason, if some part of it is beyond the lowered loop.
+    """
+    if scan.as_while:
+        raise Refused("it ends on a condition (until)")
+    if scan.n_shared_outs:
+        raise Refused("it updates a shared variable")
+    loop = _interface(scan)
+    for variable in [*loop.graph.inputs, *loop.graph.outputs]:
+        _check_type(variable)
+    for where, variables in _sources(loop):
+        for variable in variables:  # the taps of a state are rows of one buffer
+            dims = [Dim(f"n{where}_{axis}", 0) for axis in range(variable.ndim)]
+            loop.shapes[variable] = _shape(variable, dims)
+    for node in loop.graph.toposort():
+        _infer(loop, node)
+    return loop
+
+
+def _interface(scan) -> Loop:
+    """The inner graph, optimized, and which of its variables is which."""
+    inputs, outputs = clone(scan.inputs, scan.outputs)
+    graph = FunctionGraph(inputs, outputs, clone=False)
+    scan.mode_instance.excluding(*LEFT_OUT).optimizer.optimize(graph)
+    taken, made = iter(graph.inputs), iter(graph.outputs)
+    n = 1 + scan.n_seqs
+    sequences = [(1 + k, next(taken)) for k in range(scan.n_seqs)]
+    states = []
+    for k in range(scan.n_mit_mot + scan.n_mit_sot + scan.n_sit_sot):
+        is_kept = k < scan.n_mit_mot
+        reads = [(tap, next(taken)) for tap in scan.tap_array[k]]
+        taps = scan.mit_mot_out_slices[k] if is_kept else [0]
+        writes = [(tap, next(made)) for tap in taps]
+        states.append(State(n + k, k, reads, writes, -scan.mintaps[k], is_kept))
+    n += len(states)
+    collected = [(n + k, len(states) + k, next(made)) for k in range(scan.n_nit_sot)]
+    n += len(collected)
+    fixed = [(n + k, variable) for k, variable in enumerate(taken)]
+    return Loop(graph, sequences, states, collected, fixed)
+
+
+def _sources(loop: Loop):
+    """(number of the Scan's input, the variables that are its rows) of all inputs."""
+    yield from ((k, [variable]) for k, variable in loop.sequences)
+    yield from ((s.input, [variable for _, variable in s.reads]) for s in loop.states)
+    yield from ((k, [variable]) for k, variable in loop.fixed)
+
+
+def _check_type(variable) -> None:
+    if not isinstance(variable.type, TensorType) or variable.ndim > 2:
+        raise Refused(f"it has a {variable.type}, which is no scalar, vector or matrix")
+    if variable.dtype not in DTYPES:
+        raise Refused(f"it has a {variable.type}")
+
+
+def _shape(variable, dims) -> Shape:
+    """The Shape of a variable, given a Dim for each of its dimensions."""
+    dims = [ONE if wide else dim for wide, dim in zip(variable.broadcastable, dims)]
+    return Shape(*[ONE] * (2 - len(dims)), *dims)
+
+
+def _infer(loop: Loop, node) -> None:
+    """What is known of the output of a node."""
+    for constant in node.inputs:
+        if isinstance(constant, Constant) and isinstance(constant.type, TensorType):
+            if constant.data.size != 1:
+                raise Refused(f"it holds a constant of {constant.data.size} numbers")
+            loop.shapes[constant] = Shape(ONE, ONE)
+    if _is_length(loop, node):
+        (output,) = node.outputs
+        loop.scalars.add(output)
+        loop.shapes[output] = Shape(ONE, ONE)
+        loop.prologue.append(node)
+        return
+    rule = next((rule for kind, rule in RULES.items() if isinstance(node.op, kind)), None)
+    if rule is None:
+        raise Refused(f"the loop does not know {node.op}")
+    if len(node.outputs) != 1:
+        raise Refused(f"{node.op} has {len(node.outputs)} outputs")
+    _check_type(node.outputs[0])
+    loop.shapes[node.outputs[0]] = rule(loop, node)
+    loop.nodes.append(node)
+
+
+def _is_length(loop: Loop, node) -> bool:
+    """Whether it is a length, or arithmetic on lengths."""
+    if isinstance(node.op, Shape_i):
+        return True
+    return isinstance(node.op, (Elemwise, ScalarFromTensor, TensorFromScalar)) and all(
+        variable in loop.scalars or (isinstance(variable, Constant) and variable.type.ndim == 0)
+        for variable in node.inputs
+    )
+
+
+def _known(loop: Loop, variable, op) -> None:
+    if variable is not None and variable not in loop.scalars:
+        if not isinstance(variable, Constant):
+            raise Refused(f"{op} takes a place or a length that is computed in the step")
+
+
+def _same(loop: Loop, a: Dim, b: Dim, op) -> None:
+    if a.root is not b.root:
+        loop.checks.append((a, b, str(op)))
+        a.join(b)
+
+
+def _new_dim(loop: Loop, node, axis: int) -> Dim:
+    """A length that the prologue says."""
+    if not loop.prologue or loop.prologue[-1] is not node:
+        loop.prologue.append(node)
+    n = len(loop.prologue)
+    return Dim(f"length{n}_{axis}", n)
+
+
+def _elementwise(loop, node):
+    (output,) = node.outputs
+    dims = []
+    for axis in range(output.ndim):
+        lengths = [
+            loop.shapes[v][2 - output.ndim + axis]
+            for v in node.inputs
+            if not v.broadcastable[axis]
+        ]
+        dims.append(lengths[0] if lengths else ONE)
+        for other in lengths[1:]:
+            _same(loop, lengths[0], other, node.op)
+    return _shape(output, dims)
+
+
+def _dot(loop, node):
+    x, y = node.inputs
+    if x.dtype != y.dtype or x.dtype not in FLOATS:
+        raise Refused(f"it has a product of {x.dtype} and {y.dtype}")
+    if y.ndim != 2 or x.ndim not in (1, 2):
+        raise Refused(f"it has a product of {x.ndim} and {y.ndim} dimensions")
+    _same(loop, loop.shapes[x].columns, loop.shapes[y].rows, node.op)
+    return Shape(loop.shapes[x].rows, loop.shapes[y].columns)
+
+
+def _dimshuffle(loop, node):
+    (x,), (output,) = node.inputs, node.outputs
+    own = loop.shapes[x][2 - x.ndim :]
+    return _shape(output, [ONE if axis == "x" else own[axis] for axis in node.op.new_order])
+
+
+def slices(node) -> list:
+    """(start, stop) along rows and columns of a basic slice, each None where it is open."""
+    x, *others = node.inputs
+    entries = get_idx_list([x, *others[isinstance(node.op, IncSubtensor) :]], node.op.idx_list)
+    found = [(None, None)] * (2 - x.ndim)
+    for entry in entries:
+        if not isinstance(entry, slice) or not (entry.step is None or _is_one(entry.step)):
+            raise Refused(f"{node.op} is no slice of neighbours")
+        found.append((entry.start, entry.stop))
+    return found + [(None, None)] * (2 - len(found))
+
+
+def _is_one(variable) -> bool:
+    return isinstance(variable, Constant) and variable.data == 1
+
+
+def _slice(loop, node):
+    dims = []
+    for axis, (start, stop) in enumerate(slices(node)):
+        _known(loop, start, node.op)
+        _known(loop, stop, node.op)
+        is_whole = start is None and stop is None
+        own = loop.shapes[node.inputs[0]][axis]
+        dims.append(own if is_whole else _new_dim(loop, node, axis))
+    loop.parts[node] = Shape(*dims)
+    return loop.parts[node]
+
+
+def _subtensor(loop, node):
+    (output,) = node.outputs
+    return _shape(output, _slice(loop, node)[2 - output.ndim :])
+
+
+def _inc_subtensor(loop, node):
+    x, y = node.inputs[:2]
+    wide = [True] * (2 - y.ndim) + list(y.broadcastable)
+    for is_wide, own, other in zip(wide, _slice(loop, node), loop.shapes[y]):
+        if not is_wide:
+            _same(loop, own, other, node.op)
+    return loop.shapes[x]
+
+
+def _alloc(loop, node):
+    value, *lengths = node.inputs
+    if not all(value.type.broadcastable):
+        raise Refused("it has an Alloc of more than one number")
+    for length in lengths:
+        _known(loop, length, node.op)
+    dims = [_new_dim(loop, node, 2 - len(lengths) + axis) for axis in range(len(lengths))]
+    return _shape(node.outputs[0], dims)
+
+
+RULES = {
+    Elemwise: _elementwise,
+    Dot: _dot,
+    DimShuffle: _dimshuffle,
+    Subtensor: _subtensor,
+    IncSubtensor: _inc_subtensor,
+    Alloc: _alloc,
+}

@@ -1,0 +1,212 @@
+// What every lowered loop calls: matrices, products, and the arrays of a Scan.
+//
+// A matrix is a pointer and two strides, counted in elements.
+
+#ifndef THEANO_RNN_LOOP
+#define THEANO_RNN_LOOP
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+extern "C" {
+void sgemm_(const char*, const char*, const int*, const int*, const int*, const float*,
+            const float*, const int*, const float*, const int*, const float*, float*, const int*);
+void dgemm_(const char*, const char*, const int*, const int*, const int*, const double*,
+            const double*, const int*, const double*, const int*, const double*, double*,
+            const int*);
+void sgemv_(const char*, const int*, const int*, const float*, const float*, const int*,
+            const float*, const int*, const float*, float*, const int*);
+void dgemv_(const char*, const int*, const int*, const double*, const double*, const int*,
+            const double*, const int*, const double*, double*, const int*);
+}
+
+namespace native_loop {
+
+template <typename T>
+struct Matrix {
+    T* at;
+    npy_intp row, column;  // strides
+};
+
+static inline void gemm(char ta, char tb, int m, int n, int k, const float* a, int lda,
+                        const float* b, int ldb, float* c, int ldc) {
+    const float one = 1, zero = 0;
+    sgemm_(&ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &zero, c, &ldc);
+}
+
+static inline void gemm(char ta, char tb, int m, int n, int k, const double* a, int lda,
+                        const double* b, int ldb, double* c, int ldc) {
+    const double one = 1, zero = 0;
+    dgemm_(&ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &zero, c, &ldc);
+}
+
+static inline void gemv(char t, int m, int n, const float* a, int lda, const float* x, int dx,
+                        float* y, int dy) {
+    const float one = 1, zero = 0;
+    sgemv_(&t, &m, &n, &one, a, &lda, x, &dx, &zero, y, &dy);
+}
+
+static inline void gemv(char t, int m, int n, const double* a, int lda, const double* x, int dx,
+                        double* y, int dy) {
+    const double one = 1, zero = 0;
+    dgemv_(&t, &m, &n, &one, a, &lda, x, &dx, &zero, y, &dy);
+}
+
+// BLAS reads by columns. A matrix stored by rows is its transpose to it, "T"; one stored by
+// columns is itself, "N". Its other stride is at least 1, also where a dimension is 1.
+template <typename T>
+static inline bool is_by_rows(const Matrix<T>& a, npy_intp columns) {
+    return a.column == 1 || columns == 1;
+}
+
+template <typename T>
+static inline int leading(const Matrix<T>& a, npy_intp rows, npy_intp columns) {
+    const bool by_rows = is_by_rows(a, columns);
+    const npy_intp other = by_rows ? a.row : a.column, least = by_rows ? columns : rows;
+    return int(std::max(std::max(other, least), npy_intp(1)));
+}
+
+// out (m, n) = x (m, k) y (k, n), out by rows and dense.
+template <typename T>
+static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x,
+                           Matrix<const T> y, T* out) {
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        std::fill(out, out + m * n, T(0));
+        return;
+    }
+    const int ldx = leading(x, m, k), ldy = leading(y, k, n);
+    const bool x_by_rows = is_by_rows(x, k), y_by_rows = is_by_rows(y, n);
+    if (m == 1) {  // out' = y' x'
+        const int dx = int(k == 1 ? 1 : x.column);
+        if (y_by_rows) gemv('N', n, k, y.at, ldy, x.at, dx, out, 1);
+        else gemv('T', k, n, y.at, ldy, x.at, dx, out, 1);
+    } else {  // to BLAS, out is (n, m): out' = y' x'
+        gemm(y_by_rows ? 'N' : 'T', x_by_rows ? 'N' : 'T', n, m, k, y.at, ldy, x.at, ldx, out, n);
+    }
+}
+
+template <typename T>
+static inline void copy(npy_intp rows, npy_intp columns, Matrix<const T> from, T* to,
+                        npy_intp to_row) {
+    for (npy_intp i = 0; i < rows; ++i)
+        if (from.column == 1) std::memcpy(to + i * to_row, from.at + i * from.row, columns * sizeof(T));
+        else for (npy_intp j = 0; j < columns; ++j)
+            to[i * to_row + j] = from.at[i * from.row + j * from.column];
+}
+
+template <typename T>
+static inline void add(npy_intp rows, npy_intp columns, Matrix<const T> from, T* to,
+                       npy_intp to_row) {
+    for (npy_intp i = 0; i < rows; ++i)
+        for (npy_intp j = 0; j < columns; ++j)
+            to[i * to_row + j] += from.at[i * from.row + j * from.column];
+}
+
+// Where a slice begins and how long it is, as Python has it.
+static inline npy_intp slice_end(npy_intp end, npy_intp length) {
+    if (end < 0) end += length;
+    return std::min(std::max(end, npy_intp(0)), length);
+}
+
+// The array itself if the elements of every row, array[i], are dense; else a copy. New reference.
+static inline PyArrayObject* with_dense_rows(PyArrayObject* array, int from_axis) {
+    npy_intp dense = PyArray_ITEMSIZE(array);
+    bool is_dense = PyArray_ISBEHAVED_RO(array);
+    for (int axis = PyArray_NDIM(array) - 1; axis >= from_axis; --axis) {
+        const npy_intp length = PyArray_DIM(array, axis);
+        if (length > 1 && PyArray_STRIDE(array, axis) != dense) is_dense = false;
+        dense *= length;
+    }
+    for (int axis = 0; axis < from_axis; ++axis)
+        if (PyArray_STRIDE(array, axis) % PyArray_ITEMSIZE(array)) is_dense = false;
+    if (!is_dense) return (PyArrayObject*)PyArray_NewCopy(array, NPY_CORDER);
+    Py_INCREF(array);
+    return array;
+}
+
+// The matrix itself if BLAS can take it, by rows or by columns; else a copy. New reference.
+static inline PyArrayObject* for_blas(PyArrayObject* a) {
+    const npy_intp size = PyArray_ITEMSIZE(a);
+    if (PyArray_ISBEHAVED_RO(a) && PyArray_NDIM(a) == 2) {
+        const npy_intp n0 = PyArray_DIM(a, 0), n1 = PyArray_DIM(a, 1);
+        const npy_intp s0 = PyArray_STRIDE(a, 0), s1 = PyArray_STRIDE(a, 1);
+        const bool by_rows = s1 == size && s0 % size == 0 && s0 >= n1 * size;
+        const bool by_columns = s0 == size && s1 % size == 0 && s1 >= n0 * size;
+        if (by_rows || by_columns) {
+            Py_INCREF(a);
+            return a;
+        }
+    }
+    return with_dense_rows(a, 0);
+}
+
+// Have *output be a dense array of this shape, the last call's if it fits.
+static inline bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, int type) {
+    if (*output != NULL && PyArray_CHKFLAGS(*output, NPY_ARRAY_CARRAY)
+        && PyArray_NDIM(*output) == ndim
+        && PyArray_CompareLists(PyArray_DIMS(*output), shape, ndim))
+        return true;
+    Py_XDECREF(*output);
+    *output = (PyArrayObject*)PyArray_EMPTY(ndim, shape, type, 0);
+    return *output != NULL;
+}
+
+// Have *output be the buffer of a state, with its first `rows` filled in.
+static inline bool state_buffer(PyArrayObject* first, PyArrayObject** output, npy_intp rows,
+                                bool inplace) {
+    if (inplace && PyArray_CHKFLAGS(first, NPY_ARRAY_CARRAY)) {
+        Py_INCREF(first);
+        Py_XDECREF(*output);
+        *output = first;
+        return true;
+    }
+    if (!allocate(output, PyArray_NDIM(first), PyArray_DIMS(first), PyArray_TYPE(first)))
+        return false;
+    if (!PyArray_CHKFLAGS(first, NPY_ARRAY_CARRAY_RO)) return PyArray_CopyInto(*output, first) == 0;
+    std::memcpy(PyArray_DATA(*output), PyArray_DATA(first),
+                std::min(rows, PyArray_DIM(first, 0)) * PyArray_STRIDE(*output, 0));
+    return true;
+}
+
+// Rows of a circular buffer in the order of the steps: the row at `first` becomes row 0.
+static inline void turn(char* rows, npy_intp n, npy_intp first, npy_intp bytes) {
+    std::rotate(rows, rows + first * bytes, rows + n * bytes);
+}
+
+// Memory of one call, in pieces that begin at cache lines.
+struct Workspace {
+    char* memory;
+    npy_intp size;
+    Workspace() : memory(NULL), size(0) {}
+    ~Workspace() { std::free(memory); }
+    npy_intp reserve(npy_intp bytes) {
+        const npy_intp at = size;
+        size += (bytes + 63) / 64 * 64;
+        return at;
+    }
+    bool allocate() {
+        void* made = NULL;
+        if (posix_memalign(&made, 64, std::max(size, npy_intp(64)))) return false;
+        memory = (char*)made;
+        return true;
+    }
+};
+
+// New references of a call, given back at its end.
+struct References {
+    std::vector<PyArrayObject*> held;
+    ~References() {
+        for (PyArrayObject* array : held) Py_XDECREF(array);
+    }
+    PyArrayObject* keep(PyArrayObject* array) {
+        held.push_back(array);
+        return array;
+    }
+};
+
+}  // namespace native_loop
+
+#endif

@@ -1,0 +1,171 @@
+"""The Op that a Scan is lowered to, and the rewrites that put it in the Scan's place.
+
+The user's graph stays ``theano.scan`` and its ``theano.grad``. Where a function is compiled in
+FAST_RUN by a C compiler:
+
+``native_loop``          puts a NativeLoop where a Scan stands that can be lowered
+``native_loop_inplace``  writes the states over first buffers that nothing else needs
+
+Each is switched off by its name, as in ``mode.excluding("native_loop")`` or in the flag
+``optimizer_excluding``.
+"""
+
+import dataclasses
+import functools
+import zlib
+from pathlib import Path
+
+from theano.compile import optdb
+from theano.graph.basic import Apply
+from theano.graph.op import COp
+from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
+from theano.scan.op import Scan
+
+from theano_rnn.engine.loop.analysis import Refused, analyse
+from theano_rnn.engine.loop.emission import NAME, emit
+from theano_rnn.engine.loop.plan import plan
+
+
+@functools.cache
+def header() -> str:
+    """The C++ that every lowered loop calls."""
+    return Path(__file__).with_name("loop.h").read_text("utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What a Scan was lowered to: C++, and the types of what it returns.
+
+    ``states`` is how many of the outputs, the first ones, have a first buffer, which are the
+    inputs from ``first_state`` on.
+    """
+
+    function: str
+    support: tuple
+    types: tuple
+    first_state: int
+    states: int
+
+
+class NativeLoop(COp):
+    """All steps of a Scan in one C++ function.
+
+    Takes what the Scan takes and returns what it returns.
+
+    Parameters
+    ----------
+    program : Program
+    inplace : tuple of int
+        Outputs that are written over their first buffers.
+    name : str
+        The Scan's.
+    """
+
+    __props__ = ("program", "inplace")
+
+    def __init__(self, program, inplace=(), name=None):
+        self.program, self.inplace, self.name = program, inplace, name
+        if inplace:
+            self.destroy_map = {o: [program.first_state + o] for o in inplace}
+
+    def __str__(self):
+        return f"NativeLoop{{{self.name}}}"
+
+    def make_node(self, *inputs):
+        return Apply(self, list(inputs), [make() for make in self.program.types])
+
+    def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
+        """In C also where a linker asks for Python: there is no Python of it."""
+        self.prepare_node(node, storage_map=storage_map, compute_map=compute_map, impl="c")
+        return self.make_c_thunk(node, storage_map, compute_map, no_recycling)
+
+    def perform(self, node, inputs, outputs):
+        raise NotImplementedError(
+            "a lowered loop has only C; leave it out: optimizer_excluding=native_loop"
+        )
+
+    def c_headers(self, **kwargs):
+        return ["<cmath>"]
+
+    def c_compile_args(self, **kwargs):
+        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
+
+    def c_support_code(self, **kwargs):
+        return "\n".join([header(), *self.program.support])
+
+    def c_support_code_apply(self, node, name):
+        return self.program.function.replace(NAME, f"native_loop_{name}")
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        taken = ", ".join(f"(PyArrayObject*){x}" for x in inputs)
+        made = ", ".join(f"(PyArrayObject**)&{z}" for z in outputs)
+        inplace = ", ".join(str(o in self.inplace).lower() for o in range(len(outputs)))
+        return f"""
+        PyArrayObject* taken[] = {{{taken}}};
+        PyArrayObject** made[] = {{{made}}};
+        const bool inplace[] = {{{inplace}}};
+        if (!native_loop_{name}(taken, made, inplace)) {{ {sub["fail"]} }}
+        """
+
+    def c_code_cache_version(self):
+        return (1, zlib.crc32(header().encode()))
+
+
+def lowered(node) -> NativeLoop:
+    """The Op for a node of a Scan.
+
+    Raises
+    ------
+    Refused
+        With the reason, if it cannot be lowered.
+    """
+    scan = node.op
+    loop = analyse(scan)
+    function, support = emit(loop, plan(loop), node.inputs[0].dtype)
+    types = tuple(output.type for output in node.outputs)
+    program = Program(function, support, types, 1 + scan.n_seqs, len(loop.states))
+    return NativeLoop(program, name=scan.name)
+
+
+@local_optimizer([Scan])
+def local_native_loop(fgraph, node):
+    """Scan -> NativeLoop, if it can be lowered."""
+    if not isinstance(node.op, Scan):
+        return None
+    try:
+        op = lowered(node)
+    except Refused:
+        return None
+    outputs = op(*node.inputs, return_list=True)
+    copy_stack_trace(node.outputs, outputs)
+    return outputs
+
+
+@local_optimizer([NativeLoop], inplace=True)
+def local_inplace(fgraph, node):
+    """One more state written over its first buffer; Theano refuses where that is needed later."""
+    op = node.op
+    if not isinstance(op, NativeLoop):
+        return None
+    for o in range(op.program.states):
+        first = node.inputs[op.program.first_state + o]
+        if o not in op.inplace and first.owner is not None and len(fgraph.clients[first]) == 1:
+            new = NativeLoop(op.program, (*op.inplace, o), op.name)
+            outputs = new(*node.inputs, return_list=True)
+            copy_stack_trace(node.outputs, outputs)
+            return outputs
+    return None
+
+
+# With the other rewrites of this package that put in an Op of theirs, before Elemwise are fused.
+optdb.register(
+    "native_loop", in2out(local_native_loop, name="native_loop"), 48.7, "fast_run", "cxx_only"
+)
+# Where Scan's own is.
+optdb.register(
+    "native_loop_inplace",
+    in2out(local_inplace, name="native_loop_inplace"),
+    75,
+    "fast_run",
+    "inplace",
+)
