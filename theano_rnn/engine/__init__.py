@@ -11,6 +11,7 @@ before ``import theano``, which reads it once:
 ``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
 ``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
 ``precompiled``   the headers of all compiled modules, read by the compiler once
+``loop``          a scan lowered to one loop in C++: a small compiler, put in by the optimizer
 ``compiling``     how the functions of this package are compiled
 
 ``python -m theano_rnn.engine`` prints what was found.
@@ -57,6 +58,7 @@ __all__ = [
     "activations",
     "compile_function",
     "ifelse",
+    "loop",
     "softmax",
     "tensor",
     "theano",

@@ -13,7 +13,7 @@ from theano.scalar import get_scalar_type
 from theano.tensor.basic import Alloc, Dot
 from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.opt import Shape_i
-from theano.tensor.subtensor import IncSubtensor, Subtensor
+from theano.tensor.subtensor import Subtensor
 
 from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, slices
 from theano_rnn.engine.loop.plan import Plan, is_view
@@ -128,7 +128,7 @@ class _Emitter:
             least = f"steps + {s.start + max(taps)}" if s.is_kept else max(s.start, 1)
             self.fail(f"steps > 0 && L{s.output} < {least}", "IndexError",
                       f"the buffer of output {s.output} is too short")  # fmt: skip
-        for k, output, variable in loop.collected:
+        for k, output, _ in loop.collected:
             self.put(f"const npy_intp L{output} = *(npy_int64*)PyArray_DATA(in[{k}]);")
             self.fail(f"L{output} < 0 || (steps > 0 && L{output} < 1)", "IndexError",
                       f"output {output} has no room")  # fmt: skip
@@ -166,29 +166,28 @@ class _Emitter:
             code, length = part[axis].code, whole[axis].root.code
             begin = "0" if start is None else f"slice_end({self.element(start)}, {length})"
             end = length if stop is None else f"slice_end({self.element(stop)}, {length})"
-            self.put(f"const npy_intp {code}_begin = {begin};",
-                     f"const npy_intp {code} = std::max({end} - {code}_begin, npy_intp(0));")  # fmt: skip
+            self.put(f"const npy_intp {code}_begin = {begin};")
+            self.put(f"const npy_intp {code} = std::max({end} - {code}_begin, npy_intp(0));")
 
     # ---- arrays
 
     def _inputs(self):
         for k, v in self.loop.sequences:
             self._prepare(k, v, f"with_dense_rows(in[{k}], 1)")
-            self.put(f"const npy_intp stride{k} = PyArray_STRIDE(q{k}, 0) / sizeof({c_type(v)});")
+            self.put(f"const npy_intp stride{k} = stride(q{k}, 0);")
         for k, v in self.loop.fixed:
-            clients = self._uses(v)
-            only_blas = v.ndim == 2 and all(isinstance(node.op, Dot) for node in clients)
+            is_for_blas = self._is_for_blas(v)
             self._prepare(
-                k, v, f"for_blas(in[{k}])" if only_blas else f"with_dense_rows(in[{k}], 0)"
+                k, v, f"for_blas(in[{k}])" if is_for_blas else f"with_dense_rows(in[{k}], 0)"
             )
             for axis in range(v.ndim):
-                stride = f"PyArray_STRIDE(q{k}, {axis}) / sizeof({c_type(v)})"
-                self.put(f"const npy_intp stride{k}_{axis} = {stride};")
+                self.put(f"const npy_intp stride{k}_{axis} = stride(q{k}, {axis});")
 
     def _prepare(self, k, v, how):
-        self.put(f"PyArrayObject* const q{k} = references.keep({how});",
-                 f"if (q{k} == NULL) return false;",
-                 f"const {c_type(v)}* const data{k} = (const {c_type(v)}*)PyArray_DATA(q{k});")  # fmt: skip
+        T = c_type(v)
+        self.put(f"PyArrayObject* const q{k} = references.keep({how});")
+        self.put(f"if (q{k} == NULL) return false;")
+        self.put(f"const {T}* const data{k} = (const {T}*)PyArray_DATA(q{k});")
 
     def _uses(self, variable):
         """Nodes that compute with a variable, or with a view on it."""
@@ -364,11 +363,11 @@ class _Emitter:
                 self.put(f"const {c_type(v)}* const b{self.name(v)} = t{self.name(v)}"
                          f" + i % block * {size};")  # fmt: skip
         for v, (s, tap) in self.taps.items():
-            name, o = self.name(v), s.output
-            self.put(f"npy_intp at{name} = position{o} + {tap};",
-                     f"if (at{name} < 0) at{name} += L{o};",
-                     f"if (at{name} >= L{o}) at{name} -= L{o};",
-                     f"const {c_type(v)}* const tap{name} = buffer{o} + at{name} * size{o};")  # fmt: skip
+            at, o = f"at{self.name(v)}", s.output
+            self.put(f"npy_intp {at} = position{o} + {tap};")
+            self.put(f"if ({at} < 0) {at} += L{o};")
+            self.put(f"if ({at} >= L{o}) {at} -= L{o};")
+            self.put(f"const {c_type(v)}* const tap{self.name(v)} = buffer{o} + {at} * size{o};")
         self._memory()
         for kernel in self.plan.step:
             self._kernel(kernel)

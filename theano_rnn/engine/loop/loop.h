@@ -127,6 +127,11 @@ static inline PyArrayObject* with_dense_rows(PyArrayObject* array, int from_axis
     return array;
 }
 
+// Of a dense array, in elements.
+static inline npy_intp stride(PyArrayObject* array, int axis) {
+    return PyArray_STRIDE(array, axis) / PyArray_ITEMSIZE(array);
+}
+
 // The matrix itself if BLAS can take it, by rows or by columns; else a copy. New reference.
 static inline PyArrayObject* for_blas(PyArrayObject* a) {
     const npy_intp size = PyArray_ITEMSIZE(a);

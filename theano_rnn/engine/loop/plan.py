@@ -87,7 +87,7 @@ def _is_by_rows(loop: Loop, node, rows, same) -> bool:
     if isinstance(node.op, Dot):
         x, y = node.inputs
         return x in rows and y in same
-    first, *others = node.inputs
+    first = node.inputs[0]
     if isinstance(node.op, DimShuffle):
         return first in rows and _roots(shapes[first]) == _roots(shapes[output])
     if isinstance(node.op, Subtensor):
