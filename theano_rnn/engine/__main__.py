@@ -34,8 +34,9 @@ def findings() -> tuple:
             "There is no BLAS: pip install scipy-openblas32, and leave blas__ldflags out of "
             "THEANO_FLAGS and .theanorc."
         )
-    if not engine.SCAN_LOOP.startswith("the compiled"):
-        advice.append("Scans run in Python, about half as fast: a compiler mends that.")
+    scan_loop = engine.scan_loop.found()
+    if not scan_loop.startswith("the compiled"):
+        advice.append("Scans run in Python, much slower: a compiler mends that.")
     folder = Path(config.compiledir)
     modules, size = cache_size(folder)
     if not os.access(folder, os.W_OK):
@@ -54,7 +55,7 @@ def findings() -> tuple:
         ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
         ("BLAS, threads", f"{used} of {os.cpu_count()}; OPENBLAS_NUM_THREADS sets more"),
-        ("scan", engine.SCAN_LOOP),
+        ("scan, where not lowered", scan_loop),
         ("floatX", config.floatX),
         ("cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
         ("your settings", ", ".join(yours) or "none"),
