@@ -21,8 +21,9 @@ QUICK = sections.Settings(rounds=3, seconds=0.1, warm_starts=1)
 def main() -> int:
     arguments = parser().parse_args()
     try:
-        only = "peers" if arguments.peers and arguments.only is None else arguments.only
-        names = sections.parse_sections(only)
+        names = sections.parse_sections(arguments.only)
+        if arguments.peers and "peers" not in names:
+            names.insert(0, "peers")
         if "peers" in names and not PEERS.exists():
             raise RNNError(f"there is no {PEERS}; make benchmark makes it")
         threads = sections.parse_threads(arguments.threads)
@@ -74,8 +75,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--peers",
         action="store_true",
-        help="only what is measured beside JAX and PyTorch, which are in an environment of their "
-        "own, .venv-peers (section peers)",
+        help="measure beside JAX and PyTorch too, which are in an environment of their own, "
+        ".venv-peers (the section peers)",
     )
     p.add_argument(
         "--threads",

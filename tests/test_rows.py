@@ -1,4 +1,4 @@
-"""Rows added by number, told apart, and squares summed: as Theano's own Ops, and where they are."""
+"""Rows added by number, told apart, and squares summed: as by Theano's own Ops, in place."""
 
 import functools
 
