@@ -33,7 +33,7 @@ def test_a_loop_that_ends_on_a_condition_stays_a_scan_and_says_so():
 
 def test_a_loop_that_was_left_out_says_so():
     x = tensor.dvector("x")
-    start = tensor.constant(0.0)
+    start = tensor.constant(0.0, dtype="float64")
     s, _ = theano.scan(lambda x_t, s: tensor.tanh(x_t + s), x, start, strict=True)
     (loop,) = explain(theano.function([x], s, mode=get_default_mode().excluding("native_loop")))
     assert not loop.is_lowered and loop.words == "the rewrite native_loop was left out"
