@@ -178,6 +178,9 @@ def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
         return float(E)
 
     def parameters():
-        return {name: p.detach().numpy() for name, p in zip("UVW", (U, V, W))}
+        ours = W.detach()
+        if recurrence is not None:
+            ours = torch.empty(G, H, H).index_copy_(0, torch.tensor(order), ours.reshape(G, H, H))
+        return {"U": U.numpy(), "V": V.detach().numpy(), "W": ours.reshape(G * H, H).numpy()}
 
     return step, parameters
