@@ -325,6 +325,7 @@ def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, 
     python = tmp_path / "python"
     python.touch()
     monkeypatch.setattr(script, "PEERS", python)
+    monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peers", "--only", "padding", "--quick"])
     monkeypatch.setitem(sections.SECTIONS, "padding", lambda settings: [])
     assert script.main() == 0

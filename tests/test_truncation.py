@@ -267,7 +267,8 @@ def stock_scan(truncate_gradient):
         strict=True,
     )
     K = [truncate_gradient] if isinstance(truncate_gradient, tensor.TensorVariable) else []
-    return compile_function([p, s_0, W, *K], theano.grad(s.sum(), W))
+    plain = theano.compile.mode.get_default_mode().excluding("native_loop")
+    return theano.function([p, s_0, W, *K], theano.grad(s.sum(), W), mode=plain)
 
 
 @pytest.mark.parametrize(
