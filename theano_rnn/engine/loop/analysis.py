@@ -8,6 +8,7 @@ one ``Dim``, and a check. What the loop cannot do raises ``Refused``, and the Sc
 from collections import namedtuple
 from dataclasses import dataclass, field
 
+from theano.configdefaults import config
 from theano.graph.basic import Constant, clone
 from theano.graph.fg import FunctionGraph
 from theano.tensor.basic import Alloc, Dot, ScalarFromTensor, TensorFromScalar
@@ -119,6 +120,11 @@ def analyse(scan) -> Loop:
             loop.shapes[variable] = _shape(variable, dims)
     for node in loop.graph.toposort():
         _infer(loop, node)
+    for variable in loop.graph.outputs:
+        _take_constant(loop, variable)
+    for state in loop.states:
+        for _, variable in state.writes:
+            _check_row(loop, state, variable)
     return loop
 
 
@@ -166,11 +172,8 @@ def _shape(variable, dims) -> Shape:
 
 def _infer(loop: Loop, node) -> None:
     """What is known of the output of a node."""
-    for constant in node.inputs:
-        if isinstance(constant, Constant) and isinstance(constant.type, TensorType):
-            if constant.data.size != 1:
-                raise Refused(f"it holds a constant of {constant.data.size} numbers")
-            loop.shapes[constant] = Shape(ONE, ONE)
+    for variable in node.inputs:
+        _take_constant(loop, variable)
     if _is_length(loop, node):
         (output,) = node.outputs
         loop.scalars.add(output)
@@ -185,6 +188,22 @@ def _infer(loop: Loop, node) -> None:
     _check_type(node.outputs[0])
     loop.shapes[node.outputs[0]] = rule(loop, node)
     loop.nodes.append(node)
+
+
+def _take_constant(loop: Loop, variable) -> None:
+    if isinstance(variable, Constant) and isinstance(variable.type, TensorType):
+        if variable.data.size != 1:
+            raise Refused(f"it holds a constant of {variable.data.size} numbers")
+        loop.shapes[variable] = Shape(ONE, ONE)
+
+
+def _check_row(loop: Loop, state: State, variable) -> None:
+    """What a state becomes has the lengths of its rows."""
+    row = state.reads[0][1]
+    if variable.ndim != row.ndim or variable.broadcastable != row.broadcastable:
+        raise Refused(f"a {variable.type} becomes a state that is a {row.type}")
+    for own, other in zip(loop.shapes[row], loop.shapes[variable]):
+        _same(loop, own, other, f"output {state.output}")
 
 
 def _is_length(loop: Loop, node) -> bool:
@@ -203,9 +222,9 @@ def _known(loop: Loop, variable, op) -> None:
             raise Refused(f"{op} takes a place or a length that is computed in the step")
 
 
-def _same(loop: Loop, a: Dim, b: Dim, op) -> None:
+def _same(loop: Loop, a: Dim, b: Dim, what) -> None:
     if a.root is not b.root:
-        loop.checks.append((a, b, str(op)))
+        loop.checks.append((a, b, str(what)))
         a.join(b)
 
 
@@ -234,6 +253,8 @@ def _elementwise(loop, node):
 
 def _dot(loop, node):
     x, y = node.inputs
+    if not config.blas__ldflags:
+        raise Refused("it has a product, and there is no BLAS")
     if x.dtype != y.dtype or x.dtype not in FLOATS:
         raise Refused(f"it has a product of {x.dtype} and {y.dtype}")
     if y.ndim != 2 or x.ndim not in (1, 2):

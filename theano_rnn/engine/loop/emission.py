@@ -28,14 +28,14 @@ BLOCK_ROWS = 128
 Place = namedtuple("Place", "at row column")
 
 
-def emit(loop: Loop, plan: Plan, steps_dtype: str) -> tuple:
+def emit(loop: Loop, plan: Plan, dtypes: list) -> tuple:
     """The function, and the support code of the element-wise operations in it.
 
     Parameters
     ----------
     loop, plan
-    steps_dtype : str
-        Of the Scan's first input, the number of steps.
+    dtypes : list of str
+        Of the Scan's inputs.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def emit(loop: Loop, plan: Plan, steps_dtype: str) -> tuple:
     Refused
         If an operation has no C.
     """
-    return _Emitter(loop, plan, steps_dtype).function()
+    return _Emitter(loop, plan, dtypes).function()
 
 
 def c_type(variable) -> str:
@@ -59,11 +59,11 @@ def c_type(variable) -> str:
 
 
 class _Emitter:
-    def __init__(self, loop, plan, steps_dtype):
+    def __init__(self, loop, plan, dtypes):
         self.loop, self.plan = loop, plan
-        self.steps_dtype = steps_dtype
+        self.dtypes = dtypes
         self.lines, self.depth, self.support = [], 1, []
-        self.numbers = {}
+        self.numbers, self.constants = {}, {}
         self.of_block = plan.of_block
         self.sequences = {variable: k for k, variable in loop.sequences}
         self.fixed = {variable: k for k, variable in loop.fixed}
@@ -96,7 +96,7 @@ class _Emitter:
 
     def function(self):
         self.put("using namespace native_loop;", "References references;", "Workspace workspace;")
-        self.put(f"const npy_intp steps = *(npy_{self.steps_dtype}*)PyArray_DATA(in[0]);")
+        self.put(f"const npy_intp steps = {self.number(0)};")
         self.fail("steps < 0", "IndexError", "the number of steps is negative")
         self._lengths()
         self._prologue()
@@ -109,7 +109,12 @@ class _Emitter:
         head = (
             f"static bool {NAME}(PyArrayObject** in, PyArrayObject*** out, const bool* inplace) {{"
         )
-        return "\n".join([head, *self.lines, "}"]) + "\n", tuple(self.support)
+        constants = ["    " + line for line in self.constants.values()]
+        return "\n".join([head, *constants, *self.lines, "}"]) + "\n", tuple(self.support)
+
+    def number(self, k) -> str:
+        """The Scan's input k, which is one."""
+        return f"*(const npy_{self.dtypes[k]}*)PyArray_DATA(in[{k}])"
 
     def _lengths(self):
         loop = self.loop
@@ -129,7 +134,7 @@ class _Emitter:
             self.fail(f"steps > 0 && L{s.output} < {least}", "IndexError",
                       f"the buffer of output {s.output} is too short")  # fmt: skip
         for k, output, _ in loop.collected:
-            self.put(f"const npy_intp L{output} = *(npy_int64*)PyArray_DATA(in[{k}]);")
+            self.put(f"const npy_intp L{output} = {self.number(k)};")
             self.fail(f"L{output} < 0 || (steps > 0 && L{output} < 1)", "IndexError",
                       f"output {output} has no room")  # fmt: skip
 
@@ -259,7 +264,7 @@ class _Emitter:
         slots = [(s.output, tap, v, s) for s in self.loop.states for tap, v in s.writes]
         slots += [(o, 0, v, None) for _, o, v in self.loop.collected]
         over = set(self.plan.over.values())
-        for o, tap, v, state in slots:
+        for o, tap, v, state in slots:  # states first: what is both is computed in the state
             is_own = v in self.plan.stored and v not in self.of_block and v not in self.outputs
             is_own = is_own and v.owner not in self.plan.over and v.owner not in over
             if state is not None and self._is_tap(v):
@@ -270,6 +275,9 @@ class _Emitter:
                 self.copies.append((o, tap, v, f"!is_apart{o}"))
             else:
                 self.copies.append((o, tap, v, None))
+        # Outputs may be copies of what a state was: they are made before it is written over.
+        states = {s.output for s in self.loop.states}
+        self.copies.sort(key=lambda copy: copy[0] in states)
         for o, is_apart in self.outputs.values():
             self.put(f"const bool is_apart{o} = {is_apart};")
 
@@ -297,6 +305,10 @@ class _Emitter:
         """Where a variable is in the stage that is being emitted."""
         node = v.owner
         columns = self.loop.shapes[v].columns.root.code
+        if isinstance(v, Constant):
+            self.constants[v] = f"const {c_type(v)} x{self.name(v)} = {_literal(v)};"
+        if isinstance(v, Constant) or v in self.loop.scalars:
+            return Place(f"&x{self.name(v)}", "0", "0")
         if v in self.sequences:
             return Place(f"{'s' if self.in_block else 'r'}{self.sequences[v]}", columns, "1")
         if v in self.fixed:
@@ -328,6 +340,8 @@ class _Emitter:
 
     def _turned(self, v) -> Place:
         x, order = v.owner.inputs[0], v.owner.op.new_order
+        if self._varies_by_row(x):  # one step under the other, and not turned: see the plan
+            return self.place(x)
         at, *strides = self.place(x)
         own = strides[2 - x.ndim :]
         new = ["0" if axis == "x" else own[axis] for axis in order]
@@ -416,9 +430,8 @@ class _Emitter:
         elif isinstance(node.op, Alloc):
             (v,) = node.outputs
             at, value = self.place(v).at, node.inputs[0]
-            what = _literal(value) if isinstance(value, Constant) else f"*({self.place(value).at})"
             self.put(f"std::fill({at}, {at} + {self.rows(v)} * {self.columns(v)},"
-                     f" {c_type(v)}({what}));")  # fmt: skip
+                     f" {c_type(v)}(*({self.place(value).at})));")  # fmt: skip
         else:
             self._increment(node)
 
@@ -472,11 +485,13 @@ class _Emitter:
         for v in left:
             at, row, _ = self.place(v)
             self.put(f"{c_type(v)}* __restrict p{self.name(v)} = {at} + row * {row};")
-        self.put("#pragma omp simd")
+        codes = {node: self._scalar_code(node, node.op.scalar_op) for node in kernel}
+        if not any("return" in line for code in codes.values() for line in code):
+            self.put("#pragma omp simd")  # which no error can leave
         self.open(f"for (npy_intp column = 0; column < {self.columns(first)}; ++column)")
         self.put(*per_element)
         for node in kernel:
-            self.put(*self._scalar_code(node, node.op.scalar_op))
+            self.put(*codes[node])
             if node.outputs[0] in left:
                 name = self.name(node.outputs[0])
                 self.put(f"p{name}[column] = x{name};")

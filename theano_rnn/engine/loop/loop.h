@@ -171,8 +171,10 @@ static inline bool state_buffer(PyArrayObject* first, PyArrayObject** output, np
     if (!allocate(output, PyArray_NDIM(first), PyArray_DIMS(first), PyArray_TYPE(first)))
         return false;
     if (!PyArray_CHKFLAGS(first, NPY_ARRAY_CARRAY_RO)) return PyArray_CopyInto(*output, first) == 0;
-    std::memcpy(PyArray_DATA(*output), PyArray_DATA(first),
-                std::min(rows, PyArray_DIM(first, 0)) * PyArray_STRIDE(*output, 0));
+    const npy_intp length = PyArray_DIM(first, 0);
+    if (rows < length) rows *= PyArray_NBYTES(first) / length;  // bytes now
+    else rows = PyArray_NBYTES(first);
+    std::memcpy(PyArray_DATA(*output), PyArray_DATA(first), rows);
     return true;
 }
 

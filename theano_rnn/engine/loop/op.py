@@ -17,9 +17,13 @@ from pathlib import Path
 
 from theano.compile import optdb
 from theano.graph.basic import Apply
+from theano.graph.destroyhandler import DestroyHandler
+from theano.graph.fg import InconsistencyError
 from theano.graph.op import COp
-from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
+from theano.graph.opt import GlobalOptimizer, copy_stack_trace, in2out, local_optimizer
+from theano.graph.toolbox import ReplaceValidate
 from theano.scan.op import Scan
+from theano.tensor.blas import ldflags
 
 from theano_rnn.engine.loop.analysis import Refused, analyse
 from theano_rnn.engine.loop.emission import NAME, emit
@@ -87,8 +91,18 @@ class NativeLoop(COp):
     def c_headers(self, **kwargs):
         return ["<cmath>"]
 
+    def c_libraries(self, **kwargs):
+        return ldflags()
+
+    def c_lib_dirs(self, **kwargs):
+        return ldflags(libs=False, libs_dir=True)
+
+    def c_header_dirs(self, **kwargs):
+        return ldflags(libs=False, include_dir=True)
+
     def c_compile_args(self, **kwargs):
-        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
+        # Heeds the "omp simd" pragmas, and only those: no threads.
+        return ["-fopenmp-simd", *ldflags(libs=False, flags=True)]
 
     def c_support_code(self, **kwargs):
         return "\n".join([header(), *self.program.support])
@@ -121,7 +135,7 @@ def lowered(node) -> NativeLoop:
     """
     scan = node.op
     loop = analyse(scan)
-    function, support = emit(loop, plan(loop), node.inputs[0].dtype)
+    function, support = emit(loop, plan(loop), [x.dtype for x in node.inputs])
     types = tuple(output.type for output in node.outputs)
     program = Program(function, support, types, 1 + scan.n_seqs, len(loop.states))
     return NativeLoop(program, name=scan.name)
@@ -141,20 +155,33 @@ def local_native_loop(fgraph, node):
     return outputs
 
 
-@local_optimizer([NativeLoop], inplace=True)
-def local_inplace(fgraph, node):
-    """One more state written over its first buffer; Theano refuses where that is needed later."""
-    op = node.op
-    if not isinstance(op, NativeLoop):
-        return None
-    for o in range(op.program.states):
+class Inplace(GlobalOptimizer):
+    """States written over their first buffers, one by one, where nothing else needs the buffer."""
+
+    def add_requirements(self, fgraph):
+        fgraph.attach_feature(ReplaceValidate())
+        fgraph.attach_feature(DestroyHandler())
+
+    def apply(self, fgraph):
+        for node in fgraph.toposort():
+            if isinstance(node.op, NativeLoop):
+                for o in range(node.op.program.states):
+                    node = self.overwritten(fgraph, node, o)
+
+    def overwritten(self, fgraph, node, o):
+        """The node that writes state o over its first buffer; the same where it must not."""
+        op = node.op
         first = node.inputs[op.program.first_state + o]
-        if o not in op.inplace and first.owner is not None and len(fgraph.clients[first]) == 1:
-            new = NativeLoop(op.program, (*op.inplace, o), op.name)
-            outputs = new(*node.inputs, return_list=True)
-            copy_stack_trace(node.outputs, outputs)
-            return outputs
-    return None
+        if o in op.inplace or first.owner is None or len(fgraph.clients[first]) > 1:
+            return node
+        new = NativeLoop(op.program, (*op.inplace, o), op.name).make_node(*node.inputs)
+        copy_stack_trace(node.outputs, new.outputs)
+        try:
+            pairs = list(zip(node.outputs, new.outputs))
+            fgraph.replace_all_validate(pairs, reason="native_loop_inplace")
+        except InconsistencyError:  # it is a view of what is needed later
+            return node
+        return new
 
 
 # With the other rewrites of this package that put in an Op of theirs, before Elemwise are fused.
@@ -162,10 +189,4 @@ optdb.register(
     "native_loop", in2out(local_native_loop, name="native_loop"), 48.7, "fast_run", "cxx_only"
 )
 # Where Scan's own is.
-optdb.register(
-    "native_loop_inplace",
-    in2out(local_inplace, name="native_loop_inplace"),
-    75,
-    "fast_run",
-    "inplace",
-)
+optdb.register("native_loop_inplace", Inplace(), 75, "fast_run", "inplace")

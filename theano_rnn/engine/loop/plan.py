@@ -89,7 +89,9 @@ def _is_by_rows(loop: Loop, node, rows, same) -> bool:
         return x in rows and y in same
     first = node.inputs[0]
     if isinstance(node.op, DimShuffle):
-        return first in rows and _roots(shapes[first]) == _roots(shapes[output])
+        kept = [axis for axis in node.op.new_order if axis != "x"]
+        is_turned = kept != sorted(kept)
+        return first in rows and not is_turned and _roots(shapes[first]) == _roots(shapes[output])
     if isinstance(node.op, Subtensor):
         return first in rows and shapes[first].rows is shapes[output].rows
     if not isinstance(node.op, Elemwise):
