@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
@@ -27,8 +28,14 @@ lint: $(MADE)-test
 check: $(MADE)
 	$(BIN)/python scripts/check_gradients.py
 
-benchmark: $(MADE)
-	$(BIN)/python scripts/benchmark.py
+benchmark: $(MADE) $(PEERS)/.made
+	$(BIN)/python scripts/benchmark.py --peers
+
+# JAX and PyTorch want another NumPy than Theano: they have an environment of their own.
+$(PEERS)/.made: theano_rnn/benchmark/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # The environment is made again when the interpreter or the pins have changed.
 $(MADE) $(MADE)-test: pyproject.toml FORCE
@@ -37,4 +44,4 @@ $(MADE) $(MADE)-test: pyproject.toml FORCE
 FORCE:
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .hypothesis

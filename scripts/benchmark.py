@@ -14,6 +14,7 @@ from theano_rnn.benchmark.programs import ProgramError
 from theano_rnn.errors import RNNError
 
 FULL = sections.Settings()
+PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 QUICK = sections.Settings(rounds=3, seconds=0.1, warm_starts=1)
 
 
@@ -21,9 +22,15 @@ def main() -> int:
     arguments = parser().parse_args()
     try:
         names = sections.parse_sections(arguments.only)
+        if arguments.peers and "peers" not in names:
+            names.insert(0, "peers")
+        if "peers" in names and not PEERS.exists():
+            raise RNNError(f"there is no {PEERS}; make benchmark makes it")
         threads = sections.parse_threads(arguments.threads)
         settings = QUICK if arguments.quick else FULL
-        settings = dataclasses.replace(settings, threads=threads, seed=arguments.seed)
+        settings = dataclasses.replace(
+            settings, threads=threads, seed=arguments.seed, peers_python=str(PEERS)
+        )
         if arguments.json not in (None, "-"):
             Path(arguments.json).open("a").close()  # now, and not when all is measured
     except RNNError as error:
@@ -63,7 +70,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--only",
         metavar="SECTIONS",
-        help=f"comma-separated, of {','.join(sections.SECTIONS)} (default: all)",
+        help=f"comma-separated, of {','.join(sections.SECTIONS)} (default: all but peers)",
+    )
+    p.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure beside JAX and PyTorch too, which are in an environment of their own, "
+        ".venv-peers (the section peers)",
     )
     p.add_argument(
         "--threads",
@@ -227,7 +240,39 @@ def length(rows) -> Table:
     return made
 
 
+def peers(rows) -> Table:
+    by_name = {row["workload"]: row for row in reversed(rows) if row["T"] < 100_000}
+    sizes = "; ".join(
+        "{workload}: vocabulary {vocab_size}, hidden {hidden_size}, T {T}".format(**row)
+        for row in reversed(by_name.values())
+    )
+    note = (
+        f"{sizes}, B {sections.BATCH['B']}. Each on all cores. jax: one jitted function, buffers "
+        "donated; torch: eager; stock: plain theano-pymc with the same BLAS; limit: the matrix "
+        "products of the step alone, by that BLAS. Faster: how many times as fast ours is. MB: "
+        "the most memory the process has held."
+    )
+    columns = ("workload", "program", "ms", "tokens/s", "ours is faster", "MB")
+    made = table("One SGD step, beside others", note, *columns)
+    for row in rows:
+        what = f"{row['workload']} {row['cell']}"
+        what += "" if row["truncation"] == "full" else f" {row['truncation']}"
+        what += "" if row["T"] < 100_000 else f" T {row['T']:,}"
+        for program, figures in row["programs"].items():
+            made.add_row(
+                what if program == "ours" else "",
+                program,
+                figure(figures["ms"]),
+                number(figures["tokens_per_second"]["median"]),
+                "" if program == "ours" else figure(figures["ours_is_faster"]),
+                "-" if figures["peak_bytes"] is None else number(figures["peak_bytes"] / 1e6),
+            )
+        made.add_section()
+    return made
+
+
 TABLES = {
+    "peers": peers,
     "steps": steps,
     "cells": cells,
     "padding": padding,

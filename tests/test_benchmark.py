@@ -1,5 +1,6 @@
 """The benchmark: both programs compute the same, the result has its shape. Nothing is timed."""
 
+import dataclasses
 import importlib.util
 import json
 import sys
@@ -38,8 +39,8 @@ class FakeProgram:
 
     made: typing.ClassVar = []
 
-    def __init__(self, spec, threads=None, compiledir=None):
-        self.spec, self.threads = spec, threads
+    def __init__(self, spec, threads=None, compiledir=None, python=None):
+        self.spec, self.threads, self.python = spec, threads, python
         self.seconds_to_first_step = 1.5
         self.made.append(self)
         if compiledir is not None:
@@ -50,6 +51,8 @@ class FakeProgram:
         T = self.spec.T if T is None else T
         if do == "memory":
             return {"bytes": 1000 * T}
+        if do == "losses":
+            return {"losses": [0.0 if self.spec.program == "limit" else 5.0] * steps, "peak": 1e6}
         return {"seconds": steps * T / 1000 * (0.1 if self.spec.program == "ours" else 1)}
 
     def __enter__(self):
@@ -145,6 +148,56 @@ def test_steps_compares_the_programs_round_by_round(fake):
     assert row["times_as_fast"]["min"] == pytest.approx(10)
 
 
+def test_peers_run_in_an_environment_of_their_own_on_all_cores(fake):
+    settings = dataclasses.replace(BRIEF, peers_python="/theirs")
+    rows = sections.peers(settings)
+    assert [(r["workload"], r["cell"], r["truncation"]) for r in rows] == [
+        case[:3] for case in sections.BESIDE_PEERS
+    ]
+    assert list(rows[0]["programs"]) == ["ours", "jax", "torch", "stock", "limit"]
+    assert list(rows[1]["programs"]) == ["ours", "jax"]
+    for program in fake.made:
+        is_peer = program.spec.program in ("jax", "torch")
+        assert program.python == ("/theirs" if is_peer else None)
+        assert program.threads == machine.usable_cores()
+    jax = rows[0]["programs"]["jax"]
+    assert jax["ours_is_faster"]["median"] == pytest.approx(10) and jax["peak_bytes"] == 1e6
+    long = next(row for row in rows if row["truncation"] == "chunk:100")
+    assert long["T"] == 100_000
+
+
+def test_programs_that_compute_something_else_are_not_compared(fake, monkeypatch):
+    def ask(self, do, T=None, steps=1):
+        return {"losses": [5.1 if self.spec.program == "jax" else 5.0], "peak": None}
+
+    monkeypatch.setattr(FakeProgram, "ask", ask)
+    monkeypatch.setattr(sections, "milliseconds", lambda children, *_: [[1.0]] * len(children))
+    with pytest.raises(programs.ProgramError, match=r"jax computes \[5.1\], ours \[5.0\]"):
+        sections.peers(BRIEF)
+
+
+PEERS = SCRIPT.parent.parent / ".venv-peers" / "bin" / "python"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEERS.exists(), reason="JAX and PyTorch are not there: make benchmark")
+@pytest.mark.parametrize("B", [1, 3])
+@pytest.mark.parametrize("cell", sections.CELLS)
+@pytest.mark.parametrize("truncation", ["full", "window:4", "chunk:4"])
+@pytest.mark.parametrize("program", ["jax", "torch"])
+def test_peers_have_the_losses_and_parameters_of_ours(program, truncation, cell, B):
+    if program == "torch" and (truncation != "full" or cell not in ("tanh", "lstm")):
+        pytest.skip("not written for PyTorch, or another network there")
+    spec = child.Spec("ours", 11, 5, 12, cell=cell, truncation=truncation, B=B)
+    theirs = dataclasses.replace(spec, program=program)
+    with programs.Program(spec) as a, programs.Program(theirs, python=PEERS) as b:
+        ours, theirs = (each.ask("train", steps=20) for each in (a, b))
+    np.testing.assert_allclose(ours["losses"], theirs["losses"], rtol=1e-5)
+    for name in "UVW":
+        a, b = (np.array(answer["parameters"][name]) for answer in (ours, theirs))
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_startup_counts_modules_and_starts_cold_once(fake):
     ours, stock = sections.startup(BRIEF)
     assert (ours["program"], stock["program"]) == ("ours", "stock")
@@ -206,14 +259,14 @@ def test_a_compiler_that_is_not_there_is_named():
 @pytest.mark.parametrize("text", ["", "step", "steps,", "steps;length"])
 def test_unknown_sections_are_refused(text):
     with pytest.raises(
-        RNNError, match="the sections are steps, cells, padding, startup, truncation"
+        RNNError, match="the sections are peers, steps, cells, padding, startup, truncation"
     ):
         sections.parse_sections(text)
 
 
 def test_sections_are_measured_in_their_order():
     assert sections.parse_sections("length, steps") == ["steps", "length"]
-    assert sections.parse_sections(None) == list(sections.SECTIONS)
+    assert sections.parse_sections(None) == [s for s in sections.SECTIONS if s != "peers"]
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,", "-1", "two", "1.5", "²"])
@@ -253,7 +306,7 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(file)])
     assert script.main() == 0
     result = json.loads(file.read_text())
-    assert list(result) == ["machine", "settings", *sections.SECTIONS]
+    assert list(result) == ["machine", "settings", *sections.parse_sections(None)]
     out = capsys.readouterr().out
     for words in (
         "One SGD step",
@@ -266,6 +319,25 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
         "10.0",
     ):
         assert words in out
+
+
+def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, capsys, tmp_path):
+    python = tmp_path / "python"
+    python.touch()
+    monkeypatch.setattr(script, "PEERS", python)
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peers", "--only", "padding", "--quick"])
+    monkeypatch.setitem(sections.SECTIONS, "padding", lambda settings: [])
+    assert script.main() == 0
+    out = capsys.readouterr().out
+    for words in ("beside others", "char tanh chunk:100 T 100,000", "batch lstm", "limit"):
+        assert words in out
+
+
+def test_without_their_environment_peers_are_not_measured(script, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(script, "PEERS", tmp_path / "none")
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peers"])
+    assert script.main() == 2
+    assert "make benchmark makes it" in capsys.readouterr().err
 
 
 def test_script_writes_nothing_but_json_to_stdout(script, fake, monkeypatch, capsys):

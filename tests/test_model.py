@@ -247,8 +247,7 @@ def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(clip_by):
     ((_, function),) = step._functions.items()
     made_by = updates(function)
     U = made_by["U"]
-    assert type(U.op).__name__ == "AdvancedIncSubtensor1"
-    assert U.op.inplace and not U.op.set_instead_of_inc
+    assert type(U.op).__name__ == "RowIncrement" and U.op.inplace
     assert U.inputs[0].name == "U" and U.inputs[0].owner is None  # the shared variable itself
     V = made_by["V"]
     assert type(V.op).__name__ == "Gemm" and V.op.inplace

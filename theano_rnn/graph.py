@@ -86,6 +86,8 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
 
 def _columns(state, H, n):
     """(B, n * H) as n expressions (B, H)."""
+    if n == 1:
+        return [state]
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
 
 

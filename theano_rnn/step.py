@@ -127,11 +127,12 @@ class Step:
         # Theano takes a Python float for a float32 only where floatX is float32.
         numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
         arrays += [np.asarray(number, model.dtype) for number in numbers]
-        function = self._function(fed.is_masked, fed.rows == 1)
+        function = self.function(fed.is_masked, fed.rows == 1)
         loss, *norm, after = function(*arrays)
         return float(loss), float(norm[0]) if norm else np.nan, after
 
-    def _function(self, is_masked, is_alone):
+    def function(self, is_masked=False, is_alone=True):
+        """The compiled function of a step: with a mask or without, of one sequence or a batch."""
         key = is_masked, is_alone
         if key not in self._functions:
             self._functions[key] = self._compile(is_masked, is_alone)

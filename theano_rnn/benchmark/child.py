@@ -21,16 +21,17 @@ from theano_rnn import initialization
 
 LEARNING_RATE = 0.001
 SEQUENCES = 8  # different ones, taken in turn
+GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "lstm": 4}
 
 
 @dataclass(frozen=True)
 class Spec:
     """What a child runs.
 
-    program : "ours" or "stock"
+    program : "ours", "stock", "jax", "torch" or "limit", the products alone
     vocab_size, hidden_size, T : the workload
     truncation, cell : as RNN takes them; stock has "full" and "tanh" only
-    B : sequences in a step; stock takes one only
+    B : sequences in a step
     seed : of the parameters and the tokens, the same for both programs
     blas_library : file of the BLAS that stock is to call; ours finds it by itself
     """
@@ -66,13 +67,9 @@ def load_stock(spec):
         ctypes.CDLL(spec.blas_library, mode=ctypes.RTLD_GLOBAL)
     from theano_rnn.benchmark import stock
 
-    dtype = stock.theano.config.floatX
-    H, vocab_size = spec.hidden_size, spec.vocab_size
-    shapes = {"U": (H, vocab_size), "V": (vocab_size, H), "W": (H, H)}
-    values = initialization.initial(shapes, "tanh", "uniform", spec.seed, dtype)
-    values["U"] = np.ascontiguousarray(values["U"].T)
+    values = initial_values(spec, stock.theano.config.floatX)
     U, V, W = (stock.theano.shared(value, name) for name, value in values.items())
-    sgd_step = stock.compile_sgd_step(U, V, W)
+    sgd_step = stock.compile_sgd_step(U, V, W, spec.B)
 
     def parameters():
         return {"U": U.get_value().T, "V": V.get_value(), "W": W.get_value()}
@@ -80,12 +77,52 @@ def load_stock(spec):
     return lambda x, y: sgd_step(x, y, LEARNING_RATE), parameters
 
 
+def load_peer(spec):
+    """step(x, y) -> E, and parameters() -> U, V, W; of JAX or PyTorch."""
+    from theano_rnn.benchmark import peers
+
+    load = {"jax": peers.load_jax, "torch": peers.load_torch}[spec.program]
+    values = initial_values(spec, "float32")
+    step, parameters = load(values, spec.cell, spec.truncation, LEARNING_RATE)
+    return step, lambda: {**parameters(), "U": np.asarray(parameters()["U"]).T}
+
+
+def load_limit(spec):
+    """step(x, y) -> 0.0, after the products of such a step; and no parameters."""
+    from theano_rnn.benchmark.limit import compile_products
+
+    products, gates = compile_products(), GATES[spec.cell]
+
+    def step(x, y):
+        sizes = [len(x), spec.B, spec.hidden_size, gates, spec.vocab_size]
+        return products(np.asarray(sizes, np.int64))
+
+    return step, dict
+
+
+def initial_values(spec, dtype):
+    """The parameters that ours begins with, U by rows."""
+    H, vocab_size, G = spec.hidden_size, spec.vocab_size, GATES[spec.cell]
+    shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
+    values = initialization.initial(shapes, spec.cell, "uniform", spec.seed, dtype)
+    return {**values, "U": np.ascontiguousarray(values["U"].T)}
+
+
+LOADS = {
+    "ours": load_ours,
+    "stock": load_stock,
+    "jax": load_peer,
+    "torch": load_peer,
+    "limit": load_limit,
+}
+
+
 class Child:
     """One program and the requests it answers."""
 
     def __init__(self, spec: Spec):
         self.spec = spec
-        self.step, self.parameters = {"ours": load_ours, "stock": load_stock}[spec.program](spec)
+        self.step, self.parameters = LOADS[spec.program](spec)
         self.resident = None  # at the first request for memory
         self.sequences = functools.lru_cache(None)(self.sequences)
 
@@ -102,8 +139,16 @@ class Child:
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {
             "losses": losses,
-            "parameters": {name: value.tolist() for name, value in self.parameters().items()},
+            "parameters": {
+                name: np.asarray(value).tolist() for name, value in self.parameters().items()
+            },
         }
+
+    def losses(self, steps, T):
+        """Losses of some steps, and the most memory that the process has held."""
+        sequences = self.sequences(T)
+        losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
+        return {"losses": losses, "peak": memory_in_bytes("VmHWM")}
 
     def time(self, steps, T):
         """Seconds that some steps take."""

@@ -25,7 +25,7 @@ def describe() -> dict:
         "theano-pymc": theano.__version__,
         "numpy": np.__version__,
         "blas": engine.BLAS.name,
-        "scan": engine.SCAN_LOOP,
+        "scan": engine.scan_loop.found(),
         "compiler": compiler(theano.config.cxx),
     }
 

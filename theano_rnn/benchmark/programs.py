@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from theano_rnn.benchmark.child import Spec
 
@@ -33,6 +34,8 @@ class Program:
         Of BLAS, which decides by itself where not given.
     compiledir : str or Path, optional
         Its compile cache, where that is not to be the usual one.
+    python : str or Path, optional
+        The interpreter of another environment, which has this package's folder on its path.
 
     Attributes
     ----------
@@ -40,7 +43,7 @@ class Program:
         From the start of the process to the end of its first step.
     """
 
-    def __init__(self, spec: Spec, threads=None, compiledir=None):
+    def __init__(self, spec: Spec, threads=None, compiledir=None, python=None):
         from theano_rnn import engine
 
         if spec.program == "stock":
@@ -49,12 +52,17 @@ class Program:
         self._stderr = tempfile.TemporaryFile("w+")
         start = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "theano_rnn.benchmark.child", json.dumps(vars(spec))],
+            [
+                str(python or sys.executable),
+                "-m",
+                "theano_rnn.benchmark.child",
+                json.dumps(vars(spec)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=environment(spec.program, os.environ, threads, compiledir),
+            env=environment(spec.program, os.environ, threads, compiledir, python is not None),
         )
         try:
             self._answer()
@@ -92,7 +100,7 @@ class Program:
         self.close()
 
 
-def environment(program, environ, threads=None, compiledir=None) -> dict:
+def environment(program, environ, threads=None, compiledir=None, is_elsewhere=False) -> dict:
     """The environment of a child. The user's own THEANO_FLAGS stay, but for the compile cache.
 
     Stock gets by THEANO_FLAGS what it needs to run at all and to be compared: the BLAS that we
@@ -109,6 +117,8 @@ def environment(program, environ, threads=None, compiledir=None) -> dict:
     if compiledir is not None:
         theano_flags.append(f"compiledir={shlex.quote(str(compiledir))}")
     env = dict(environ, THEANO_FLAGS=",".join(filter(None, theano_flags)))
+    if is_elsewhere:
+        env["PYTHONPATH"] = str(Path(__file__).parents[2])
     if threads is not None:
         for library in ("OPENBLAS", "OMP", "MKL"):
             env[f"{library}_NUM_THREADS"] = str(threads)

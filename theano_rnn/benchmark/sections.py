@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Optional
 
 from theano_rnn import arguments, batches
+from theano_rnn.benchmark import machine
 from theano_rnn.benchmark.child import Spec
-from theano_rnn.benchmark.programs import Program, milliseconds, ratio, spread
+from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
 from theano_rnn.corpus import load_corpus
 from theano_rnn.errors import RNNError
 
@@ -22,6 +23,19 @@ PROGRAMS = ("ours", "stock")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
 BATCH_SIZES = (16, 32, 64)
 TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4")
+#: What is measured beside JAX and PyTorch: workload, cell, truncation and, where it is not the
+#: workload's, T.
+BESIDE_PEERS = (
+    ("sentence", "tanh", "full", None),
+    ("sentence", "tanh", "window:4", None),
+    ("char", "tanh", "full", None),
+    ("char", "gru", "full", None),
+    ("char", "lstm", "full", None),
+    ("char", "tanh", "chunk:100", 100_000),
+    ("batch", "tanh", "full", None),
+    ("batch", "gru", "full", None),
+    ("batch", "lstm", "full", None),
+)
 TRUNCATIONS_BY_LENGTH = ("full", "window:4", "chunk:100")
 LENGTHS = (100, 1000, 10000)
 
@@ -35,6 +49,7 @@ class Settings:
     warm_starts : how often a program is started with a full compile cache
     threads : of BLAS, for each of which ``steps`` is measured
     seed : of the parameters and the tokens
+    peers_python : the interpreter of an environment with JAX and PyTorch, for ``peers``
     """
 
     rounds: int = 9
@@ -42,6 +57,7 @@ class Settings:
     warm_starts: int = 3
     threads: tuple = (1,)
     seed: int = 0
+    peers_python: Optional[str] = None
 
     def __post_init__(self):
         arguments.whole_number(self.rounds, "rounds", at_least=1)
@@ -53,7 +69,7 @@ class Settings:
 def parse_sections(text: Optional[str]) -> list:
     """ "steps,length" as the names of sections, all of them for None, in the order of SECTIONS."""
     if text is None:
-        return list(SECTIONS)
+        return [name for name in SECTIONS if name != "peers"]
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SECTIONS:
@@ -206,7 +222,58 @@ def length(settings: Settings) -> list:
     return rows
 
 
+def peers(settings: Settings) -> list:
+    """One SGD step beside those of JAX, PyTorch and plain theano-pymc, all in turns.
+
+    Each on all cores, as JAX and PyTorch are by themselves. ``limit`` is the products of the
+    step alone, by the BLAS that ours calls.
+
+    Raises
+    ------
+    ProgramError
+        If the losses of the programs are not the same.
+    """
+    return [_beside_peers(settings, *case) for case in BESIDE_PEERS]
+
+
+def _beside_peers(settings: Settings, name, cell, truncation, T) -> dict:
+    workload = {**WORKLOADS, "batch": BATCH}[name]
+    workload = {**workload, "T": T or workload["T"]}
+    programs = ["ours", "jax"]
+    if truncation == "full":
+        programs += ["torch", "stock", "limit"] if cell == "tanh" else ["torch", "limit"]
+    with contextlib.ExitStack() as stack:
+        children, held = [], {}
+        for program in programs:
+            spec = Spec(program, **workload, cell=cell, truncation=truncation, seed=settings.seed)
+            python = settings.peers_python if program in ("jax", "torch") else None
+            child = stack.enter_context(Program(spec, machine.usable_cores(), python=python))
+            held[program] = child.ask("losses", steps=3)
+            children.append((child, workload["T"]))
+        times = dict(zip(programs, milliseconds(children, settings.rounds, settings.seconds)))
+    tokens = workload["T"] * workload.get("B", 1)
+    row = {"workload": name, "cell": cell, "truncation": truncation, **workload, "programs": {}}
+    for program, ms in times.items():
+        losses = held[program]["losses"]
+        # The reset of PyTorch's GRU is another one.
+        tolerance = 1e-2 if (program, cell) == ("torch", "gru") else 1e-3
+        if program != "limit" and not _are_near(losses, held["ours"]["losses"], tolerance):
+            raise ProgramError(f"{program} computes {losses}, ours {held['ours']['losses']}")
+        row["programs"][program] = {
+            "ms": spread(ms),
+            "tokens_per_second": spread([1000 * tokens / each for each in ms]),
+            "ours_is_faster": ratio(ms, times["ours"]),
+            "peak_bytes": held[program]["peak"],
+        }
+    return row
+
+
+def _are_near(a, b, tolerance) -> bool:
+    return all(abs(x - y) <= tolerance * abs(y) for x, y in zip(a, b))
+
+
 SECTIONS = {
+    "peers": peers,
     "steps": steps,
     "cells": cells,
     "padding": padding,

@@ -15,27 +15,41 @@ import theano
 from theano import tensor
 
 
-def compile_sgd_step(U, V, W):
+def compile_sgd_step(U, V, W, B=1):
     """A function (x, y, learning_rate) -> E that updates the parameters.
+
+    x and y are (T,) vectors, or (T, B) matrices where B is more than 1.
 
     Parameters
     ----------
     U, V : (vocab_size, H) shared variables
     W : (H, H) shared variable
     """
-    x, y = tensor.lvectors("x", "y")
     learning_rate = tensor.scalar("learning_rate")
-    rows = U[x]  # (T, H)
-    s, _ = theano.scan(
-        lambda p_t, s_before, W: tensor.tanh(p_t + W.dot(s_before)),
-        sequences=[rows],
-        outputs_info=[tensor.zeros_like(W[0])],
-        non_sequences=[W],
-        strict=True,
-    )  # (T, H)
-    o = tensor.nnet.softmax(s.dot(V.T))  # (T, vocab_size)
-    E = tensor.nnet.categorical_crossentropy(o, y).sum()
-    d_rows, dV, dW = theano.grad(E, [rows, V, W])
+    if B == 1:
+        x, y = tensor.lvectors("x", "y")
+        rows = U[x]  # (T, H)
+        s, _ = theano.scan(
+            lambda p_t, s_before, W: tensor.tanh(p_t + W.dot(s_before)),
+            sequences=[rows],
+            outputs_info=[tensor.zeros_like(W[0])],
+            non_sequences=[W],
+            strict=True,
+        )  # (T, H)
+    else:
+        x, y = tensor.lmatrices("x", "y")
+        rows = U[x.flatten()]  # (T * B, H)
+        s, _ = theano.scan(
+            lambda p_t, s_before, W_T: tensor.tanh(p_t + s_before.dot(W_T)),
+            sequences=[rows.reshape((x.shape[0], B, W.shape[0]))],
+            outputs_info=[tensor.zeros((B, W.shape[0]))],
+            non_sequences=[W.T],
+            strict=True,
+        )
+        s = s.reshape((rows.shape[0], W.shape[0]))  # (T * B, H)
+    o = tensor.nnet.softmax(s.dot(V.T))  # (T * B, vocab_size)
+    E = tensor.nnet.categorical_crossentropy(o, y.flatten()).sum()
+    d_rows, dV, dW = (g / B for g in theano.grad(E, [rows, V, W]))
     updates = [
         (U, tensor.inc_subtensor(rows, -learning_rate * d_rows)),
         (V, V - learning_rate * dV),

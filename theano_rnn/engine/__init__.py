@@ -11,6 +11,7 @@ before ``import theano``, which reads it once:
 ``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
 ``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
 ``precompiled``   the headers of all compiled modules, read by the compiler once
+``rows``          rows of a matrix by number, and squares summed, in plain C
 ``loop``          a scan lowered to one loop in C++: a small compiler, put in by the optimizer
 ``compiling``     how the functions of this package are compiled
 
@@ -40,6 +41,7 @@ from theano_rnn.engine import (
     cache,
     loop,
     precompiled,
+    rows,
     scan_loop,
     scan_pushout,
     softmax,
@@ -50,15 +52,16 @@ shield_compiler()
 cache.mend()
 precompiled.mend()
 scan_pushout.mend()
-SCAN_LOOP = scan_loop.prepare()
+scan_loop.mend()
 
 __all__ = [
     "BLAS",
-    "SCAN_LOOP",
     "activations",
     "compile_function",
     "ifelse",
     "loop",
+    "rows",
+    "scan_loop",
     "softmax",
     "tensor",
     "theano",

@@ -1,5 +1,11 @@
-"""``python -m theano_rnn.engine``: what was found, and what to do about anything missing."""
+"""What the engine found, and what it makes of a network.
 
+``python -m theano_rnn.engine``          what was found, and what to do about anything missing
+``python -m theano_rnn.engine explain``  which loops of a training step are lowered to C++, or why
+                                         not; ``--cell``, ``--truncation`` and so on say of which
+"""
+
+import argparse
 import os
 import platform
 import sys
@@ -12,6 +18,7 @@ from rich.table import Table
 from theano_rnn import engine
 from theano_rnn.engine import blas
 from theano_rnn.engine.flags import user_settings
+from theano_rnn.errors import RNNError
 
 
 def cache_size(folder: Path) -> tuple:
@@ -34,8 +41,9 @@ def findings() -> tuple:
             "There is no BLAS: pip install scipy-openblas32, and leave blas__ldflags out of "
             "THEANO_FLAGS and .theanorc."
         )
-    if not engine.SCAN_LOOP.startswith("the compiled"):
-        advice.append("Scans run in Python, about half as fast: a compiler mends that.")
+    scan_loop = engine.scan_loop.found()
+    if not scan_loop.startswith("the compiled"):
+        advice.append("Scans run in Python, much slower: a compiler mends that.")
     folder = Path(config.compiledir)
     modules, size = cache_size(folder)
     if not os.access(folder, os.W_OK):
@@ -54,7 +62,7 @@ def findings() -> tuple:
         ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
         ("BLAS, threads", f"{used} of {os.cpu_count()}; OPENBLAS_NUM_THREADS sets more"),
-        ("scan", engine.SCAN_LOOP),
+        ("scan, where not lowered", scan_loop),
         ("floatX", config.floatX),
         ("cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
         ("your settings", ", ".join(yours) or "none"),
@@ -75,8 +83,49 @@ def _gcc_version() -> str:
     return gcc_version_str
 
 
-def main() -> None:
+def main(argv=None) -> int:
+    p = argparse.ArgumentParser(
+        prog="python -m theano_rnn.engine",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("what", nargs="?", choices=["explain"])
+    p.add_argument("--cell", default="tanh")
+    p.add_argument("--layers", type=int, default=1)
+    p.add_argument("--truncation", default="full")
+    p.add_argument(
+        "--mask", action="store_true", help="a batch of sequences that differ in length"
+    )
+    arguments = p.parse_args(argv)
     console = Console(highlight=False)
+    if arguments.what is None:
+        _print_findings(console)
+        return 0
+    try:
+        loops = explained(arguments)
+    except RNNError as error:
+        print(error, file=sys.stderr)
+        return 2
+    table = Table(
+        "loop", "lowered", "", title="The loops of a training step", title_justify="left"
+    )
+    for loop in loops:
+        table.add_row(loop.name, "yes" if loop.is_lowered else "no", loop.words)
+    console.print(table)
+    return 0
+
+
+def explained(arguments) -> list:
+    """The loops of a step of such a network."""
+    from theano_rnn.model import RNN
+    from theano_rnn.step import Step
+
+    settings = {name: getattr(arguments, name) for name in ("cell", "layers", "truncation")}
+    step = Step(RNN(8, 4, **settings))
+    return engine.loop.explain(step.function(arguments.mask, not arguments.mask))
+
+
+def _print_findings(console) -> None:
     rows, advice = findings()
     table = Table(show_header=False, box=None)
     table.add_column()
@@ -89,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,9 +5,11 @@ The defect (theano-pymc 1.1.2): ``theano/scan/c_code/scan_perform.c`` was genera
 Python loop instead", so the first scan ends the program. What stands in the way are Cython's
 shortcuts into the interpreter, which it can do without. Here the shipped source is compiled
 with those switched off, into the place where Theano looks for the module. Where even that
-fails, the import is blocked, and scan runs its own, slower, Python loop.
+fails, the import is blocked, and scan runs its own, slower, Python loop. That is done when the
+first Scan is compiled: those that are lowered to a loop of their own (``loop``) do not need it.
 """
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ import theano
 from theano.compile.compilelock import lock_ctx
 from theano.configdefaults import config
 from theano.link.c import cmodule
+from theano.scan.op import Scan
 
 _EXTENSION = "theano.scan.scan_perform_ext"
 _VERSION = 0.298  # the version scan_perform_ext asks for
@@ -27,6 +30,26 @@ _SHORTCUTS_OFF = [
     "-DCYTHON_USE_PYLONG_INTERNALS=0",
     "-DCYTHON_USE_EXC_INFO_STACK=0",
 ]
+
+
+shipped = Scan.make_thunk
+
+
+def mend() -> None:
+    """Have the loop prepared before the first Scan is compiled."""
+    Scan.make_thunk = make_thunk
+
+
+@functools.wraps(shipped)
+def make_thunk(self, *args, **kwargs):
+    found()
+    return shipped(self, *args, **kwargs)
+
+
+@functools.cache
+def found() -> str:
+    """What a Scan that is not lowered will use, prepared."""
+    return prepare()
 
 
 def prepare() -> str:

@@ -355,6 +355,7 @@ class _Emitter:
         self.open("for (npy_intp i = 0; i < steps; ++i)")
         if self.plan.block:
             self._block()
+        self.put("// the step")
         for k, v in self.loop.sequences:
             self.put(f"const {c_type(v)}* const r{k} = data{k} + i * stride{k};")
         for v in sorted(self.of_block & self.plan.stored, key=self.name):

@@ -1,0 +1,83 @@
+"""The products of a step alone: what no program that calls this BLAS can be faster than.
+
+One after the other, on matrices of the shapes of a step and with no work between them: the
+recurrence forwards and backwards, for each step, and around it the products with V, the two
+that go back from the logits, and that of the gradient of W. Rows of U cost nothing here.
+"""
+
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine.loop.op import header
+
+
+class Products(theano.graph.op.COp):
+    """(T, B, H, G, vocab_size) as an int64 vector -> 0.0, after the products of one step."""
+
+    __props__ = ()
+
+    def make_node(self, sizes):
+        return theano.graph.basic.Apply(self, [sizes], [tensor.dscalar()])
+
+    def perform(self, node, inputs, outputs):
+        raise NotImplementedError("the products are measured in C")
+
+    def c_support_code(self, **kwargs):
+        return (
+            header()
+            + """
+        static bool products_of_a_step(npy_intp T, npy_intp B, npy_intp H, npy_intp G,
+                                       npy_intp vocab_size) {
+            using namespace native_loop;
+            const npy_intp N = T * B;
+            const npy_intp sizes[] = {G * H * H, vocab_size * H, N * H, N * G * H, N * vocab_size};
+            static Workspace workspace;
+            static npy_intp made = 0;
+            npy_intp wanted = 0, at[5];
+            for (int i = 0; i < 5; ++i) {
+                at[i] = wanted;
+                wanted += sizes[i];
+            }
+            if (made != wanted) {
+                std::free(workspace.memory);
+                workspace.memory = NULL;
+                workspace.size = wanted * sizeof(float);
+                if (!workspace.allocate()) return false;
+                std::fill((float*)workspace.memory, (float*)workspace.memory + wanted, 0.f);
+                made = wanted;
+            }
+            float* const W = (float*)workspace.memory;
+            float *V = W + at[1], *s = W + at[2], *p = W + at[3], *z = W + at[4];
+            typedef Matrix<const float> M;
+            for (npy_intp t = 0; t < T; ++t)  // W s
+                product<float>(B, G * H, H, M{s + t * B * H, H, 1}, M{W, 1, H}, p + t * B * G * H);
+            product<float>(N, vocab_size, H, M{s, H, 1}, M{V, 1, H}, z);  // V s
+            product<float>(N, H, vocab_size, M{z, vocab_size, 1}, M{V, H, 1}, s);  // V' dz
+            for (npy_intp t = 0; t < T; ++t)  // W' dp
+                product<float>(B, H, G * H, M{p + t * B * G * H, G * H, 1}, M{W, H, 1},
+                               s + t * B * H);
+            product<float>(G * H, H, N, M{p, 1, G * H}, M{s, H, 1}, W);  // dW
+            product<float>(vocab_size, H, N, M{z, 1, vocab_size}, M{s, H, 1}, V);  // dV
+            return true;
+        }
+        """
+        )
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (sizes,), (done,), fail = inputs, outputs, sub["fail"]
+        return f"""
+        {{
+            const npy_int64* n = (npy_int64*)PyArray_DATA({sizes});
+            if (!products_of_a_step(n[0], n[1], n[2], n[3], n[4])) {{ PyErr_NoMemory(); {fail} }}
+            Py_XDECREF({done});
+            {done} = (PyArrayObject*)PyArray_ZEROS(0, NULL, NPY_DOUBLE, 0);
+            if ({done} == NULL) {{ {fail} }}
+        }}
+        """
+
+    def c_code_cache_version(self):
+        return (1,)
+
+
+def compile_products():
+    """A function of (T, B, H, G, vocab_size) that runs the products of one step in float32."""
+    sizes = tensor.lvector("sizes")
+    return compile_function([sizes], Products()(sizes), name="products")

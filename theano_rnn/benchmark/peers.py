@@ -1,0 +1,186 @@
+"""The same network in JAX and in PyTorch, as a careful user of each writes it.
+
+Imports nothing of this package: it runs in an environment of its own, as both want a newer NumPy
+than Theano does. U is stored by rows, and of it only the rows that occur are read and updated.
+The gates are those of ``theano_rnn.cells``, one below the other in the same order.
+"""
+
+import functools
+
+
+def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
+    """step(x, y) -> E, and parameters() -> U, V, W; one compiled function, its buffers donated.
+
+    Parameters
+    ----------
+    values : dict
+        U (vocab_size, G*H), V (vocab_size, H), W (G*H, H).
+    cell : str
+    truncation : str
+        "full", "window:K" or "chunk:K"; a chunk has to divide the length.
+    learning_rate : float
+    """
+    import jax
+    from jax import numpy as jnp
+
+    def step_of(W):
+        W_T = W.T
+        H = W_T.shape[0]
+
+        def tanh(state, p):
+            (s,) = state
+            return (jnp.tanh(p + s @ W_T),)
+
+        def sigmoid(state, p):
+            (s,) = state
+            return (jax.nn.sigmoid(p + s @ W_T),)
+
+        def relu(state, p):
+            (s,) = state
+            return (jax.nn.relu(p + s @ W_T),)
+
+        def gru(state, p):
+            (s,) = state
+            zr = jax.nn.sigmoid(p[:, : 2 * H] + s @ W_T[:, : 2 * H])
+            z, r = zr[:, :H], zr[:, H:]
+            h = jnp.tanh(p[:, 2 * H :] + (r * s) @ W_T[:, 2 * H :])
+            return (z * s + (1 - z) * h,)
+
+        def lstm(state, p):
+            s, c = state
+            a = p + s @ W_T
+            i, f, o = jnp.split(jax.nn.sigmoid(a[:, : 3 * H]), 3, axis=1)
+            c = f * c + i * jnp.tanh(a[:, 3 * H :])
+            return (o * jnp.tanh(c), c)
+
+        return {"tanh": tanh, "sigmoid": sigmoid, "relu": relu, "gru": gru, "lstm": lstm}[cell]
+
+    def run(step, start, p):
+        """The states after each step, and the last one."""
+
+        def scan_step(state, p_t):
+            state = step(state, p_t)
+            return state, state
+
+        last, states = jax.lax.scan(scan_step, start, p)
+        return last, states
+
+    def states(W, p):
+        """The states s_t (T, B, H), to be differentiated as the truncation has it."""
+        T, B, H = p.shape[0], p.shape[1], W.shape[1]
+        start = (jnp.zeros((B, H), p.dtype),) * (2 if cell == "lstm" else 1)
+        scheme, _, K = truncation.partition(":")
+        step = step_of(W)
+        if scheme == "full":
+            return run(step, start, p)[1][0]
+        K = int(K)
+        if scheme == "chunk":
+
+            def chunk(state, p):
+                return run(step, jax.lax.stop_gradient(state), p)
+
+            _, s = jax.lax.scan(chunk, start, p.reshape(T // K, K, *p.shape[1:]))
+            return s[0].reshape(T, B, H)
+        # window: all of them as one minibatch, from frozen states
+        frozen = [jax.lax.stop_gradient(s) for s in run(step, start, p)[1]]
+        n = min(K + 1, T)
+        j = jnp.arange(T)[None, :] - (n - 1) + jnp.arange(n)[:, None]  # (n, T)
+        windows = p[jnp.maximum(j, 0)].reshape(n, T * B, -1)
+        is_begun = jnp.repeat(j >= 0, B, axis=1)[..., None]
+        begin = tuple(
+            jnp.concatenate([jnp.zeros((n, B, H), p.dtype), s])[:T].reshape(T * B, H)
+            for s in frozen
+        )
+
+        def window_step(state, inputs):
+            p_t, begun = inputs
+            after = step(state, p_t)
+            return tuple(jnp.where(begun, a, s) for a, s in zip(after, state)), None
+
+        last, _ = jax.lax.scan(window_step, begin, (windows, is_begun))
+        return last[0].reshape(T, B, H)
+
+    def loss(rows, V, W, y, B):
+        s = states(W, rows.reshape(-1, B, rows.shape[1]))
+        logits = s.reshape(-1, s.shape[2]) @ V.T
+        chosen = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
+        return (jax.nn.logsumexp(logits, axis=1) - chosen).sum()
+
+    @functools.partial(jax.jit, donate_argnums=0, static_argnums=3)
+    def sgd_step(parameters, x, y, B):
+        U, V, W = parameters
+        rows = U[x]
+        E, (d_rows, dV, dW) = jax.value_and_grad(loss, argnums=(0, 1, 2))(rows, V, W, y, B)
+        rate = learning_rate / B
+        return E, (U.at[x].add(-rate * d_rows), V - rate * dV, W - rate * dW)
+
+    parameters = tuple(jnp.asarray(values[name]) for name in "UVW")
+
+    def step(x, y):
+        nonlocal parameters
+        B = x.shape[1] if x.ndim == 2 else 1
+        E, parameters = sgd_step(parameters, x.ravel(), y.ravel(), B)
+        return float(E)
+
+    return step, lambda: dict(zip("UVW", parameters))
+
+
+def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
+    """step(x, y) -> E, and parameters() -> U, V, W; eager, the recurrence PyTorch's own.
+
+    Its GRU resets after the product instead of before; the work is the same. Its GRU and LSTM
+    have a product with the input as well, which is the identity here, so that of U only the
+    rows that occur are read, as everywhere else.
+    """
+    import torch
+
+    if truncation != "full":
+        raise ValueError(f"truncation {truncation} is not written for PyTorch")
+    U, V, W = (torch.tensor(values[name]) for name in "UVW")
+    H, G = W.shape[1], W.shape[0] // W.shape[1]
+    if cell == "tanh":
+        recurrence = None
+    else:
+        recurrence = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell](G * H, H, bias=False)
+        order = {"gru": [1, 0, 2], "lstm": [0, 1, 3, 2]}[cell]  # theirs, by our gates
+        blocks = W.reshape(G, H, H)
+        with torch.no_grad():
+            recurrence.weight_hh_l0.copy_(blocks[order].reshape(G * H, H))
+            identity = torch.eye(G * H).reshape(G, H, G * H)
+            recurrence.weight_ih_l0.copy_(identity[order].reshape(G * H, G * H))
+        recurrence.weight_ih_l0.requires_grad_(False)
+        W = recurrence.weight_hh_l0
+    V.requires_grad_(True)
+    W.requires_grad_(True)
+
+    def states(p):
+        if recurrence is not None:
+            return recurrence(p)[0]
+        W_T, s, all_states = W.t(), torch.zeros(p.shape[1], H), []
+        for p_t in p:
+            s = torch.tanh(torch.addmm(p_t, s, W_T))
+            all_states.append(s)
+        return torch.stack(all_states)
+
+    def step(x, y):
+        B = x.shape[1] if x.ndim == 2 else 1
+        tokens, targets = torch.from_numpy(x.ravel()), torch.from_numpy(y.ravel())
+        rows = U[tokens].requires_grad_(True)
+        s = states(rows.reshape(-1, B, rows.shape[1]))
+        logits = s.reshape(-1, H) @ V.t()
+        E = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+        d_rows, dV, dW = torch.autograd.grad(E, [rows, V, W])
+        with torch.no_grad():
+            rate = learning_rate / B
+            U.index_add_(0, tokens, d_rows, alpha=-rate)
+            V.sub_(dV, alpha=rate)
+            W.sub_(dW, alpha=rate)
+        return float(E)
+
+    def parameters():
+        ours = W.detach()
+        if recurrence is not None:
+            ours = torch.empty(G, H, H).index_copy_(0, torch.tensor(order), ours.reshape(G, H, H))
+        return {"U": U.numpy(), "V": V.detach().numpy(), "W": ours.reshape(G * H, H).numpy()}
+
+    return step, parameters

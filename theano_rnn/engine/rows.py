@@ -1,0 +1,204 @@
+"""Rows of a matrix by number, and the squares of a matrix summed, in plain C.
+
+Theano's AdvancedIncSubtensor1 goes through NumPy's iterator for each row, its Unique is Python,
+and its sum of squares goes over the matrix twice. Three rewrites put the Ops below in their place
+where a function is compiled in FAST_RUN by a C compiler:
+
+``row_increment``   x[rows] += y for a matrix and a vector of row numbers
+``row_unique``      the different numbers of a vector, and the place of each in them
+``sum_of_squares``  sum(x * x) over a matrix
+
+Each is switched off by its name, as in ``mode.excluding("row_increment")`` or in the flag
+``optimizer_excluding``.
+"""
+
+import functools
+import zlib
+from pathlib import Path
+
+import numpy as np
+from theano import scalar, tensor
+from theano.compile import optdb
+from theano.graph.basic import Apply
+from theano.graph.op import COp
+from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
+from theano.tensor.elemwise import Elemwise, Sum
+from theano.tensor.extra_ops import Unique
+from theano.tensor.subtensor import AdvancedIncSubtensor1
+
+DTYPES = ("float32", "float64")
+
+
+@functools.cache
+def c_source() -> str:
+    """The C that the Ops call."""
+    return Path(__file__).with_name("rows.c").read_text("utf-8")
+
+
+class _RowOp(COp):
+    """What the Ops share: the C."""
+
+    def c_support_code(self, **kwargs):
+        return c_source()
+
+    def c_headers(self, **kwargs):
+        return ["<algorithm>", "<utility>", "<vector>"]
+
+    def c_compile_args(self, **kwargs):
+        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
+
+    def c_code_cache_version(self):
+        return (1, zlib.crc32(c_source().encode()))
+
+
+class RowIncrement(_RowOp):
+    """x with y[i] added to its row number[i], one after the other.
+
+    Parameters
+    ----------
+    inplace : bool
+        Whether x itself is changed.
+    x : (N, n) matrix, float32 or float64
+    y : (m, n) matrix of its dtype
+    number : (m,) int64 vector
+        Counted from the end where negative; a number may occur more than once.
+
+    Raises
+    ------
+    IndexError, ValueError
+        When run, for a row that is not there or another number of rows; x is as it was then.
+    """
+
+    __props__ = ("inplace",)
+
+    def __init__(self, inplace=False):
+        self.inplace = inplace
+        if inplace:
+            self.destroy_map = {0: [0]}
+
+    def make_node(self, x, y, number):
+        return Apply(self, [x, y, number], [x.type()])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[0]]
+
+    def perform(self, node, inputs, outputs):
+        x, y, number = inputs
+        out = x if self.inplace else x.copy()
+        np.add.at(out, number, y)
+        outputs[0][0] = out
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (x, y, number), (out,), fail = inputs, outputs, sub["fail"]
+        own = (
+            f"Py_XDECREF({out}); Py_INCREF({x}); {out} = {x};"
+            if self.inplace
+            else f"Py_XDECREF({out}); {out} = (PyArrayObject*)PyArray_NewCopy({x}, NPY_CORDER);"
+            f" if ({out} == NULL) {{ {fail} }}"
+        )
+        return f"{own} if (!rows::increment<dtype_{x}>({out}, {y}, {number})) {{ {fail} }}"
+
+
+class RowUnique(_RowOp):
+    """The different numbers of an int64 vector, sorted, and the place of each element in them."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [tensor.lvector(), tensor.lvector()])
+
+    def perform(self, node, inputs, outputs):
+        outputs[0][0], outputs[1][0] = np.unique(inputs[0], return_inverse=True)
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (x,), (different, place) = inputs, outputs
+        return f"if (!rows::unique({x}, &{different}, &{place})) {{ {sub['fail']} }}"
+
+
+class SumOfSquares(_RowOp):
+    """sum(x * x) over all elements of a matrix, added up in float64."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [tensor.TensorType(x.dtype, ())()])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [()]
+
+    def perform(self, node, inputs, outputs):
+        (x,) = inputs
+        outputs[0][0] = np.asarray(np.square(x).sum(dtype="float64"), x.dtype)
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (x,), (out,), fail = inputs, outputs, sub["fail"]
+        return f"""
+        if ({out} == NULL) {out} = (PyArrayObject*)PyArray_EMPTY(0, NULL, PyArray_TYPE({x}), 0);
+        if ({out} == NULL) {{ {fail} }}
+        *(dtype_{x}*)PyArray_DATA({out}) = (dtype_{x})rows::sum_of_squares<dtype_{x}>({x});
+        """
+
+
+@local_optimizer([AdvancedIncSubtensor1])
+def local_row_increment(fgraph, node):
+    """x[number] += y, in place or not -> RowIncrement."""
+    if not isinstance(node.op, AdvancedIncSubtensor1):
+        return None
+    x, y, number = node.inputs
+    if node.op.set_instead_of_inc or x.ndim != 2 or x.dtype not in DTYPES:
+        return None
+    if y.dtype != x.dtype or y.broadcastable != (False, False) or number.dtype != "int64":
+        return None
+    out = RowIncrement(node.op.inplace)(x, y, number)
+    copy_stack_trace(node.outputs[0], out)
+    return [out]
+
+
+@local_optimizer([Unique])
+def local_row_unique(fgraph, node):
+    """Unique of an int64 vector with the places -> RowUnique."""
+    if not isinstance(node.op, Unique):
+        return None
+    op, (x,) = node.op, node.inputs
+    if x.dtype != "int64" or x.ndim != 1 or op.axis is not None:
+        return None
+    if op.return_index or op.return_counts or not op.return_inverse:
+        return None
+    outputs = RowUnique()(x)
+    copy_stack_trace(node.outputs, outputs)
+    return outputs
+
+
+@local_optimizer([Sum])
+def local_sum_of_squares(fgraph, node):
+    """sum(sqr(x)) -> SumOfSquares(x)."""
+    if not isinstance(node.op, Sum):
+        return None
+    (squares,), (old,) = node.inputs, node.outputs
+    square = squares.owner
+    if square is None or not isinstance(square.op, Elemwise) or old.ndim != 0:
+        return None
+    if not isinstance(square.op.scalar_op, scalar.Sqr) or len(fgraph.clients[squares]) != 1:
+        return None
+    (x,) = square.inputs
+    if x.dtype not in DTYPES or x.broadcastable != (False, False) or old.dtype != x.dtype:
+        return None
+    new = SumOfSquares()(x)
+    copy_stack_trace(old, new)
+    return [new]
+
+
+# Before Elemwise are fused, at 49; the increment after Theano has made its own inplace, at 70.6.
+optdb.register(
+    "row_unique", in2out(local_row_unique, name="row_unique"), 48.5, "fast_run", "cxx_only"
+)
+optdb.register(
+    "sum_of_squares",
+    in2out(local_sum_of_squares, name="sum_of_squares"),
+    48.5,
+    "fast_run",
+    "cxx_only",
+)
+optdb.register(
+    "row_increment", in2out(local_row_increment, name="row_increment"), 80, "fast_run", "cxx_only"
+)
