@@ -14,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from theano_rnn.evaluation import shown
+
 TRAIN = Path(__file__).with_name("train.py")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
@@ -47,14 +49,14 @@ def table(results: dict) -> Table:
         made.add_row(
             cell,
             f"{math.log(r['valid_perplexity']):.3f}",
-            f"{r['valid_perplexity']:.2f}",
-            f"{r['test_perplexity']:.2f}",
+            shown(r["valid_perplexity"], 2),
+            shown(r["test_perplexity"], 2),
             f"{r['training_seconds']:,.0f}",
             f"{r['tokens_per_second']:,.0f}",
         )
     *_, last = results.values()
     for name, key in (("bigram", "bigram"), ("Kneser-Ney", "kneser_ney")):
-        made.add_row(name, "", "", f"{last[key + '_perplexity']:.2f}", "", "")
+        made.add_row(name, "", "", shown(last[key + "_perplexity"], 2), "", "")
     return made
 
 

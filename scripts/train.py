@@ -19,6 +19,7 @@ from theano_rnn.run import Run
 try:
     from theano_rnn import initialization
     from theano_rnn.cells import CELLS
+    from theano_rnn.evaluation import shown
     from theano_rnn.settings import RECIPES, Settings
     from theano_rnn.step import CLIPPINGS
     from theano_rnn.training import Training, Watch
@@ -148,6 +149,7 @@ def open_run(arguments: argparse.Namespace):
     if resume is None:
         settings = Settings(**{**RECIPES.get(given.pop("recipe", None), {}), **given})
         corpus = settings.corpus()  # before the folder is made: a wrong text leaves nothing behind
+        settings.architecture(corpus.vocabulary.size).check_memory()
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         run.save_vocabulary(corpus.vocabulary)
         return settings, run, corpus
@@ -218,8 +220,8 @@ class Display(Watch):
 
     def epoch(self, r):
         say(
-            f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  "
-            f"validation loss {r['valid_loss']:.3f} (perplexity {r['valid_perplexity']:.1f})  "
+            f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
+            f"{r['valid_loss']:.3f} (perplexity {shown(r['valid_perplexity'], 1)})  "
             f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
         )
 
@@ -228,17 +230,18 @@ def show(result: dict, run: Run) -> None:
     table = Table(title="Perplexity on the test text", title_justify="left")
     table.add_column("model")
     table.add_column("perplexity", justify="right")
-    table.add_row("unigram", f"{result['unigram_perplexity']:.1f}")
-    table.add_row("interpolated bigram", f"{result['bigram_perplexity']:.1f}")
+    table.add_row("unigram", shown(result["unigram_perplexity"], 1))
+    table.add_row("interpolated bigram", shown(result["bigram_perplexity"], 1))
     order = result["kneser_ney_order"]
-    table.add_row(f"Kneser-Ney, order {order}", f"{result['kneser_ney_perplexity']:.1f}")
-    table.add_row("this network", f"{result['test_perplexity']:.1f}")
+    table.add_row(f"Kneser-Ney, order {order}", shown(result["kneser_ney_perplexity"], 1))
+    table.add_row("this network", shown(result["test_perplexity"], 1))
     if "dynamic_perplexity" in result:
-        table.add_row("..., learning on", f"{result['dynamic_perplexity']:.1f}")
+        table.add_row("..., learning on", shown(result["dynamic_perplexity"], 1))
     CONSOLE.print(table)
     say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
-        f"text unknown, {result['epochs']} epochs, best after epoch {result['best_epoch']}."
+        f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
+        f"{result['best_epoch']}."
     )
     say(f"Everything is in {run.folder}; sentences: scripts/generate.py {run.folder}")
 

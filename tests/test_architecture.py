@@ -6,7 +6,9 @@ import pytest
 from kinds import KINDS, net
 from kinds import named as name_of
 
+from theano_rnn import RNN
 from theano_rnn.architecture import Architecture, named
+from theano_rnn.errors import RNNError
 
 
 def architecture(kind, vocab_size=5, H=3):
@@ -37,6 +39,14 @@ def test_tokens_are_looked_up_in_L_where_there_is_one_and_in_U_elsewhere():
 def test_a_cell_of_one_gate_is_tied_to_U_and_any_cell_to_an_embedding_of_its_size():
     assert "V" not in Architecture(5, 3, tied=True).shapes
     assert "V" not in Architecture(5, 3, cell="lstm", tied=True, embedding_size=3).shapes
+
+
+def test_a_network_larger_than_the_memory_is_refused_before_a_number_is_drawn():
+    Architecture(5, 3).check_memory()
+    with pytest.raises(RNNError, match=r"has 1,000,100,000,000,000,000 parameters.*hidden_size"):
+        Architecture(50_000, 10**9).check_memory()
+    with pytest.raises(RNNError, match="the memory of this machine holds"):
+        RNN(50_000, 10**9)
 
 
 def test_the_first_layer_has_the_plain_names():

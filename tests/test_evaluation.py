@@ -1,12 +1,14 @@
 """The loss of a text, whatever the batches and pieces it is computed in."""
 
+import math
+
 import numpy as np
 import pytest
 
 from theano_rnn import RNN, evaluation
 from theano_rnn.corpus import count_tokens, pairs
 from theano_rnn.errors import RNNError
-from theano_rnn.evaluation import dynamic_loss, sentence_loss, stream_loss
+from theano_rnn.evaluation import dynamic_loss, sentence_loss, shown, stream_loss
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.step import Step
 
@@ -119,3 +121,30 @@ def test_dynamic_evaluation_at_hardly_any_rate_is_the_loss_of_the_text(
     alone, stream = (dynamic_loss(step, sequences, 1e-15, 0, steps) for steps in (None, 7))
     assert alone == pytest.approx(sentence_loss(step.model, sequences), rel=1e-9)
     assert stream == pytest.approx(stream_loss(step.model, sequences), rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def growing():
+    """A relu whose state is ten times as large after each token, and a long text."""
+    model = RNN(VOCAB_SIZE, 4, cell="relu", initialization="identity", dtype="float32")
+    values = model.parameters()
+    model.set_parameters({**values, "U": abs(values["U"]), "W": 10 * values["W"]})
+    return model, [np.ones(500, np.int64)]
+
+
+def test_the_loss_of_a_stream_is_infinite_where_the_state_outgrows_all_numbers(growing):
+    model, sequences = growing
+    assert stream_loss(model, sequences) == math.inf
+    assert math.isfinite(stream_loss(model, [sequences[0][:20]]))
+
+
+def test_so_is_that_of_dynamic_evaluation(growing):
+    model, sequences = growing
+    step = Step(model)
+    assert dynamic_loss(step, sequences, 1e-30, clip=1.0, steps=100) == math.inf
+
+
+def test_a_perplexity_beyond_all_sense_is_shown_by_its_size():
+    assert shown(96.46, 1) == "96.5" and shown(5.444, 2) == "5.44"
+    assert shown(999_999.0, 1) == "999999.0"
+    assert shown(math.exp(708), 2) == "3.0e+307"

@@ -72,6 +72,18 @@ def test_the_state_is_carried_from_word_to_word(vocabulary):
     assert recorder.calls == [(vocabulary.start, None), (cat, 1), (cat, 2), (cat, 3), (cat, 4)]
 
 
+def test_a_sentence_ends_where_the_state_outgrows_all_numbers(vocabulary):
+    class Growing(Recorder):
+        def next_token(self, token, state=None):
+            probabilities, n = super().next_token(token, state)
+            return probabilities, np.array([1e38 if n < 4 else np.inf])
+
+    cat = vocabulary.encode("cat")[1]
+    model = Growing(np.eye(vocabulary.size)[cat])
+    assert generate(model, vocabulary) == ["cat cat cat"]
+    assert len(model.calls) == 4
+
+
 def test_a_sentence_ends_at_the_end_token(vocabulary):
     p = np.zeros(vocabulary.size)
     p[vocabulary.end] = 1.0

@@ -135,6 +135,7 @@ def test_every_form_of_text_trains(folder, text):
 def test_the_default_run_folder_is_under_runs(folder):
     done = script("train.py", "--text", "text.txt", *SMALL[:2], "--epochs", 1, folder=folder)
     assert done.returncode == 0, done.stderr
+    assert " 1 epoch, best after epoch 1." in done.stdout
     (run,) = (folder / "runs").iterdir()
     assert (run / "result.json").exists()
 
@@ -178,6 +179,7 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--recipe", "mikolov", "--text", "nowhere.txt"], "nowhere.txt"),
         (["--recipe", "zaremba-small", "--train", "train.txt"], "valid and test missing"),
         (["--recipe", "zaremba-small", "--text", "text.txt", "--omega", "2"], "not lstm"),
+        (["--text", "text.txt", "--hidden-size", str(10**12)], "memory of this machine"),
         (["--text", "text.txt", "--hidden-size", "many"], "--hidden-size: invalid int"),
         (["--text", "text.txt", "--hiden-size", "7"], "--hiden-size"),
         (["--train", "train.txt"], "valid and test missing"),

@@ -1,5 +1,7 @@
 """Which network it is: its settings, checked, and the shapes of the parameters they give."""
 
+import math
+import os
 from dataclasses import dataclass
 from numbers import Real
 from typing import Optional
@@ -70,6 +72,22 @@ class Architecture:
             raise RNNError(
                 f"tied needs V = {self.table}', but {self.table} has {rows} rows and V has {H} "
                 f"columns; set embedding_size={H}, or tied=False"
+            )
+
+    def check_memory(self) -> None:
+        """Refuse parameters that this machine cannot hold, in the float64 that they begin in.
+
+        Raises
+        ------
+        RNNError
+            Says how many it can.
+        """
+        numbers = sum(math.prod(shape) for shape in self.shapes.values())
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+        if numbers > most:
+            raise RNNError(
+                f"this network has {numbers:,} parameters, and the memory of this machine holds "
+                f"{most:,} at most; make hidden_size or another of its sizes smaller"
             )
 
     @property

@@ -1,5 +1,7 @@
 """The loss of a model on a text, in nats a token: sentence by sentence, or as one long text."""
 
+import math
+
 import numpy as np
 
 from theano_rnn import batches
@@ -30,12 +32,17 @@ def stream_loss(model, sequences, rows: int = 1) -> float:
 
     With several rows the text is cut in as many parts, each of which begins with the zero state,
     and at most rows - 1 tokens at its end are left out.
+
+    Where the state stops being finite, as that of relu can on a text it has not seen, nothing
+    after it can be judged: the loss is infinite.
     """
     stream = batches.Stream(sequences, rows, PIECE)
     total, tokens, state = 0.0, 0, None
     for i in range(len(stream)):
         x, y = stream[i]
         loss, state = model.loss_and_state(x, y, state)
+        if not _is_finite(loss, state):
+            return math.inf
         total += loss
         tokens += y.size
     return total / tokens
@@ -53,6 +60,11 @@ def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None)
     steps : int, optional
         The text is one stream in pieces of so many steps; sentence by sentence where not given.
 
+    Returns
+    -------
+    float
+        Infinite where a loss or a state on the way is not finite.
+
     References
     ----------
     T. Mikolov et al., Recurrent neural network based language model (2010).
@@ -64,7 +76,22 @@ def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None)
     total, tokens, state = 0.0, 0, None
     for x, y in pieces:
         loss, _, after = step(x, y, learning_rate, clip, state=state)
+        if not _is_finite(loss, after):
+            return math.inf
         state = after if steps is not None else None
         total += loss
         tokens += np.size(y)
     return total / tokens
+
+
+def _is_finite(loss: float, state) -> bool:
+    return math.isfinite(loss) and bool(np.isfinite(state).all())
+
+
+def shown(perplexity: float, digits: int) -> str:
+    """A perplexity in a table: one beyond all sense is not written out in its 308 figures.
+
+    >>> shown(96.46, 1), shown(math.exp(708), 1)
+    ('96.5', '3.0e+307')
+    """
+    return f"{perplexity:.{digits}f}" if perplexity < 1e6 else f"{perplexity:.1e}"

@@ -96,6 +96,8 @@ def _sample(model, vocabulary, begin: list, temperature: float, random, longest:
             break
         drawn.append(token)
         probabilities, state = model.next_token(token, state)
+        if not np.isfinite(state).all():  # that of relu can grow beyond all bounds
+            break
     return drawn
 
 

@@ -113,6 +113,7 @@ class RNN:
         self.architecture = Architecture(
             vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout
         )
+        self.architecture.check_memory()
         self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
         seed = arguments.whole_number(seed, "seed", at_least=0)
         self.dtype = theano.config.floatX if dtype is None else dtype
