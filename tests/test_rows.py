@@ -10,9 +10,9 @@ from theano.compile.mode import get_default_mode
 
 from theano_rnn.engine import rows, tensor, theano
 
-NAMES = ("row_increment", "row_unique", "sum_of_squares")
+NAMES = ("row_increment", "row_unique", "sum_of_squares", "column_sums")
 TYPES = {"row_increment": rows.RowIncrement, "row_unique": rows.RowUnique}
-TYPES["sum_of_squares"] = rows.SumOfSquares
+TYPES.update(sum_of_squares=rows.SumOfSquares, column_sums=rows.ColumnSums)
 
 
 @functools.cache
@@ -23,6 +23,7 @@ def function(name, dtype="float64", is_on=True, linker=None):
         "row_increment": ([x, y, number], tensor.inc_subtensor(x[number], y)),
         "row_unique": ([number], tensor.extra_ops.Unique(return_inverse=True)(number)),
         "sum_of_squares": ([x], tensor.sqr(x).sum()),
+        "column_sums": ([x], x.sum(axis=0)),
     }[name]
     mode = get_default_mode() if linker is None else theano.Mode(linker, "fast_run")
     mode = mode if is_on else mode.excluding(name)
@@ -132,6 +133,21 @@ def test_squares_are_summed_over_any_layout(dtype, tolerance):
     check()
 
 
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
+def test_columns_are_summed_over_any_layout(dtype, tolerance):
+    @settings(max_examples=100, deadline=None)
+    @given(st.data())
+    def check(data):
+        shape = data.draw(st.integers(0, 200)), data.draw(st.integers(0, 5))
+        x = matrices(data.draw, shape, dtype)
+        got = function("column_sums", dtype)(x)
+        assert got.dtype == dtype and got.shape == shape[1:]
+        size = np.abs(x).sum(axis=0).max(initial=1)
+        np.testing.assert_allclose(got, x.astype("float64").sum(axis=0), atol=tolerance * size)
+
+    check()
+
+
 def test_squares_of_what_is_not_finite_are_not_finite():
     x = np.ones((3, 700))
     for value in (np.nan, np.inf, -np.inf):
@@ -147,6 +163,7 @@ def test_without_a_c_compiler_their_python_does_the_same(name):
         "row_increment": ("x", "y", "number"),
         "row_unique": ("number",),
         "sum_of_squares": ("x",),
+        "column_sums": ("x",),
     }[name]
     ours = function(name, linker="py")(*(given[a] for a in arguments))
     theirs = function(name, is_on=False)(*(given[a] for a in arguments))

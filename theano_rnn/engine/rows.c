@@ -1,5 +1,5 @@
-// Rows of a matrix by number, and sums over it: what AdvancedIncSubtensor1, Unique and
-// Sum(sqr(x)) of Theano do, without a call of NumPy for each row, or of Python.
+// Rows of a matrix by number, and sums over it: what AdvancedIncSubtensor1, Unique, Sum(sqr(x))
+// and Sum{axis=0} of Theano do, without a call of NumPy for each row, or of Python.
 
 namespace rows {
 
@@ -85,6 +85,31 @@ static double sum_of_squares(PyArrayObject* x) {
         }
     }
     return total;
+}
+
+// Sum of each column, a block of rows in T and the blocks in double.
+template <typename T>
+static void column_sums(PyArrayObject* x, T* out) {
+    const npy_intp rows = PyArray_DIM(x, 0), columns = PyArray_DIM(x, 1), block = 32;
+    const npy_intp d = PyArray_STRIDE(x, 1);
+    std::vector<double> total(columns, 0.0);
+    std::vector<T> part(columns);
+    T* const sum = part.data();
+    for (npy_intp begin = 0; begin < rows; begin += block) {
+        std::fill(part.begin(), part.end(), T(0));
+        for (npy_intp i = begin; i < std::min(rows, begin + block); ++i) {
+            const char* row = (const char*)PyArray_GETPTR2(x, i, 0);
+            if (d == (npy_intp)sizeof(T)) {
+                const T* a = (const T*)row;
+#pragma omp simd
+                for (npy_intp j = 0; j < columns; ++j) sum[j] += a[j];
+            } else {
+                for (npy_intp j = 0; j < columns; ++j) sum[j] += *(const T*)(row + j * d);
+            }
+        }
+        for (npy_intp j = 0; j < columns; ++j) total[j] += sum[j];
+    }
+    for (npy_intp j = 0; j < columns; ++j) out[j] = T(total[j]);
 }
 
 }  // namespace rows

@@ -1,12 +1,14 @@
-"""Rows of a matrix by number, and the squares of a matrix summed, in plain C.
+"""Rows of a matrix by number, and sums over a matrix, in plain C.
 
 Theano's AdvancedIncSubtensor1 goes through NumPy's iterator for each row, its Unique is Python,
-and its sum of squares goes over the matrix twice. Three rewrites put the Ops below in their place
+its sum of squares goes over the matrix twice, and its sum of columns over one column after the
+other. Four rewrites put the Ops below in their place
 where a function is compiled in FAST_RUN by a C compiler:
 
 ``row_increment``   x[rows] += y for a matrix and a vector of row numbers
 ``row_unique``      the different numbers of a vector, and the place of each in them
 ``sum_of_squares``  sum(x * x) over a matrix
+``column_sums``     sum(x, axis=0) of a matrix, as the gradient of a bias is
 
 Each is switched off by its name, as in ``mode.excluding("row_increment")`` or in the flag
 ``optimizer_excluding``.
@@ -139,6 +141,31 @@ class SumOfSquares(_RowOp):
         """
 
 
+class ColumnSums(_RowOp):
+    """sum(x, axis=0) of a matrix: (N, n) -> (n,), added up in float64."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [tensor.TensorType(x.dtype, x.broadcastable[1:])()])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[0][1:]]
+
+    def perform(self, node, inputs, outputs):
+        (x,) = inputs
+        outputs[0][0] = x.sum(axis=0, dtype="float64").astype(x.dtype)
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (x,), (out,), fail = inputs, outputs, sub["fail"]
+        return f"""
+        Py_XDECREF({out});
+        {out} = (PyArrayObject*)PyArray_EMPTY(1, PyArray_DIMS({x}) + 1, PyArray_TYPE({x}), 0);
+        if ({out} == NULL) {{ {fail} }}
+        rows::column_sums<dtype_{x}>({x}, (dtype_{x}*)PyArray_DATA({out}));
+        """
+
+
 @local_optimizer([AdvancedIncSubtensor1])
 def local_row_increment(fgraph, node):
     """x[number] += y, in place or not -> RowIncrement."""
@@ -188,6 +215,21 @@ def local_sum_of_squares(fgraph, node):
     return [new]
 
 
+@local_optimizer([Sum])
+def local_column_sums(fgraph, node):
+    """sum(x, axis=0) -> ColumnSums(x)."""
+    if not isinstance(node.op, Sum):
+        return None
+    (x,), (old,) = node.inputs, node.outputs
+    if x.ndim != 2 or node.op.axis not in ((0,), [0]) or x.dtype not in DTYPES:
+        return None
+    new = ColumnSums()(x)
+    if new.type != old.type:
+        return None
+    copy_stack_trace(old, new)
+    return [new]
+
+
 # Before Elemwise are fused, at 49; the increment after Theano has made its own inplace, at 70.6.
 optdb.register(
     "row_unique", in2out(local_row_unique, name="row_unique"), 48.5, "fast_run", "cxx_only"
@@ -198,6 +240,9 @@ optdb.register(
     48.5,
     "fast_run",
     "cxx_only",
+)
+optdb.register(
+    "column_sums", in2out(local_column_sums, name="column_sums"), 48.5, "fast_run", "cxx_only"
 )
 optdb.register(
     "row_increment", in2out(local_row_increment, name="row_increment"), 80, "fast_run", "cxx_only"
