@@ -1,6 +1,7 @@
 """Theano is configured, mended, and the user's own settings win."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,17 @@ def test_a_second_process_compiles_nothing(tmp_path):
     own = f"base_compiledir={tmp_path}"
     first, second = (python(code, THEANO_FLAGS=own, PYTHONHASHSEED=seed) for seed in ("1", "2"))
     assert first == second
+
+
+def test_whoever_reads_the_keys_of_a_module_while_one_is_added_finds_them_whole(tmp_path):
+    path = tmp_path / "key.pkl"
+    data = cache.KeyData({"first"}, "hash", str(path), str(tmp_path / "m.so"))
+    data.save_pkl()
+    with open(path, "rb") as being_read:
+        data.add_key("second")
+        assert pickle.load(being_read).keys == {"first"}
+    assert pickle.loads(path.read_bytes()).keys == {"first", "second"}
+    assert os.listdir(tmp_path) == ["key.pkl"]
 
 
 # ---- scan's loop

@@ -95,14 +95,6 @@ REFUSED = {
         lambda: scan(lambda v, W: tensor.dot(W, v), variable("H", "v"), fixed=[W]),
         "it has a product of 2 and 1 dimensions",
     ),
-    "an Alloc of a vector": (
-        lambda: scan(
-            lambda s, v: [s + v, tensor.alloc(v, s.shape[0], v.shape[0])],
-            [s, None],
-            fixed=[variable("H", "v")],
-        ),
-        "it has an Alloc of more than one number",
-    ),
     "states that change places": (
         lambda: scan(lambda a, b: [b, a], [s, variable("BH", "r")]),
         "a state becomes what another one was",

@@ -5,12 +5,13 @@ before ``import theano``, which reads it once:
 
 ``flags``         the settings Theano starts with, a user's own THEANO_FLAGS always winning
 ``blas``          the BLAS the compiled functions call
-``cache``         a defect in the keys of the compile cache, mended
+``cache``         defects of the compile cache, mended
 ``scan_loop``     Theano's compiled scan loop on Python 3.11, where it does not build as shipped
 ``scan_pushout``  the gradient of W out of a truncated loop, which shipped Theano gets wrong
 ``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
 ``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
 ``precompiled``   the headers of all compiled modules, read by the compiler once
+``ahead``         several compilers at once
 ``rows``          rows of a matrix by number, and squares summed, in plain C
 ``loop``          a scan lowered to one loop in C++: a small compiler, put in by the optimizer
 ``compiling``     how the functions of this package are compiled
@@ -38,6 +39,7 @@ from theano.ifelse import ifelse
 
 from theano_rnn.engine import (
     activations,
+    ahead,
     cache,
     loop,
     precompiled,
@@ -51,6 +53,7 @@ from theano_rnn.engine.compiling import compile_function, shield_compiler
 shield_compiler()
 cache.mend()
 precompiled.mend()
+ahead.mend()
 scan_pushout.mend()
 scan_loop.mend()
 

@@ -11,9 +11,16 @@ from dataclasses import dataclass, field
 from theano.configdefaults import config
 from theano.graph.basic import Constant, clone
 from theano.graph.fg import FunctionGraph
-from theano.tensor.basic import Alloc, Dot, ScalarFromTensor, TensorFromScalar
+from theano.tensor.basic import (
+    Alloc,
+    Dot,
+    Join,
+    ScalarFromTensor,
+    Split,
+    TensorFromScalar,
+)
 from theano.tensor.elemwise import DimShuffle, Elemwise
-from theano.tensor.opt import Shape_i
+from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 from theano.tensor.type import TensorType
 
@@ -180,13 +187,19 @@ def _infer(loop: Loop, node) -> None:
         loop.shapes[output] = Shape(ONE, ONE)
         loop.prologue.append(node)
         return
+    if isinstance(node.op, MakeVector) and _is_for_split(loop, node):
+        return  # the Split reads the lengths where they come from
     rule = next((rule for kind, rule in RULES.items() if isinstance(node.op, kind)), None)
     if rule is None:
-        raise Refused(f"the loop does not know {node.op}")
-    if len(node.outputs) != 1:
+        raise Refused(f"the loop does not know {type(node.op).__name__}")
+    for output in node.outputs:
+        _check_type(output)
+    if isinstance(node.op, Split):
+        loop.shapes.update(zip(node.outputs, rule(loop, node)))
+    elif len(node.outputs) == 1:
+        loop.shapes[node.outputs[0]] = rule(loop, node)
+    else:
         raise Refused(f"{node.op} has {len(node.outputs)} outputs")
-    _check_type(node.outputs[0])
-    loop.shapes[node.outputs[0]] = rule(loop, node)
     loop.nodes.append(node)
 
 
@@ -311,14 +324,58 @@ def _inc_subtensor(loop, node):
     return loop.shapes[x]
 
 
+def _is_for_split(loop, node) -> bool:
+    """Whether it is a list of lengths that only say where a matrix is split."""
+    return all(v in loop.scalars or isinstance(v, Constant) for v in node.inputs) and all(
+        client != "output" and isinstance(client.op, Split) and place == 2
+        for client, place in loop.graph.clients[node.outputs[0]]
+    )
+
+
+def axis_of(node) -> int:
+    """0 for rows, 1 for columns: along which matrices are joined, or one is split."""
+    if isinstance(node.op, Join):
+        axis, ndim = node.inputs[0], node.outputs[0].ndim
+    else:
+        axis, ndim = node.inputs[1], node.inputs[0].ndim
+    if not isinstance(axis, Constant):
+        raise Refused(f"{type(node.op).__name__} along an axis that is computed")
+    return int(axis.data) % ndim + 2 - ndim
+
+
+def _join(loop, node):
+    (output,), parts, along = node.outputs, node.inputs[1:], axis_of(node)
+    if any(part.dtype != output.dtype for part in parts):
+        raise Refused("it joins matrices of different dtypes")
+    first = loop.shapes[parts[0]]
+    for part in parts[1:]:
+        _same(loop, first[1 - along], loop.shapes[part][1 - along], "Join")
+    dims = list(first)
+    dims[along] = _new_dim(loop, node, along)
+    return Shape(*dims)
+
+
+def _split(loop, node):
+    x, _, sizes = node.inputs
+    along = axis_of(node)
+    if sizes.owner is None or not isinstance(sizes.owner.op, MakeVector):
+        raise Refused("it splits by lengths that are computed in the step")
+    for k in range(len(node.outputs)):
+        dims = list(loop.shapes[x])
+        dims[along] = _new_dim(loop, node, k)
+        yield Shape(*dims)
+
+
 def _alloc(loop, node):
     value, *lengths = node.inputs
-    if not all(value.type.broadcastable):
-        raise Refused("it has an Alloc of more than one number")
     for length in lengths:
         _known(loop, length, node.op)
     dims = [_new_dim(loop, node, 2 - len(lengths) + axis) for axis in range(len(lengths))]
-    return _shape(node.outputs[0], dims)
+    made = _shape(node.outputs[0], dims)
+    for dim, own in zip(made, loop.shapes[value]):
+        if own is not ONE:
+            _same(loop, dim, own, node.op)
+    return made
 
 
 RULES = {
@@ -328,4 +385,6 @@ RULES = {
     Subtensor: _subtensor,
     IncSubtensor: _inc_subtensor,
     Alloc: _alloc,
+    Join: _join,
+    Split: _split,
 }

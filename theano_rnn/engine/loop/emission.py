@@ -10,12 +10,12 @@ from collections import namedtuple
 from theano.graph.basic import Constant
 from theano.graph.utils import MethodNotDefined
 from theano.scalar import get_scalar_type
-from theano.tensor.basic import Alloc, Dot
+from theano.tensor.basic import Alloc, Dot, Join, Split
 from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.opt import Shape_i
 from theano.tensor.subtensor import Subtensor
 
-from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, slices
+from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, axis_of, slices
 from theano_rnn.engine.loop.plan import Plan, is_view
 
 #: Stands for the function's name, which its user puts in.
@@ -164,6 +164,15 @@ class _Emitter:
                     self.put(f"const npy_intp {dim.code} = {self.element(length)};")
                     self.fail(f"{dim.code} < 0", "ValueError", "a size is negative")
             return
+        if isinstance(node.op, Join):
+            along = axis_of(node)
+            parts = [self.loop.shapes[v][along].root.code for v in node.inputs[1:]]
+            code = self.loop.shapes[node.outputs[0]][along].code
+            self.put(f"const npy_intp {code} = {' + '.join(parts)};")
+            return
+        if isinstance(node.op, Split):
+            self._say_places(node)
+            return
         part, whole = self.loop.parts[node], self.loop.shapes[node.inputs[0]]
         for axis, (start, stop) in enumerate(slices(node)):
             if start is None and stop is None:
@@ -173,6 +182,17 @@ class _Emitter:
             end = length if stop is None else f"slice_end({self.element(stop)}, {length})"
             self.put(f"const npy_intp {code}_begin = {begin};")
             self.put(f"const npy_intp {code} = std::max({end} - {code}_begin, npy_intp(0));")
+
+    def _say_places(self, node):
+        """Where the parts of a Split begin, and how long they are."""
+        along, begin = axis_of(node), "npy_intp(0)"
+        for v, size in zip(node.outputs, node.inputs[2].owner.inputs):
+            code = self.loop.shapes[v][along].code
+            self.put(f"const npy_intp {code} = {self.element(size)}, {code}_begin = {begin};")
+            self.fail(f"{code} < 0", "ValueError", "a size is negative")
+            begin = f"{code}_begin + {code}"
+        whole = self.loop.shapes[node.inputs[0]][along].root.code
+        self.fail(f"{begin} != {whole}", "ValueError", "the parts of a split are not the whole")
 
     # ---- arrays
 
@@ -200,7 +220,8 @@ class _Emitter:
             if client == "output":
                 yield from ()
             elif is_view(client):
-                yield from self._uses(client.outputs[0])
+                for view in client.outputs:
+                    yield from self._uses(view)
             else:
                 yield client
 
@@ -296,8 +317,9 @@ class _Emitter:
     def _views(self, variable):
         for client, _ in self.loop.graph.clients[variable]:
             if client != "output" and is_view(client):
-                yield client.outputs[0]
-                yield from self._views(client.outputs[0])
+                for view in client.outputs:
+                    yield view
+                    yield from self._views(view)
 
     # ---- places
 
@@ -328,6 +350,11 @@ class _Emitter:
                 if start is not None or stop is not None:
                     at += f" + {part[axis].code}_begin * {(row, column)[axis]}"
             return Place(f"({at})", row, column)
+        if isinstance(node.op, Split):
+            at, *strides = self.place(node.inputs[0])
+            along = axis_of(node)
+            begin = f"{self.loop.shapes[v][along].code}_begin"
+            return Place(f"({at} + {begin} * {strides[along]})", *strides)
         while node in self.plan.over:
             node = self.plan.over[node]
         (owner,) = node.outputs
@@ -427,11 +454,10 @@ class _Emitter:
             self._elementwise(kernel)
         elif isinstance(node.op, Dot):
             self._product(node)
+        elif isinstance(node.op, Join):
+            self._join(node)
         elif isinstance(node.op, Alloc):
-            (v,) = node.outputs
-            at, value = self.place(v).at, node.inputs[0]
-            self.put(f"std::fill({at}, {at} + {self.rows(v)} * {self.columns(v)},"
-                     f" {c_type(v)}(*({self.place(value).at})));")  # fmt: skip
+            self._fill(node)
         else:
             self._increment(node)
 
@@ -440,6 +466,25 @@ class _Emitter:
         T = c_type(v)
         self.put(f"product<{T}>({self.rows(v)}, {self.columns(v)}, {self.columns(x)},"
                  f" {self.matrix(x)}, {self.matrix(y)}, {self.place(v).at});")  # fmt: skip
+
+    def _fill(self, node):
+        (v,), value = node.outputs, node.inputs[0]
+        from_, at = self.place(value), self.place(v).at
+        rows, columns, T = self.rows(v), self.columns(v), c_type(v)
+        if all(dim is ONE for dim in self.loop.shapes[value]):
+            self.put(f"std::fill({at}, {at} + {rows} * {columns}, {T}(*({from_.at})));")
+            return
+        strides = ["0" if dim is ONE else s for dim, s in zip(self.loop.shapes[value], from_[1:])]
+        repeated = f"Matrix<const {T}>{{{from_.at}, {', '.join(strides)}}}"
+        self.put(f"copy<{T}>({rows}, {columns}, {repeated}, {at}, {columns});")
+
+    def _join(self, node):
+        (v,), along = node.outputs, axis_of(node)
+        at, columns = self.place(v).at, self.columns(v)
+        for part in node.inputs[1:]:
+            rows, own = self.rows(part), self.columns(part)
+            self.put(f"copy<{c_type(v)}>({rows}, {own}, {self.matrix(part)}, {at}, {columns});")
+            at += f" + {own}" if along == 1 else f" + {rows} * {columns}"
 
     def _increment(self, node):
         (x, y), (v,) = node.inputs[:2], node.outputs

@@ -13,13 +13,13 @@ need, are done for a block of steps before the first of these.
 from dataclasses import dataclass
 
 from theano.graph.basic import Constant
-from theano.tensor.basic import Alloc, Dot
+from theano.tensor.basic import Alloc, Dot, Join, Split
 from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.subtensor import IncSubtensor, Subtensor
 
-from theano_rnn.engine.loop.analysis import ONE, Loop
+from theano_rnn.engine.loop.analysis import ONE, Loop, axis_of
 
-VIEWS = (Subtensor, DimShuffle)
+VIEWS = (Subtensor, DimShuffle, Split)
 
 
 @dataclass
@@ -67,15 +67,15 @@ def _ahead(loop: Loop) -> set:
     rows, same = set(sequences), set(fixed)
     capable = set()
     for node in loop.nodes:
-        (output,) = node.outputs
         if is_view(node) and node.inputs[0] in same:
-            same.add(output)
+            same.update(node.outputs)
         elif _is_by_rows(loop, node, rows, same):
-            rows.add(output)
+            rows.update(node.outputs)
             capable.add(node)
     ahead = set()
     for node in reversed(loop.nodes):
-        needed = any(client in ahead for client, _ in loop.graph.clients[node.outputs[0]])
+        clients = [client for v in node.outputs for client, _ in loop.graph.clients[v]]
+        needed = any(client in ahead for client in clients)
         if node in capable and (isinstance(node.op, Dot) or needed):
             ahead.add(node)
     return ahead
@@ -83,7 +83,7 @@ def _ahead(loop: Loop) -> set:
 
 def _is_by_rows(loop: Loop, node, rows, same) -> bool:
     """Whether each row of the output is computed from the same row of every input."""
-    shapes, (output,) = loop.shapes, node.outputs
+    shapes, output = loop.shapes, node.outputs[0]
     if isinstance(node.op, Dot):
         x, y = node.inputs
         return x in rows and y in same
@@ -92,8 +92,10 @@ def _is_by_rows(loop: Loop, node, rows, same) -> bool:
         kept = [axis for axis in node.op.new_order if axis != "x"]
         is_turned = kept != sorted(kept)
         return first in rows and not is_turned and _roots(shapes[first]) == _roots(shapes[output])
-    if isinstance(node.op, Subtensor):
+    if isinstance(node.op, (Subtensor, Split)):
         return first in rows and shapes[first].rows is shapes[output].rows
+    if isinstance(node.op, Join):
+        return axis_of(node) == 1 and all(part in rows for part in node.inputs[1:])
     if not isinstance(node.op, Elemwise):
         return False
     own = shapes[output].rows.root
