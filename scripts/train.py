@@ -20,7 +20,7 @@ try:
     from theano_rnn import initialization
     from theano_rnn.cells import CELLS
     from theano_rnn.evaluation import shown
-    from theano_rnn.settings import RECIPES, Settings
+    from theano_rnn.settings import ON_NONFINITE, RECIPES, Settings
     from theano_rnn.step import CLIPPINGS
     from theano_rnn.training import Training, Watch
     from theano_rnn.updates import OPTIMIZERS
@@ -124,6 +124,12 @@ def parse_arguments(argv) -> argparse.Namespace:
     option(training, "--patience", "stop after so many epochs without a new lowest validation "
            "loss. 0: never", type=int, metavar="N")
     option(training, "--epochs", "passes over the training text", type=int, metavar="N")
+    option(training, "--watch", "measure after each epoch how far the gradient reaches, and what "
+           "bounds it: sigma_max and spectral radius of W, Omega, live steps, in metrics.jsonl",
+           **switch)
+    option(training, "--on-nonfinite", "what follows a step whose loss or gradient is not a "
+           "number, and which is not taken: stop; skip it; or restore the last checkpoint's "
+           "parameters, and go on more slowly", choices=list(ON_NONFINITE))
     option(training, "--dynamic", "also judge a model that goes on learning from the test text, "
            "at this learning rate (0.1 where none is given)",
            type=float, metavar="X", nargs="?", const=0.1)
@@ -131,6 +137,8 @@ def parse_arguments(argv) -> argparse.Namespace:
            "the same seed gives the same run", type=int, metavar="N")
 
     run = p.add_argument_group("run")
+    option(run, "--every", "a checkpoint within the epochs after so many steps, 500, or minutes, "
+           "10min; there is one at the end of each epoch", metavar="N|Nmin")
     option(run, "--run", "folder for the results, not there yet (default: runs/ and the time)",
            metavar="DIR")
     option(run, "--resume", "go on with the run in this folder from its last checkpoint and with "
@@ -152,6 +160,7 @@ def open_run(arguments: argparse.Namespace):
         settings.architecture(corpus.vocabulary.size).check_memory()
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         run.save_vocabulary(corpus.vocabulary)
+        run.save_settings(vars(settings))  # the last of what --resume needs
         return settings, run, corpus
     if folder is not None or set(given) - {"epochs"}:
         names = ["run"] * (folder is not None) + sorted(set(given) - {"epochs"})
@@ -196,6 +205,10 @@ class Display(Watch):
         self.stop = True
         say("Stopping after this step; Ctrl-C again stops at once.")
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def terminate(self, *_):
+        self.stop = True
+        say("Stopping after this step, as SIGTERM asks.")
 
     def started(self, training):
         tokens = training.corpus.token_counts["train"]
@@ -246,29 +259,36 @@ def show(result: dict, run: Run) -> None:
     say(f"Everything is in {run.folder}; sentences: scripts/generate.py {run.folder}")
 
 
+def train(settings: Settings, run: Run, corpus, is_resumed: bool, display: Display) -> None:
+    training = Training(settings, run, corpus, resume=is_resumed)
+    for refused in training.refused:
+        say(f"Passed over: {refused}")
+    run.save_settings(vars(settings))
+    counts = corpus.token_counts
+    say(
+        f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
+        f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
+    )
+    say(clipping(settings))
+    signal.signal(signal.SIGINT, display.interrupt)
+    signal.signal(signal.SIGTERM, display.terminate)
+    with display.progress:
+        training.run_epochs(display, START)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if training.is_over and training.state.epoch < settings.epochs:
+        say(f"Epochs without a lower validation loss: {settings.patience}; patience ends here.")
+    show(training.result(), run)
+
+
 def main(argv=None) -> int:
     arguments = parse_arguments(argv)
     sys.stdout.reconfigure(errors="replace")  # what the terminal cannot write is no reason to end
     display = Display()
     try:
         settings, run, corpus = open_run(arguments)
-        training = Training(settings, run, corpus, resume=arguments.resume is not None)
-        run.save_settings(vars(settings))
-        counts = corpus.token_counts
-        say(
-            f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
-            f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
-        )
-        say(clipping(settings))
-        signal.signal(signal.SIGINT, display.interrupt)
-        with display.progress:
-            training.run_epochs(display, START)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if training.is_over and training.state.epoch < settings.epochs:
-            say(
-                f"Epochs without a lower validation loss: {settings.patience}; patience ends here."
-            )
-        show(training.result(), run)
+        with run.locked():
+            train(settings, run, corpus, arguments.resume is not None, display)
     except RNNError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,9 @@
 """What a run folder keeps, and how it refuses what is damaged."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +83,107 @@ def test_a_damaged_checkpoint_is_refused_by_name(run, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(RNNError, match=r"last\.safetensors is damaged"):
         run.checkpoint("last")
+
+
+def test_one_altered_number_is_found_by_the_checksum(run):
+    run.save_checkpoint("last", PARAMETERS, {"epoch": 1})
+    path = run.folder / "last.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1  # in the middle of a float
+    path.write_bytes(bytes(data))
+    with pytest.raises(RNNError, match=r"last\.safetensors is damaged.*checksum"):
+        run.checkpoint("last")
+
+
+def test_the_last_three_are_kept_the_newest_first(run):
+    for epoch in range(1, 6):
+        run.save_last(PARAMETERS, {"epoch": epoch})
+    assert run.last()[1:] == ({"epoch": 5}, [])
+    kept = [run.checkpoint(name)[1]["epoch"] for name in ("last", "last-1", "last-2")]
+    assert kept == [5, 4, 3]
+    assert {path.name for path in run.folder.iterdir()} == {
+        "settings.json", "last.safetensors", "last-1.safetensors", "last-2.safetensors",
+    }  # fmt: skip
+
+
+def test_a_damaged_last_one_is_named_and_the_one_before_is_used(run):
+    for epoch in (1, 2, 3):
+        run.save_last(PARAMETERS, {"epoch": epoch})
+    (run.folder / "last.safetensors").write_bytes(b"torn")
+    _, state, refused = run.last()
+    assert state == {"epoch": 2}
+    (said,) = refused
+    assert "last.safetensors is damaged" in said
+    for name in ("last-1", "last-2"):
+        (run.folder / f"{name}.safetensors").write_bytes(b"torn")
+    with pytest.raises(RNNError, match=r"last\.safetensors is .*last-1\.s.*last-2\.safetensors"):
+        run.last()
+
+
+@pytest.mark.parametrize("stops_at", range(4))
+def test_a_crash_between_the_renames_leaves_a_checkpoint(run, monkeypatch, stops_at):
+    for epoch in (1, 2, 3):
+        run.save_last(PARAMETERS, {"epoch": epoch})
+    replace, calls = os.replace, []
+
+    def crashing(source, target):
+        calls.append(source)
+        if len(calls) > stops_at:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        run.save_last(PARAMETERS, {"epoch": 4})
+    monkeypatch.undo()
+    assert run.last()[1]["epoch"] >= 3
+    run.save_last(PARAMETERS, {"epoch": 5})
+    assert run.last()[1] == {"epoch": 5}
+
+
+def test_on_a_full_disk_the_checkpoint_that_was_there_stays(run):
+    run.save_last(PARAMETERS, {"epoch": 1})
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    program = (
+        "import resource, signal, sys, numpy as np\n"
+        "from theano_rnn.run import Run\n"
+        "from theano_rnn.errors import RNNError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: Run.open(sys.argv[1]).save_last({'W': np.ones(10_000)}, {'epoch': 2})\n"
+        "except RNNError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", program, str(run.folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "next.safetensors cannot be written: File too large" in done.stdout, done.stderr
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_a_second_process_is_refused_and_told_of_the_first(run):
+    program = (
+        "import sys\n"
+        "from theano_rnn.run import Run\n"
+        "with Run.open(sys.argv[1]).locked(): print('in', flush=True); input()\n"
+    )
+    command = [sys.executable, "-c", program, str(run.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        assert p.stdout.readline() == "in\n"
+        with pytest.raises(RNNError, match=f"process {p.pid} is training in .*wait for its end"):
+            with run.locked():
+                pass
+        p.kill()
+        p.wait()
+    with run.locked():  # it went with its process
+        pass
+
+
+def test_what_was_killed_before_it_had_settings_is_made_again(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "tokenizer.json").write_text("half")
+    Run.create(tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(RNNError, match="exists"):
+        Run.create(tmp_path / "run")
 
 
 def test_a_checkpoint_of_another_program_is_refused(run):

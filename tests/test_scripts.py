@@ -92,6 +92,7 @@ def test_training_leaves_everything_in_the_run_folder(run):
     names = {path.name for path in run.iterdir()}
     assert names == {
         "settings.json", "tokenizer.json", "best.safetensors", "last.safetensors",
+        "last-1.safetensors", "last-2.safetensors", "lock",
         "metrics.jsonl", "loss.png", "samples.txt", "result.json",
     }  # fmt: skip
     result = json.loads((run / "result.json").read_text())
@@ -288,9 +289,14 @@ def test_a_damaged_checkpoint_is_refused_by_name(run, folder):
     for path in run.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / "last.safetensors").write_bytes(b"torn")
-    (copy / "best.safetensors").write_bytes(b"torn")
+    done = script("train.py", "--resume", "damaged", "--epochs", 5, folder=folder)
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "Passed over: the checkpoint damaged/last.safetensors is damaged" in words
+    for path in copy.glob("*.safetensors"):
+        path.write_bytes(b"torn")
     for done in (
-        script("train.py", "--resume", "damaged", "--epochs", 5, folder=folder),
+        script("train.py", "--resume", "damaged", "--epochs", 6, folder=folder),
         script("generate.py", "damaged", folder=folder),
     ):
         assert done.returncode == 2 and "safetensors is damaged" in done.stderr

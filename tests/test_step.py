@@ -11,6 +11,7 @@ from test_updates import ORACLES
 
 from theano_rnn import RNN, RNNError
 from theano_rnn.engine import theano
+from theano_rnn.errors import NotFinite
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega as reference_omega
 from theano_rnn.step import Step, kept
@@ -535,3 +536,25 @@ def test_omega_where_it_is_not_defined_is_refused():
         Step(model, omega=0)
         with pytest.raises(RNNError, match="omega"):
             Step(model, omega=1.0)
+
+
+@pytest.mark.parametrize("clip_by", ["norm", "value"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "nesterov"])
+def test_a_step_whose_loss_is_not_finite_changes_nothing(optimizer, clip_by):
+    model = RNN(6, 4, seed=1)
+    step = Step(model, optimizer, clip_by=clip_by)
+    x, y = [0, 3, 1, 2], [3, 1, 2, 5]
+    step(x, y, 0.1, 1.0)
+    overflows = {**model.parameters(), "V": np.full((6, 4), 3e38, "float32")}
+    overflows["V"][::2] *= -1  # logits of inf and of -inf
+    overflows["U"] = np.full((4, 6), 3.0, "float32")
+    model.set_parameters(overflows)
+    before = [*model.parameters().values(), *step.state().values()]
+    for sequences in ((x, y), (np.array([x, x]).T, np.array([y, y]).T)):
+        with pytest.raises(NotFinite, match="no step was taken"):
+            step(*sequences, 0.1, 1.0)
+        after = [*model.parameters().values(), *step.state().values()]
+        for a, b in zip(after, before):
+            np.testing.assert_array_equal(a, b)
+    model.set_parameters({n: np.full(p.shape, 0.1) for n, p in model.parameters().items()})
+    assert np.isfinite(step(x, y, 0.1, 1.0)[0])  # and the next one is as ever

@@ -1,15 +1,18 @@
 """Epochs, the schedule of the learning rate, stopping and going on, and what is left behind."""
 
+import contextlib
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
 from theano_rnn import RNN, baselines
 from theano_rnn.corpus import build_corpus, pairs
-from theano_rnn.errors import RNNError
+from theano_rnn.errors import NotFinite, RNNError
+from theano_rnn.flow import Flow, watched
 from theano_rnn.generation import generate, load
 from theano_rnn.kneser_ney import fit_kneser_ney
 from theano_rnn.run import Run, parameters
@@ -403,6 +406,7 @@ def test_a_run_ends_when_its_patience_does_and_is_not_gone_on_with(tmp_path, cor
     training = scheduled(tmp_path / "run", corpus, monkeypatch, losses, epochs=9, patience=2)
     assert training.is_over and (training.state.epoch, training.state.best_epoch) == (6, 4)
     assert training.run.checkpoint("best")[1]["epoch"] == 4
+    training.run.save_result({"epochs": 6})
     settings = dataclasses.replace(training.settings, epochs=20)
     with pytest.raises(RNNError, match=r"2 epochs without a new lowest.*--patience"):
         Training(settings, training.run, corpus, resume=True)
@@ -464,12 +468,148 @@ def test_a_state_that_is_not_finite_is_not_saved(tmp_path, corpus, monkeypatch):
     def overflows(self, *arguments, **others):
         square = self.optimizer.state["W.square"]
         square.set_value(np.full_like(square.get_value(), np.inf))
-        return 1.0, math.inf, None
+        raise NotFinite("as a step says")
 
     monkeypatch.setattr(Step, "__call__", overflows)
-    with pytest.raises(RNNError, match=r"norm of the gradient inf.*or a --clip$"):
+    with pytest.raises(RNNError, match=r"is not finite in epoch 1, step 4.*or a --clip, or"):
         training.run_epochs(Watch())
     assert Training(BATCHES, training.run, corpus, resume=True).state.step == 3
+
+
+#: Trainings whose learning rate is too large: they explode within an epoch.
+EXPLODES = {
+    "tanh": {"learning_rate": 3e38, "clip": None},
+    "relu": {"cell": "relu", "learning_rate": 100.0, "clip": None},
+    "lstm": {"cell": "lstm", "learning_rate": 1e30, "clip": None},
+}
+
+
+@pytest.mark.parametrize("cell", EXPLODES)
+def test_a_rate_that_explodes_stops_with_the_step_the_parameter_and_the_sentence(
+    tmp_path, corpus, cell
+):
+    settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], every="1")
+    training = new_training(tmp_path / "run", corpus, settings)
+    with pytest.raises(RNNError) as stopped:
+        training.run_epochs(Watch())
+    words = str(stopped.value)
+    found = re.search(
+        r"not finite in epoch 1, step (\d+), and the step was not taken\. Parameter (\w+), of norm"
+        r" (\S+), has .*\. It read: '(.+)'; the last good checkpoint is of epoch 1, step (\d+)",
+        words,
+    )
+    step, name, norm, text, good = found.groups()
+    assert name in training.model.parameters() and float(norm) > 0
+    assert 1 <= int(good) <= int(step) - 1
+    order = np.random.default_rng([settings.seed, 0]).permutation(len(corpus.train))
+    sentence = corpus.train[order[int(step) - 1]][:-1]
+    assert text == " ".join(corpus.vocabulary.tokens[token] for token in sentence[:12])
+    kept, _, refused = training.run.last()
+    assert refused == [] and all(np.isfinite(value).all() for value in kept.values())
+
+
+def test_a_step_that_cannot_be_taken_is_skipped_and_counted(tmp_path, corpus):
+    settings = dataclasses.replace(SETTINGS, **EXPLODES["relu"], on_nonfinite="skip", epochs=1)
+    training = new_training(tmp_path / "run", corpus, settings)
+    with contextlib.suppress(RNNError):  # the validation loss may be no number
+        training.run_epochs(Watch())
+    (record,) = training.run.metrics() or [vars(training.state)]
+    assert record["skipped"] > 0
+    assert all(np.isfinite(p).all() for p in training.model.parameters().values())
+
+
+def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, on_nonfinite="skip")
+
+    def never(self, *arguments, **others):
+        raise NotFinite("as a step says")
+
+    monkeypatch.setattr(Step, "__call__", never)
+    with pytest.raises(RNNError, match="no step of epoch 1 could be taken"):
+        new_training(tmp_path / "run", corpus, settings).run_epochs(Watch())
+
+
+def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, monkeypatch):
+    settings = dataclasses.replace(BATCHES, on_nonfinite="restore", every="3", clip=1.0)
+    training = new_training(tmp_path / "run", corpus, settings)
+    step, seen = Step.__call__, []
+
+    def fails_once(self, *arguments, **others):
+        seen.append(training._arrays())
+        if len(seen) == 6:  # two steps after the checkpoint of the third
+            raise NotFinite("as a step says")
+        return step(self, *arguments, **others)
+
+    monkeypatch.setattr(Step, "__call__", fails_once)
+    training.run_epochs(StopAfter(7))
+    for name, value in seen[3].items():  # what the fourth step began with
+        np.testing.assert_array_equal(seen[6][name], value)
+    assert training.state.skipped == 1
+    assert training.state.learning_rate == settings.learning_rate * settings.decay
+
+
+def test_checkpoints_within_the_epoch_come_every_so_many_steps(tmp_path, corpus, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, every="15", epochs=1)
+    training = new_training(tmp_path / "run", corpus, settings)
+    saved, save = [], Run.save_last
+    monkeypatch.setattr(
+        Run, "save_last", lambda run, a, state: (saved.append(state["step"]), save(run, a, state))
+    )
+    training.run_epochs(Watch())
+    assert saved == [15, 30, 0, 0]  # and at the end of the epoch, and of the training
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, BATCHES, STREAM], ids=["one", "batch", "stream"])
+def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole(
+    tmp_path, corpus, settings, monkeypatch
+):
+    settings = dataclasses.replace(settings, every="4")
+    training = new_training(tmp_path / "whole", corpus, settings)
+    training.run_epochs(Watch())
+    halted = new_training(tmp_path / "halted", corpus, settings)
+
+    class Killed(Watch):
+        def step(self, state, loss, norm, tokens):
+            if state.step == 7:  # and there is no time to save
+                monkeypatch.setattr(Run, "save_last", lambda *arguments: None)
+                raise SystemExit
+
+    save = Run.save_last
+    with pytest.raises(SystemExit):
+        halted.run_epochs(Killed())
+    monkeypatch.setattr(Run, "save_last", save)
+    assert halted.run.last()[1]["step"] == 4
+    resumed = Training(settings, halted.run, corpus, resume=True)
+    resumed.run_epochs(Watch())
+    assert left_behind(resumed.run) == left_behind(training.run)
+
+
+def test_a_run_killed_while_it_was_judged_is_judged(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(Watch())
+    resumed = Training(SETTINGS, training.run, corpus, resume=True)
+    resumed.run_epochs(Watch())
+    result = resumed.result()
+    assert result["epochs"] == 2 and len(training.run.metrics()) == 2
+    with pytest.raises(RNNError, match="has its 2 epochs"):
+        Training(SETTINGS, training.run, corpus, resume=True)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    resumed = Training(SETTINGS, training.run, corpus, resume=True)
+    assert resumed.state.epoch == resumed.state.step == 0
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, corpus):
+    settings = dataclasses.replace(SETTINGS, every="5")
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(StopAfter(8))  # saved after 5 and, on stopping, after 8
+    (training.run.folder / "last.safetensors").write_bytes(b"torn")
+    resumed = Training(settings, training.run, corpus, resume=True)
+    assert resumed.state.step == 5
+    (said,) = resumed.refused
+    assert "last.safetensors is damaged" in said
 
 
 def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, corpus):
@@ -513,6 +653,7 @@ def test_resuming_with_a_checkpoint_of_other_sizes_is_refused(tmp_path, corpus):
 def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
     training.run_epochs(Watch())
+    training.result()
     with pytest.raises(RNNError, match=r"has its 2 epochs.*--epochs"):
         Training(SETTINGS, training.run, corpus, resume=True)
 
@@ -545,3 +686,27 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, mo
 def test_a_huge_loss_has_a_perplexity_that_json_can_write():
     assert perplexity(5000.0) == perplexity(709.0) == pytest.approx(3.02e307, rel=0.01)
     assert perplexity(math.log(8.0)) == pytest.approx(8.0)
+
+
+def test_a_watched_run_says_after_each_epoch_how_far_the_error_reaches(corpus, tmp_path):
+    settings = dataclasses.replace(SETTINGS, watch=True)
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(Watch())
+    last = training.run.metrics()[-1]
+    assert last.items() >= watched(training.model, corpus.valid).items()
+    W = training.model.parameters()["W"]
+    assert abs(last["sigma_max"] - np.linalg.svd(W, compute_uv=False)[0]) < 1e-6
+    assert abs(last["spectral_radius"] - abs(np.linalg.eigvals(W)).max()) < 1e-6
+    longest = sorted(corpus.valid, key=len, reverse=True)[:5]
+    flows = [Flow(training.model, s[:-1], s[1:]) for s in longest]
+    assert abs(last["omega"] - np.mean([flow.omega() for flow in flows])) < 1e-12
+    assert abs(last["live_steps"] - np.mean([flow.live_steps() for flow in flows])) < 1e-12
+    assert last["live_steps"] > 1
+
+
+def test_a_watched_net_that_overflows_has_no_figures_and_goes_on():
+    model = RNN(9, 3, cell="relu")
+    model.set_parameters({n: np.full(p.shape, 1e38) for n, p in model.parameters().items()})
+    found = watched(model, [np.arange(9)])
+    assert found["omega"] is None and found["live_steps"] is None
+    assert found["sigma_max"] == pytest.approx(3e38)

@@ -6,6 +6,7 @@ import numpy as np
 
 from theano_rnn import batches
 from theano_rnn.corpus import count_tokens
+from theano_rnn.errors import NotFinite
 
 BATCH_SIZE = 32  # sentences judged at once
 PIECE = 100  # steps of a stream judged at once
@@ -75,7 +76,10 @@ def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None)
         pieces = batches.Stream(sequences, 1, steps)
     total, tokens, state = 0.0, 0, None
     for x, y in pieces:
-        loss, _, after = step(x, y, learning_rate, clip, state=state)
+        try:
+            loss, _, after = step(x, y, learning_rate, clip, state=state)
+        except NotFinite:
+            return math.inf
         if not _is_finite(loss, after):
             return math.inf
         state = after if steps is not None else None

@@ -317,8 +317,12 @@ class RNN:
         Returns
         -------
         loss, norm : float
-            E before the step, in nats, and the norm before clipping. Where one of them is not
-            finite, the parameters are lost.
+            E before the step, in nats, and the norm before clipping.
+
+        Raises
+        ------
+        NotFinite
+            If one of them is not finite; nothing has changed then.
 
         References
         ----------

@@ -3,7 +3,9 @@
 settings.json        how it was trained
 tokenizer.json       the vocabulary
 best.safetensors     parameters of the lowest validation loss, with the state they were made in
-last.safetensors     parameters and all else where training stands, from which --resume goes on
+last.safetensors     parameters and all else where training stands, from which --resume goes on;
+                     last-1, last-2: the ones before it
+lock                 held by the process that trains
 metrics.jsonl        one line an epoch
 loss.png             the lines as a picture
 samples.txt          sentences from the best model
@@ -11,6 +13,8 @@ result.json          perplexities of the best model and of the baselines
 """
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -20,6 +24,9 @@ import safetensors.numpy
 
 from theano_rnn.errors import RNNError
 from theano_rnn.vocabulary import Vocabulary
+
+#: How many of the last checkpoints are kept.
+KEPT = 3
 
 
 class Run:
@@ -42,7 +49,8 @@ class Run:
         """
         folder = Path(folder)
         try:
-            folder.mkdir(parents=True)
+            # What was killed before it had settings is no run, and made again.
+            folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
         except FileExistsError:
             raise RNNError(
                 f"the run folder {folder} exists; name another, or go on: --resume {folder}"
@@ -75,6 +83,14 @@ class Run:
 
     def save_result(self, result: dict) -> None:
         self._write("result.json", _json(result))
+
+    @property
+    def epochs_judged(self):
+        """After how many epochs the result was made; None where there is none."""
+        if not (self.folder / "result.json").exists():
+            return None
+        result = self._read_json("result.json")
+        return result.get("epochs") if isinstance(result, dict) else None
 
     def append_metrics(self, record: dict) -> None:
         path = self.folder / "metrics.jsonl"
@@ -131,8 +147,60 @@ class Run:
 
     def save_checkpoint(self, name: str, arrays: dict, state: dict) -> None:
         """Write arrays and the state of training as one file, whole or not at all."""
-        data = safetensors.numpy.save(arrays, metadata={"state": json.dumps(state)})
-        self._write(f"{name}.safetensors", data)
+        text = json.dumps(state)
+        metadata = {"state": text, "sha256": _checksum(arrays, text)}
+        self._write(f"{name}.safetensors", safetensors.numpy.save(arrays, metadata=metadata))
+
+    def save_last(self, arrays: dict, state: dict) -> None:
+        """Write where training stands; the ones before stay, the last ``KEPT`` of them.
+
+        A crash at any moment leaves at least the one before whole.
+        """
+        self.save_checkpoint("next", arrays, state)
+        names = [*reversed(self._names_of_last()), "next"]  # the oldest first
+        with _writing(self.folder):
+            for older, newer in zip(names, names[1:]):
+                newer = self.folder / f"{newer}.safetensors"
+                if newer.exists():
+                    os.replace(newer, self.folder / f"{older}.safetensors")
+            _sync_folder(self.folder)
+
+    def last(self) -> tuple:
+        """The newest checkpoint that is whole.
+
+        Returns
+        -------
+        arrays : dict
+        state : dict
+        refused : list of str
+            What is said of newer ones that are damaged.
+
+        Raises
+        ------
+        RNNError
+            If there is none; of damaged ones it names each.
+        """
+        refused = []
+        for name in self._names_of_last():
+            if not (self.folder / f"{name}.safetensors").exists():
+                continue
+            try:
+                return (*self.checkpoint(name), refused)
+            except RNNError as error:
+                refused.append(str(error))
+        if refused:
+            raise RNNError("; ".join(refused))
+        raise RNNError(f"{self.folder} has no checkpoint last.safetensors")
+
+    @property
+    def has_last(self) -> bool:
+        """Whether there is a checkpoint to go on from, damaged or not."""
+        return any((self.folder / f"{n}.safetensors").exists() for n in self._names_of_last())
+
+    @staticmethod
+    def _names_of_last() -> list:
+        """The newest first."""
+        return ["last", *(f"last-{age}" for age in range(1, KEPT))]
 
     def checkpoint(self, name: str) -> tuple:
         """The arrays by name and the state of training of a checkpoint.
@@ -140,19 +208,60 @@ class Run:
         Raises
         ------
         RNNError
-            If the file is missing or damaged.
+            If the file is missing, damaged, or not what was written.
         """
         path = self.folder / f"{name}.safetensors"
         if not path.is_file():
             raise RNNError(f"{self.folder} has no checkpoint {path.name}")
         try:
             with safetensors.safe_open(str(path), framework="numpy") as file:
-                state = json.loads(file.metadata()["state"])
-                return {key: file.get_tensor(key) for key in file.keys()}, state
-        except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+                metadata = file.metadata() or {}
+                arrays = {key: file.get_tensor(key) for key in file.keys()}
+            state = json.loads(metadata["state"])
+            # Those of older versions have none.
+            if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
+                raise ValueError("its content is not that of its checksum")
+            return arrays, state
+        except (
+            safetensors.SafetensorError,
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            RecursionError,
+        ) as error:
             raise RNNError(
                 f"the checkpoint {path} is damaged ({error}); use another checkpoint or run"
             ) from None
+
+    # ---- who writes
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keep every other process from training in this folder, to the end of this one.
+
+        Raises
+        ------
+        RNNError
+            If another one does.
+        """
+        path = self.folder / "lock"
+        with _writing(path):
+            file = open(path, "a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise RNNError(
+                    f"process {file.read().strip() or 'unknown'} is training in {self.folder}; "
+                    "wait for its end, or stop it"
+                ) from None
+            with _writing(path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            yield
 
     # ---- files
 
@@ -162,11 +271,17 @@ class Run:
         path = self.folder / name
         beside = path.with_name(path.name + ".new")
         with _writing(path):
-            with open(beside, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
+            try:
+                with open(beside, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(beside, path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    beside.unlink()  # half of it on a full disk
+                raise
+            _sync_folder(self.folder)
 
     def _read_json(self, name: str):
         path = self.folder / name
@@ -174,6 +289,31 @@ class Run:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RNNError(f"{path} is damaged or missing ({error})") from None
+
+
+def _is_unborn(folder: Path) -> bool:
+    """Whether all there is was written before the settings, which make it a run."""
+    before = {"tokenizer.json", "tokenizer.json.new", "settings.json.new"}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
+
+
+def _checksum(arrays: dict, state: str) -> str:
+    """Of the names, types, shapes and numbers of all arrays, and of the state."""
+    digest = hashlib.sha256(state.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names of the files outlast a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def parameters(arrays: dict) -> dict:

@@ -13,6 +13,9 @@ from theano_rnn.errors import RNNError
 from theano_rnn.model import RNN
 from theano_rnn.step import CLIPPINGS, Step
 
+#: What follows a step that cannot be taken.
+ON_NONFINITE = ("stop", "skip", "restore")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,6 +45,16 @@ class Settings:
         Stop after so many epochs without a new lowest validation loss; never where not given.
     epochs
         Passes over the training text.
+    every
+        A checkpoint after so many steps, "500", or minutes, "10min", within the epochs; there is
+        one at the end of each.
+    on_nonfinite
+        What follows where the loss or the gradient is not a finite number, and the step is not
+        taken: "stop"; "skip" it and go on; "restore" the last checkpoint's parameters and go on
+        with the next example, the learning rate multiplied by ``decay``.
+    watch
+        Whether the metrics of an epoch have the spectra of W, Omega and how far the error
+        reaches, as ``flow.watched`` measures them.
     dynamic
         Learning rate of dynamic evaluation: the test text is also judged by a model that goes on
         learning from it. Not done where not given.
@@ -79,6 +92,9 @@ class Settings:
     decay_after: Optional[int] = None
     patience: Optional[int] = None
     epochs: int = 8
+    every: str = "10min"
+    on_nonfinite: str = "stop"
+    watch: bool = False
     dynamic: Optional[float] = None
     seed: int = 0
 
@@ -89,12 +105,17 @@ class Settings:
         optimizers.check(self.optimizer)
         if self.clip_by not in CLIPPINGS:
             raise RNNError(f"clip by {self.clip_by!r} is unknown; use {' or '.join(CLIPPINGS)}")
-        for name in ("stream", "tokenized"):
+        for name in ("stream", "tokenized", "watch"):
             if not isinstance(getattr(self, name), bool):
                 raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("batch_size", "epochs", "decay_after", "patience"):
             if getattr(self, name) is not None or name in ("batch_size", "epochs"):
                 arguments.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
+        if self.on_nonfinite not in ON_NONFINITE:
+            raise RNNError(
+                f"on nonfinite {self.on_nonfinite!r} is unknown; use {', '.join(ON_NONFINITE)}"
+            )
+        _ = self.interval  # checks it
         arguments.whole_number(self.seed, "seed", at_least=0)
         arguments.positive(self.learning_rate, "learning rate")
         arguments.at_least_zero(0 if self.clip is None else self.clip, "clip")
@@ -157,6 +178,25 @@ class Settings:
 
     def architecture(self, vocab_size: int) -> Architecture:
         return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})
+
+    @property
+    def interval(self) -> tuple:
+        """What ``every`` means: (number, "steps" or "min").
+
+        >>> Settings(every="500").interval, Settings(every="10min").interval
+        ((500, 'steps'), (10, 'min'))
+        """
+        number, unit = str(self.every), "steps"
+        if number.endswith("min"):
+            number, unit = number[: -len("min")], "min"
+        if not (
+            number.isascii() and number.isdigit() and 0 < int(number[:10]) and number[10:] == ""
+        ):
+            raise RNNError(
+                f"every {self.every!r} is no interval; give steps, as in '500', or minutes, as in "
+                "'10min'"
+            )
+        return int(number), unit
 
     @property
     def steps(self) -> Optional[int]:

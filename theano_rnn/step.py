@@ -6,10 +6,11 @@ from theano_rnn import arguments, regularization
 from theano_rnn import updates as optimizers
 from theano_rnn.architecture import named
 from theano_rnn.engine import compile_function, ifelse, tensor, theano
-from theano_rnn.errors import RNNError
+from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.feed import feed
 
 CLIPPINGS = ("norm", "value")
+NOT_FINITE = "E or its gradient is not finite"
 
 
 class Step:
@@ -112,6 +113,9 @@ class Step:
 
         Raises
         ------
+        NotFinite
+            If the step clips and E or the gradient is not finite; nothing has changed then.
+            Without clipping no norm is computed, and the parameters are lost.
         RNNError
             For bad input; nothing has changed then.
         """
@@ -128,7 +132,12 @@ class Step:
         numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
         arrays += [np.asarray(number, model.dtype) for number in numbers]
         function = self.function(fed.is_masked, fed.rows == 1)
-        loss, *norm, after = function(*arrays)
+        try:
+            loss, *norm, after = function(*arrays)
+        except AssertionError as error:
+            if NOT_FINITE not in str(error):
+                raise
+            raise NotFinite("the loss or the gradient is not finite: no step was taken") from None
         return float(loss), float(norm[0]) if norm else np.nan, after
 
     def function(self, is_masked=False, is_alone=True):
@@ -161,11 +170,16 @@ class Step:
         gradients = dict(zip(parameters, gradients))
         self._add_omega(gradients, net, inputs, E)
         gradients, norm = list(gradients.values()), None
-        if self.clip_by == "norm":
-            gradients, norm = optimizers.clip_by_norm(gradients, clip)
-        elif self.clip_by == "value":
-            gradients, norm = optimizers.clip_by_value(gradients, clip)
-        return norm, self.optimizer.updates(gradients, learning_rate)
+        if clip is not None:
+            clip_by = {"norm": optimizers.clip_by_norm, "value": optimizers.clip_by_value}
+            gradients, norm = clip_by[self.clip_by](gradients, clip)
+            gradients = [guarded(g, E, norm) for g in gradients]
+        updates = self.optimizer.updates(gradients, learning_rate)
+        if clip is not None:
+            # Its state decays in place, and that does not wait for the gradients.
+            waits = {state: guarded(state, E, norm) for state in self.optimizer.state.values()}
+            updates = [(old, theano.clone(new, replace=waits)) for old, new in updates]
+        return norm, updates
 
     def _sparse_updates(self, net, inputs, E, is_alone, learning_rate, clip):
         """SGD that touches only those rows of the table whose tokens occur."""
@@ -189,6 +203,7 @@ class Step:
                 squares["tied"] = tensor.sqr(rest[-1]).sum()
                 squares["both"] = 2 * (rest[-1][tokens] * d_rows).sum()
             norm = tensor.sqrt(sum(squares.values()))
+            learning_rate = guarded(learning_rate, E, norm)  # which every update waits for
         if self.clip_by == "norm":
             learning_rate = learning_rate * tensor.minimum(1, clip / norm)
         elif self.clip_by == "value":
@@ -219,6 +234,15 @@ def kept(model, shape, random) -> np.ndarray:
     a = model.architecture
     is_kept = random.random((a.layers, *shape, a.hidden_size), np.float32) >= a.dropout
     return is_kept.astype(model.dtype) * np.asarray(1 / (1 - a.dropout), model.dtype)
+
+
+def guarded(a, E, norm):
+    """The expression a, which cannot be had where E or the norm of its gradient is not finite.
+
+    The function ends with an AssertionError then, before anything that needs a is computed.
+    """
+    is_number = tensor.eq(tensor.isnan(E + norm) | tensor.isinf(E + norm), 0)
+    return theano.tensor.opt.Assert(NOT_FINITE)(a, is_number)
 
 
 def touched(x, d_rows):

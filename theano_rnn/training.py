@@ -11,7 +11,8 @@ import numpy as np
 
 from theano_rnn import baselines, batches, evaluation
 from theano_rnn.corpus import Corpus, count_tokens
-from theano_rnn.errors import RNNError
+from theano_rnn.errors import NotFinite, RNNError
+from theano_rnn.flow import watched
 from theano_rnn.generation import generate
 from theano_rnn.kneser_ney import fit_kneser_ney
 from theano_rnn.run import Run, parameters
@@ -37,6 +38,7 @@ class State:
     tokens: int = 0
     norm: float = 0.0
     clipped: int = 0
+    skipped: int = 0
     seconds: float = 0.0
 
 
@@ -100,6 +102,8 @@ class Training:
         self.step = settings.step(self.model)
         self._stream = settings.stream_of(corpus) if settings.stream else None
         self._carried = None  # the state that the stream has reached
+        #: What is said of damaged checkpoints that were passed over on going on.
+        self.refused = []
         text = zlib.crc32(np.concatenate(corpus.train).tobytes())
         self.state = State(learning_rate=settings.learning_rate, text=text)
         if resume:
@@ -107,7 +111,10 @@ class Training:
 
     def _resume(self, text):
         settings, run = self.settings, self.run
-        arrays, state = run.checkpoint("last")
+        if not run.has_last:  # it was killed before its first checkpoint
+            run.drop_metrics_after(0)
+            return
+        arrays, state, self.refused = run.last()
         try:
             self._take_over(arrays)
             self.state = State(**state)
@@ -122,6 +129,9 @@ class Training:
             raise RNNError(
                 f"the text has changed since the run in {run.folder} began; start a new run"
             )
+        run.drop_metrics_after(self.state.epoch)
+        if self.is_over and run.epochs_judged != self.state.epoch:
+            return  # it was killed while its result was made
         if self.state.epoch >= settings.epochs:
             raise RNNError(
                 f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
@@ -132,7 +142,6 @@ class Training:
                 f"the run in {run.folder} has ended: {settings.patience} epochs without a new "
                 "lowest validation loss; start a new run with a larger --patience"
             )
-        run.drop_metrics_after(self.state.epoch)
 
     def _arrays(self) -> dict:
         """What a checkpoint holds, by name."""
@@ -168,6 +177,7 @@ class Training:
         """
         start = time.perf_counter() if start is None else start
         watch.started(self)
+        self._saved_at = time.monotonic()
         try:
             while not (self.is_over or watch.stop):
                 self._steps(watch, start)
@@ -175,7 +185,7 @@ class Training:
                     self._end_epoch(watch)
         finally:
             if self._is_finite():
-                self._save("last")
+                self._save_last()
                 if not math.isfinite(self.state.best_loss):
                     self._save("best")  # stopped within the first epoch: what there is
 
@@ -211,22 +221,21 @@ class Training:
             started, compiled = time.perf_counter(), self.step.compiled
             # The dropout of a step depends on nothing that came before it.
             random = np.random.default_rng([settings.seed, state.epoch, state.step])
-            loss, norm, after = self.step(
-                x, y, state.learning_rate, settings.clip,
-                mask=mask, state=self._carried, random=random,
-            )  # fmt: skip
+            try:
+                loss, norm, after = self.step(
+                    x, y, state.learning_rate, settings.clip,
+                    mask=mask, state=self._carried, random=random,
+                )  # fmt: skip
+            except NotFinite:
+                self._not_finite(x, y, mask)
+                if watch.stop:
+                    break
+                continue
             self._carried = None if self._stream is None else after
             if self.step.compiled > compiled:
                 begin += time.perf_counter() - started  # compiling is not training
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = time.perf_counter() - start
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise RNNError(
-                    f"training diverged in epoch {state.epoch + 1}, step {state.step + 1}:"
-                    f" the loss is {loss} and the norm of the gradient {norm};"
-                    f" try a smaller --learning-rate than {state.learning_rate:g}"
-                    + (f" or --clip than {settings.clip:g}" if settings.clip else " or a --clip")
-                )
             tokens = int(np.size(y) if mask is None else mask.sum())
             state.step += 1
             state.loss += loss
@@ -236,7 +245,47 @@ class Training:
             watch.step(state, loss, norm, tokens)
             if watch.stop:
                 break
+            if self._is_due() and self._is_finite():
+                now = time.perf_counter()
+                state.seconds, begin = state.seconds + now - begin, now
+                self._save_last()
         state.seconds += time.perf_counter() - begin
+
+    def _not_finite(self, x, y, mask) -> None:
+        """A step could not be taken: stop, skip it, or go back to the last checkpoint."""
+        state, action = self.state, self.settings.on_nonfinite
+        if action == "stop":
+            raise RNNError(self._diagnosis(x, y, mask))
+        state.step += 1
+        state.skipped += 1
+        if action == "restore":
+            arrays, _, _ = self.run.last()
+            self._take_over(arrays)
+            state.learning_rate *= self.settings.decay
+
+    def _diagnosis(self, x, y, mask) -> str:
+        """Which step, which parameter, which sentence, and what there is to go on from."""
+        state, model, settings = self.state, self.model, self.settings
+        with np.errstate(all="ignore"):
+            norms = {n: np.linalg.norm(p.astype("float64")) for n, p in model.parameters().items()}
+            gradients = model.bptt(x, y, mask)
+        bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
+        name = bad[0] if bad else max(norms, key=norms.get)
+        tokens = self.corpus.vocabulary.tokens
+        text = " ".join(str(tokens[token]) for token in np.ravel(x, order="F")[:12])
+        try:
+            _, last, _ = self.run.last()
+            good = f"the last good checkpoint is of epoch {last['epoch'] + 1}, step {last['step']}"
+        except RNNError:
+            good = "there is no checkpoint yet"
+        return (
+            f"the loss or the gradient is not finite in epoch {state.epoch + 1}, step "
+            f"{state.step + 1}, and the step was not taken. Parameter {name}, of norm "
+            f"{norms[name]:.3g}, has {'such a gradient' if bad else 'the largest norm'}. It read: "
+            f"{text!r}; {good}. Try a smaller --learning-rate than {state.learning_rate:g}"
+            + (f" or --clip than {settings.clip:g}" if settings.clip else " or a --clip")
+            + ", or --on-nonfinite skip or restore"
+        )
 
     def _loss(self, sequences) -> float:
         """Nats a token, as the model is trained: sentences alone, or with the state carried."""
@@ -246,6 +295,12 @@ class Training:
 
     def _end_epoch(self, watch: Watch) -> None:
         state, settings = self.state, self.settings
+        taken = state.step - state.skipped
+        if taken == 0:
+            raise RNNError(
+                f"no step of epoch {state.epoch + 1} could be taken, as no loss or gradient was "
+                f"finite; try a smaller --learning-rate than {state.learning_rate:g}"
+            )
         valid_loss = self._loss(self.corpus.valid)
         if not math.isfinite(valid_loss):
             raise RNNError(
@@ -258,12 +313,15 @@ class Training:
             "valid_loss": valid_loss,
             "valid_perplexity": perplexity(valid_loss),
             "learning_rate": state.learning_rate,
-            "gradient_norm": state.norm / state.step,
+            "gradient_norm": state.norm / taken,
             # The norm does not tell whether a value was.
-            "clipped": state.clipped / state.step if settings.clip_by == "norm" else None,
+            "clipped": state.clipped / taken if settings.clip_by == "norm" else None,
+            "skipped": state.skipped,
             "tokens": state.tokens,
             "seconds": state.seconds,
         }
+        if settings.watch:
+            record.update(watched(self.model, self.corpus.valid))
         is_best = valid_loss < state.best_loss
         self.state = State(
             epoch=state.epoch + 1,
@@ -279,7 +337,7 @@ class Training:
         if is_best:
             self._save("best")
         self.run.append_metrics(record)
-        self._save("last")
+        self._save_last()
         watch.epoch(record)
 
     def result(self) -> dict:
@@ -341,6 +399,17 @@ class Training:
 
     def _save(self, name: str) -> None:
         self.run.save_checkpoint(name, self._arrays(), asdict(self.state))
+
+    def _save_last(self) -> None:
+        self.run.save_last(self._arrays(), asdict(self.state))
+        self._saved_at = time.monotonic()
+
+    def _is_due(self) -> bool:
+        """Whether a checkpoint is to be written within the epoch, as ``every`` has it."""
+        number, unit = self.settings.interval
+        if unit == "steps":
+            return self.state.step % number == 0
+        return time.monotonic() - self._saved_at >= 60 * number
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(value).all() for value in self._arrays().values())

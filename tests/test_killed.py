@@ -1,0 +1,129 @@
+"""A training that is killed, at any moment, and gone on with ends as one that was left alone."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from theano_rnn.run import Run
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "train.py"
+#: Dropout, an optimizer with a state, a stream: all that a checkpoint has to hold.
+TRAINING = (
+    "--text text.txt --cell lstm --hidden-size 6 --dropout 0.3 --optimizer adam --stream "
+    "--learning-rate 0.01 --truncation chunk:5 --batch-size 2 --epochs 2 --every 3"
+).split()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("killed")
+    words, rng = "the cat dog sat ran home to a and saw".split(), random.Random(0)
+    lines = [" ".join(rng.choices(words, k=rng.randint(2, 8))) + "." for _ in range(60)]
+    (folder / "text.txt").write_text("\n\n".join(line.capitalize() for line in lines))
+    return folder
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def left_behind(run):
+    """What a finished run has reached: parameters, states and metrics, but for its times."""
+    times = {"seconds", "tokens_per_second", "training_seconds", "seconds_to_first_step"}
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    records.append(json.loads((run / "result.json").read_text()))
+    found = [{n: v for n, v in record.items() if n not in times} for record in records]
+    found.append((run / "samples.txt").read_text())
+    for name in ("best", "last"):
+        arrays, state = Run(run).checkpoint(name)
+        digests = {n: hashlib.sha256(a.tobytes()).hexdigest() for n, a in arrays.items()}
+        found.append([digests, {n: v for n, v in state.items() if n not in times}])
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """What a training leaves that is left alone, and the seconds it takes once compiled."""
+    finish(start(folder, *TRAINING, "--run", "first"))
+    begin = time.monotonic()
+    finish(start(folder, *TRAINING, "--run", "whole"))
+    seconds = time.monotonic() - begin
+    assert left_behind(folder / "whole") == left_behind(folder / "first")
+    return left_behind(folder / "whole"), seconds
+
+
+def killed_and_gone_on_with(folder, name, seconds, moments):
+    """Kill a training after each of some times, go on with it each time, and to its end."""
+    run = folder / name
+
+    def begin():
+        is_begun = (run / "settings.json").exists()
+        return start(folder, *(["--resume", name] if is_begun else [*TRAINING, "--run", name]))
+
+    for moment in moments:
+        process = begin()
+        time.sleep(moment * seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        _, err = process.communicate()
+        assert "Traceback" not in err
+    if not (run / "result.json").exists():
+        finish(begin())
+    return left_behind(run)
+
+
+def test_killed_twice_it_ends_the_same(folder, whole):
+    expected, seconds = whole
+    assert killed_and_gone_on_with(folder, "twice", seconds, [0.6, 0.75]) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(50))
+def test_killed_at_any_moment_it_ends_the_same(folder, whole, number):
+    expected, seconds = whole
+    moment = random.Random(number).random()
+    assert killed_and_gone_on_with(folder, f"run{number}", seconds, [moment]) == expected
+
+
+def test_sigterm_ends_at_the_next_step_with_everything_written(folder, whole):
+    process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "terminated")
+    while not (folder / "terminated" / "metrics.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out = finish(process)
+    assert "as SIGTERM asks" in out and "--resume terminated" in out
+    assert (folder / "terminated" / "result.json").exists()
+
+
+def test_two_processes_cannot_train_in_one_folder(folder, whole):
+    process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "shared")
+    while not (folder / "shared" / "last.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    second = start(folder, "--resume", "shared")
+    _, err = second.communicate(timeout=300)
+    assert second.returncode == 2
+    assert f"process {process.pid} is training in shared" in err and len(err.splitlines()) == 1
+    process.send_signal(signal.SIGTERM)
+    finish(process)
