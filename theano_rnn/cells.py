@@ -9,7 +9,7 @@ s' is s_{t-1}, sigma the logistic function and * element-wise.
 """
 
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 from theano_rnn.engine import tensor
 
@@ -21,12 +21,18 @@ class Cell:
     ``weights(W)`` is what the step multiplies with, made from W (G*H, H) once, outside the loop.
     Theano takes the gradient of W out of the loop, as one product over all steps, only where the
     product inside is of two matrices and the second one whole: so W is transposed here.
+
+    ``gate_values``, of the arguments of the step, are the gates by name, each (B, H); of a cell
+    without gates there are none. ``keeps`` is the name of the gate by which the state, for lstm
+    c, is carried on as it is: dh_t/dh_{t-1} has that gate on its diagonal, the identity path.
     """
 
     gates: int
     parts: int
     step: Callable
     weights: Callable
+    gate_values: Callable = lambda p_t, before, weights: {}
+    keeps: Optional[str] = None
 
 
 def _whole(W):
@@ -61,12 +67,19 @@ def gru(p_t, before, weights):
         h = tanh(p_h + W_h (r * s'))        the candidate
         s_t = z * s' + (1 - z) * h
     """
-    (s_before,), (W_zr_T, W_h_T) = before, weights
+    (s_before,), (_, W_h_T) = before, weights
     H = s_before.shape[1]
-    zr = tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T))  # (B, 2H)
-    z, r = zr[:, :H], zr[:, H:]
+    z, r = gru_gates(p_t, before, weights).values()
     h = tensor.tanh(p_t[:, 2 * H :] + tensor.dot(r * s_before, W_h_T))
     return [z * s_before + (1 - z) * h]
+
+
+def gru_gates(p_t, before, weights):
+    """z and r of `gru`."""
+    (s_before,), (W_zr_T, _) = before, weights
+    H = s_before.shape[1]
+    zr = tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T))  # (B, 2H)
+    return {"z": zr[:, :H], "r": zr[:, H:]}
 
 
 def _gru_weights(W):
@@ -88,16 +101,27 @@ def lstm(p_t, before, weights):
     (s_before, c_before), (W_T,) = before, weights
     H = s_before.shape[1]
     a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
-    ifo = tensor.nnet.sigmoid(a[:, : 3 * H])
-    i, f, o = ifo[:, :H], ifo[:, H : 2 * H], ifo[:, 2 * H :]
+    i, f, o = _lstm_gates(a, H)
     c = f * c_before + i * tensor.tanh(a[:, 3 * H :])
     return [o * tensor.tanh(c), c]
+
+
+def lstm_gates(p_t, before, weights):
+    """i, f and o of `lstm`."""
+    (s_before, _), (W_T,) = before, weights
+    a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
+    return dict(zip("ifo", _lstm_gates(a, s_before.shape[1])))
+
+
+def _lstm_gates(a, H):
+    ifo = tensor.nnet.sigmoid(a[:, : 3 * H])
+    return ifo[:, :H], ifo[:, H : 2 * H], ifo[:, 2 * H :]
 
 
 CELLS = {
     "tanh": Cell(gates=1, parts=1, step=tanh, weights=_whole),
     "sigmoid": Cell(gates=1, parts=1, step=sigmoid, weights=_whole),
     "relu": Cell(gates=1, parts=1, step=relu, weights=_whole),
-    "gru": Cell(gates=3, parts=1, step=gru, weights=_gru_weights),
-    "lstm": Cell(gates=4, parts=2, step=lstm, weights=_whole),
+    "gru": Cell(3, 1, gru, _gru_weights, gru_gates, keeps="z"),
+    "lstm": Cell(4, 2, lstm, _whole, lstm_gates, keeps="f"),
 }

@@ -47,27 +47,15 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
     """
     H, cell = parameters["W"].shape[1], CELLS[architecture.cell]
     (T, B), x = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten()
-    table = parameters[architecture.table]
-    rows = table[x]  # (T*B, D or G*H)
-    p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
-    if architecture.bias:
-        p = p + parameters["b"]
-    p = p.reshape((T, B, cell.gates * H))
+    rows = parameters[architecture.table][x]  # (T*B, D or G*H)
+    p = projected(architecture, parameters, rows).reshape((T, B, cell.gates * H))
     kept = [] if inputs.kept is None else [inputs.kept[i] for i in range(architecture.layers)]
-    starts = _columns(inputs.state, H, architecture.layers * cell.parts)
-    p_of_layers = [None] * architecture.layers
+    starts = columns(inputs.state, H, architecture.layers * cell.parts)
+    p_of_layers = []
 
     def run(loop, inputs, starts):
         p, *kept = inputs
-        states = []
-        for layer in range(architecture.layers):
-            if layer > 0:
-                below = _thinned(states[-cell.parts], kept, layer - 1)
-                p = _projected(below, parameters, layer)
-            p_of_layers[layer] = p
-            W = parameters[named("W", layer)]
-            begin = starts[len(states) : len(states) + cell.parts]
-            states += loop(cell.step, p, begin, cell.weights(W))
+        p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, kept)
         return states
 
     states = truncations.states(truncation, run, [p, *kept], starts, inputs.is_in)
@@ -75,16 +63,58 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
     output = top.reshape((T * B, H))
     if inputs.position is not None:
         output = output[inputs.position]  # (N, H)
-    V = table if architecture.tied else parameters["V"]  # (vocab_size, H)
-    logits = tensor.dot(output, V.T)  # (N, vocab_size)
-    if architecture.bias:
-        logits = logits + parameters["c"]
+    logits = predicted(architecture, parameters, output)
     after = tensor.concatenate([s[-1] for s in states], axis=1)
     loss = cross_entropy(logits, inputs.y)
     return Network(rows, p_of_layers, states, output, logits, loss, after)
 
 
-def _columns(state, H, n):
+def projected(architecture, parameters, rows):
+    """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table."""
+    p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
+    return p + parameters["b"] if architecture.bias else p
+
+
+def stack(architecture, parameters, loop, p, starts, kept=()):
+    """All layers, from the lowest up, each run by the loop.
+
+    Parameters
+    ----------
+    loop : function (step, p, starts, weights) -> states
+        Runs one layer, as in ``truncation.states``.
+    p : (T, B, G*H) expression
+        Of the first layer. All of these may be without T, of a single step.
+    starts : list of (B, H) expressions
+        Before the first step, of all layers.
+    kept : list of (T, B, H) expressions
+        Factors of dropout, one a layer; or nothing.
+
+    Returns
+    -------
+    p_of_layers : list of (T, B, G*H) expressions
+    states : list of (T, B, H) expressions, in the order of the starts
+    """
+    cell = CELLS[architecture.cell]
+    p_of_layers, states = [], []
+    for layer in range(architecture.layers):
+        if layer > 0:
+            p = _projected_states(
+                _thinned(states[-cell.parts], kept, layer - 1), parameters, layer
+            )
+        p_of_layers.append(p)
+        begin = starts[len(states) : len(states) + cell.parts]
+        states += loop(cell.step, p, begin, cell.weights(parameters[named("W", layer)]))
+    return p_of_layers, states
+
+
+def predicted(architecture, parameters, output):
+    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output."""
+    V = parameters[architecture.table if architecture.tied else "V"]  # (vocab_size, H)
+    logits = tensor.dot(output, V.T)
+    return logits + parameters["c"] if architecture.bias else logits
+
+
+def columns(state, H, n):
     """(B, n * H) as n expressions (B, H)."""
     if n == 1:
         return [state]
@@ -96,13 +126,13 @@ def _thinned(s, kept, layer):
     return s * kept[layer] if kept else s
 
 
-def _projected(s, parameters, layer):
+def _projected_states(s, parameters, layer):
     """U s_t + b of a layer above the first, for all steps in one product."""
-    T, B, H = s.shape[0], s.shape[1], s.shape[2]
     U, b = parameters[named("U", layer)], parameters.get(named("b", layer))
-    p = tensor.dot(s.reshape((T * B, H)), U.T)  # (T*B, G*H)
+    rows = s if s.ndim == 2 else s.reshape((s.shape[0] * s.shape[1], s.shape[2]))  # (T*B, H)
+    p = tensor.dot(rows, U.T)  # (T*B, G*H)
     p = p if b is None else p + b
-    return p.reshape((T, B, U.shape[0]))
+    return p if s.ndim == 2 else p.reshape((s.shape[0], s.shape[1], U.shape[0]))
 
 
 def cross_entropy(logits, y):

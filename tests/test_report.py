@@ -1,0 +1,290 @@
+"""The report: its numbers are those of Flow, its page stands alone, and words stay words."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from theano_rnn import RNN
+from theano_rnn.errors import RNNError
+from theano_rnn.flow import Flow, by_lag, demo, figures, pictures, terminal
+from theano_rnn.flow.findings import activation, find, operating_points, plain
+from theano_rnn.flow.page import page, sections_of
+from theano_rnn.flow.report import Report
+
+WORDS = ["<script>alert(1)</script>", "$x^", "a&b", "cat", "naïve", "{y}", "[bold]", "</s>"]
+KINDS = [
+    {},
+    {"cell": "relu", "layers": 2, "embedding_size": 3, "bias": True},
+    {"cell": "sigmoid", "bias": True},
+    {"cell": "gru"},
+    {"cell": "lstm", "bias": True},
+]
+
+
+def measured(T=9, truncation="last:2", seed=0, **kind):
+    model = RNN(len(WORDS), 5, dtype="float64", **kind)
+    x, y = np.random.default_rng(seed).integers(len(WORDS), size=(2, T))
+    flow = Flow(model, x, y)
+    inputs, targets = [WORDS[i] for i in x], [WORDS[i] for i in y]
+    return flow, find(flow, inputs, targets, "runs/<b>x", truncation=truncation)
+
+
+@pytest.fixture(scope="module")
+def tanh():
+    return measured()
+
+
+@pytest.fixture(scope="module")
+def text(tanh):
+    _, f = tanh
+    return page("The gradient flow of <b>", sections_of(f), f.numbers())
+
+
+def json_of(text, id):
+    (found,) = re.findall(f'<script type="application/json" id="{id}">(.*?)</script>', text)
+    return json.loads(found)
+
+
+# ---- the numbers
+
+
+def test_the_heat_map_of_the_page_is_log10_of_the_norms_of_flow(tanh, text):
+    flow, _ = tanh
+    (trace,) = json_of(text, "heat-figure")["data"]
+    z = np.array(trace["z"], dtype=float)
+    at = np.tril_indices(flow.T)
+    np.testing.assert_array_equal(z[at], np.log10(flow.norms[at]))
+    assert np.isnan(z[np.triu_indices(flow.T, 1)]).all()
+
+
+def test_the_contributions_and_cosines_of_the_page_are_those_of_flow(tanh, text):
+    flow, f = tanh
+    bars, _ = json_of(text, "contributions-figure")["data"]
+    np.testing.assert_array_equal(bars["y"], by_lag(flow.shares("W")))
+    for trace in json_of(text, "truncation-figure")["data"]:
+        scheme = trace["name"].partition(":")[0]
+        expected = [flow.truncated(f"{scheme}:{K}")[0] for K in trace["x"]]
+        np.testing.assert_array_equal(trace["y"], expected)
+    assert f.K[0] == 1 and f.K[-1] == flow.T
+    assert (f.cosine, f.ratio) == flow.truncated("last:2")
+
+
+def test_the_bound_of_the_page_is_that_of_flow_at_every_lag(tanh, text):
+    flow, _ = tanh
+    (line,) = [t for t in json_of(text, "lag-figure")["data"] if "bound" in (t.get("name") or "")]
+    np.testing.assert_allclose(line["y"], flow.bound() ** np.arange(flow.T))
+
+
+def test_the_numbers_of_the_page_as_json_are_those_of_flow(tanh, text):
+    flow, f = tanh
+    numbers = json_of(text, "numbers")
+    np.testing.assert_array_equal(numbers["shares"], flow.shares("W"))
+    assert numbers["norms"][0][1] is None and numbers["norms"][3][1] == flow.norms[3, 1]
+    assert numbers["verdict"]["rate"] == f.verdict.rate and numbers["inputs"] == f.inputs
+    assert numbers["saturation"] == plain(flow.saturation())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_operating_points_lie_on_the_curves_where_the_states_and_gates_are(kind):
+    flow, f = measured(**kind)
+    for i, (name, z) in enumerate(operating_points(flow).items()):
+        if name.startswith("gate"):
+            value = np.concatenate(list(flow.gates[name[5:]]), axis=1)
+        elif name == "tanh(c)":
+            value = np.tanh(flow.states[1:, flow.H :])
+        else:
+            value = flow.hidden()[i]
+        np.testing.assert_allclose(activation(name, z), value, atol=1e-12)
+    mean = flow.saturation()["derivative"]
+    if mean is not None:
+        assert abs(f.open.mean() - mean) < 1e-12
+
+
+def test_the_slider_of_the_operating_points_has_each_word(tanh, text):
+    _, f = tanh
+    (slider,) = json_of(text, "activation-figure")["layout"]["sliders"]
+    assert len(slider["steps"]) == f.T + 1
+    change, _ = slider["steps"][4]["args"]
+    np.testing.assert_allclose(change["x"][0], np.sort(f.curves["tanh"][3]), atol=1e-6)
+
+
+# ---- the page
+
+
+def test_the_page_loads_nothing(text):
+    ours = re.sub(r"<script>/\*.*?</script>", "", text, flags=re.S)  # plotly.js itself
+    assert len(ours) < len(text) / 2
+    assert not re.search(r"<link|<img|<iframe|@import|src=|https?://", ours)
+
+
+def test_the_words_of_a_text_never_become_markup(text):
+    assert "<script>alert" not in text and "<b>" not in text.replace("<b>runs/&lt;b&gt;x", "")
+    assert html.escape(WORDS[0]) in text  # under the verdict
+    labels = json_of(text, "heat-figure")["layout"]["xaxis"]["ticktext"]
+    assert html.escape(WORDS[0]) in labels
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_every_cell_has_a_page_and_pictures(kind):
+    _, f = measured(**kind)
+    assert len(page("x", sections_of(f), f.numbers())) > 10**6
+    for name, data in pictures.pictures(f).items():
+        assert data.startswith(b"\x89PNG"), name
+
+
+@pytest.mark.parametrize("T", [1, 2])
+def test_the_shortest_texts_have_a_report(T, tmp_path):
+    _, f = measured(T=T)
+    Report(tmp_path).write(f)
+    assert terminal.heat_map(f) and terminal.table_by_lag(f).row_count == T
+
+
+# ---- the terminal
+
+
+def test_the_heat_map_in_characters_has_a_character_a_decade(tanh):
+    flow, f = tanh
+    rows = terminal.heat_map(f, width=200).splitlines()[1 : flow.T + 1]
+    largest = flow.norms.max()
+    for t, row in enumerate(rows):
+        cells = row[terminal.BESIDE :].ljust(2 * flow.T)[: 2 * flow.T : 2]
+        for k in range(t + 1):
+            decade = int(np.log10(largest / flow.norms[t, k]))
+            assert cells[k] == (terminal.RAMP[decade] if decade < 5 else " ")
+
+
+def test_the_words_stand_beside_and_upright_under_the_map(tanh):
+    _, f = tanh
+    lines = terminal.heat_map(f, width=200).splitlines()
+    under = lines[f.T + 1 : -1]
+    read = "".join(line.ljust(100)[terminal.BESIDE] for line in under).strip()
+    assert f.inputs[0].startswith(read.rstrip("~")) and read
+    for t, word in enumerate(f.targets):
+        assert lines[t + 1].lstrip().startswith(word[:10])
+
+
+def test_a_narrow_terminal_is_shown_the_end_of_the_text(tanh):
+    _, f = tanh
+    lines = terminal.heat_map(f, width=terminal.BESIDE + 4).splitlines()
+    assert "last 4 of 9" in lines[1] and f.targets[-1][:8] in lines[5]
+    assert max(map(len, lines[2:6])) <= terminal.BESIDE + 4
+
+
+# ---- the folder
+
+
+def test_a_report_is_written_whole_and_leaves_nothing_else(tanh, tmp_path):
+    path = Report(tmp_path / "a" / "b").write(tanh[1])
+    assert path.is_file() and {p.name for p in path.parent.iterdir()} == {
+        "report.html", "heat.png", "lag.png", "activation.png", "saturation.png",
+        "contributions.png", "truncation.png",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for folder in (tmp_path / "file", tmp_path / "file" / "in", "/proc/report"):
+        with pytest.raises(RNNError, match="cannot be written"):
+            Report(folder)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_an_earlier_report_stays_where_a_new_one_fails(tanh, tmp_path, monkeypatch):
+    (tmp_path / "report.html").write_text("earlier")
+    report = Report(tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RNNError, match="No space left"):
+        report.write(tanh[1])
+    report.discard()
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "earlier"
+
+
+def test_a_new_folder_is_removed_again_where_nothing_came_of_it(tmp_path):
+    Report(tmp_path / "new").discard()
+    assert not (tmp_path / "new").exists()
+
+
+# ---- the demonstration
+
+
+def test_the_demonstration_shows_the_tutorials_fault(tmp_path):
+    several = demo.findings()
+    tanh = several[0]
+    K = tanh.K.index(4)
+    assert tanh.cosines["window"][K] > 0.99 and tanh.cosines["last"][K] < 0.5
+    assert {f.name: f.verdict.kind for f in several}["ReLU, W = I"] == "kept"
+    text = Report(tmp_path).write_demo(several).read_text()
+    meant, done = json_of(text, "fault-figure")["data"]
+    cells = [np.isfinite(np.array(trace["z"], float)).sum() for trace in (meant, done)]
+    assert cells == [5 * tanh.T - 10, 10]  # K+1 steps an output; the last K outputs' K, 3, ..., 1
+    assert (tmp_path / "gradient_flow.png").stat().st_size < 200_000
+
+
+# ---- in a browser
+
+
+def browser():
+    """A Chromium of this machine, or None."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell"):
+        if shutil.which(name):
+            return shutil.which(name)
+    cache = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or "~/.cache/ms-playwright"
+    return next(map(str, Path(cache).expanduser().glob("chromium*/*/*chrom*")), None)
+
+
+needs_browser = pytest.mark.skipif(browser() is None, reason="there is no Chromium here")
+MOVED = """<script>
+const place = document.getElementById("reach");
+Plotly.restyle(place, ...place.layout.sliders[0].steps[3].args).then(
+  () => { document.body.dataset.moved = JSON.stringify(place.data[0].y); });
+</script>"""
+
+
+def opened(path, folder, *options):
+    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1150,4600"]
+    # No name is resolved: what the page needs, it has.
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}"]
+    command += ["--virtual-time-budget=10000", *options, path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+
+@needs_browser
+def test_a_browser_draws_every_figure_and_moves_the_slider(tanh, text, tmp_path):
+    flow, f = tanh
+    path = tmp_path / "report.html"
+    path.write_text(text.replace("</body>", MOVED + "</body>"))
+    seen = opened(path, tmp_path, "--dump-dom")
+    with_figures = [s for s in sections_of(f) if s.figure is not None]
+    assert f'data-drawn="{len(with_figures)}"' in seen
+    (moved,) = re.findall(r'data-moved="(.*?)"', seen)
+    np.testing.assert_allclose(json.loads(html.unescape(moved))[:4], flow.norms[3, :4])
+
+
+@needs_browser
+def test_a_browser_shows_the_colours_of_the_heat_map(text, tmp_path):
+    from matplotlib.image import imread
+
+    path, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    path.write_text(text)
+    opened(path, tmp_path, f"--screenshot={shot}", "--hide-scrollbars")
+    pixels = imread(shot)[..., :3].reshape(-1, 3)
+    for name in ("#fde725", "#440154"):  # both ends of the scale
+        colour = [int(name[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        assert (abs(pixels - colour).max(axis=1) < 0.02).sum() > 500, name
+
+
+def test_a_long_text_has_few_enough_words_on_its_axis():
+    axis = figures.words_axis([str(i) for i in range(500)], "step")
+    assert len(axis["tickvals"]) <= 60 and axis["ticktext"][1] == str(axis["tickvals"][1] - 1)

@@ -1,0 +1,52 @@
+"""What the tutorial is about, without a run: its own fault, and four recurrences side by side."""
+
+import numpy as np
+
+from theano_rnn.flow.findings import Findings, find
+from theano_rnn.flow.measures import Flow
+from theano_rnn.model import RNN
+from theano_rnn.vocabulary import END, START
+
+#: "are" has to agree with "keys": 21 words lie between.
+SENTENCE = (
+    "the keys to the old cabinet that stood in the hall beside the two tall windows of the house "
+    "on the hill are here"
+)
+#: The settings of each network, as it begins: nothing is trained.
+NETWORKS = {
+    "tanh": {"cell": "tanh"},
+    "ReLU, W = I": {"cell": "relu", "initialization": "identity"},
+    "GRU": {"cell": "gru"},
+    "LSTM": {"cell": "lstm", "bias": True},
+}
+HIDDEN_SIZE, SEED = 50, 0
+#: What the tutorial's NumPy code means by "four steps", and what its Theano code does.
+MEANT, DONE = "window:4", "last:4"
+
+
+def sentence() -> tuple:
+    """x, y and the vocabulary of the sentence."""
+    words = [START, *SENTENCE.split(), END]
+    vocabulary = list(dict.fromkeys(words))
+    ids = np.array([vocabulary.index(word) for word in words])
+    return ids[:-1], ids[1:], vocabulary
+
+
+def flows() -> dict:
+    """The flow of each network on the sentence."""
+    x, y, vocabulary = sentence()
+    return {
+        name: Flow(RNN(len(vocabulary), HIDDEN_SIZE, seed=SEED, **settings), x, y)
+        for name, settings in NETWORKS.items()
+    }
+
+
+def findings() -> list:
+    """Those of each network; the first has the tutorial's truncation."""
+    x, y, vocabulary = sentence()
+    words, targets = [vocabulary[i] for i in x], [vocabulary[i] for i in y]
+    found: list[Findings] = []
+    for name, flow in flows().items():
+        truncation = "full" if found else DONE
+        found.append(find(flow, words, targets, name, truncation=truncation))
+    return found

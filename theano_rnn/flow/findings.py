@@ -1,0 +1,296 @@
+"""Everything a report shows of one flow, measured once; what draws it computes nothing."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Dict, List, Optional
+
+import numpy as np
+
+from theano_rnn.architecture import named
+from theano_rnn.cells import CELLS
+from theano_rnn.flow.measures import GAMMA, Flow, by_lag
+from theano_rnn.flow.verdict import Verdict, left_by_lag, verdict
+
+#: At most so many K are tried under each truncation scheme.
+MOST_K = 30
+SCHEMES = ("window", "chunk", "last")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a report shows.
+
+    Attributes
+    ----------
+    name : str
+        Of the model, as the report calls it.
+    cell : str
+    inputs, targets : list of str
+        The word read at each step, and the one to be predicted there.
+    loss : float
+        E a word, in nats.
+    verdict : Verdict
+    norms : (T, T)
+        |dE_t/ds_k|, t rows; NaN above the diagonal.
+    shares : (T, T)
+        Share of each pair in dE/dW.
+    lags : int
+        Lags are shown from 0 to this one.
+    left : (T,)
+        What is left of |dE_t/ds_k| by lag, the geometric mean over t.
+    products : (ends, T)
+        |ds_t/ds_{t-n}| by lag n, for some ends t.
+    bound, radius : float or None
+        gamma sigma_max(W) and gamma times the spectral radius of W, of one layer without gates.
+    carried : (layers, T) or None
+        The part of the products that the gates carry.
+    contributions : (T,)
+        Share of dE/dW by lag.
+    K : list of int
+    cosines : dict
+        By "window", "chunk", "last": the cosine of dE/dW with the full one, for each K.
+    truncation, cosine, ratio
+        The scheme that the model is trained with, the cosine of its dE/dW with the full one, and
+        their norms' ratio.
+    saturation : dict
+        As ``Flow.saturation``.
+    spectra : dict
+        As ``Flow.spectra``.
+    live, omega : float
+        As ``Flow.live_steps`` and ``Flow.omega``.
+    exponent : float or None
+        The largest Lyapunov exponent, nats a step; None where it takes too long.
+    curves : dict
+        By the name of a curve ("tanh", "gate f", ...): z (T, n), where the model is on it.
+    open : (units, T)
+        phi'(z) of each unit, or of a cell with gates the gate that keeps; the least open first.
+    open_name : str
+        What that is.
+    """
+
+    name: str
+    cell: str
+    inputs: List[str]
+    targets: List[str]
+    loss: float
+    verdict: Verdict
+    norms: np.ndarray
+    shares: np.ndarray
+    lags: int
+    left: np.ndarray
+    products: np.ndarray
+    bound: Optional[float]
+    radius: Optional[float]
+    carried: Optional[np.ndarray]
+    contributions: np.ndarray
+    K: List[int]
+    cosines: Dict[str, List[float]]
+    truncation: str
+    cosine: float
+    ratio: float
+    saturation: dict
+    spectra: dict
+    live: float
+    omega: float
+    exponent: Optional[float]
+    curves: Dict[str, np.ndarray]
+    open: np.ndarray
+    open_name: str
+
+    @property
+    def T(self) -> int:
+        return len(self.inputs)
+
+    def numbers(self) -> dict:
+        """All of it as JSON takes it: lists, and None for what is not finite."""
+        return {
+            field.name: plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name not in ("curves", "open")  # H numbers a step, and all in the figures
+        }
+
+
+def find(flow: Flow, inputs, targets, name, *, truncation="full", lags=None) -> Findings:
+    """Measure all that a report shows.
+
+    Parameters
+    ----------
+    flow : Flow
+    inputs, targets : list of str
+        The words of its x and y.
+    name : str
+    truncation : str
+        The scheme that the model is trained with.
+    lags : int, optional
+        The longest lag to show; that of the text where not given.
+    """
+    T, a = flow.T, flow.architecture
+    K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))
+    shares = flow.shares("W")
+    cosine, ratio = flow.truncated(truncation)
+    is_plain = flow.bound() is not None
+    keeps = CELLS[a.cell].keeps
+    curves = operating_points(flow)
+    opened = (
+        np.concatenate([derivative(a.cell, z) for z in curves.values()], axis=1)
+        if keeps is None
+        else np.concatenate(list(flow.gates[keeps]), axis=1)
+    ).T
+    return Findings(
+        name=name,
+        cell=a.cell,
+        inputs=list(inputs),
+        targets=list(targets),
+        loss=float(flow.losses.mean()),
+        verdict=verdict(flow),
+        norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
+        shares=shares,
+        lags=T - 1 if lags is None else lags,
+        left=left_by_lag(flow.norms),
+        products=flow.norms_by_lag(_ends(flow)),
+        bound=flow.bound(),
+        radius=GAMMA[a.cell] * flow.spectra()["W"]["spectral_radius"] if is_plain else None,
+        carried=flow.identity_path(),
+        contributions=by_lag(shares),
+        K=K,
+        cosines={s: [flow.truncated(f"{s}:{k}")[0] for k in K] for s in SCHEMES},
+        truncation=truncation,
+        cosine=cosine,
+        ratio=ratio,
+        saturation=flow.saturation(),
+        spectra=flow.spectra(),
+        live=flow.live_steps(),
+        omega=flow.omega(),
+        exponent=float(flow.lyapunov(1)[0]) if flow.S <= 256 else None,
+        curves=curves,
+        open=opened[np.argsort(opened.mean(axis=1), kind="stable")],
+        open_name=f"{a.cell}'(z)" if keeps is None else f"gate {keeps}",
+    )
+
+
+def _ends(flow) -> int:
+    """How many ends t the products of Jacobians are taken from: a wide state takes long."""
+    return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
+
+
+# ---- where the model is on its curves
+
+
+def operating_points(flow: Flow) -> dict:
+    """z of each curve of the cell, at every step and unit, (T, n).
+
+    Without gates, of each layer z_t = U x_t + W s_{t-1} + b. With gates, each gate's z, from its
+    value, and for lstm c, which goes through tanh; the layers side by side.
+    """
+    a = flow.architecture
+    parts = CELLS[a.cell].parts
+    states = flow.states.reshape(flow.T + 1, a.layers, parts, flow.H)
+    if CELLS[a.cell].keeps is None:
+        names = [a.cell if a.layers == 1 else f"{a.cell}, layer {n + 1}" for n in range(a.layers)]
+        return {name: _preactivation(flow, states[:, :, 0], n) for n, name in enumerate(names)}
+    tiny = np.finfo("float64").tiny
+    with np.errstate(divide="ignore"):
+        points = {
+            f"gate {name}": np.concatenate(
+                list(np.log(np.maximum(g, tiny)) - np.log(np.maximum(1 - g, 1e-17))), axis=1
+            )
+            for name, g in flow.gates.items()
+        }
+    if a.cell == "lstm":
+        points["tanh(c)"] = states[1:, :, 1].reshape(flow.T, -1)
+    return points
+
+
+def _preactivation(flow, s, layer):
+    """z of one layer of a cell without gates, s (T+1, layers, H)."""
+    p, a = flow.parameters, flow.architecture
+    U, W, b = (p.get(named(name, layer)) for name in "UWb")
+    if layer > 0:
+        below = s[1:, layer - 1] @ U.T
+    elif a.embedding_size is None:
+        below = U[:, flow.x].T
+    else:
+        below = p["L"][:, flow.x].T @ U.T
+    return below + s[:-1, layer] @ W.T + (0 if b is None else b)
+
+
+def activation(name: str, z):
+    """phi of a curve by its name: "tanh", "sigmoid", "relu", a "gate f" or "tanh(c)"."""
+    if name.startswith("tanh"):
+        return np.tanh(z)
+    return np.maximum(z, 0) if name.startswith("relu") else 0.5 * (1 + np.tanh(0.5 * z))
+
+
+def derivative(name: str, z):
+    """phi' of a curve by its name, with Theano's 1/2 for relu at 0.
+
+    >>> derivative("tanh", np.zeros(1)), derivative("gate f", np.zeros(1))
+    (array([1.]), array([0.25]))
+    """
+    if name.startswith("relu"):
+        return np.heaviside(z, 0.5)
+    phi = activation(name, z)
+    return 1 - phi**2 if name.startswith("tanh") else phi * (1 - phi)
+
+
+# ---- by lag
+
+
+def power(base: float, n) -> np.ndarray:
+    """base^n, inf where it overflows."""
+    with np.errstate(over="ignore"):
+        return np.float64(base) ** n
+
+
+def geometric_mean(rows) -> np.ndarray:
+    """Of each column, NaN left out; 0 where one of it is 0, NaN where none is there.
+
+    >>> geometric_mean(np.array([[1.0, 2.0], [4.0, np.nan]]))
+    array([2., 2.])
+    """
+    there = np.isfinite(rows)
+    with np.errstate(all="ignore"):
+        logs = np.where(there, np.log(np.where(there, rows, 1)), 0)
+        return np.exp(logs.sum(axis=0) / there.sum(axis=0))
+
+
+def by_lag_curves(f: Findings) -> list:
+    """(name, values, colour, dash) of everything that has a value at each lag 0..lags."""
+    n = np.arange(f.lags + 1)
+    curves = [
+        ("|dE_t/ds_k|, mean", f.left[n], "#3b528b", "solid"),
+        ("|ds_t/ds_k|, mean", geometric_mean(f.products)[n], "#555555", "solid"),
+    ]
+    if f.verdict.rate:
+        rate = power(f.verdict.rate, n)
+        curves.append((f"rate {f.verdict.rate:.3g}", rate, "#21918c", "dot"))
+    if f.bound is not None:
+        curves.append(("bound (gamma sigma_max)^n", power(f.bound, n), "#b2182b", "dash"))
+        curves.append(("(gamma spectral radius)^n", power(f.radius, n), "#e08214", "dashdot"))
+    if f.carried is not None:
+        for layer, carried in enumerate(f.carried, 1):
+            name = "by the gates" + (f", layer {layer}" if len(f.carried) > 1 else "")
+            curves.append((name, carried[n], "#1b7837", "dash"))
+    return curves
+
+
+# ---- JSON
+
+
+def plain(value):
+    """Numbers, lists and dicts as JSON takes them; None for what is not finite.
+
+    >>> plain({"a": np.array([1.0, np.nan])})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(v) for key, v in value.items()}
+    if dataclasses.is_dataclass(value):
+        return plain(vars(value))
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,466 @@
+"""Where the gradient goes: errors, contributions, Jacobians, exponents of a network on a text.
+
+Indices: outputs t and steps k are counted from 1 to T as in the equations; row t-1 and column k-1
+of an array are theirs. E_t reaches a step k <= t by dE_t/ds_k, and W at that step by
+
+    C[t, k] = dE_t/ds_k ds_k/dW   with s_{k-1} held constant,   dE/dW = sum over t, k of C[t, k].
+
+What a truncation scheme does is leave some of these pairs out (``reach``).
+"""
+
+import functools
+import os
+
+import numpy as np
+
+from theano_rnn import arguments, truncation
+from theano_rnn.architecture import named
+from theano_rnn.cells import CELLS
+from theano_rnn.errors import RNNError
+from theano_rnn.flow.graphs import Functions
+from theano_rnn.regularization import BOUND
+
+#: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
+GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
+#: A unit of a bounded activation counts as saturated beyond it, a gate as closed and open.
+SATURATED, CLOSED, OPEN = 0.9, 0.1, 0.9
+
+
+class Flow:
+    """The gradient flow of a model on one sequence.
+
+    Everything is computed in float64 by compiled graphs when first asked for, and kept.
+
+    Parameters
+    ----------
+    model : theano_rnn.RNN
+        Its dropout is off, its truncation does not matter: the flow is that of the full gradient,
+        and each scheme is a choice among its contributions.
+    x, y : (T,) token ids
+    state : (S,) array, optional
+        Before the first step; zeros where not given.
+
+    Raises
+    ------
+    RNNError
+        For bad tokens, or if the arrays would not fit into memory: the message has the size.
+
+    Examples
+    --------
+    >>> from theano_rnn import RNN
+    >>> flow = Flow(RNN(7, 4, seed=1), [0, 3, 1, 2], [3, 1, 2, 5])
+    >>> flow.norms.shape                                  # |dE_t/ds_k|, 0 above the diagonal
+    (4, 4)
+    >>> float(round(flow.shares("W").sum(), 12))          # all contributions are the gradient
+    1.0
+    """
+
+    def __init__(self, model, x, y, state=None):
+        self.architecture = model.architecture
+        self.x, self.y = arguments.token_pair(x, y, model.vocab_size)
+        self.T, self.H = len(self.x), model.hidden_size
+        self.S = self.architecture.state_size
+        check_memory(self.T, self.S)
+        parameters = model.parameters()
+        self.functions = functions_of(model.architecture)
+        self.functions.set_parameters(parameters)
+        self.parameters = {n: np.asarray(p, "float64") for n, p in parameters.items()}
+        start = np.zeros(self.S) if state is None else state
+        start = arguments.finite_array(start, "state", (self.S,), "float64")
+        self.states = self.functions.states(self.x, start)  # (T+1, S)
+        with np.errstate(all="ignore"):
+            self.losses, self.own = self.functions.own_errors(self.states[1:], self.y)
+        if not np.isfinite(self.losses).all() or not np.isfinite(self.states).all():
+            raise RNNError(
+                "the states of this network overflow on this text, so there is no gradient to "
+                "follow; look at a shorter text, or at an earlier checkpoint"
+            )
+        cell = CELLS[self.architecture.cell]
+        top = self.S - cell.parts * self.H
+        #: Columns of a state that predict.
+        self.top = slice(top, top + self.H)
+
+    def _use(self) -> Functions:
+        """The compiled functions, with the parameters of this flow."""
+        self.functions.set_parameters(self.parameters)
+        return self.functions
+
+    # ---- errors
+
+    @property
+    def errors(self) -> np.ndarray:
+        """dE_t/dh_k, (T, T, S): of the whole state h_k, t rows, k columns; 0 where t < k."""
+        return self._pulled[0]
+
+    @functools.cached_property
+    def _pulled(self) -> tuple:
+        """The errors, and dE_t/dh_0, (T, S)."""
+        T, S = self.T, self.S
+        at_end = np.zeros((T, S))
+        at_end[-1, self.top] = self.own[-1]
+        own = np.concatenate([np.zeros((1, self.H)), self.own[:-1]])
+        # Before step k stands h_{k-1}: row k-2 begins there, and at the start none.
+        pulled = self._use().pulled_back(
+            self.x, self.states[:-1], at_end, own, np.arange(T) - 1
+        )  # (T, T, S), at h_{T-1}, ..., h_0
+        errors = np.empty((T, T, S))
+        errors[:, -1] = at_end
+        for k in range(T - 1):
+            errors[:, k] = pulled[T - 2 - k]
+        return errors, pulled[-1]
+
+    @functools.cached_property
+    def norms(self) -> np.ndarray:
+        """|dE_t/dh_k|, (T, T)."""
+        return _lengths(self.errors)
+
+    @functools.cached_property
+    def total(self) -> np.ndarray:
+        """dE/dh_k by all outputs together, (T, S)."""
+        return self.errors.sum(axis=0)
+
+    def omega(self) -> float:
+        """The regularizer Omega of Pascanu et al. (2013): how far the error's norm is from kept.
+
+        The mean over k of ( |dE/dh_k J_k|^2 / |dE/dh_k|^2 - 1 )^2, of the steps whose error is not
+        below ``regularization.BOUND``; 0 where there is none.
+        """
+        # dE/dh_k J_k is what h_{k-1} hears but for the output that it makes itself.
+        before = np.concatenate([self._pulled[1].sum(axis=0)[None], self.total[:-1]])
+        before[1:, self.top] -= self.own[:-1]
+        norms = _lengths(self.total)
+        counts = norms >= BOUND**0.5
+        with np.errstate(over="ignore"):  # infinity, of an error that explodes beyond all numbers
+            ratios = (_lengths(before)[counts] / norms[counts]) ** 2
+            return float(np.mean((ratios - 1) ** 2)) if len(ratios) else 0.0
+
+    def live_steps(self, least=0.01) -> float:
+        """At how many steps an output is heard, the mean over outputs.
+
+        Heard is where at least this share of the error at its own step arrives.
+        """
+        own = np.diag(self.norms)[:, None]
+        heard = (self.norms >= least * own) & (own > 0) & (reach("full", self.T) > 0)
+        return float(heard.sum(axis=1).mean())
+
+    # ---- contributions to the gradient
+
+    def gradient(self, weights=None) -> dict:
+        """The sum over t and k of weights[t, k] C[t, k], for every parameter.
+
+        Parameters
+        ----------
+        weights : (T, T) array, optional
+            Ones, the full gradient, where not given; ``reach`` has those of a scheme. What V and
+            c do is counted in full.
+
+        Returns
+        -------
+        dict
+            By the names and in the shapes that ``bptt`` returns.
+        """
+        weights = np.ones((self.T, self.T)) if weights is None else weights
+        weights = arguments.finite_array(weights, "weights", (self.T, self.T), "float64")
+        f = self._use()
+        D = np.einsum("tk,tks->ks", weights, self.errors)
+        gradients = f.named(f.gradients(self.x, self.states[:-1], D))
+        for name, part in f.predicting_gradients(self.states[1:], self.y).items():
+            gradients[name] = gradients.get(name, 0) + part
+        return {name: gradients[name] for name in self.architecture.shapes}
+
+    @functools.cached_property
+    def full(self) -> dict:
+        """The full gradient, as `gradient` has it."""
+        return self.gradient()
+
+    def shares(self, name="W") -> np.ndarray:
+        """How much of a parameter's gradient comes from output t through step k, (T, T).
+
+        C[t, k] along the gradient G, <C[t, k], G> / |G|^2: they add up to 1, and one that points
+        against the whole is negative.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter of the steps: "W", "U", "b", "W2", ... or "L".
+
+        Raises
+        ------
+        RNNError
+            For another name.
+        """
+        f = self._use()
+        if name not in f.of_steps:
+            raise RNNError(f"{name!r} is no parameter of the steps; they are {f.of_steps}")
+        # Of the steps alone: the table's part as V has no step.
+        G = f.gradients(self.x, self.states[:-1], self.total)[f.of_steps.index(name)]
+        square = (G**2).sum()
+        if square == 0:
+            return np.zeros((self.T, self.T))
+        directions = [G if n == name else np.zeros_like(v) for n, v in f.stored_of_steps()]
+        response = f.responses(self.x, self.states[:-1], *directions)  # (T, S)
+        return np.einsum("tks,ks->tk", self.errors, response) / square
+
+    def truncated(self, scheme: str, name="W") -> tuple:
+        """cos(truncated, full) of a parameter's gradient, and |truncated| / |full|.
+
+        Parameters
+        ----------
+        scheme : str
+            "window:4", "chunk:10", "last:4" or "full".
+        name : str
+            Of a parameter.
+
+        Returns
+        -------
+        cosine, ratio : float
+            Both 0 where the truncated gradient is 0.
+        """
+        full, cut = self.full[name], self.gradient(reach(scheme, self.T))[name]
+        return cosine(cut, full), float(np.linalg.norm(cut) / max(np.linalg.norm(full), 1e-300))
+
+    def smallest_K(self, scheme: str, wanted: float, name="W"):
+        """The least K of "window" or "chunk" from which on the cosine with full is as wanted.
+
+        Parameters
+        ----------
+        scheme : str
+            "window" or "chunk".
+        wanted : float
+            Above 0 and at most 1.
+
+        Returns
+        -------
+        int
+            From 1 to T: with K = T the cut is none.
+
+        Raises
+        ------
+        RNNError
+            For another scheme or cosine.
+        """
+        if scheme not in ("window", "chunk"):
+            raise RNNError(f"scheme {scheme!r} has no K to choose; use 'window' or 'chunk'")
+        if not 0 < wanted <= 1:
+            raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {wanted!r}")
+        smallest = self.T
+        for K in range(self.T - 1, 0, -1):
+            if self.truncated(f"{scheme}:{K}", name)[0] < wanted:
+                break
+            smallest = K
+        return smallest
+
+    # ---- Jacobians
+
+    def jacobian(self, t: int, k: int) -> np.ndarray:
+        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t."""
+        return self.jacobians_from(t, k)[-1]
+
+    def jacobians_from(self, t: int, k: int = 0) -> np.ndarray:
+        """dh_t/dh_j for j = t, t-1, ..., k, (t-k+1, S, S)."""
+        if not 0 <= k <= t <= self.T:
+            raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
+        unit = np.eye(self.S)
+        if k == t:
+            return unit[None]
+        none = np.full(t - k, -1)
+        pulled = self._use().pulled_back(
+            self.x[k:t], self.states[k:t], unit, np.zeros((t - k, self.H)), none
+        )
+        return np.concatenate([unit[None], pulled])
+
+    def one_step_norms(self) -> np.ndarray:
+        """|J_t|, the largest singular value of dh_t/dh_{t-1}, (T,)."""
+        return np.array([_norm(self.jacobian(t, t - 1)) for t in range(1, self.T + 1)])
+
+    def norms_by_lag(self, ends: int = 8) -> np.ndarray:
+        """|dh_t/dh_{t-n}| for lags n = 0..T-1, (number of ends, T); NaN before the first state.
+
+        Parameters
+        ----------
+        ends : int
+            How many t, spread from the middle of the text to its end.
+        """
+        first = min(self.T, max(1, self.T // 2))
+        at = np.unique(np.linspace(first, self.T, ends).round().astype(int))
+        norms = np.full((len(at), self.T), np.nan)
+        for row, t in zip(norms, at):
+            products = self.jacobians_from(t)[: self.T]
+            row[: len(products)] = [_norm(J) for J in products]
+        return norms
+
+    def singular_values(self) -> np.ndarray:
+        """Of every one-step Jacobian, (T, S), the largest first."""
+        return np.array(
+            [
+                np.linalg.svd(self.jacobian(t, t - 1), compute_uv=False)
+                for t in range(1, self.T + 1)
+            ]
+        )
+
+    def identity_path(self):
+        """The part of |dh_t/dh_{t-n}| that the gates carry: products of the gate that keeps.
+
+        The mean over units and ends of prod f_t ... f_{t-n+1} (lstm) or z (gru), for lags n =
+        0..T-1, (layers, T); None for a cell without gates.
+        """
+        gate = CELLS[self.architecture.cell].keeps
+        if gate is None:
+            return None
+        kept = self.gates[gate]  # (layers, T, H)
+        carried = np.ones((self.architecture.layers, self.T))
+        product = np.ones((self.architecture.layers, self.T + 1, self.H))
+        for n in range(1, self.T):
+            product = product[:, 1:] * kept[:, : self.T - n + 1]  # of n steps, by the first one
+            carried[:, n] = product.mean(axis=(1, 2))
+        return carried
+
+    # ---- the matrices, and the bound
+
+    def spectra(self) -> dict:
+        """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's."""
+        found = {}
+        for layer in range(self.architecture.layers):
+            W, H = self.parameters[named("W", layer)], self.H
+            for gate in range(len(W) // H):
+                block = W[gate * H : (gate + 1) * H]
+                key = named("W", layer) + (f"[{gate}]" if len(W) > H else "")
+                found[key] = {
+                    "sigma_max": _norm(block),
+                    "spectral_radius": float(abs(np.linalg.eigvals(block)).max()),
+                }
+        return found
+
+    def bound(self):
+        """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
+
+        It is known for one layer of a cell without gates.
+        """
+        if self.architecture.cell not in GAMMA or self.architecture.layers > 1:
+            return None
+        return GAMMA[self.architecture.cell] * self.spectra()["W"]["sigma_max"]
+
+    # ---- saturation
+
+    @functools.cached_property
+    def gates(self) -> dict:
+        """The gates by name, each (layers, T, H); none for a cell without."""
+        return self._use().gates(self.x, self.states[:-1])
+
+    def hidden(self) -> np.ndarray:
+        """s_t of each layer, (layers, T, H)."""
+        parts = CELLS[self.architecture.cell].parts
+        h = self.states[1:].reshape(self.T, self.architecture.layers, parts, self.H)
+        return h[:, :, 0].transpose(1, 0, 2)
+
+    def saturation(self) -> dict:
+        """How much of the network is where its derivatives vanish.
+
+        Returns
+        -------
+        dict
+            saturated: share of |s| > .9 (tanh, gru, lstm; for sigmoid s < .1 or s > .9);
+            derivative: mean phi'(z) (cells without gates); dead: share of units that are 0 at
+            every step (relu); gates: {name: [share below .1, share above .9]}. None where a
+            measure does not apply.
+        """
+        cell, s = self.architecture.cell, self.hidden()
+        derivative = {"tanh": 1 - s**2, "sigmoid": s * (1 - s), "relu": s > 0}.get(cell)
+        far = abs(s) > SATURATED if cell != "sigmoid" else (s < CLOSED) | (s > OPEN)
+        return {
+            "saturated": None if cell == "relu" else float(far.mean()),
+            "derivative": None if derivative is None else float(derivative.mean()),
+            "dead": float((s == 0).all(axis=1).mean()) if cell == "relu" else None,
+            "gates": {
+                name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
+                for name, gate in self.gates.items()
+            },
+        }
+
+    def lyapunov(self, count=None) -> np.ndarray:
+        """Lyapunov exponents, the largest first, in nats a step, (count,).
+
+        By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. For
+        figures that do not depend on where the text begins it has to be long. -inf where a
+        direction is lost altogether.
+
+        Parameters
+        ----------
+        count : int, optional
+            How many; all S where not given.
+        """
+        count = arguments.whole_number(self.S if count is None else count, "count", at_least=1)
+        if count > self.S:
+            raise RNNError(f"count is {count}, and the state has {self.S} numbers")
+        # Any directions, but none along a unit: one that is off would count as all being lost.
+        Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(self.S, count)))
+        sums = np.zeros(count)
+        for t in range(1, self.T + 1):
+            Q, R = np.linalg.qr(self.jacobian(t, t - 1) @ Q)
+            with np.errstate(divide="ignore"):
+                sums += np.log(abs(np.diag(R)))
+        return np.sort(sums / self.T)[::-1]
+
+
+def by_lag(pairs) -> np.ndarray:
+    """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
+
+    >>> by_lag(np.array([[1.0, 0.0], [2.0, 3.0]]))
+    array([4., 2.])
+    """
+    return np.array([np.trace(pairs, -lag) for lag in range(len(pairs))])
+
+
+@functools.lru_cache(maxsize=16)
+def functions_of(architecture) -> Functions:
+    """The compiled functions of an architecture, once; the parameters are set at each use."""
+    zeros = {name: np.zeros(shape) for name, shape in architecture.shapes.items()}
+    return Functions(architecture, zeros)
+
+
+def reach(scheme: str, T: int) -> np.ndarray:
+    """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
+
+    >>> reach("window:1", 3).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    scheme, K = (lambda cut: (cut.scheme, cut.K))(truncation.parse(scheme))
+    t, k = np.arange(T)[:, None], np.arange(T)
+    hears = {
+        "full": lambda: t >= k,
+        "window": lambda: (t >= k) & (t - k <= K),
+        "chunk": lambda: (t >= k) & (t // K == k // K),
+        "last": lambda: (t >= k) & (k >= T - K),
+    }[scheme]()
+    return hears.astype("float64")
+
+
+def cosine(a, b) -> float:
+    """Of the angle between two arrays; 0 where one of them is 0."""
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    return float((a * b).sum() / norms) if norms > 0 else 0.0
+
+
+def check_memory(T: int, S: int) -> None:
+    """Refuse a text whose errors (T, T, S) do not fit in a quarter of this machine's memory."""
+    needed = 8 * 3 * T * T * S  # the errors, and while they are made as much again, and a half
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there // 2:
+        longest = int((there // 2 / (24 * S)) ** 0.5)
+        raise RNNError(
+            f"the errors of {T:,} outputs at {T:,} steps of a state of {S:,} numbers need "
+            f"{needed / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}; a text of at most "
+            f"{longest:,} tokens can be taken"
+        )
+
+
+def _lengths(a) -> np.ndarray:
+    """2-norms along the last axis, also where the squares are beyond the numbers of float64."""
+    scale = abs(a).max(axis=-1)
+    scale[scale == 0] = 1
+    return scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
+
+
+def _norm(a) -> float:
+    """The largest singular value."""
+    return float(np.linalg.norm(a, 2))

@@ -1,0 +1,184 @@
+"""report.html: one page that needs nothing else, its figures interactive (Plotly).
+
+Each figure stands in the page as JSON, in a script element of its own; the last script draws them
+all. Nothing is loaded from anywhere, and no text of a file becomes markup.
+"""
+
+import html
+import json
+from dataclasses import dataclass
+from typing import List
+
+from theano_rnn.flow import figures, terminal
+from theano_rnn.flow.findings import Findings
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 2em auto; max-width: 1100px;
+       padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
+p.verdict { background: #f3f3f7; border-left: 4px solid #3b528b; padding: .6em 1em; }
+p.sentence { background: #fafafa; padding: .4em 1em; }
+sub { color: #888; } table { border-collapse: collapse; }
+td, th { padding: .15em .8em; text-align: right; border-bottom: 1px solid #ddd; }
+td:first-child, th:first-child { text-align: left; }
+"""
+SCRIPT = """
+for (const place of document.querySelectorAll("div.figure")) {
+  const figure = JSON.parse(document.getElementById(place.id + "-figure").textContent);
+  Plotly.newPlot(place, figure.data, figure.layout, {responsive: true, displaylogo: false});
+}
+document.body.dataset.drawn = document.querySelectorAll("div.figure > .plot-container").length;
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, HTML under it, and a figure, or none."""
+
+    id: str
+    title: str
+    text: str
+    figure: object = None
+
+
+def page(title: str, sections: List[Section], numbers: dict) -> str:
+    """The page; ``numbers`` stand in it as JSON, under the id "numbers"."""
+    from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
+
+    body = [f"<h1>{html.escape(title)}</h1>"]
+    for s in sections:
+        body.append(f'<h2>{html.escape(s.title)}</h2>\n<div class="text">{s.text}</div>')
+        if s.figure is not None:
+            body.append(f'<div class="figure" id="{s.id}"></div>')
+            body.append(_json(f"{s.id}-figure", json.loads(s.figure.to_json())))
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
+            f"<style>{STYLE}</style>",
+            f"<script>{get_plotlyjs()}</script></head><body>",
+            *body,
+            _json("numbers", numbers),
+            f"<script>{SCRIPT}</script></body></html>\n",
+        ]
+    )
+
+
+def _json(id: str, value) -> str:
+    text = json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    return f'<script type="application/json" id="{id}">{text}</script>'
+
+
+# ---- a run
+
+
+def sections_of(f: Findings) -> List[Section]:
+    """All figures of one model."""
+    return [
+        Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
+        Section(
+            "heat",
+            "Which word reaches which",
+            "Row t: the error of the word to be predicted there. Column k: the step that read "
+            "the word under it. The colour is log10 |dE<sub>t</sub>/ds<sub>k</sub>|: how much of "
+            "that error arrives at that step. s is all that goes from step to step: for lstm s "
+            "and c, and of every layer.",
+            figures.heat(f),
+        ),
+        Section(
+            "reach",
+            "One word's error, step by step",
+            "Move the slider to the word whose prediction is judged.",
+            figures.reach(f),
+        ),
+        Section(
+            "lag",
+            "Norms against lag",
+            "Thin: |ds<sub>t</sub>/ds<sub>t-n</sub>| from several ends t. "
+            + html.escape(f.verdict.bound_says),
+            figures.lag(f),
+        ),
+        Section(
+            "activation",
+            "Where the model is on its curves",
+            "The tutorial's figure of an activation and its derivative, with the values that "
+            "this model has on this text. The slider picks a word.",
+            figures.operating(f),
+        ),
+        Section(
+            "saturation",
+            "Saturation",
+            html.escape(" ".join(terminal.saturation_lines(f)))
+            + " Each row is a unit, the least open at the bottom.",
+            figures.saturation(f),
+        ),
+        Section(
+            "contributions",
+            "What each lag contributes to dE/dW",
+            "The share of the gradient of W that comes over each lag; all of them add up to 1.",
+            figures.contributions(f),
+        ),
+        Section(
+            "truncation",
+            "Truncation",
+            "The cosine of the truncated dE/dW with the full one, for each K. "
+            + (
+                ""
+                if f.truncation == "full"
+                else f"This model is trained with {html.escape(f.truncation)}: {f.cosine:.3f}."
+            ),
+            figures.truncation(f),
+        ),
+    ]
+
+
+def verdict_html(f: Findings) -> str:
+    first, *rest = terminal.verdict_lines(f)
+    lines = "<br>".join(html.escape(line.strip()) for line in rest)
+    return f'<p class="verdict"><b>{html.escape(first)}</b><br>{lines}</p>'
+
+
+def sentence_html(f: Findings) -> str:
+    words = " ".join(f"{html.escape(w)}<sub>{k}</sub>" for k, w in enumerate(f.inputs, 1))
+    return f'<p class="sentence">{words} &rarr; {html.escape(f.targets[-1])}</p>'
+
+
+# ---- the demonstration
+
+
+def demo_sections(several: List[Findings], meant: str, done: str) -> List[Section]:
+    """The tutorial's fault, on the first, and all of them side by side."""
+    tanh = several[0]
+    K = int(done.partition(":")[2])
+    cosine = {scheme: tanh.cosines[scheme][tanh.K.index(K)] for scheme in ("window", "last")}
+    return [
+        Section("sentence", "The sentence", sentence_html(tanh)),
+        Section(
+            "fault",
+            "The tutorial's own fault",
+            f"Its NumPy code follows each word's error {K} steps back, {meant}; its Theano code "
+            f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
+            f"of nothing else. The cosine of dE/dW with the full one: {cosine['window']:.3f} and "
+            f"{cosine['last']:.3f}.",
+            figures.masked(tanh, (meant, done)),
+        ),
+        Section("truncation", "The cosine, for every K", "", figures.truncation(tanh)),
+        Section(
+            "cells", "Four recurrences as they begin, untrained", cells_html(several),
+            figures.side_by_side(several),
+        ),
+        Section("lags", "What is left, by lag", "", figures.lags(several)),
+        *[Section(f"verdict{i}", f.name, verdict_html(f)) for i, f in enumerate(several)],
+    ]  # fmt: skip
+
+
+def cells_html(several) -> str:
+    """``terminal.side_by_side`` as HTML."""
+    table = terminal.side_by_side(several)
+    rows = zip(*[column.cells for column in table.columns])
+    head = "".join(f"<th>{html.escape(str(c.header))}</th>" for c in table.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -1,0 +1,81 @@
+"""A report folder: report.html and the same figures as PNG.
+
+report.html    all of it, interactive; it needs no other file and no network
+*.png          heat, lag, activation, saturation, contributions, truncation
+               of the demonstration, gradient_flow.png
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import List
+
+from theano_rnn.errors import RNNError
+from theano_rnn.flow import demo, page, pictures
+from theano_rnn.flow.findings import Findings
+
+
+class Report:
+    """A folder for a report, made, and seen to be writable, before anything is computed.
+
+    Files of an earlier report are replaced, each as one act; others are left alone.
+
+    Raises
+    ------
+    RNNError
+        If the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        with self._writing(self.folder):
+            self.is_new = not self.folder.exists()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+
+    def discard(self) -> None:
+        """Remove the folder again if it was made for this report and is still empty."""
+        if self.is_new:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+    def write(self, f: Findings) -> Path:
+        """The report of one model; returns the path of its page."""
+        title = f"The gradient flow of {f.name}"
+        made = page.page(title, page.sections_of(f), f.numbers())
+        return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
+
+    def write_demo(self, several: List[Findings]) -> Path:
+        """The demonstration's."""
+        schemes = demo.MEANT, demo.DONE
+        numbers = {f.name: f.numbers() for f in several}
+        made = page.page("Gradient flow", page.demo_sections(several, *schemes), numbers)
+        return self._write(
+            {
+                "report.html": made.encode("utf-8"),
+                "gradient_flow.png": pictures.demo_picture(several, schemes),
+            }
+        )
+
+    def _write(self, files: dict) -> Path:
+        for name, data in files.items():
+            path = self.folder / name
+            beside = path.with_name(name + ".new")
+            with self._writing(path):
+                try:
+                    beside.write_bytes(data)
+                    os.replace(beside, path)
+                finally:
+                    beside.unlink(missing_ok=True)
+        return self.folder / "report.html"
+
+    @contextlib.contextmanager
+    def _writing(self, path):
+        try:
+            yield
+        except OSError as error:
+            raise RNNError(
+                f"the report {path} cannot be written: {error.strerror or error}"
+            ) from None

@@ -1,0 +1,112 @@
+"""Which sentence the laboratory looks at: of a file, or of a run's own validation text."""
+
+from typing import List, Tuple
+
+import numpy as np
+
+from theano_rnn import arguments
+from theano_rnn.corpus import read_text, split_text
+from theano_rnn.errors import RNNError
+
+#: Where no sentence is asked for, the first that has between so many tokens and so many.
+EASY = (16, 32)
+
+
+def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -> Tuple:
+    """x and y of a sentence.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Of the run.
+    settings : Settings
+        Of the run: how its text is cut, and where that text is.
+    file : path, optional
+        Another text.
+    number : int, optional
+        Which of its sentences, from 1. Where not given, the first of a length that is easily
+        looked at, or else the longest.
+    steps : int, optional
+        Only the first so many steps.
+    lag : int, optional
+        A lag that the sentence has to have.
+
+    Returns
+    -------
+    x, y : (T,) arrays
+    number : int
+        Of the sentence.
+
+    Raises
+    ------
+    RNNError
+        For a text that cannot be read, without a known word, without that sentence, or too short
+        for the lag.
+    """
+    found = (
+        _of_file(vocabulary, settings, file) if file is not None else _of_run(vocabulary, settings)
+    )
+    where = f"{file}" if file is not None else "the validation text of this run"
+    words = [i for i, token in enumerate(vocabulary.tokens) if any(map(str.isalnum, token))]
+    words = np.setdiff1d(words, [vocabulary.start, vocabulary.end, vocabulary.unknown])
+    known = [i for i, ids in enumerate(found) if np.isin(ids, words).any()]
+    if not known:
+        raise RNNError(
+            f"{where} has no word that this run knows: give a text in the language it was "
+            "trained on"
+        )
+    if number is None:
+        least, most = max(EASY[0], (lag or 0) + 2), max(EASY[1], (lag or 0) + 2)
+        easy = [i for i in known if least <= len(found[i]) <= most]
+        chosen = easy[0] if easy else max(known, key=lambda i: len(found[i]))
+    else:
+        chosen = arguments.whole_number(number, "--sentence", at_least=1) - 1
+        if chosen >= len(found):
+            raise RNNError(f"{where} has {len(found):,} sentences, and no sentence {number:,}")
+        if chosen not in known:
+            raise RNNError(f"sentence {number} of {where} has no word that this run knows")
+    x, y = found[chosen][:-1], found[chosen][1:]
+    if steps is not None:
+        steps = arguments.whole_number(steps, "--steps", at_least=1)
+        x, y = x[:steps], y[:steps]
+    if lag is not None and arguments.whole_number(lag, "--lag", at_least=1) > len(x) - 1:
+        raise RNNError(
+            f"lag {lag} needs {lag + 1} steps, and sentence {chosen + 1} of {where} has "
+            f"{len(x)}{'' if steps is None else ' with --steps'}: give a longer one or a "
+            "shorter lag"
+        )
+    return x, y, chosen + 1
+
+
+def _of_file(vocabulary, settings, file) -> List[np.ndarray]:
+    is_table = str(file).lower().endswith((".csv", ".tsv"))
+    text = read_text(file, settings.column if is_table else None)
+    cut = split_text(text, vocabulary.level, vocabulary.tokenized)
+    return [vocabulary.encode(sentence) for sentence in cut]
+
+
+def _of_run(vocabulary, settings) -> List[np.ndarray]:
+    try:
+        corpus = settings.corpus()
+    except RNNError as error:
+        raise RNNError(f"the text of this run cannot be had: {error}; give --text") from None
+    if corpus.vocabulary.tokens != vocabulary.tokens:
+        raise RNNError("the text has changed since this run was trained; give --text")
+    return corpus.valid
+
+
+def shown(vocabulary, ids) -> List[str]:
+    """Tokens as they are shown on an axis."""
+    return [visible(vocabulary.tokens[i]) for i in ids]
+
+
+def visible(token: str, longest: int = 20) -> str:
+    """A token without white space or control characters in it, cut to a length.
+
+    >>> visible(" "), visible(chr(9)), visible("word")
+    ('␣', '\\\\t', 'word')
+    """
+    token = token.replace(" ", "␣")
+    if not token.isprintable():
+        token = token.encode("unicode_escape").decode("ascii")
+    return token if len(token) <= longest else token[: longest - 1] + "…"

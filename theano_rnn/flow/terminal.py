@@ -1,0 +1,140 @@
+"""A report in characters: the verdict, a heat map, a table by lag."""
+
+import math
+from typing import List
+
+import numpy as np
+from rich.table import Table
+
+from theano_rnn.flow.findings import geometric_mean, power
+
+#: From the largest down, a character a decade; below them a space.
+RAMP, ASCII_RAMP = "█▓▒░·", "@#+-."
+#: Room for the words beside the map, and the words under it.
+BESIDE, UNDER = 14, 12
+LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
+
+
+def verdict_lines(f) -> List[str]:
+    """What the flow says, why, and what helps."""
+    v = f.verdict
+    lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
+    lines.append(
+        f"An output is heard at {f.live:.1f} steps on average: at least 1 % of its error arrives "
+        f"there. Omega is {f.omega:.3g}; 0 keeps every norm."
+    )
+    if f.exponent is not None:
+        lines.append(
+            f"Largest Lyapunov exponent along this text: {f.exponent:.3f} nats a step, a factor "
+            f"of {math.exp(f.exponent):.3g}."
+        )
+    if f.truncation != "full":
+        lines.append(
+            f"Trained with {f.truncation}: the cosine of that dE/dW with the full one is "
+            f"{f.cosine:.3f}, its norm {f.ratio:.3g} of it."
+        )
+    lines += [f"  because: {reason}" for reason in v.reasons]
+    lines += [f"  helps:   {remedy}" for remedy in v.remedies]
+    return lines
+
+
+def heat_map(f, width=80, ramp=RAMP) -> str:
+    """log10 |dE_t/ds_k| in characters, the words beside and under it.
+
+    Where the text is wider than the terminal, its end is shown.
+    """
+    T = f.T
+    cell = 2 if BESIDE + 2 * T <= width else 1
+    first = max(0, T - max(1, (width - BESIDE) // cell))
+    norms = f.norms[first:, first:]
+    largest = np.nanmax(norms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = np.log10(largest / norms)
+    lines = ["log10 |dE_t/ds_k|: row t, the word to be predicted; column k, the word read"]
+    if first:
+        lines.append(f"(the last {T - first} of {T} steps)")
+    for row, word in zip(decades, f.targets[first:]):
+        cells = "".join(_shade(d, ramp) * cell for d in row)
+        lines.append(f"{_fit(word, BESIDE - 1):>{BESIDE - 1}} {cells}".rstrip())
+    lines.extend(_upright(f.inputs[first:], cell))
+    top = math.log10(largest) if largest > 0 else -math.inf
+    steps = "  ".join(f"{c} {i}" for i, c in enumerate(ramp))
+    lines.append(f"decades below the largest, 1e{top:.1f}:  {steps}")
+    return "\n".join(lines)
+
+
+def _shade(decade, ramp):
+    if not math.isfinite(decade):
+        return " "
+    return ramp[int(decade)] if decade < len(ramp) else " "
+
+
+def _fit(word, length):
+    return word if len(word) <= length else word[: length - 1] + "~"
+
+
+def _upright(words, cell):
+    """The words as columns."""
+    words = [_fit(word, UNDER) for word in words]
+    for i in range(max(map(len, words))):
+        letters = "".join((word[i] if i < len(word) else " ").ljust(cell) for word in words)
+        yield (" " * BESIDE + letters).rstrip()
+
+
+def table_by_lag(f) -> Table:
+    """Norms, bound and contributions by lag."""
+    table = Table(title="By lag, in steps back", title_justify="left")
+    columns = ["lag", "left of |dE_t/ds_k|", "|ds_t/ds_k|"]
+    columns += ["bound"] * (f.bound is not None) + ["share of dE/dW", "up to here"]
+    for column in columns:
+        table.add_column(column, justify="right")
+    up_to = np.cumsum(f.contributions)
+    products = geometric_mean(f.products)
+    for lag in [n for n in LAGS if n < f.lags] + [f.lags]:
+        row = [
+            f"{lag}",
+            f"{f.left[lag]:.2g}",
+            "-" if np.isnan(products[lag]) else f"{products[lag]:.2g}",
+        ]
+        row += [] if f.bound is None else [f"{power(f.bound, lag):.2g}"]
+        table.add_row(*row, f"{f.contributions[lag]:.1%}", f"{up_to[lag]:.1%}")
+    return table
+
+
+def saturation_lines(f) -> List[str]:
+    """Saturation and the matrices, in a few lines."""
+    s, lines = f.saturation, []
+    if s["saturated"] is not None:
+        lines.append(f"States at their ends: {s['saturated']:.1%}.")
+    if s["derivative"] is not None:
+        lines.append(f"Mean {f.cell}'(z): {s['derivative']:.3f}.")
+    if s["dead"] is not None:
+        lines.append(f"Units that are 0 at every word: {s['dead']:.1%}.")
+    for name, (closed, opened) in s["gates"].items():
+        lines.append(f"Gate {name}: below .1 in {closed:.1%}, above .9 in {opened:.1%}.")
+    for name, found in f.spectra.items():
+        lines.append(
+            f"{name}: sigma_max {found['sigma_max']:.3g}, spectral radius "
+            f"{found['spectral_radius']:.3g}."
+        )
+    return lines
+
+
+def side_by_side(several) -> Table:
+    """Several models on the same text, a line each."""
+    table = Table(title="Side by side, on the same text; lags in steps", title_justify="left")
+    table.add_column("model", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for column in ("rate", "half-life", "1 % at lag", "bound"):
+        table.add_column(column, justify="right")
+    for f in several:
+        v = f.verdict
+        table.add_row(
+            f.name,
+            v.kind,
+            "-" if v.rate is None else f"{v.rate:.3f}",
+            "-" if v.half_life is None else f"{v.half_life:,.1f}",
+            f"> {f.T - 1}" if v.horizon is None else f"{v.horizon}",
+            "silent" if v.bound is None else f"{v.bound:.2f}" + (", silent" * (v.bound >= 1)),
+        )
+    return table

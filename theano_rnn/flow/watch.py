@@ -1,0 +1,41 @@
+"""A few figures of the gradient flow, for the metrics of a training."""
+
+import numpy as np
+
+from theano_rnn.errors import RNNError
+from theano_rnn.flow.measures import Flow
+
+#: How much of the validation text is looked at after each epoch.
+SENTENCES, TOKENS = 5, 50
+
+
+def watched(model, sequences) -> dict:
+    """How far the error reaches, and what bounds it.
+
+    Parameters
+    ----------
+    model : theano_rnn.RNN
+    sequences : list of arrays of token ids
+        Of these the longest ``SENTENCES`` are looked at, the first ``TOKENS`` of each.
+
+    Returns
+    -------
+    dict
+        sigma_max, spectral_radius: the largest of those of all W; omega, live_steps: the means
+        over the sentences, None where the states or the errors overflow.
+    """
+    spectra = Flow(model, [0], [0]).spectra().values()
+    found = {name: max(of[name] for of in spectra) for name in ("sigma_max", "spectral_radius")}
+    longest = sorted(sequences, key=len, reverse=True)[:SENTENCES]
+    try:
+        texts = [s[: TOKENS + 1] for s in longest]
+        flows = [Flow(model, text[:-1], text[1:]) for text in texts]
+        found["omega"] = float(np.mean([flow.omega() for flow in flows]))
+        found["live_steps"] = float(np.mean([flow.live_steps() for flow in flows]))
+    except RNNError:
+        found.update(omega=None, live_steps=None)
+    return {name: value if _is_number(value) else None for name, value in found.items()}
+
+
+def _is_number(value) -> bool:
+    return value is not None and bool(np.isfinite(value))
