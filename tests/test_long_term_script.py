@@ -1,0 +1,192 @@
+"""scripts/long_term.py, as a user runs it: one task, a sweep on Dask, and bad input."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from theano_rnn import sweep
+from theano_rnn.long_term import Trial
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "long_term.py"
+QUICK = ["--task", "temporal_order", "--length", "10", "--hidden-size", "20"]
+GRID = [
+    {
+        "task": "temporal_order",
+        "length": [10, 20],
+        "remedy": ["sgd", "clip"],
+        "seed": [0, 1],
+        "hidden_size": 20,
+        "max_updates": 500,
+    }
+]
+
+
+@pytest.fixture
+def called(tmp_path, monkeypatch, capsys):
+    """Exit code, output and errors of the script, in this process and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    module = importlib.import_module("long_term")
+
+    def call(*arguments):
+        try:
+            code = module.main(list(map(str, arguments)))
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def grid(tmp_path):
+    path = tmp_path / "grid.json"
+    path.write_text(json.dumps(GRID))
+    return path
+
+
+def lines(folder):
+    return (folder / "results.jsonl").read_text().splitlines()
+
+
+def test_a_remedy_is_tried_with_several_seeds_and_nothing_is_written(called, tmp_path):
+    options = "--remedy", "clip,omega", "--seeds", 2, "--learning-rate", 0.05
+    code, out, errors = called(*QUICK, *options)
+    assert (code, errors) == (0, "")
+    assert "temporal_order 10, tanh, clip+omega, seed 1: solved, " in out and "2/2 " in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_solved_says_why_and_is_written_with_run(called, tmp_path):
+    code, out, _ = called(*QUICK, "--max-updates", 3, "--run", "kept")
+    assert code == 0 and "not solved within the updates allowed, 3 updates" in out
+    (record,) = map(json.loads, lines(tmp_path / "kept"))
+    assert not record["solved"] and record["updates"] == 3 and record["max_updates"] == 3
+    assert (tmp_path / "kept" / "success.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "give --task, or --sweep"),
+        (["--task", "addition"], "give --length"),
+        (["--task", "adition", "--length", 10], "invalid choice: 'adition'"),
+        (["--task", "addition", "--length", 9], "length must be a whole number of at least 10"),
+        ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; the remedies are clip"),
+        ([*QUICK, "--remedy", "omega", "--cell", "lstm"], "not lstm"),
+        ([*QUICK, "--seeds", 0], "--seeds must be at least 1"),
+        ([*QUICK, "--scheduler", "tcp://localhost:1"], "--scheduler is for a sweep"),
+        (["--sweep", "--length", 10, "--seeds", 2], "leave out --length, --seeds"),
+        (["--sweep", "none.json"], "none.json cannot be read: No such file"),
+        (["--sweep", "--workers", 0], "--workers must be at least 1"),
+        (["--sweep", "--run", "grid.json"], "grid.json/results.jsonl cannot be written"),
+        ([*QUICK, "--run", "grid.json/below"], "cannot be written"),
+        (["--sweep", "--scheduler", "host:port"], "there is no Dask scheduler at host:port"),
+    ],
+)
+def test_bad_input_is_one_line(called, grid, arguments, said):
+    code, _, errors = called(*arguments)
+    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+    assert errors.startswith("long_term.py: ")
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line_and_loses_nothing(
+    called, grid, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep, "TIMEOUT", 0.2)
+    with sweep.Results(tmp_path / "kept") as results:
+        results.add(record_of(sweep.read_grid(grid)[0]))
+    before = lines(tmp_path / "kept")
+    options = "--run", "kept", "--scheduler", "tcp://127.0.0.1:1"
+    code, _, errors = called("--sweep", grid, *options)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert "there is no Dask scheduler at tcp://127.0.0.1:1" in errors
+    assert lines(tmp_path / "kept") == before
+
+
+def record_of(trial):
+    return {
+        **vars(trial), "solved": trial.remedy == "clip", "updates": 500, "seconds": 1.0,
+        "error_rate": 0.5, "ended": "solved" if trial.remedy == "clip" else "updates",
+    }  # fmt: skip
+
+
+def fake_learn(trial):
+    if (trial.length, trial.seed) == (20, 1):
+        raise RuntimeError("no memory")
+    return record_of(trial)
+
+
+def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
+    called, grid, tmp_path, monkeypatch
+):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(sweep, "learn", fake_learn)  # its worker is a thread of this process
+    trials = sweep.read_grid(grid)
+    with sweep.Results(tmp_path / "kept") as results:
+        results.add(record_of(trials[0]))
+    settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(processes=False, protocol="tcp", **settings) as cluster:
+        options = "--run", "kept", "--scheduler", cluster.scheduler_address
+        code, out, _ = called("--sweep", grid, *options)
+        assert code == 1 and "8 trials, 1 of them in kept/results.jsonl" in out
+        assert out.count("failed, RuntimeError: no memory") == 2
+        assert "2 trials failed and have no record" in out
+        assert "2/2 500" in out and "0/2" in out  # clip and sgd at length 10
+        assert len(lines(tmp_path / "kept")) == 6
+        monkeypatch.setattr(sweep, "learn", record_of)
+        code, out, _ = called("--sweep", grid, *options)
+    assert code == 0 and "8 trials, 6 of them in kept/results.jsonl" in out
+    records = [json.loads(line) for line in lines(tmp_path / "kept")]
+    assert {sweep.key(r) for r in records} == {sweep.key(vars(t)) for t in trials}
+    assert len(records) == 8 and (tmp_path / "kept" / "success.png").is_file()
+
+
+def test_a_killed_sweep_goes_on_where_it_was(called, tmp_path):
+    grid = tmp_path / "grid.json"
+    grid.write_text(json.dumps([{**GRID[0], "remedy": "sgd"}]))
+    command = [sys.executable, SCRIPT, "--sweep", grid, "--run", "kept", "--workers", "1"]
+    killed = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    for line in killed.stdout:
+        if "temporal_order" in line:  # the first record
+            break
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    before = lines(tmp_path / "kept")
+    assert 1 <= len(before) < 4
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert f"4 trials, {len(before)} of them in kept/results.jsonl" in done.stdout
+    after = lines(tmp_path / "kept")
+    assert after[: len(before)] == before and len(after) == len({*after}) == 4
+    # A sweep whose trials all have their records only shows them, and starts nothing.
+    code, out, _ = called("--sweep", grid, "--run", "kept")
+    assert code == 0 and "4 trials, 4 of them" in out and "workers" not in out
+    assert lines(tmp_path / "kept") == after
+
+
+def test_ctrl_c_ends_a_trial_cleanly(tmp_path):
+    command = [sys.executable, SCRIPT, *QUICK, "--length", "50", "--max-updates", "100000000"]
+    run = subprocess.Popen(
+        [*command, "--test-every", "10", "--run", "kept"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "kept" / "results.jsonl").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    run.send_signal(signal.SIGINT)
+    out, errors = run.communicate(timeout=120)
+    assert run.returncode == 130 and errors == "" and "Stopping" in out and "stopped" in out
+    assert lines(tmp_path / "kept") == []
+
+
+def test_the_default_sweep_is_there():
+    assert all(isinstance(trial, Trial) for trial in sweep.trials(sweep.DEFAULT))

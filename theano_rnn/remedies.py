@@ -1,0 +1,72 @@
+"""Remedies against forgetting, by name, and combined: what they change in plain SGD.
+
+==================================================  ==============================================
+sgd                                                 nothing: W uniform in +-1/sqrt(n), no clipping
+clip                                                the gradient's norm is cut to at most a bound
+omega                                               Omega keeps its norm as it goes back in time
+orthogonal, identity, spectral                      how W begins; spectral with radius 1
+chrono                                              gates begin open for up to a sequence's length
+momentum, nesterov, adagrad, rmsprop, adam          what is made of the gradient
+==================================================  ==============================================
+
+The other remedy is another cell.
+"""
+
+from collections import namedtuple
+
+from theano_rnn.cells import CELLS
+from theano_rnn.errors import RNNError
+from theano_rnn.regularization import check_omega
+from theano_rnn.updates import OPTIMIZERS
+
+#: What each changes.
+REMEDIES = {
+    "clip": {"is_clipped": True},
+    "omega": {"has_omega": True},
+    "orthogonal": {"initialization": "orthogonal"},
+    "identity": {"initialization": "identity"},
+    "spectral": {"initialization": "spectral:1"},
+    "chrono": {"is_chrono": True},
+    **{name: {"optimizer": name} for name in OPTIMIZERS},
+}
+
+#: What is trained how, of all remedies together.
+Remedy = namedtuple("Remedy", "is_clipped has_omega is_chrono initialization optimizer")
+PLAIN = Remedy(
+    is_clipped=False, has_omega=False, is_chrono=False, initialization="uniform", optimizer="sgd"
+)
+
+
+def parse(text: str) -> Remedy:
+    """The remedies meant by "sgd", or by names joined by + or by commas, as in "clip+omega".
+
+    Raises
+    ------
+    RNNError
+        For a name that is not one of REMEDIES, or two that exclude each other.
+    """
+    changes = {}
+    for name in names_of(text):
+        if name not in REMEDIES:
+            known = ", ".join(REMEDIES)
+            raise RNNError(f"remedy {name[:40]!r} is unknown; the remedies are {known}")
+        for setting, value in REMEDIES[name].items():
+            if changes.get(setting, value) != value:
+                both = f"{setting} both {changes[setting]} and {value}"
+                raise RNNError(f"remedy {text!r} makes the {both}; give one of them")
+            changes[setting] = value
+    return PLAIN._replace(**changes)
+
+
+def check(text: str, cell: str) -> None:
+    """RNNError for a remedy that is unknown, or not one of this cell's."""
+    remedy = parse(text)
+    if remedy.has_omega:
+        check_omega(cell, "full")
+    if remedy.is_chrono and CELLS[cell].gates == 1:
+        raise RNNError(f"chrono is for the cells gru and lstm, not {cell}; leave it out")
+
+
+def names_of(text: str) -> list:
+    """The names in a remedy such as "clip+omega", or "clip, omega"."""
+    return [name.strip() for name in str(text).replace(",", "+").split("+")]

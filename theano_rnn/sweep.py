@@ -1,0 +1,281 @@
+"""Many trials of ``long_term`` as one sweep: a grid, the file of its results, Dask.
+
+A grid is a list of blocks. A block gives settings of ``Trial`` a value, or a list of values, and
+stands for all combinations. Every trial is one task of a Dask cluster; its record is a line of a
+JSONL, written when it comes in. A sweep that was stopped goes on with what is not in the file.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from theano_rnn.errors import RNNError
+from theano_rnn.long_term import Trial, learn
+
+SETTINGS = [field.name for field in fields(Trial)]
+
+#: Of all trials, so that the table compares like with like. The seconds are a fuse: on a quiet
+#: core the updates end every trial, so what they come to does not depend on the machine.
+BUDGET = {"max_updates": 120_000, "max_seconds": 480.0, "seed": [0, 1, 2]}
+
+ORDER = {"task": "temporal_order", "length": [10, 20, 50, 100], **BUDGET}
+ADDITION = {"task": "addition", "length": [20, 50, 100], **BUDGET}
+
+#: The table of the README. Gates start slowly under SGD, and those of an lstm too far closed.
+DEFAULT = [
+    {**ORDER, "cell": "tanh", "remedy": ["sgd", "clip", "clip+omega", "clip+orthogonal"]},
+    {**ORDER, "cell": "gru", "remedy": "clip+adam"},
+    {**ORDER, "cell": "lstm", "remedy": "clip+adam+chrono"},
+    {**ADDITION, "cell": "tanh", "remedy": "clip"},
+    {**ADDITION, "cell": "relu", "remedy": "clip+identity"},
+    {**ADDITION, "cell": "lstm", "remedy": "clip+adam+chrono"},
+]
+
+
+def trials(grid) -> list:
+    """The trials of a grid, in its order, each once.
+
+    Raises
+    ------
+    RNNError
+        For what is not a list of blocks, and for a bad setting.
+    """
+    blocks = grid if isinstance(grid, list) else [grid]
+    found = {}
+    for number, block in enumerate(blocks, 1):
+        if not isinstance(block, dict):
+            raise RNNError(f"block {number} of the grid is not an object of settings and values")
+        unknown = [name for name in block if name not in SETTINGS]
+        if unknown:
+            raise RNNError(
+                f"block {number} of the grid sets {', '.join(unknown)}, which is unknown; "
+                f"the settings are {', '.join(SETTINGS)}"
+            )
+        missing = [name for name in ("task", "length") if name not in block]
+        if missing:
+            raise RNNError(f"block {number} of the grid has no {' and no '.join(missing)}")
+        values = [value if isinstance(value, list) else [value] for value in block.values()]
+        for combination in itertools.product(*values):
+            try:
+                trial = Trial(**dict(zip(block, combination)))
+            except RNNError as error:
+                raise RNNError(f"block {number} of the grid: {error}") from None
+            found[key(asdict(trial))] = trial
+    if not found:
+        raise RNNError("the grid is empty; give at least one task and length")
+    return list(found.values())
+
+
+def read_grid(path) -> list:
+    """The trials of a grid in a JSON file."""
+    try:
+        grid = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RNNError(f"the grid {path} cannot be read: {reason}") from None
+    try:
+        return trials(grid)
+    except RNNError as error:
+        raise RNNError(f"{path}: {error}") from None
+
+
+def key(record: dict) -> tuple:
+    """What tells trials apart: all their settings."""
+    return tuple(record[name] for name in SETTINGS)
+
+
+class Results:
+    """The records of a sweep in a folder: results.jsonl, and success.png made of it.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it is not there.
+
+    Attributes
+    ----------
+    records : dict
+        By ``key``, those of earlier sweeps too.
+
+    Raises
+    ------
+    RNNError
+        If the folder or the file cannot be made, read or written, before anything is run.
+    """
+
+    def __init__(self, folder):
+        self.path = Path(folder) / "results.jsonl"
+        with _writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "a+b")
+            self._file.seek(0)
+            lines = self._file.read().split(b"\n")
+            # What stands after the last end of line is a record torn by a kill: it is run again.
+            self._file.truncate(self._file.tell() - len(lines.pop()))
+        self.records = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                self.records[key(record)] = record
+            except (ValueError, KeyError, TypeError):
+                self._file.close()
+                raise RNNError(
+                    f"line {number} of {self.path} is not a record of a trial; remove the line"
+                ) from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def missing(self, trials: list) -> list:
+        """Those of the trials that have no record."""
+        return [trial for trial in trials if key(asdict(trial)) not in self.records]
+
+    def of(self, trials: list) -> list:
+        """The records of the trials, in their order, where there are any."""
+        keys = [key(asdict(trial)) for trial in trials]
+        return [self.records[k] for k in keys if k in self.records]
+
+    def add(self, record: dict) -> None:
+        with _writing(self.path):
+            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self.records[key(record)] = record
+
+    def save_picture(self, records: list) -> Path:
+        """success.png: for each task, the share of seeds that solve it, by length."""
+        from matplotlib.figure import Figure
+
+        table = success(records)
+        by_task = {}
+        for (task, cell, remedy), cells in table.items():
+            by_task.setdefault(task, []).append((f"{cell}, {remedy}", cells))
+        figure = Figure(figsize=(5.5 * len(by_task), 4.2), layout="constrained")
+        for axes, (task, rows) in zip(figure.subplots(1, len(by_task), squeeze=False)[0],
+                                      by_task.items()):  # fmt: skip
+            for i, (label, cells) in enumerate(rows):
+                # Each a little lower than the one before, or equal ones would hide each other.
+                shares = [sum(r["solved"] for r in cell) / len(cell) for cell in cells.values()]
+                heights = [share - 0.012 * i for share in shares]
+                axes.plot(list(cells), heights, "osD^vP*X"[i % 8] + "-", label=label)
+            axes.set_xscale("log")
+            lengths = sorted({length for _, cells in rows for length in cells})
+            axes.set_xticks(lengths, [str(length) for length in lengths])
+            axes.minorticks_off()
+            axes.set_title(task.replace("_", " "))
+            axes.set_xlabel("length")
+            axes.set_ylabel("share of seeds that solve it (lines set apart)")
+            axes.grid(alpha=0.3)
+            axes.legend(loc="lower left", fontsize="small")
+        path = self.path.with_name("success.png")
+        with _writing(path):
+            figure.savefig(path, dpi=120)
+        return path
+
+
+def success(records: list) -> dict:
+    """(task, cell, remedy) -> length -> records of all seeds, by length."""
+    table = {}
+    for r in records:
+        row = table.setdefault((r["task"], r["cell"], r["remedy"]), {})
+        row.setdefault(r["length"], []).append(r)
+    return {name: dict(sorted(row.items())) for name, row in table.items()}
+
+
+@contextmanager
+def _writing(path: Path):
+    try:
+        yield
+    except OSError as error:
+        raise RNNError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+# ---- Dask
+
+#: Seconds to wait for a scheduler.
+TIMEOUT = 10
+
+
+@contextmanager
+def cluster(scheduler=None, workers=None):
+    """A client of a Dask cluster.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a running one, whose workers have this package; otherwise one is started
+        here, each worker a process with one thread, and stopped at the end.
+    workers : int, optional
+        Of a local cluster; as many as there are cores where not given.
+
+    Raises
+    ------
+    RNNError
+        If there is none at the address.
+    """
+    from distributed import Client, LocalCluster
+
+    _hush()
+    if scheduler is None:
+        count = workers or len(os.sched_getaffinity(0))
+        # Its pages on any free port: the usual one may be another sweep's, and Dask would warn.
+        settings = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+        settings["silence_logs"] = logging.CRITICAL
+        with LocalCluster(n_workers=count, **settings) as local:
+            with Client(local) as client:
+                yield client
+        return
+    try:
+        client = Client(scheduler, timeout=TIMEOUT)
+    except (OSError, asyncio.TimeoutError, ValueError, TypeError) as error:
+        raise RNNError(
+            f"there is no Dask scheduler at {scheduler} ({str(error).splitlines()[0]}); "
+            "start one, or leave the address out for a cluster on this machine"
+        ) from None
+    with client:
+        yield client
+
+
+def _hush():
+    """Dask logs what it also raises, tracebacks and all; here an error is one line."""
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distrib")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def run(trials: list, client):
+    """Run trials on a cluster.
+
+    Yields
+    ------
+    trial, record or None, exception or None
+        In the order in which they end. An exception ends only its own trial.
+    """
+    from distributed import as_completed
+
+    # Not pure: a key made of the settings would have Dask hand out an old result as new.
+    futures = {client.submit(_learn, asdict(trial), pure=False): trial for trial in trials}
+    for future in as_completed(list(futures)):
+        if future.status in ("cancelled", "lost"):
+            raise RNNError(
+                "the Dask scheduler is gone; results up to now are kept: the same command goes on"
+            )
+        trial, error = futures.pop(future), future.exception()
+        yield trial, None if error else future.result(), error
+
+
+#: Theano does not compile in two threads at once, and a worker of Dask may have several.
+ALONE = threading.Lock()
+
+
+def _learn(settings: dict) -> dict:
+    with ALONE:
+        return learn(Trial(**settings))

@@ -1,0 +1,146 @@
+"""A recurrent network that reads vectors and answers at the end of a sequence.
+
+inputs x -> recurrence -> the last outputs -> loss, with the cells and the loop of the language
+model; here x_t is a vector, and what is asked for are the last outputs only:
+
+    p_t = U x_t + b,  s_t = cell(p_t, s_{t-1}),  o_t = V s_t + c
+
+The loss is the mean over the sequences of a batch: of - log softmax(o_t)[y_t] where the answer
+is a symbol, of (o_t - y_t)^2 where it is a number, summed over the answers.
+"""
+
+import numpy as np
+
+from theano_rnn import graph, initialization, regularization
+from theano_rnn import truncation as truncations
+from theano_rnn import updates as optimizers
+from theano_rnn.cells import CELLS
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.remedies import PLAIN
+
+
+class TaskNet:
+    """A network for a task, its update and its answers, compiled.
+
+    Parameters
+    ----------
+    task : theano_rnn.tasks.Task
+    cell : str
+    remedy : theano_rnn.remedies.Remedy
+    hidden_size, seed : int
+    clip : float
+        Largest norm of the gradient, where the remedy is to clip.
+    alpha : float
+        Factor of Omega, where it is a remedy.
+    length : int
+        Of the sequences, where the remedy is chrono.
+    dtype : str
+
+    Attributes
+    ----------
+    shared : dict
+        The parameters: U (G*H, inputs), W (G*H, H), V (outputs, H), b (G*H,), c (outputs,).
+    """
+
+    def __init__(
+        self, task, cell, remedy=PLAIN, *, hidden_size=50, seed=0, clip=1.0, alpha=2.0,
+        length=100, dtype="float32",
+    ):  # fmt: skip
+        self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
+        self.clip, self.alpha = clip, alpha
+        H, G = hidden_size, self.cell.gates
+        shapes = {
+            "U": (G * H, task.inputs), "V": (task.outputs, H), "W": (G * H, H),
+            "b": (G * H,), "c": (task.outputs,),
+        }  # fmt: skip
+        values = initialization.initial(shapes, cell, remedy.initialization, seed, dtype)
+        if remedy.is_chrono:
+            values["b"] = chrono(cell, H, length, seed).astype(dtype)
+        self.shared = {name: theano.shared(value, name) for name, value in values.items()}
+
+    def network(self, x):
+        """p (T, B, G*H), states and the logits or numbers o (answers, B, outputs) for x."""
+        U, V, W, b, c = (self.shared[name] for name in "UVWbc")
+        T, B, n = x.shape[0], x.shape[1], x.shape[2]
+        H = W.shape[1]
+        p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
+        starts = [tensor.zeros((B, H), self.dtype) for _ in range(self.cell.parts)]
+
+        def run(loop, inputs, starts):
+            return loop(self.cell.step, *inputs, starts, self.cell.weights(W))
+
+        states = truncations.states(truncations.Truncation("full"), run, [p], starts)
+        A = self.task.answers
+        output = states[0][-A:].reshape((A * B, H))
+        o = tensor.dot(output, V.T) + c
+        return p, states, o.reshape((A, B, self.task.outputs))
+
+    def loss(self, o, y):
+        """E, the mean over the sequences of the loss of the answers."""
+        B = tensor.cast(y.shape[1], self.dtype)
+        if self.task.is_symbol:
+            n = o.shape[0] * o.shape[1]
+            return graph.cross_entropy(o.reshape((n, o.shape[2])), y.flatten()) / B
+        return tensor.sqr(o[:, :, 0] - y).sum() / B
+
+    def gradients(self, E, p, states):
+        """dE/d of each parameter, by name; Omega's added to W's where it is a remedy."""
+        gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
+        if self.remedy.has_omega:
+            W = self.shared["W"]
+            dz, immediate = theano.grad(E, [p, states[0]])
+            ds = regularization.total_error(immediate, dz, W)
+            Omega = regularization.omega(W, dz, ds)
+            gradients["W"] += np.asarray(self.alpha, self.dtype) * theano.grad(Omega, W)
+        return gradients
+
+    def symbols(self):
+        x = tensor.tensor3("x", self.dtype)
+        y = tensor.lmatrix("y") if self.task.is_symbol else tensor.matrix("y", self.dtype)
+        return x, y
+
+    def compile_update(self, learning_rate: float):
+        """f(x, y) -> E before the update, norm of the gradient before clipping."""
+        x, y = self.symbols()
+        with theano.config.change_flags(floatX=self.dtype):
+            p, states, o = self.network(x)
+            E = self.loss(o, y)
+            gradients = list(self.gradients(E, p, states).values())
+            clip = self.clip if self.remedy.is_clipped else np.inf
+            gradients, norm = optimizers.clip_by_norm(gradients, clip)
+            optimizer = optimizers.make(self.remedy.optimizer, list(self.shared.values()))
+            updates = optimizer.updates(gradients, learning_rate)
+        return compile_function([x, y], [E, norm], updates, name="update")
+
+    def compile_answer(self):
+        """f(x) -> o (answers, B, outputs)."""
+        x, _ = self.symbols()
+        with theano.config.change_flags(floatX=self.dtype):
+            return compile_function([x], self.network(x)[2], name="answer")
+
+
+def chrono(cell: str, hidden_size: int, length: int, seed: int) -> np.ndarray:
+    """Biases with which gates begin to forget after 1 to ``length - 1`` steps, each its own.
+
+    A gate that keeps sigma(b) of its unit in each step keeps 1 / e of it for about
+    T = 1 + exp(b) steps. So b = log(T - 1), T - 1 uniform, for the forget gate of the lstm, with
+    -b for its input gate, and for z of the gru.
+
+    Parameters
+    ----------
+    cell : str
+        "gru" or "lstm".
+    hidden_size, length, seed : int
+
+    Returns
+    -------
+    (G*H,) array
+
+    References
+    ----------
+    C. Tallec, Y. Ollivier, Can recurrent neural networks warp time? (2018).
+    """
+    H = hidden_size
+    kept = np.log(np.random.default_rng([seed, 3]).uniform(1, length - 1, H))
+    rest = np.zeros(H)
+    return np.concatenate({"gru": [kept, rest, rest], "lstm": [-kept, kept, rest, rest]}[cell])
