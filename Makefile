@@ -1,6 +1,6 @@
 # make train   trains on the default corpus         make test       runs the tests
 # make check   prints the gradient cross-check      make benchmark  prints speed and memory
-# make proofs  runs the slow tests too: every kind of net against NumPy, in about an hour
+# make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3

@@ -298,10 +298,19 @@ def test_script_says_in_one_line_what_is_wrong(script, monkeypatch, capsys, argu
     assert out == "" and err.startswith("benchmark.py: ") and len(err.splitlines()) == 1
 
 
+def test_flow_holds_few_arrays_and_is_measured_for_each_cell(monkeypatch):
+    monkeypatch.setattr(sections, "CELLS", ("tanh",))
+    (row,) = sections.flow(dataclasses.replace(BRIEF, rounds=2))
+    assert row["cell"] == "tanh" and 1 < row["arrays"] < 4
+    assert len(row["errors_ms"]["rounds"]) == 2
+    assert row["errors_ms"]["min"] > 0 and row["contributions_ms"]["min"] > 0
+
+
 # ---- the script
 
 
 def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sections, "CELLS", ("tanh",))
     file = tmp_path / "benchmark.json"
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(file)])
     assert script.main() == 0
@@ -315,6 +324,7 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
         "Start-up",
         "Truncation",
         "Length",
+        "Gradient flow",
         "times as fast",
         "10.0",
     ):
@@ -330,7 +340,13 @@ def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, 
     monkeypatch.setitem(sections.SECTIONS, "padding", lambda settings: [])
     assert script.main() == 0
     out = capsys.readouterr().out
-    for words in ("beside others", "char tanh chunk:100 T 100,000", "batch lstm", "limit"):
+    for words in (
+        "beside others",
+        "char tanh chunk:100 T 100,000",
+        "batch lstm",
+        "limit",
+        "jax 0.10.2",
+    ):
         assert words in out
 
 

@@ -30,6 +30,12 @@ def describe() -> dict:
     }
 
 
+def peers() -> dict:
+    """Versions of what is compared with, as peers.txt has them installed."""
+    pins = Path(__file__).with_name("peers.txt").read_text("utf-8").splitlines()
+    return dict(line.split("==") for line in pins if "==" in line)
+
+
 def cpu() -> str:
     """The model as the system calls it."""
     try:

@@ -2,16 +2,21 @@
 
 import contextlib
 import tempfile
+import time
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from theano_rnn import arguments, batches
+import numpy as np
+
+from theano_rnn import RNN, arguments, batches
 from theano_rnn.benchmark import machine
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
 from theano_rnn.corpus import load_corpus
 from theano_rnn.errors import RNNError
+from theano_rnn.flow import Flow
 
 #: Vocabulary, hidden units and steps of each workload.
 WORKLOADS = {
@@ -222,6 +227,51 @@ def length(settings: Settings) -> list:
     return rows
 
 
+def flow(settings: Settings) -> list:
+    """The gradient flow of each cell over 100 steps of 100 units, its functions compiled before.
+
+    errors: all dE_t/dh_k and their norms; contributions: the shares of all pairs (t, k) in dE/dW,
+    the errors there already; arrays: the most memory that both hold, in arrays (T, T, S).
+    """
+    T = H = 100
+    tokens = np.random.default_rng(settings.seed).integers(H, size=T + 1)
+    rows = []
+    for cell in CELLS:
+        model = RNN(H, H, cell=cell, seed=settings.seed)
+        _contributions(model, tokens)  # compiles
+        times = [_contributions(model, tokens) for _ in range(settings.rounds)]
+        size = 8 * T * T * model.architecture.state_size
+        rows.append(
+            {
+                "cell": cell,
+                "errors_ms": spread([errors for errors, _ in times]),
+                "contributions_ms": spread([contributions for _, contributions in times]),
+                "arrays": _peak_bytes(_contributions, model, tokens) / size,
+            }
+        )
+    return rows
+
+
+def _contributions(model, tokens) -> tuple:
+    """Milliseconds for the errors of a flow, and then for its contributions."""
+    measured = [time.perf_counter()]
+    of_model = Flow(model, tokens[:-1], tokens[1:])
+    for ask in (lambda: of_model.norms, of_model.shares):
+        ask()
+        measured.append(time.perf_counter())
+    return tuple(1000 * np.diff(measured))
+
+
+def _peak_bytes(run, *arguments) -> int:
+    """The most memory that something takes while it runs."""
+    tracemalloc.start()
+    try:
+        run(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def peers(settings: Settings) -> list:
     """One SGD step beside those of JAX, PyTorch and plain theano-pymc, all in turns.
 
@@ -280,4 +330,5 @@ SECTIONS = {
     "startup": startup,
     "truncation": truncation,
     "length": length,
+    "flow": flow,
 }
