@@ -13,6 +13,7 @@ before ``import theano``, which reads it once:
 ``precompiled``   the headers of all compiled modules, read by the compiler once
 ``ahead``         several compilers at once
 ``rows``          rows of a matrix by number, and squares summed, in plain C
+``thin``          products of many rows with few, in plain C++
 ``loop``          a scan lowered to one loop in C++: a small compiler, put in by the optimizer
 ``compiling``     how the functions of this package are compiled
 
@@ -47,6 +48,7 @@ from theano_rnn.engine import (
     scan_loop,
     scan_pushout,
     softmax,
+    thin,
 )
 from theano_rnn.engine.compiling import compile_function, shield_compiler
 
@@ -68,4 +70,5 @@ __all__ = [
     "softmax",
     "tensor",
     "theano",
+    "thin",
 ]

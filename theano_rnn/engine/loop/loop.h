@@ -31,15 +31,15 @@ struct Matrix {
 };
 
 static inline void gemm(char ta, char tb, int m, int n, int k, const float* a, int lda,
-                        const float* b, int ldb, float* c, int ldc) {
-    const float one = 1, zero = 0;
-    sgemm_(&ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &zero, c, &ldc);
+                        const float* b, int ldb, float* c, int ldc, float alpha = 1,
+                        float beta = 0) {
+    sgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
 static inline void gemm(char ta, char tb, int m, int n, int k, const double* a, int lda,
-                        const double* b, int ldb, double* c, int ldc) {
-    const double one = 1, zero = 0;
-    dgemm_(&ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &zero, c, &ldc);
+                        const double* b, int ldb, double* c, int ldc, double alpha = 1,
+                        double beta = 0) {
+    dgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
 static inline void gemv(char t, int m, int n, const float* a, int lda, const float* x, int dx,
@@ -86,6 +86,14 @@ static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x
     } else {  // to BLAS, out is (n, m): out' = y' x'
         gemm(y_by_rows ? 'N' : 'T', x_by_rows ? 'N' : 'T', n, m, k, y.at, ldy, x.at, ldx, out, n);
     }
+}
+
+// out (m, n) += alpha x (m, k) y (k, n), out by rows, `row` elements apart; no size is 0.
+template <typename T>
+static inline void add_product(npy_intp m, npy_intp n, npy_intp k, T alpha, Matrix<const T> x,
+                               Matrix<const T> y, T* out, npy_intp row) {
+    gemm(is_by_rows(y, n) ? 'N' : 'T', is_by_rows(x, k) ? 'N' : 'T', n, m, k, y.at,
+         leading(y, k, n), x.at, leading(x, m, k), out, row, alpha, 1);
 }
 
 template <typename T>
