@@ -204,6 +204,10 @@ def _writing(path: Path):
 #: Seconds to wait for a scheduler.
 TIMEOUT = 10
 
+#: Dask has its workers give freed memory back from 64 kB on. The arrays of an update are larger
+#: than that: with each update they were taken from the system anew, and it took four times as long.
+KEPT_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+
 
 @contextmanager
 def cluster(scheduler=None, workers=None):
@@ -222,6 +226,7 @@ def cluster(scheduler=None, workers=None):
     RNNError
         If there is none at the address.
     """
+    import dask
     from distributed import Client, LocalCluster
 
     _hush()
@@ -230,7 +235,7 @@ def cluster(scheduler=None, workers=None):
         # Its pages on any free port: the usual one may be another sweep's, and Dask would warn.
         settings = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
         settings["silence_logs"] = logging.CRITICAL
-        with LocalCluster(n_workers=count, **settings) as local:
+        with dask.config.set(KEPT_MEMORY), LocalCluster(n_workers=count, **settings) as local:
             with Client(local) as client:
                 yield client
         return
