@@ -204,9 +204,13 @@ def _writing(path: Path):
 #: Seconds to wait for a scheduler.
 TIMEOUT = 10
 
-#: Dask has its workers give freed memory back from 64 kB on. The arrays of an update are larger
-#: than that: with each update they were taken from the system anew, and it took four times as long.
-KEPT_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+#: Dask has its workers give back freed memory at once, from 64 kB on, and so take the arrays of
+#: each update from the system anew, which makes an update four times as slow. Here they keep it.
+#: (With the first threshold set, glibc no longer learns the second one by itself.)
+KEPT_MEMORY = {
+    f"distributed.nanny.pre-spawn-environ.MALLOC_{what}_THRESHOLD_": str(size)
+    for what, size in (("TRIM", 1 << 30), ("MMAP", 32 << 20))
+}
 
 
 @contextmanager
