@@ -4,8 +4,8 @@ Every token of a sequence but the first is predicted: the words and the end. The
 only a history. Both models give each of the ``vocab_size`` tokens a probability above zero.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Bigram:
     history_counts: np.ndarray  # (vocab_size,)
     word_counts: np.ndarray  # (vocab_size,)
     weights: np.ndarray
-    log_likelihoods: List[float]
+    log_likelihoods: list[float]
 
     def components(self, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
         """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n)."""
@@ -120,7 +120,7 @@ def fit_bigram(
     counts = (vocab_size, keys, key_counts, history_counts, word_counts)
 
     weights = np.full(3, 1 / 3)
-    log_likelihoods: List[float] = []
+    log_likelihoods: list[float] = []
     components = Bigram(*counts, weights, log_likelihoods).components(
         *bigrams(valid, vocab_size, "valid")
     )  # (3, n)
@@ -144,7 +144,7 @@ def bigram_perplexity(
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 
 
-def bigrams(sequences, vocab_size, name) -> Tuple[np.ndarray, np.ndarray]:
+def bigrams(sequences, vocab_size, name) -> tuple[np.ndarray, np.ndarray]:
     """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
         raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")

@@ -11,8 +11,9 @@ All arrays are time first, (T, B).
 """
 
 import operator
+from collections.abc import Sequence
 from collections.abc import Sequence as Indexable
-from typing import List, Sequence, Tuple, Union
+from typing import Union
 
 import numpy as np
 
@@ -27,7 +28,7 @@ LARGEST = 4
 
 def buckets(
     sequences: Sequence[np.ndarray], batch_size: int, seed: Union[int, Sequence[int]]
-) -> List[np.ndarray]:
+) -> list[np.ndarray]:
     """Batches of sequences of near equal length, in random order: one epoch.
 
     The sequences are sorted by ``length * u``, ``u`` uniform in [1, 1 + `JITTER`), and cut in
@@ -90,7 +91,7 @@ def _cuts(lengths, batch_size, positions):
     return cuts
 
 
-def batch(sequences: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sequences side by side, padded on the right with 0.
 
     Parameters

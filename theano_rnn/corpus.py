@@ -12,10 +12,11 @@ The vocabulary is made of the training split alone; what it leaves out is ``<unk
 
 import csv
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Optional, Union
 
 import numpy as np
 
@@ -50,18 +51,18 @@ class Corpus:
     """
 
     vocabulary: Vocabulary
-    train: List[np.ndarray]
-    valid: List[np.ndarray]
-    test: List[np.ndarray]
+    train: list[np.ndarray]
+    valid: list[np.ndarray]
+    test: list[np.ndarray]
     oov_rate: float
 
     @property
-    def token_counts(self) -> Dict[str, int]:
+    def token_counts(self) -> dict[str, int]:
         """Tokens a model predicts in each split: all but the start, one end a sequence."""
         return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
 
 
-def pairs(sequences: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], List[np.ndarray]]:
+def pairs(sequences: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What a model reads, and what it is to predict: each sequence but its last, but its first.
 
     Examples
@@ -225,7 +226,7 @@ def _cells(text, column, delimiter, path):
         csv.field_size_limit(limit)
 
 
-def split_text(text: str, level: str = "word", tokenized: bool = False) -> List[str]:
+def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[str]:
     """The sentences of a text, or its lines, as the module says; none empty."""
     special_tokens(level, tokenized)
     if level == "word" and not tokenized:
@@ -244,7 +245,7 @@ def _pieces(line):
     yield line[start:]
 
 
-def split_sentences(text: str) -> List[str]:
+def split_sentences(text: str) -> list[str]:
     """The sentences of running English text, white space made single spaces.
 
     A paragraph ends at a blank line. In it, a sentence ends at a word with ``.``, ``!``, ``?`` or

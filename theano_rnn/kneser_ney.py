@@ -13,8 +13,9 @@ they would not hold five words out of ten thousand. To count is to sort keys, to
 search them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Optional
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class KneserNey:
 
     vocab_size: int
     across: bool
-    ngrams: Tuple[NGrams, ...]
+    ngrams: tuple[NGrams, ...]
 
     @property
     def order(self) -> int:

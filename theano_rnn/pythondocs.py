@@ -12,8 +12,9 @@ import os
 import re
 import sysconfig
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Optional, Union
+from typing import Optional, Union
 
 from theano_rnn.corpus import split_sentences
 from theano_rnn.errors import RNNError
@@ -55,7 +56,7 @@ MARKUP = [
 ]
 
 
-def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
+def python_sentences(library: Optional[Union[str, Path]] = None) -> list[str]:
     """The sentences of Python's documentation, in a fixed order, none twice.
 
     Parameters
@@ -81,7 +82,7 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
     return list(sentences.values())
 
 
-def english(document: str) -> List[str]:
+def english(document: str) -> list[str]:
     """The sentences of a docstring or help topic, without its code, markup and tables.
 
     Examples
@@ -146,7 +147,7 @@ def _documented(node):
 
 def _blocks(document) -> Iterator[str]:
     """Paragraphs, list items and definitions, each as one line; code and tables left out."""
-    lines: List[str] = []
+    lines: list[str] = []
     indent = 0
     code_from = None  # lines deeper than this are a literal block
     doctest = False

@@ -18,8 +18,9 @@ figures: its vocabulary is then exactly 10,000, and a line counts as its words a
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, List, Optional, Sequence, Union
+from typing import Optional, Union
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -191,7 +192,7 @@ class Vocabulary:
         RNNError
             When an id is not of this vocabulary.
         """
-        lines: List[List[str]] = [[]]
+        lines: list[list[str]] = [[]]
         for index in ids:
             if not 0 <= index < self.size:
                 raise RNNError(f"id {index} is not in a vocabulary of {self.size} tokens")
@@ -246,7 +247,7 @@ class Vocabulary:
         )
 
 
-def special_tokens(level: str, tokenized: bool = False) -> List[str]:
+def special_tokens(level: str, tokenized: bool = False) -> list[str]:
     """The special tokens of a form of text, by id; the first one starts a sequence."""
     if level not in LEVELS:
         raise RNNError(f"the level is {' or '.join(LEVELS)}, not {level!r}")

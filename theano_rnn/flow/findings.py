@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -70,8 +70,8 @@ class Findings:
 
     name: str
     cell: str
-    inputs: List[str]
-    targets: List[str]
+    inputs: list[str]
+    targets: list[str]
     loss: float
     verdict: Verdict
     norms: np.ndarray
@@ -83,8 +83,8 @@ class Findings:
     radius: Optional[float]
     carried: Optional[np.ndarray]
     contributions: np.ndarray
-    K: List[int]
-    cosines: Dict[str, List[float]]
+    K: list[int]
+    cosines: dict[str, list[float]]
     truncation: str
     cosine: float
     ratio: float
@@ -93,7 +93,7 @@ class Findings:
     live: float
     omega: float
     exponent: Optional[float]
-    curves: Dict[str, np.ndarray]
+    curves: dict[str, np.ndarray]
     open: np.ndarray
     open_name: str
 

@@ -7,7 +7,6 @@ all. Nothing is loaded from anywhere, and no text of a file becomes markup.
 import html
 import json
 from dataclasses import dataclass
-from typing import List
 
 from theano_rnn.flow import figures, terminal
 from theano_rnn.flow.findings import Findings
@@ -41,7 +40,7 @@ class Section:
     figure: object = None
 
 
-def page(title: str, sections: List[Section], numbers: dict) -> str:
+def page(title: str, sections: list[Section], numbers: dict) -> str:
     """The page; ``numbers`` stand in it as JSON, under the id "numbers"."""
     from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
 
@@ -72,7 +71,7 @@ def _json(id: str, value) -> str:
 # ---- a run
 
 
-def sections_of(f: Findings) -> List[Section]:
+def sections_of(f: Findings) -> list[Section]:
     """All figures of one model."""
     return [
         Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
@@ -146,7 +145,7 @@ def sentence_html(f: Findings) -> str:
 # ---- the demonstration
 
 
-def demo_sections(several: List[Findings], meant: str, done: str) -> List[Section]:
+def demo_sections(several: list[Findings], meant: str, done: str) -> list[Section]:
     """The tutorial's fault, on the first, and all of them side by side."""
     tanh = several[0]
     K = int(done.partition(":")[2])

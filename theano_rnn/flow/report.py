@@ -9,7 +9,6 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import List
 
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import demo, page, pictures
@@ -47,7 +46,7 @@ class Report:
         made = page.page(title, page.sections_of(f), f.numbers())
         return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
 
-    def write_demo(self, several: List[Findings]) -> Path:
+    def write_demo(self, several: list[Findings]) -> Path:
         """The demonstration's."""
         schemes = demo.MEANT, demo.DONE
         numbers = {f.name: f.numbers() for f in several}

@@ -1,7 +1,5 @@
 """Which sentence the laboratory looks at: of a file, or of a run's own validation text."""
 
-from typing import List, Tuple
-
 import numpy as np
 
 from theano_rnn import arguments
@@ -12,7 +10,7 @@ from theano_rnn.errors import RNNError
 EASY = (16, 32)
 
 
-def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -> Tuple:
+def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -> tuple:
     """x and y of a sentence.
 
     Parameters
@@ -78,14 +76,14 @@ def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -
     return x, y, chosen + 1
 
 
-def _of_file(vocabulary, settings, file) -> List[np.ndarray]:
+def _of_file(vocabulary, settings, file) -> list[np.ndarray]:
     is_table = str(file).lower().endswith((".csv", ".tsv"))
     text = read_text(file, settings.column if is_table else None)
     cut = split_text(text, vocabulary.level, vocabulary.tokenized)
     return [vocabulary.encode(sentence) for sentence in cut]
 
 
-def _of_run(vocabulary, settings) -> List[np.ndarray]:
+def _of_run(vocabulary, settings) -> list[np.ndarray]:
     try:
         corpus = settings.corpus()
     except RNNError as error:
@@ -95,7 +93,7 @@ def _of_run(vocabulary, settings) -> List[np.ndarray]:
     return corpus.valid
 
 
-def shown(vocabulary, ids) -> List[str]:
+def shown(vocabulary, ids) -> list[str]:
     """Tokens as they are shown on an axis."""
     return [visible(vocabulary.tokens[i]) for i in ids]
 

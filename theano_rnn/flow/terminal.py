@@ -1,7 +1,6 @@
 """A report in characters: the verdict, a heat map, a table by lag."""
 
 import math
-from typing import List
 
 import numpy as np
 from rich.table import Table
@@ -15,7 +14,7 @@ BESIDE, UNDER = 14, 12
 LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 
-def verdict_lines(f) -> List[str]:
+def verdict_lines(f) -> list[str]:
     """What the flow says, why, and what helps."""
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
@@ -101,7 +100,7 @@ def table_by_lag(f) -> Table:
     return table
 
 
-def saturation_lines(f) -> List[str]:
+def saturation_lines(f) -> list[str]:
     """Saturation and the matrices, in a few lines."""
     s, lines = f.saturation, []
     if s["saturated"] is not None:

@@ -7,7 +7,7 @@ vanishes. What it does on one text is *observed*: a rate per step. And where gam
 
 import math
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional
 
 import numpy as np
 
@@ -63,8 +63,8 @@ class Verdict:
     half_life: Optional[float]
     horizon: Optional[int]
     zeros: float
-    reasons: Tuple[str, ...]
-    remedies: Tuple[str, ...]
+    reasons: tuple[str, ...]
+    remedies: tuple[str, ...]
 
 
 def verdict(flow: Flow) -> Verdict:
