@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Floats, Ints
 
-Sequences = Sequence[np.ndarray]
+Sequences = Sequence[Ints]
 
 
 def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> float:
@@ -66,14 +67,14 @@ class Bigram:
     """
 
     vocab_size: int
-    keys: np.ndarray  # (pairs,) h * vocab_size + w of the pairs seen, ascending
-    key_counts: np.ndarray  # (pairs,)
-    history_counts: np.ndarray  # (vocab_size,)
-    word_counts: np.ndarray  # (vocab_size,)
-    weights: np.ndarray
+    keys: Ints  # (pairs,) h * vocab_size + w of the pairs seen, ascending
+    key_counts: Ints  # (pairs,)
+    history_counts: Ints  # (vocab_size,)
+    word_counts: Ints  # (vocab_size,)
+    weights: Floats
     log_likelihoods: list[float]
 
-    def components(self, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
+    def components(self, histories: Ints, words: Ints) -> Floats:
         """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n)."""
         keys = histories * self.vocab_size + words
         found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -83,7 +84,7 @@ class Bigram:
         bigram = np.where(seen > 0, pair_counts / np.maximum(seen, 1), unigram)
         return np.stack([np.full(len(words), 1 / self.vocab_size), unigram, bigram])
 
-    def probabilities(self, history: int) -> np.ndarray:
+    def probabilities(self, history: int) -> Floats:
         """``p(w | history)`` for every w: (vocab_size,)."""
         words = np.arange(self.vocab_size)
         return self.weights @ self.components(np.full(self.vocab_size, history), words)
@@ -144,7 +145,7 @@ def bigram_perplexity(
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 
 
-def bigrams(sequences, vocab_size, name) -> tuple[np.ndarray, np.ndarray]:
+def bigrams(sequences: Sequences, vocab_size: int, name: str) -> tuple[Ints, Ints]:
     """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
         raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")
