@@ -32,7 +32,7 @@ SETTINGS = [field.name for field in fields(Trial)]
 
 #: Of all trials, so that the table compares like with like. The seconds are a fuse: on a quiet
 #: core the updates end every trial, so what they come to does not depend on the machine.
-BUDGET: dict[str, Any] = {"max_updates": 120_000, "max_seconds": 480.0, "seed": [0, 1, 2]}
+BUDGET = {"max_updates": 120_000, "max_seconds": 480.0, "seed": [0, 1, 2]}
 
 ORDER = {"task": "temporal_order", "length": [10, 20, 50, 100], **BUDGET}
 ADDITION = {"task": "addition", "length": [20, 50, 100], **BUDGET}
