@@ -24,6 +24,7 @@ proofs: $(MADE)-test
 lint: $(MADE)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 check: $(MADE)
 	$(BIN)/python scripts/check_gradients.py
@@ -44,4 +45,4 @@ $(MADE) $(MADE)-test: pyproject.toml FORCE
 FORCE:
 
 clean:
-	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -50,7 +50,13 @@ def test_what_is_installed_is_what_is_pinned():
         try:
             assert version(name) == pinned, name
         except PackageNotFoundError:
-            assert name in ("setuptools", "wheel", "ruff"), name
+            assert name in ("setuptools", "wheel", "ruff", "mypy"), name
+
+
+def test_the_types_are_installed_with_the_package():
+    (data,) = re.findall(r"package-data\]\n(.*?)\n\n", PYPROJECT, re.S)
+    assert '"theano_rnn" = ["py.typed"]' in data
+    assert (ROOT / "theano_rnn" / "py.typed").is_file()
 
 
 def environment(python, path=None, folder=None):

@@ -4,13 +4,18 @@ The public names are loaded when first used, so that ``theano_rnn.reference`` do
 Theano.
 """
 
+from typing import TYPE_CHECKING
+
 from theano_rnn.errors import RNNError
+
+if TYPE_CHECKING:
+    from theano_rnn.model import RNN
 
 __all__ = ["RNN", "RNNError"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name == "RNN":
         from theano_rnn.model import RNN
 

@@ -9,6 +9,7 @@ from typing import Optional
 from theano_rnn import arguments
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Shapes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Architecture:
     embedding_size: Optional[int] = None
     dropout: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         arguments.whole_number(self.vocab_size, "vocab_size", at_least=1)
         arguments.whole_number(self.hidden_size, "hidden_size", at_least=1)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
@@ -66,7 +67,7 @@ class Architecture:
             raise RNNError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
         self._check_tied()
 
-    def _check_tied(self):
+    def _check_tied(self) -> None:
         rows, H = self.shapes[self.table][0], self.hidden_size
         if self.tied and rows != H:
             raise RNNError(
@@ -101,7 +102,7 @@ class Architecture:
         return self.layers * CELLS[self.cell].parts * self.hidden_size
 
     @property
-    def shapes(self) -> dict:
+    def shapes(self) -> Shapes:
         """Every parameter and its shape, in order.
 
         >>> Architecture(5, 4).shapes
@@ -113,7 +114,7 @@ class Architecture:
         """
         H, vocab_size = self.hidden_size, self.vocab_size
         GH = CELLS[self.cell].gates * H
-        shapes = {}
+        shapes: Shapes = {}
         if self.embedding_size is not None:
             shapes["L"] = (self.embedding_size, vocab_size)
         shapes["U"] = (GH, self.embedding_size or vocab_size)

@@ -5,40 +5,41 @@ A message says what was wrong, where, and what to do.
 
 import numbers
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Optional
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
 
 import numpy as np
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Array, Bools, Floats, Ints, Parameters, Shapes
 
 
-def whole_number(value, name: str, at_least: int) -> int:
+def whole_number(value: object, name: str, at_least: int) -> int:
     """An integer that is not a bool, at_least or more."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
         raise RNNError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
     return int(value)
 
 
-def positive(value, name: str, dtype: str = "float64") -> float:
+def positive(value: Any, name: str, dtype: str = "float64") -> float:
     """A positive number, finite in the dtype."""
     if not _is_number(value) or not 0 < value <= float(np.finfo(dtype).max):
         raise RNNError(f"{name} must be a positive, finite number, not {value!r}")
     return float(value)
 
 
-def at_least_zero(value, name: str, dtype: str = "float64") -> float:
+def at_least_zero(value: Any, name: str, dtype: str = "float64") -> float:
     """A number of 0 or more, finite in the dtype."""
     if not _is_number(value) or not 0 <= value <= float(np.finfo(dtype).max):
         raise RNNError(f"{name} must be a finite number, 0 or more, not {value!r}")
     return float(value)
 
 
-def _is_number(value) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
+def token_ids(tokens: object, name: str, vocab_size: int) -> Ints:
     """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
     if isinstance(tokens, Sequence):
         _integers(tokens, name)
@@ -53,7 +54,7 @@ def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
     return _in_vocabulary(tokens, name, vocab_size)
 
 
-def _integers(tokens: Sequence, name: str) -> None:
+def _integers(tokens: Iterable[Any], name: str) -> None:
     # np.asarray would turn [True, 2] into [1, 2], and warn of lists within the list.
     for t, token in enumerate(tokens):
         if isinstance(token, bool) or not isinstance(token, numbers.Integral):
@@ -61,12 +62,12 @@ def _integers(tokens: Sequence, name: str) -> None:
             raise RNNError(f"{name}[{t}] is a {kind}; pass integers, the ids of tokens")
 
 
-def _integer_dtype(tokens: np.ndarray, name: str) -> None:
+def _integer_dtype(tokens: Array, name: str) -> None:
     if tokens.dtype.kind not in "iu":  # integers beyond 64 bits are objects
         raise RNNError(f"{name} has dtype {tokens.dtype}; pass integers, the ids of tokens")
 
 
-def _in_vocabulary(tokens: np.ndarray, name: str, vocab_size: int) -> np.ndarray:
+def _in_vocabulary(tokens: Array, name: str, vocab_size: int) -> Ints:
     if tokens.min() < 0 or tokens.max() >= vocab_size:
         index = tuple(np.argwhere((tokens < 0) | (tokens >= vocab_size))[0])
         place = ", ".join(map(str, index))
@@ -77,7 +78,9 @@ def _in_vocabulary(tokens: np.ndarray, name: str, vocab_size: int) -> np.ndarray
     return np.ascontiguousarray(tokens, dtype=np.int64)
 
 
-def token_pair(x, y, vocab_size: int, names=("x", "y")):
+def token_pair(
+    x: object, y: object, vocab_size: int, names: tuple[str, str] = ("x", "y")
+) -> tuple[Ints, Ints]:
     """Inputs and targets of one sequence, of equal length."""
     x = token_ids(x, names[0], vocab_size)
     y = token_ids(y, names[1], vocab_size)
@@ -89,7 +92,7 @@ def token_pair(x, y, vocab_size: int, names=("x", "y")):
     return x, y
 
 
-def token_pairs(X, Y, vocab_size: int) -> list:
+def token_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
     """Inputs and targets of many sequences."""
     for name, sequences in (("X", X), ("Y", Y)):
         if not isinstance(sequences, (Sequence, np.ndarray)) or isinstance(
@@ -105,7 +108,9 @@ def token_pairs(X, Y, vocab_size: int) -> list:
     ]
 
 
-def token_batch(x, y, mask, vocab_size: int) -> tuple:
+def token_batch(
+    x: object, y: object, mask: object, vocab_size: int
+) -> tuple[Ints, Optional[Ints], Optional[Bools]]:
     """A minibatch, time first: its inputs, targets and mask, in their working form.
 
     Parameters
@@ -155,7 +160,7 @@ def token_batch(x, y, mask, vocab_size: int) -> tuple:
     return x, None if y is None else _in_vocabulary(y, "y", vocab_size), mask
 
 
-def _id_matrix(tokens, name: str) -> np.ndarray:
+def _id_matrix(tokens: object, name: str) -> Array:
     """Integers of shape (T, B), neither of them 0."""
     if isinstance(tokens, Sequence):
         for t, row in enumerate(tokens):
@@ -176,7 +181,7 @@ def _id_matrix(tokens, name: str) -> np.ndarray:
     return tokens
 
 
-def _batch_mask(mask, shape: tuple) -> Optional[np.ndarray]:
+def _batch_mask(mask: object, shape: tuple[int, ...]) -> Optional[Bools]:
     """Booleans of the given shape (T, B), in each column ones, then zeros; None if all ones."""
     mask = _rectangular(mask, "mask", f"that of x, {shape}")
     if mask.dtype.kind not in "biuf":
@@ -205,7 +210,7 @@ def _batch_mask(mask, shape: tuple) -> Optional[np.ndarray]:
     return mask
 
 
-def parameters(values, shapes: dict, dtype: str) -> dict:
+def parameters(values: object, shapes: Shapes, dtype: str) -> Parameters:
     """Finite arrays of the given names and shapes, in the order of the names, as copies."""
     if not isinstance(values, Mapping):
         raise RNNError(f"parameters is a {type(values).__name__}; pass a dict of {_list(shapes)}")
@@ -221,7 +226,7 @@ def parameters(values, shapes: dict, dtype: str) -> dict:
     return checked
 
 
-def finite_array(value, name: str, shape: tuple, dtype: str) -> np.ndarray:
+def finite_array(value: object, name: str, shape: tuple[int, ...], dtype: str) -> Floats:
     """Finite real numbers of the given shape, as a copy in C order."""
     value = _rectangular(value, name, str(shape))
     if value.dtype.kind not in "fiu":
@@ -239,7 +244,7 @@ def finite_array(value, name: str, shape: tuple, dtype: str) -> np.ndarray:
     return value
 
 
-def _rectangular(value, name: str, shape: str) -> np.ndarray:
+def _rectangular(value: object, name: str, shape: str) -> Array:
     if isinstance(value, np.ndarray):
         return np.asarray(value)  # changing the filters of warnings costs more than the rest
     try:
@@ -250,5 +255,5 @@ def _rectangular(value, name: str, shape: str) -> np.ndarray:
         raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
 
 
-def _list(shapes: dict) -> str:
+def _list(shapes: Shapes) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

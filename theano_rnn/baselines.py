@@ -4,14 +4,15 @@ Every token of a sequence but the first is predicted: the words and the end. The
 only a history. Both models give each of the ``vocab_size`` tokens a probability above zero.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
 
 import numpy as np
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Floats, Ints
 
-Sequences = Sequence[np.ndarray]
+Sequences = Sequence[Ints]
 
 
 def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> float:
@@ -66,14 +67,14 @@ class Bigram:
     """
 
     vocab_size: int
-    keys: np.ndarray  # (pairs,) h * vocab_size + w of the pairs seen, ascending
-    key_counts: np.ndarray  # (pairs,)
-    history_counts: np.ndarray  # (vocab_size,)
-    word_counts: np.ndarray  # (vocab_size,)
-    weights: np.ndarray
-    log_likelihoods: List[float]
+    keys: Ints  # (pairs,) h * vocab_size + w of the pairs seen, ascending
+    key_counts: Ints  # (pairs,)
+    history_counts: Ints  # (vocab_size,)
+    word_counts: Ints  # (vocab_size,)
+    weights: Floats
+    log_likelihoods: list[float]
 
-    def components(self, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
+    def components(self, histories: Ints, words: Ints) -> Floats:
         """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n)."""
         keys = histories * self.vocab_size + words
         found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -83,7 +84,7 @@ class Bigram:
         bigram = np.where(seen > 0, pair_counts / np.maximum(seen, 1), unigram)
         return np.stack([np.full(len(words), 1 / self.vocab_size), unigram, bigram])
 
-    def probabilities(self, history: int) -> np.ndarray:
+    def probabilities(self, history: int) -> Floats:
         """``p(w | history)`` for every w: (vocab_size,)."""
         words = np.arange(self.vocab_size)
         return self.weights @ self.components(np.full(self.vocab_size, history), words)
@@ -120,7 +121,7 @@ def fit_bigram(
     counts = (vocab_size, keys, key_counts, history_counts, word_counts)
 
     weights = np.full(3, 1 / 3)
-    log_likelihoods: List[float] = []
+    log_likelihoods: list[float] = []
     components = Bigram(*counts, weights, log_likelihoods).components(
         *bigrams(valid, vocab_size, "valid")
     )  # (3, n)
@@ -144,7 +145,7 @@ def bigram_perplexity(
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 
 
-def bigrams(sequences, vocab_size, name) -> Tuple[np.ndarray, np.ndarray]:
+def bigrams(sequences: Sequences, vocab_size: int, name: str) -> tuple[Ints, Ints]:
     """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
         raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")

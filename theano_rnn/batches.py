@@ -11,13 +11,14 @@ All arrays are time first, (T, B).
 """
 
 import operator
-from collections.abc import Sequence as Indexable
-from typing import List, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Union, overload
 
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Bools, Ints
 
 # How far apart, as a share, two lengths in a batch may be: more mixes more, and pads more.
 JITTER = 0.1
@@ -26,8 +27,8 @@ LARGEST = 4
 
 
 def buckets(
-    sequences: Sequence[np.ndarray], batch_size: int, seed: Union[int, Sequence[int]]
-) -> List[np.ndarray]:
+    sequences: Sequence[Ints], batch_size: int, seed: Union[int, Sequence[int]]
+) -> list[Ints]:
     """Batches of sequences of near equal length, in random order: one epoch.
 
     The sequences are sorted by ``length * u``, ``u`` uniform in [1, 1 + `JITTER`), and cut in
@@ -78,7 +79,7 @@ def buckets(
     return [groups[i] for i in rng.permutation(len(groups))]
 
 
-def _cuts(lengths, batch_size, positions):
+def _cuts(lengths: Ints, batch_size: int, positions: float) -> list[int]:
     """Where a new batch begins: at batch_size sequences, or before T * B exceeds positions."""
     longest = np.maximum.accumulate(lengths).tolist()  # so far: T or, by the jitter, a bit more
     cuts, start = [], 0
@@ -90,7 +91,7 @@ def _cuts(lengths, batch_size, positions):
     return cuts
 
 
-def batch(sequences: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch(sequences: Sequence[Ints]) -> tuple[Ints, Ints, Bools]:
     """Sequences side by side, padded on the right with 0.
 
     Parameters
@@ -136,7 +137,7 @@ def batch(sequences: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray, np.n
     return x, y, mask
 
 
-def padding(lengths: Sequence[int], groups: Sequence[np.ndarray]) -> float:
+def padding(lengths: Sequence[int], groups: Sequence[Ints]) -> float:
     """The share of the positions of all batches that are padding: wasted.
 
     ``1 - sum_n length_n / sum_groups T * B``
@@ -153,13 +154,13 @@ def padding(lengths: Sequence[int], groups: Sequence[np.ndarray]) -> float:
     >>> padding([4, 2, 1], [np.array([0, 1]), np.array([2])])  # 2 of 4 * 2 + 1 * 1
     0.2222222222222222
     """
-    lengths = np.asarray(lengths)
-    used = sum(int(lengths[group].sum()) for group in groups)
-    positions = sum(int(lengths[group].max()) * len(group) for group in groups)
+    steps = np.asarray(lengths)
+    used = sum(int(steps[group].sum()) for group in groups)
+    positions = sum(int(steps[group].max()) * len(group) for group in groups)
     return (positions - used) / positions
 
 
-def _lengths(sequences):
+def _lengths(sequences: Sequence[Ints]) -> Ints:
     """The steps of each sequence, int64."""
     lengths = np.array([len(s) - 1 for s in sequences], dtype=np.int64)
     if not len(lengths):
@@ -173,7 +174,11 @@ def _lengths(sequences):
     return lengths
 
 
-class Stream(Indexable):
+#: x and y (T, B).
+Piece = tuple[Ints, Ints]
+
+
+class Stream(Sequence[Piece]):
     """A text in B parallel rows, cut in pieces of K steps, as for a state that is carried.
 
     The sequences in their order are one text, of n tokens to read and n to predict. Row b of the
@@ -223,7 +228,7 @@ class Stream(Indexable):
     [[5 0]] [[6 7]]
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, steps: int):
+    def __init__(self, sequences: Sequence[Ints], batch_size: int, steps: int) -> None:
         B = arguments.whole_number(batch_size, "batch size", at_least=1)
         self._steps = arguments.whole_number(steps, "steps", at_least=1)
         n = int(_lengths(sequences).sum())
@@ -240,7 +245,13 @@ class Stream(Indexable):
         """The number of pieces."""
         return -(-len(self._x) // self._steps)
 
-    def __getitem__(self, i):
+    @overload
+    def __getitem__(self, i: int) -> Piece: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[Piece]: ...
+
+    def __getitem__(self, i: Union[int, slice]) -> Union[Piece, list[Piece]]:
         """Piece i, its x and y (at most K, B); of a slice, the list of pieces."""
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
@@ -248,7 +259,7 @@ class Stream(Indexable):
         return self._x[start : start + self._steps], self._y[start : start + self._steps]
 
 
-def _rows(parts, B):
+def _rows(parts: list[Ints], B: int) -> Ints:
     text = np.concatenate(parts)
     rows = text[: len(text) // B * B].reshape(B, -1).T  # (n // B, B)
     rows = rows.astype(np.int64, order="C")

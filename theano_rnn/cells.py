@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from theano_rnn.engine import tensor
+from theano_rnn.types import Variable, Variables
+
+#: (p_t, before, weights) -> the state after the step.
+StepFunction = Callable[[Variable, Variables, Variables], Variables]
+GateFunction = Callable[[Variable, Variables, Variables], dict[str, Variable]]
 
 
 @dataclass(frozen=True)
@@ -29,35 +34,35 @@ class Cell:
 
     gates: int
     parts: int
-    step: Callable
-    weights: Callable
-    gate_values: Callable = lambda p_t, before, weights: {}
+    step: StepFunction
+    weights: Callable[[Variable], Variables]
+    gate_values: GateFunction = lambda p_t, before, weights: {}
     keeps: Optional[str] = None
 
 
-def _whole(W):
+def _whole(W: Variable) -> Variables:
     return [W.T]  # (H, G*H)
 
 
-def tanh(p_t, before, weights):
+def tanh(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """s_t = tanh(p_t + W s'): the tutorial's recurrence (Elman 1990). W (H, H)."""
     (s_before,), (W_T,) = before, weights
     return [tensor.tanh(p_t + tensor.dot(s_before, W_T))]
 
 
-def sigmoid(p_t, before, weights):
+def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """s_t = sigma(p_t + W s'): the network of Mikolov et al. (2010). W (H, H)."""
     (s_before,), (W_T,) = before, weights
     return [tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))]
 
 
-def relu(p_t, before, weights):
+def relu(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """s_t = max(0, p_t + W s') (Le, Jaitly, Hinton 2015). W (H, H). Its derivative at 0 is 1/2."""
     (s_before,), (W_T,) = before, weights
     return [tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))]
 
 
-def gru(p_t, before, weights):
+def gru(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """The gated recurrent unit (Cho et al. 2014). Gates z, r, h; W (3H, H).
 
     ::
@@ -74,7 +79,7 @@ def gru(p_t, before, weights):
     return [z * s_before + (1 - z) * h]
 
 
-def gru_gates(p_t, before, weights):
+def gru_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """z and r of `gru`."""
     (s_before,), (W_zr_T, _) = before, weights
     H = s_before.shape[1]
@@ -82,13 +87,13 @@ def gru_gates(p_t, before, weights):
     return {"z": zr[:, :H], "r": zr[:, H:]}
 
 
-def _gru_weights(W):
+def _gru_weights(W: Variable) -> Variables:
     W_T = W.T  # (H, 3H)
     H = W_T.shape[0]
     return [W_T[:, : 2 * H], W_T[:, 2 * H :]]
 
 
-def lstm(p_t, before, weights):
+def lstm(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """Long short-term memory with a forget gate (Gers et al. 2000). Gates i, f, o, g; W (4H, H).
 
     ::
@@ -106,14 +111,14 @@ def lstm(p_t, before, weights):
     return [o * tensor.tanh(c), c]
 
 
-def lstm_gates(p_t, before, weights):
+def lstm_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """i, f and o of `lstm`."""
     (s_before, _), (W_T,) = before, weights
     a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
     return dict(zip("ifo", _lstm_gates(a, s_before.shape[1])))
 
 
-def _lstm_gates(a, H):
+def _lstm_gates(a: Variable, H: Variable) -> tuple[Variable, Variable, Variable]:
     ifo = tensor.nnet.sigmoid(a[:, : 3 * H])
     return ifo[:, :H], ifo[:, H : 2 * H], ifo[:, 2 * H :]
 

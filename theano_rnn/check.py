@@ -8,9 +8,10 @@ the graph, they live in ``theano_rnn.reference``, which imports nothing of it.
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from theano_rnn import arguments
 from theano_rnn import truncation as truncations
@@ -24,6 +25,7 @@ from theano_rnn.reference import (
     finite_differences,
     frozen_state_loss,
 )
+from theano_rnn.types import Ints, Parameters
 
 #: Theano against NumPy, which always computes in float64. Both figures are about 5000 units of
 #: the last place: rounding is amplified by the length of sums and by each step of the recurrence.
@@ -48,7 +50,7 @@ class Row:
 
     truncation: str
     loss: float
-    gradients: dict
+    gradients: dict[str, float]
     differences: float
     tolerance: float
 
@@ -62,7 +64,7 @@ class Row:
         )
 
 
-def relative_error(a, b) -> float:
+def relative_error(a: ArrayLike, b: ArrayLike) -> float:
     """max |a - b| / max(|a|, |b|): the largest difference in units of the largest element.
 
     Zeros equal zeros, and NaN or infinity anywhere gives NaN.
@@ -130,7 +132,9 @@ def cross_check(
     return (_check_scheme(name, architecture, length, seeds, dtype) for name in names)
 
 
-def _check_scheme(truncation, architecture, length, seeds, dtype) -> Row:
+def _check_scheme(
+    truncation: str, architecture: Architecture, length: int, seeds: list[int], dtype: str
+) -> Row:
     model = RNN(**dataclasses.asdict(architecture), truncation=truncation, dtype=dtype)
     errors = []
     for net_seed in seeds:
@@ -144,7 +148,7 @@ def _check_scheme(truncation, architecture, length, seeds, dtype) -> Row:
     return Row(truncation, loss, names, differences, TOLERANCES[dtype])
 
 
-def random_parameters(architecture, seed, dtype) -> dict:
+def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Parameters:
     """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient."""
     parameters = initial(architecture.shapes, architecture.cell, "uniform", seed, dtype)
     rng = np.random.default_rng([seed, 2])
@@ -154,17 +158,19 @@ def random_parameters(architecture, seed, dtype) -> dict:
     return parameters
 
 
-def _check_net(model, parameters, x, y, rng) -> list:
+def _check_net(
+    model: RNN, parameters: Parameters, x: Ints, y: Ints, rng: np.random.Generator
+) -> list[float]:
     model.set_parameters(parameters)
     parameters = {name: value.astype(np.float64) for name, value in parameters.items()}
     a = model.architecture
-    kind = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
+    kind: dict[str, Any] = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
     kind["embedding"] = a.embedding_size is not None
     oracle = NumpyRNN(parameters, model.truncation, **kind)
     gradients, expected = model.bptt(x, y), oracle.bptt(x, y)
     frozen = oracle.hidden_states(x)
 
-    def surrogate(perturbed):
+    def surrogate(perturbed: Parameters) -> float:
         return frozen_state_loss(perturbed, frozen, x, y, model.truncation, **kind)
 
     return [
@@ -174,7 +180,12 @@ def _check_net(model, parameters, x, y, rng) -> list:
     ]
 
 
-def differences_error(function, parameters, gradients, rng) -> float:
+def differences_error(
+    function: Callable[[Parameters], float],
+    parameters: Parameters,
+    gradients: Parameters,
+    rng: np.random.Generator,
+) -> float:
     """Gradients against finite differences of the function, the largest relative error.
 
     Notes
@@ -192,9 +203,9 @@ def differences_error(function, parameters, gradients, rng) -> float:
         d = rng.normal(size=parameters[name].shape)
         direction[name] = d / np.linalg.norm(d)
         # A step of length 1e-3 is a small one for each of many elements.
-        expected = directional_difference(function, parameters, direction, epsilon=1e-3)
+        slope = directional_difference(function, parameters, direction, epsilon=1e-3)
         found = float((gradients[name] * direction[name]).sum())
         size = np.linalg.norm(gradients[name]) / np.sqrt(d.size)
-        largest = max(size, abs(expected), np.finfo(np.float64).tiny)
-        errors.append(abs(found - expected) / largest)
+        largest = max(size, abs(slope), np.finfo(np.float64).tiny)
+        errors.append(abs(found - slope) / largest)
     return float(np.max(errors))

@@ -12,17 +12,17 @@ The vocabulary is made of the training split alone; what it leaves out is ``<unk
 
 import csv
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Optional
 
 import numpy as np
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Ints, PathLike
 from theano_rnn.vocabulary import Vocabulary, special_tokens
-
-PathLike = Union[str, Path]
 
 LONGEST_LINE = 1000
 OPENING = "\"'“‘«([{_*"
@@ -50,18 +50,18 @@ class Corpus:
     """
 
     vocabulary: Vocabulary
-    train: List[np.ndarray]
-    valid: List[np.ndarray]
-    test: List[np.ndarray]
+    train: list[Ints]
+    valid: list[Ints]
+    test: list[Ints]
     oov_rate: float
 
     @property
-    def token_counts(self) -> Dict[str, int]:
+    def token_counts(self) -> dict[str, int]:
         """Tokens a model predicts in each split: all but the start, one end a sequence."""
         return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
 
 
-def pairs(sequences: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], List[np.ndarray]]:
+def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
     """What a model reads, and what it is to predict: each sequence but its last, but its first.
 
     Examples
@@ -72,7 +72,7 @@ def pairs(sequences: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], List[np.nd
     return [s[:-1] for s in sequences], [s[1:] for s in sequences]
 
 
-def count_tokens(sequences: Sequence[np.ndarray]) -> int:
+def count_tokens(sequences: Sequence[Ints]) -> int:
     """How many tokens of the sequences are predicted: all but the start of each."""
     return sum(len(s) - 1 for s in sequences)
 
@@ -128,9 +128,11 @@ def load_corpus(
         if len(missing) < 3:
             raise RNNError("give either one text or train, valid and test, not both")
         sentences = split_text(read_text(text, column), level, tokenized)
-    elif not missing:
-        splits = [split_text(read_text(p, column), level, tokenized) for p in files.values()]
-        return build_corpus(*splits, level=level, vocab_size=vocab_size, tokenized=tokenized)
+    elif train is not None and valid is not None and test is not None:
+        train_text, valid_text, test_text = (
+            split_text(read_text(p, column), level, tokenized) for p in (train, valid, test)
+        )
+        return build_corpus(train_text, valid_text, test_text, level, vocab_size, tokenized)
     elif len(missing) < 3:
         raise RNNError(
             f"train, valid and test belong together: {' and '.join(missing)} missing; "
@@ -159,10 +161,12 @@ def build_corpus(
         if not len(sentences):
             raise RNNError(f"the {name} split has no sentence: every split needs at least one")
     vocabulary = Vocabulary.train(train, level, vocab_size, tokenized)
-    encoded = [[vocabulary.encode(s) for s in sentences] for sentences in (train, valid, test)]
-    inner = np.concatenate([s[1:-1] for s in encoded[2]])
+    train_ids, valid_ids, test_ids = (
+        [vocabulary.encode(s) for s in sentences] for sentences in (train, valid, test)
+    )
+    inner = np.concatenate([s[1:-1] for s in test_ids])
     oov_rate = float(np.mean(inner == vocabulary.unknown))
-    return Corpus(vocabulary, *encoded, oov_rate=oov_rate)
+    return Corpus(vocabulary, train_ids, valid_ids, test_ids, oov_rate)
 
 
 def read_text(path: PathLike, column: Optional[str] = None) -> str:
@@ -207,7 +211,7 @@ def read_text(path: PathLike, column: Optional[str] = None) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _cells(text, column, delimiter, path):
+def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list[str]:
     limit = csv.field_size_limit(sys.maxsize)  # a document may well exceed the default 128 KiB
     try:
         rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -225,7 +229,7 @@ def _cells(text, column, delimiter, path):
         csv.field_size_limit(limit)
 
 
-def split_text(text: str, level: str = "word", tokenized: bool = False) -> List[str]:
+def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[str]:
     """The sentences of a text, or its lines, as the module says; none empty."""
     special_tokens(level, tokenized)
     if level == "word" and not tokenized:
@@ -234,7 +238,7 @@ def split_text(text: str, level: str = "word", tokenized: bool = False) -> List[
     return list(lines) if tokenized else [piece for line in lines for piece in _pieces(line)]
 
 
-def _pieces(line):
+def _pieces(line: str) -> Iterator[str]:
     """Cut a line to `LONGEST_LINE` characters, after its last space; joined, they are the line."""
     start = 0
     while len(line) - start > LONGEST_LINE:
@@ -244,7 +248,7 @@ def _pieces(line):
     yield line[start:]
 
 
-def split_sentences(text: str) -> List[str]:
+def split_sentences(text: str) -> list[str]:
     """The sentences of running English text, white space made single spaces.
 
     A paragraph ends at a blank line. In it, a sentence ends at a word with ``.``, ``!``, ``?`` or
@@ -257,7 +261,8 @@ def split_sentences(text: str) -> List[str]:
     >>> split_sentences("Mr. Smith left.\\nWhy? See p. 5, e.g. Fig. 2.\\n\\nThe\\nend")
     ['Mr. Smith left.', 'Why?', 'See p. 5, e.g. Fig. 2.', 'The end']
     """
-    sentences, words = [], []
+    sentences: list[str] = []
+    words: list[str] = []
     for line in text.split("\n") + [""]:
         if line.strip():
             words.extend(line.split())
@@ -267,7 +272,7 @@ def split_sentences(text: str) -> List[str]:
     return sentences
 
 
-def _paragraph_sentences(words):
+def _paragraph_sentences(words: list[str]) -> Iterator[str]:
     first = 0
     for i in range(len(words) - 1):
         if _ends_sentence(words[i], words[i + 1], i == first):
@@ -276,7 +281,7 @@ def _paragraph_sentences(words):
     yield " ".join(words[first:])
 
 
-def _ends_sentence(word, following, is_first):
+def _ends_sentence(word: str, following: str, is_first: bool) -> bool:
     core = word.rstrip(CLOSING)
     if not core or core[-1] not in ".!?…":
         return False
@@ -295,13 +300,15 @@ def _ends_sentence(word, following, is_first):
     return not (is_first and stem.isdigit())  # "1. The first item"
 
 
-def _rng(seed):
+def _rng(seed: int) -> np.random.Generator:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise RNNError(f"the seed must be a whole number from 0, not {seed!r}")
     return np.random.default_rng(seed)
 
 
-def _split(sentences, rng):
+def _split(
+    sentences: Sequence[str], rng: Optional[np.random.Generator]
+) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
     """80/10/10, shuffled if there is a generator."""
     n = len(sentences)
     if n < 3:

@@ -1,18 +1,25 @@
 """The loss of a model on a text, in nats a token: sentence by sentence, or as one long text."""
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
 from theano_rnn import batches
 from theano_rnn.corpus import count_tokens
 from theano_rnn.errors import NotFinite
+from theano_rnn.types import Floats, Ints
+
+if TYPE_CHECKING:
+    from theano_rnn.model import RNN
+    from theano_rnn.step import Step
 
 BATCH_SIZE = 32  # sentences judged at once
 PIECE = 100  # steps of a stream judged at once
 
 
-def sentence_loss(model, sequences) -> float:
+def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
     """Each sentence begins with the zero state.
 
     Parameters
@@ -28,7 +35,7 @@ def sentence_loss(model, sequences) -> float:
     return total / count_tokens(sequences)
 
 
-def stream_loss(model, sequences, rows: int = 1) -> float:
+def stream_loss(model: "RNN", sequences: Sequence[Ints], rows: int = 1) -> float:
     """The state is carried from sentence to sentence.
 
     With several rows the text is cut in as many parts, each of which begins with the zero state,
@@ -49,7 +56,13 @@ def stream_loss(model, sequences, rows: int = 1) -> float:
     return total / tokens
 
 
-def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None) -> float:
+def dynamic_loss(
+    step: "Step",
+    sequences: Sequence[Ints],
+    learning_rate: float,
+    clip: Optional[float],
+    steps: Optional[int] = None,
+) -> float:
     """The loss of a model that goes on learning from each sentence after it was judged on it.
 
     Parameters
@@ -70,6 +83,7 @@ def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None)
     ----------
     T. Mikolov et al., Recurrent neural network based language model (2010).
     """
+    pieces: Iterable[batches.Piece]
     if steps is None:
         pieces = ((s[:-1], s[1:]) for s in sequences)
     else:
@@ -88,7 +102,7 @@ def dynamic_loss(step, sequences, learning_rate: float, clip: float, steps=None)
     return total / tokens
 
 
-def _is_finite(loss: float, state) -> bool:
+def _is_finite(loss: float, state: Floats) -> bool:
     return math.isfinite(loss) and bool(np.isfinite(state).all())
 
 

@@ -1,19 +1,25 @@
 """Checked token ids in the arrangement in which the compiled functions read them."""
 
-from collections import namedtuple
-from typing import Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from theano_rnn import arguments
+from theano_rnn.types import Array, Bools, Floats, Ints
 
 
-class Feed(namedtuple("Feed", "x y is_in position order")):
+class Feed(NamedTuple):
     """What is fed to the graph for B sequences; see ``graph.Inputs``.
 
     x (T, B) and y (N,), and where sequences differ in length is_in (T, B) and position (N,), else
     None. order (T, B) says which step of its sequence stands where, where it is not its own.
     """
+
+    x: Ints
+    y: Ints
+    is_in: Optional[Bools]
+    position: Optional[Ints]
+    order: Optional[Ints]
 
     @property
     def is_masked(self) -> bool:
@@ -24,15 +30,15 @@ class Feed(namedtuple("Feed", "x y is_in position order")):
         """B"""
         return self.x.shape[1]
 
-    def arrays(self) -> list:
+    def arrays(self) -> list[Optional[Array]]:
         return [self.x, self.y] + ([self.is_in, self.position] if self.is_masked else [])
 
-    def arranged(self, a) -> np.ndarray:
+    def arranged(self, a: Floats) -> Floats:
         """(layers, T, B, H) values of the steps as they were given, as they are fed."""
         return a if self.order is None else a[:, self.order, np.arange(self.rows)]
 
 
-def feed(x, y, mask, vocab_size: int, is_last: bool) -> Feed:
+def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
     """One sequence (T,) or a batch (T, B) with its mask.
 
     Under ``last`` (``is_last``) the sequences of a batch have to end together: each is moved to
@@ -53,14 +59,14 @@ def feed(x, y, mask, vocab_size: int, is_last: bool) -> Feed:
     return Feed(np.ascontiguousarray(x), y.ravel()[position], mask, position, order)
 
 
-def feed_inputs(x, vocab_size: int) -> np.ndarray:
+def feed_inputs(x: object, vocab_size: int) -> Ints:
     """One sequence (T,) or a batch (T, B) of inputs, as (T, B)."""
     if is_single(x):
         return arguments.token_ids(x, "x", vocab_size)[:, None]
     return arguments.token_batch(x, None, None, vocab_size)[0]
 
 
-def is_single(x) -> bool:
+def is_single(x: object) -> bool:
     """Whether x is one sequence, or nothing that could be a batch."""
     if isinstance(x, np.ndarray):
         return x.ndim != 2

@@ -1,14 +1,19 @@
 """Sampling sentences from a trained model, the state carried from word to word."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
+from theano_rnn.model import RNN
 from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
+from theano_rnn.types import Floats, PathLike
+from theano_rnn.vocabulary import Vocabulary
 
 
-def load(folder) -> tuple:
+def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     """The best model of a run folder, and its vocabulary.
 
     Raises
@@ -31,8 +36,15 @@ def load(folder) -> tuple:
 
 
 def generate(
-    model, vocabulary, *, prime="", temperature=1.0, count=1, seed=0, longest=200
-) -> list:
+    model: RNN,
+    vocabulary: Vocabulary,
+    *,
+    prime: str = "",
+    temperature: float = 1.0,
+    count: int = 1,
+    seed: int = 0,
+    longest: int = 200,
+) -> list[str]:
     """Sentences sampled from a model, one compiled step a token.
 
     Parameters
@@ -71,7 +83,7 @@ def generate(
     ]
 
 
-def _prime_tokens(vocabulary, prime: str) -> list:
+def _prime_tokens(vocabulary: Vocabulary, prime: str) -> list[int]:
     """The start token and the tokens of the prime."""
     if not prime.strip():
         return [vocabulary.start]
@@ -84,7 +96,14 @@ def _prime_tokens(vocabulary, prime: str) -> list:
     return tokens
 
 
-def _sample(model, vocabulary, begin: list, temperature: float, random, longest: int) -> list:
+def _sample(
+    model: RNN,
+    vocabulary: Vocabulary,
+    begin: list[int],
+    temperature: float,
+    random: np.random.Generator,
+    longest: int,
+) -> list[int]:
     state = None
     for token in begin:
         probabilities, state = model.next_token(token, state)
@@ -101,7 +120,12 @@ def _sample(model, vocabulary, begin: list, temperature: float, random, longest:
     return drawn
 
 
-def draw(probabilities, temperature: float, random, never=()) -> int:
+def draw(
+    probabilities: Floats,
+    temperature: float,
+    random: np.random.Generator,
+    never: Iterable[int] = (),
+) -> int:
     """A token drawn with probability proportional to p^(1/temperature).
 
     Parameters

@@ -8,28 +8,47 @@ sequences or of rows of a stream, so that a learning rate means the same for any
 always E by the number of tokens.
 """
 
-from collections import namedtuple
+from typing import NamedTuple
 
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
 from theano_rnn.engine import tensor
-
-#: What a network reads, B sequences, time first. N tokens are predicted.
-#: x (T, B) tokens; y (N,) their targets; state (B, state_size) before the first step;
-#: where sequences differ in length: is_in (T, B), true where x has a token, and position (N,),
-#: which of the T*B states predicts each target; in training with dropout kept
-#: (layers, T, B, H), the factor of each state as the layer above or the output sees it.
-Inputs = namedtuple("Inputs", "x y state is_in position kept", defaults=(None, None, None))
-
-#: The expressions of a network. rows (T*B, n) are the touched rows of the table, one a token;
-#: p a list of the inputs (T, B, G*H) of each recurrence, in the arrangement in which the stack
-#: was run last; states a list of all (T, B, H); output
-#: (N, H) what V multiplies; loss E; after (B, state_size) the states after the last step.
-Network = namedtuple("Network", "rows p states output logits loss after")
+from theano_rnn.truncation import Loop, Truncation
+from theano_rnn.types import Variable, Variables
 
 
-def network(architecture: Architecture, truncation, parameters: dict, inputs: Inputs) -> Network:
+class Inputs(NamedTuple):
+    """What a network reads, B sequences, time first. N tokens are predicted."""
+
+    x: Variable  # (T, B) tokens
+    y: Variable  # (N,) their targets
+    state: Variable  # (B, state_size) before the first step
+    # Where sequences differ in length:
+    is_in: Variable = None  # (T, B) true where x has a token
+    position: Variable = None  # (N,) which of the T*B states predicts each target
+    # In training with dropout:
+    kept: Variable = None  # (layers, T, B, H) factors as the layer above or the output sees them
+
+
+class Network(NamedTuple):
+    """The expressions of a network."""
+
+    rows: Variable  # (T*B, n) the touched rows of the table, one a token
+    p: Variables  # (T, B, G*H) of each recurrence, in the arrangement in which it was run last
+    states: Variables  # (T, B, H) each
+    output: Variable  # (N, H) what V multiplies
+    logits: Variable  # (N, vocab_size)
+    loss: Variable  # E
+    after: Variable  # (B, state_size) the states after the last step
+
+
+def network(
+    architecture: Architecture,
+    truncation: Truncation,
+    parameters: dict[str, Variable],
+    inputs: Inputs,
+) -> Network:
     """The recurrent language model on B sequences.
 
     Parameters
@@ -51,9 +70,9 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
     p = projected(architecture, parameters, rows).reshape((T, B, cell.gates * H))
     kept = [] if inputs.kept is None else [inputs.kept[i] for i in range(architecture.layers)]
     starts = columns(inputs.state, H, architecture.layers * cell.parts)
-    p_of_layers = []
+    p_of_layers: list[Variable] = []
 
-    def run(loop, inputs, starts):
+    def run(loop: Loop, inputs: Variables, starts: Variables) -> Variables:
         p, *kept = inputs
         p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, kept)
         return states
@@ -69,13 +88,22 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
     return Network(rows, p_of_layers, states, output, logits, loss, after)
 
 
-def projected(architecture, parameters, rows):
+def projected(
+    architecture: Architecture, parameters: dict[str, Variable], rows: Variable
+) -> Variable:
     """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table."""
     p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
     return p + parameters["b"] if architecture.bias else p
 
 
-def stack(architecture, parameters, loop, p, starts, kept=()):
+def stack(
+    architecture: Architecture,
+    parameters: dict[str, Variable],
+    loop: Loop,
+    p: Variable,
+    starts: Variables,
+    kept: Variables = (),
+) -> tuple[Variables, Variables]:
     """All layers, from the lowest up, each run by the loop.
 
     Parameters
@@ -95,7 +123,8 @@ def stack(architecture, parameters, loop, p, starts, kept=()):
     states : list of (T, B, H) expressions, in the order of the starts
     """
     cell = CELLS[architecture.cell]
-    p_of_layers, states = [], []
+    p_of_layers: list[Variable] = []
+    states: list[Variable] = []
     for layer in range(architecture.layers):
         if layer > 0:
             p = _projected_states(
@@ -107,26 +136,28 @@ def stack(architecture, parameters, loop, p, starts, kept=()):
     return p_of_layers, states
 
 
-def predicted(architecture, parameters, output):
+def predicted(
+    architecture: Architecture, parameters: dict[str, Variable], output: Variable
+) -> Variable:
     """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output."""
     V = parameters[architecture.table if architecture.tied else "V"]  # (vocab_size, H)
     logits = tensor.dot(output, V.T)
     return logits + parameters["c"] if architecture.bias else logits
 
 
-def columns(state, H, n):
+def columns(state: Variable, H: int, n: int) -> Variables:
     """(B, n * H) as n expressions (B, H)."""
     if n == 1:
         return [state]
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
 
 
-def _thinned(s, kept, layer):
+def _thinned(s: Variable, kept: Variables, layer: int) -> Variable:
     """The states of a layer as what is above sees them."""
     return s * kept[layer] if kept else s
 
 
-def _projected_states(s, parameters, layer):
+def _projected_states(s: Variable, parameters: dict[str, Variable], layer: int) -> Variable:
     """U s_t + b of a layer above the first, for all steps in one product."""
     U, b = parameters[named("U", layer)], parameters.get(named("b", layer))
     rows = s if s.ndim == 2 else s.reshape((s.shape[0] * s.shape[1], s.shape[2]))  # (T*B, H)
@@ -135,7 +166,7 @@ def _projected_states(s, parameters, layer):
     return p if s.ndim == 2 else p.reshape((s.shape[0], s.shape[1], U.shape[0]))
 
 
-def cross_entropy(logits, y):
+def cross_entropy(logits: Variable, y: Variable) -> Variable:
     """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens."""
     o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()

@@ -16,19 +16,24 @@ et al. 2015).
 """
 
 import re
-from collections import namedtuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Floats, Parameters, Shapes
 
 SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral:R")
 
-#: A scheme by name and its R (None where it has none).
-Scheme = namedtuple("Scheme", ("name", "R"))
+
+class Scheme(NamedTuple):
+    """A scheme by name and its R, None where it has none."""
+
+    name: str
+    R: Optional[float]
 
 
-def initial(shapes: dict, cell: str, scheme: str, seed: int, dtype: str) -> dict:
+def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Parameters:
     """The parameters of a net before the first step.
 
     Parameters
@@ -80,7 +85,7 @@ def initial(shapes: dict, cell: str, scheme: str, seed: int, dtype: str) -> dict
     >>> initial(shapes, "lstm", "uniform", seed=0, dtype="float32")["b"]
     array([0., 0., 1., 1., 0., 0., 0., 0.], dtype=float32)
     """
-    scheme = check(scheme)
+    drawn = check(scheme)
     random = np.random.default_rng(seed)
     gates = shapes["W"][0] // shapes["W"][1]
     values = {}
@@ -88,15 +93,15 @@ def initial(shapes: dict, cell: str, scheme: str, seed: int, dtype: str) -> dict
         if len(shape) == 1:
             values[name] = _bias(name, shape, cell)
         else:
-            bound = _bound(name, shape, gates, scheme)
+            bound = _bound(name, shape, gates, drawn)
             values[name] = random.uniform(-bound, bound, shape)
     # After all others, so that these are the same under every scheme that sets W only.
-    if scheme.name in RECURRENT:
-        block = RECURRENT[scheme.name]
+    if drawn.name in RECURRENT:
+        block = RECURRENT[drawn.name]
         for name in values:
             if name[0] == "W":
                 blocks = np.split(values[name], gates)  # G times (H, H)
-                values[name] = np.concatenate([block(w, scheme.R, random) for w in blocks])
+                values[name] = np.concatenate([block(w, drawn.R, random) for w in blocks])
     return {name: value.astype(dtype) for name, value in values.items()}
 
 
@@ -130,7 +135,7 @@ def check(scheme: str) -> Scheme:
     return Scheme(name, value)
 
 
-def _bias(name, shape, cell):
+def _bias(name: str, shape: tuple[int, ...], cell: str) -> Floats:
     bias = np.zeros(shape)
     if cell == "lstm" and name[0] == "b":
         H = shape[0] // 4
@@ -138,7 +143,7 @@ def _bias(name, shape, cell):
     return bias
 
 
-def _bound(name, shape, gates, scheme):
+def _bound(name: str, shape: tuple[int, ...], gates: int, scheme: Scheme) -> float:
     """The matrix is uniform in +-bound."""
     if scheme.name == "uniform" and scheme.R is not None:
         return scheme.R
@@ -147,26 +152,28 @@ def _bound(name, shape, gates, scheme):
         n = 1
     if scheme.name == "glorot":
         outputs = m // gates if name[0] in "UW" else m
-        return (6 / (n + outputs)) ** 0.5
-    return n**-0.5
+        return float((6 / (n + outputs)) ** 0.5)
+    return float(n**-0.5)
 
 
 # ---- recurrent matrices: one gate's (H, H) block from its uniform draw
 
 
-def _orthogonal(w, R, random):
+def _orthogonal(w: Floats, R: Optional[float], random: np.random.Generator) -> Floats:
     q, r = np.linalg.qr(random.standard_normal(w.shape))
     # QR leaves the signs open; with r's diagonal positive q is uniform over all rotations and
     # reflections (Mezzadri 2007).
-    return q * np.where(np.diag(r) < 0, -1, 1)
+    signed: Floats = q * np.where(np.diag(r) < 0, -1, 1)
+    return signed
 
 
-def _identity(w, R, random):
+def _identity(w: Floats, R: Optional[float], random: np.random.Generator) -> Floats:
     return np.eye(len(w))
 
 
-def _spectral(w, R, random):
-    return w * (R / abs(np.linalg.eigvals(w)).max())
+def _spectral(w: Floats, R: Optional[float], random: np.random.Generator) -> Floats:
+    scaled: Floats = w * (R / abs(np.linalg.eigvals(w)).max())
+    return scaled
 
 
 RECURRENT = {"orthogonal": _orthogonal, "identity": _identity, "spectral": _spectral}

@@ -13,13 +13,18 @@ they would not hold five words out of ten thousand. To count is to sort keys, to
 search them.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Optional
 
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.baselines import Sequences, bigrams
+from theano_rnn.types import Floats, Ints
+
+#: Histories, keys and counts of an order, as in `NGrams`.
+Counted = tuple[Ints, Ints, Ints]
 
 FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
 
@@ -45,12 +50,12 @@ class NGrams:
         ``sum of the history's discounts / sum of its counts``.
     """
 
-    histories: np.ndarray
-    keys: np.ndarray
-    counts: np.ndarray
-    discounts: np.ndarray
-    shares: np.ndarray
-    backoffs: np.ndarray
+    histories: Ints
+    keys: Ints
+    counts: Ints
+    discounts: Floats
+    shares: Floats
+    backoffs: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +80,14 @@ class KneserNey:
 
     vocab_size: int
     across: bool
-    ngrams: Tuple[NGrams, ...]
+    ngrams: tuple[NGrams, ...]
 
     @property
     def order(self) -> int:
         """The longest n-gram: a word after a history of ``order - 1`` tokens."""
         return len(self.ngrams)
 
-    def probabilities(self, history: Sequence[int]) -> np.ndarray:
+    def probabilities(self, history: Sequence[int]) -> Floats:
         """``p(w | history)`` for every w: (vocab_size,).
 
         Of a long history the last ``order - 1`` tokens count; it may be shorter, or empty.
@@ -94,12 +99,12 @@ class KneserNey:
         """
         past = np.full((self.order - 1, self.vocab_size), -1)
         if np.size(history):
-            history = arguments.token_ids(history, "history", self.vocab_size)
-            latest = history[::-1][: self.order - 1]
+            known = arguments.token_ids(history, "history", self.vocab_size)
+            latest = known[::-1][: self.order - 1]
             past[: len(latest)] = latest[:, None]
         return self._probabilities(past, np.arange(self.vocab_size))
 
-    def log_probabilities(self, sequences: Sequences) -> np.ndarray:
+    def log_probabilities(self, sequences: Sequences) -> Floats:
         """Of every predicted token, one sequence after another: (tokens,).
 
         Raises
@@ -114,7 +119,7 @@ class KneserNey:
         """``exp`` of the mean negative log-probability of a predicted token."""
         return float(np.exp(-self.log_probabilities(sequences).mean()))
 
-    def _probabilities(self, past, words):
+    def _probabilities(self, past: Ints, words: Ints) -> Floats:
         """``p(word | past)`` of each column: (tokens,)."""
         p = np.full(len(words), 1 / self.vocab_size)
         ids = np.zeros(len(words), np.int64)
@@ -207,7 +212,7 @@ def fit_kneser_ney(
     return models[-1] if valid is None else min(models, key=lambda m: m.perplexity(valid))
 
 
-def _counts(past, words, vocab_size):
+def _counts(past: Ints, words: Ints, vocab_size: int) -> Iterator[tuple[Counted, Ints]]:
     """Of each order from 1: its histories, keys and occurrences, as in `NGrams`; and the keys of
     those occurrences that no token precedes.
     """
@@ -220,11 +225,11 @@ def _counts(past, words, vocab_size):
             extended = ids[at] * vocab_size + past[k - 1, at]
             histories, ids[at] = np.unique(extended, return_inverse=True)
         keys = ids[at] * vocab_size + words[at]
-        first = keys[past[k, at] < 0] if k < len(past) else None  # unknown of the highest
+        first = keys[past[k, at] < 0] if k < len(past) else keys[:0]  # unknown of the highest
         yield (histories, *np.unique(keys, return_counts=True)), first
 
 
-def _continuations(longer, first, vocab_size):
+def _continuations(longer: Counted, first: Ints, vocab_size: int) -> tuple[Ints, Ints]:
     """Keys of an order and their continuation counts, from the order above."""
     histories, keys, _ = longer
     ids, words = np.divmod(keys, vocab_size)
@@ -233,7 +238,7 @@ def _continuations(longer, first, vocab_size):
     return np.unique(np.concatenate([shorter, first]), return_counts=True)
 
 
-def _discounted(histories, keys, counts, vocab_size):
+def _discounted(histories: Ints, keys: Ints, counts: Ints, vocab_size: int) -> NGrams:
     discounts = _discounts(counts)
     ids = keys // vocab_size
     taken = discounts[np.minimum(counts, 3) - 1]  # (n-grams,)
@@ -242,19 +247,19 @@ def _discounted(histories, keys, counts, vocab_size):
     return NGrams(histories, keys, counts, discounts, shares, np.bincount(ids, taken) / totals)
 
 
-def _discounts(counts):
+def _discounts(counts: Ints) -> Floats:
     """D1, D2 and D3 of an order: (3,)."""
     n = np.bincount(np.minimum(counts, 5), minlength=6)  # n[i] n-grams have the count i
     if n[1:5].all():
         i = np.arange(1, 4)
         # D_i = i - (i + 1) Y n_{i+1} / n_i, at most i
-        discounts = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
+        discounts: Floats = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
         if discounts.min() > 0:
             return discounts
     return FALLBACK_DISCOUNTS.copy()
 
 
-def _find(keys, wanted):
+def _find(keys: Ints, wanted: Ints) -> Ints:
     """The places of the wanted among ascending keys, -1 for one that is not there."""
     if not len(keys):  # of an order longer than any history
         return np.full(len(wanted), -1)
@@ -262,7 +267,9 @@ def _find(keys, wanted):
     return np.where(keys[places] == wanted, places, -1)
 
 
-def _windows(sequences, vocab_size, order, across, name):
+def _windows(
+    sequences: Sequences, vocab_size: int, order: int, across: bool, name: str
+) -> tuple[Ints, Ints]:
     """The tokens before each predicted one, latest first, -1 before the start: (order - 1, n);
     and the predicted ones: (n,).
     """

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Callable, Optional
 
 import numpy as np
 
@@ -9,6 +10,11 @@ from theano_rnn import arguments, remedies, tasks
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.task_net import TaskNet
+from theano_rnn.tasks import Task
+from theano_rnn.types import Floats, Function, Record
+
+#: (updates, seconds, loss, error_rate, norm) -> whether to stop.
+Watch = Callable[[int, float, float, float, float], Optional[bool]]
 
 #: Solved: at most this share of so many fresh sequences is answered wrongly.
 SOLVED, FRESH = 0.01, 10_000
@@ -66,7 +72,7 @@ class Trial:
     max_seconds: float = 600.0
     test_every: int = 500
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         tasks.find(self.task)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise RNNError(f"cell {self.cell!r} is unknown; the cells are {', '.join(CELLS)}")
@@ -79,7 +85,7 @@ class Trial:
             arguments.positive(getattr(self, name), name)
 
 
-def learn(trial: Trial, watch=None) -> dict:
+def learn(trial: Trial, watch: Optional[Watch] = None) -> Record:
     """Train until the task is solved or a limit is reached.
 
     Parameters
@@ -130,7 +136,7 @@ def learn(trial: Trial, watch=None) -> dict:
     }  # fmt: skip
 
 
-def train(update, task, rng, trial, n) -> tuple:
+def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, n: int) -> Floats:
     """n updates; the means of the loss and of the norm. It ends where the loss is not finite."""
     sums = np.zeros(2)
     for _ in range(n):
@@ -141,7 +147,7 @@ def train(update, task, rng, trial, n) -> tuple:
     return sums / n
 
 
-def test(answer, task, rng, length) -> float:
+def test(answer: Function, task: Task, rng: np.random.Generator, length: int) -> float:
     """Share of fresh sequences answered wrongly: of GLANCE and, if it is near, of FRESH."""
     wrong = seen = 0
     while seen < FRESH:

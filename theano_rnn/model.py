@@ -2,7 +2,9 @@
 
 import dataclasses
 import zipfile
+from collections.abc import ItemsView, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,19 @@ from theano_rnn.feed import feed, feed_inputs, is_single
 from theano_rnn.initialization import initial
 from theano_rnn.step import Step
 from theano_rnn.truncation import Truncation
+from theano_rnn.types import (
+    Array,
+    Floats,
+    Function,
+    Ints,
+    Mask,
+    Parameters,
+    PathLike,
+    Tokens,
+    Variable,
+)
+
+Made = TypeVar("Made")
 
 #: Where nothing is differentiated.
 FULL = Truncation("full")
@@ -94,22 +109,22 @@ class RNN:
 
     def __init__(
         self,
-        vocab_size,
-        hidden_size=100,
+        vocab_size: int,
+        hidden_size: int = 100,
         *,
-        cell="tanh",
-        layers=1,
-        bias=False,
-        tied=False,
-        embedding_size=None,
-        dropout=0.0,
-        truncation="full",
-        bptt_truncate=None,
-        truncate_gradient=None,
-        initialization="uniform",
-        seed=0,
-        dtype=None,
-    ):
+        cell: str = "tanh",
+        layers: int = 1,
+        bias: bool = False,
+        tied: bool = False,
+        embedding_size: Optional[int] = None,
+        dropout: float = 0.0,
+        truncation: str = "full",
+        bptt_truncate: Optional[int] = None,
+        truncate_gradient: Optional[int] = None,
+        initialization: str = "uniform",
+        seed: int = 0,
+        dtype: Optional[str] = None,
+    ) -> None:
         self.architecture = Architecture(
             vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout
         )
@@ -125,10 +140,10 @@ class RNN:
             for name, value in values.items()
         }
         self.random = np.random.default_rng([seed, 1])  # of the dropout
-        self._compiled = {}
+        self._compiled: dict[object, Any] = {}
 
     @classmethod
-    def from_npz(cls, path, **settings):
+    def from_npz(cls, path: PathLike, **settings: Any) -> "RNN":
         """A model with the parameters of an .npz file, such as the tutorial's published ones.
 
         Parameters
@@ -156,7 +171,7 @@ class RNN:
             raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
         table = "U" if settings.get("embedding_size") is None else "L"
         for name in (table, "W"):
-            if np.ndim(values.get(name)) != 2 or values[name].size == 0:
+            if name not in values or values[name].ndim != 2 or values[name].size == 0:
                 raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
         try:
             model = cls(values[table].shape[1], values["W"].shape[1], **settings)
@@ -165,21 +180,28 @@ class RNN:
             raise RNNError(f"{path}: {error}") from None
         return model
 
-    vocab_size = property(lambda self: self.architecture.vocab_size)
-    hidden_size = property(lambda self: self.architecture.hidden_size)
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        return self.architecture.vocab_size
+
+    @property
+    def hidden_size(self) -> int:
+        """H."""
+        return self.architecture.hidden_size
 
     @property
     def truncation(self) -> str:
         """Where the gradient is cut. Fixed when the model is made, as the graph is."""
         return str(self._truncation)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         # The tutorial's gradient check sets bptt_truncate on a finished model, to no effect.
         if name in ("bptt_truncate", "truncate_gradient"):
             raise AttributeError(f"{name} is fixed when the model is made; make another RNN")
         super().__setattr__(name, value)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         a = self.architecture
         given = [
             f"{field.name}={getattr(a, field.name)!r}"
@@ -191,7 +213,7 @@ class RNN:
 
     # ---- parameters
 
-    def parameters(self) -> dict:
+    def parameters(self) -> Parameters:
         """Copies of the parameters by name: U (G*H, vocab_size), V (vocab_size, H), W (G*H, H).
 
         G is the number of gates of the cell. ``architecture.shapes`` has all names and shapes,
@@ -199,7 +221,7 @@ class RNN:
         """
         return {name: self._shown(name, p.get_value(borrow=True)) for name, p in self._items()}
 
-    def set_parameters(self, values) -> None:
+    def set_parameters(self, values: Mapping[str, Array]) -> None:
         """Take over parameters of the names and shapes that ``parameters`` returns.
 
         Raises
@@ -211,35 +233,38 @@ class RNN:
         for name, p in self._items():
             p.set_value(self._stored(name, values[name]), borrow=True)
 
-    def _items(self):
+    def _items(self) -> ItemsView[str, Variable]:
         return self.shared.items()
 
-    def _stored(self, name, value):
+    def _stored(self, name: str, value: Floats) -> Floats:
         return np.ascontiguousarray(value.T) if name == self.architecture.table else value
 
-    def _shown(self, name, value):
+    def _shown(self, name: str, value: Floats) -> Floats:
         return np.array(value.T if name == self.architecture.table else value, order="C")
 
     # ---- what the network computes
 
-    def forward_propagation(self, x) -> np.ndarray:
+    def forward_propagation(self, x: Tokens) -> Floats:
         """Probabilities o_t of the next token after each token of x, (T, vocab_size).
 
         Of a batch (T, B), (T, B, vocab_size).
         """
         tokens = feed_inputs(x, self.vocab_size)
-        o, _ = self.compiled("forward")(tokens, self.zero_state(tokens.shape[1]))
+        o: Floats = self.compiled("forward")(tokens, self.zero_state(tokens.shape[1]))[0]
         return o if is_single(x) else o.reshape((*tokens.shape, self.vocab_size))
 
-    def predict(self, x) -> np.ndarray:
+    def predict(self, x: Tokens) -> Ints:
         """The most likely next token after each token of x, of the shape of x."""
-        return np.argmax(self.forward_propagation(x), axis=-1)
+        tokens: Ints = np.argmax(self.forward_propagation(x), axis=-1)
+        return tokens
 
-    def ce_error(self, x, y, mask=None) -> float:
+    def ce_error(self, x: Tokens, y: Tokens, mask: Optional[Mask] = None) -> float:
         """Cross-entropy E, in nats, summed over all tokens."""
         return self.loss_and_state(x, y, mask=mask)[0]
 
-    def loss_and_state(self, x, y, state=None, mask=None) -> tuple:
+    def loss_and_state(
+        self, x: Tokens, y: Tokens, state: Optional[Array] = None, mask: Optional[Mask] = None
+    ) -> tuple[float, Floats]:
         """E of sequences that go on from a state, and the state they end in.
 
         Parameters
@@ -259,15 +284,17 @@ class RNN:
         loss, after = self.compiled("loss", fed.is_masked)(*fed.arrays(), state)
         return float(loss), after
 
-    def calculate_total_loss(self, X, Y) -> float:
+    def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy of sequences X with targets Y, in nats, summed over all tokens."""
         return sum(self.ce_error(x, y) for x, y in arguments.token_pairs(X, Y, self.vocab_size))
 
-    def calculate_loss(self, X, Y) -> float:
+    def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy of sequences X with targets Y, in nats a token."""
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
-    def bptt(self, x, y, mask=None, kept=None) -> dict:
+    def bptt(
+        self, x: Tokens, y: Tokens, mask: Optional[Mask] = None, kept: Optional[Array] = None
+    ) -> Parameters:
         """Gradients of E under the model's truncation, by the names of the parameters.
 
         Parameters
@@ -295,7 +322,9 @@ class RNN:
         gradients = self.compiled("gradients", fed.is_masked, kept is not None)(*arrays)
         return {name: self._shown(name, g) for name, g in zip(self.shared, gradients)}
 
-    def sgd_step(self, x, y, learning_rate, mask=None) -> float:
+    def sgd_step(
+        self, x: Tokens, y: Tokens, learning_rate: float, mask: Optional[Mask] = None
+    ) -> float:
         """parameter -= learning_rate * gradient / B. Returns E before the step, in nats.
 
         Only the rows of the table that occur in x are updated, and V in place.
@@ -303,7 +332,9 @@ class RNN:
         step = self._once("sgd", lambda: Step(self, clip_by=None))
         return step(x, y, learning_rate, mask=mask)[0]
 
-    def clipped_sgd_step(self, x, y, learning_rate, clip, mask=None) -> tuple:
+    def clipped_sgd_step(
+        self, x: Tokens, y: Tokens, learning_rate: float, clip: float, mask: Optional[Mask] = None
+    ) -> tuple[float, float]:
         """An SGD step whose gradient is rescaled to the norm ``clip`` where it is longer.
 
         Parameters
@@ -332,7 +363,7 @@ class RNN:
         step = self._once("clipped sgd", lambda: Step(self, clip_by="norm"))
         return step(x, y, learning_rate, clip, mask=mask)[:2]
 
-    def next_token(self, token, state=None) -> tuple:
+    def next_token(self, token: int, state: Optional[Array] = None) -> tuple[Floats, Floats]:
         """One step of sampling.
 
         Parameters
@@ -355,11 +386,12 @@ class RNN:
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
         return o[0], after[0]
 
-    def zero_state(self, rows: int) -> np.ndarray:
+    def zero_state(self, rows: int) -> Floats:
         """The state before the first token, (rows, state_size)."""
-        return np.zeros((rows, self.architecture.state_size), self.dtype)
+        state: Floats = np.zeros((rows, self.architecture.state_size), self.dtype)
+        return state
 
-    def checked_state(self, state, rows: int) -> np.ndarray:
+    def checked_state(self, state: Optional[Array], rows: int) -> Floats:
         """A state (rows, state_size) as it was given, or zeros for None."""
         if state is None:
             return self.zero_state(rows)
@@ -372,14 +404,19 @@ class RNN:
         """Whether the sequences of a batch have to end together, see ``feed``."""
         return self._truncation.scheme == "last"
 
-    def cuts(self, T):
+    def cuts(self, T: Variable) -> Variable:
         """(T,) symbolic booleans, the steps that begin a chunk; None where there are no chunks."""
         scheme, K = self._truncation.scheme, self._truncation.K
-        return truncations.starts_of_chunks(T, K) if scheme == "chunk" else None
+        return None if scheme != "chunk" or K is None else truncations.starts_of_chunks(T, K)
 
     # ---- compiled functions, each once, when first used
 
-    def network(self, is_masked=False, is_thinned=False, truncation=None):
+    def network(
+        self,
+        is_masked: bool = False,
+        is_thinned: bool = False,
+        truncation: Optional[Truncation] = None,
+    ) -> tuple[list[Variable], graph.Inputs, graph.Network]:
         """Fresh inputs of a graph as a list and by name, and the network on them."""
         x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
         state = tensor.matrix("state", self.dtype)
@@ -398,25 +435,27 @@ class RNN:
             )
         return [a for a in order if a is not None], inputs, net
 
-    def compiled(self, name, *variant):
+    def compiled(self, name: str, *variant: bool) -> Function:
         """The function "forward", "loss" or "gradients", in the variant of its builder."""
-        return self._once((name, *variant), lambda: getattr(self, f"_{name}")(*variant))
+        build: Callable[..., Function] = getattr(self, f"_{name}")
+        return self._once((name, *variant), lambda: build(*variant))
 
-    def _once(self, key, make):
+    def _once(self, key: object, make: Callable[[], Made]) -> Made:
         if key not in self._compiled:
             self._compiled[key] = make()
-        return self._compiled[key]
+        made: Made = self._compiled[key]
+        return made
 
-    def _forward(self):
+    def _forward(self) -> Function:
         (x, _, state), _, net = self.network(truncation=FULL)
         outputs = [tensor.nnet.softmax(net.logits), net.after]
         return compile_function([x, state], outputs, name="forward")
 
-    def _loss(self, is_masked):
+    def _loss(self, is_masked: bool) -> Function:
         symbols, _, net = self.network(is_masked, truncation=FULL)
         return compile_function(symbols, [net.loss, net.after], name="loss")
 
-    def _gradients(self, is_masked, is_thinned):
+    def _gradients(self, is_masked: bool, is_thinned: bool) -> Function:
         symbols, _, net = self.network(is_masked, is_thinned)
         # Scan gives what nothing outside reads a gradient of type floatX.
         with theano.config.change_flags(floatX=self.dtype):
@@ -424,7 +463,7 @@ class RNN:
         return compile_function(symbols, gradients, name="gradients")
 
 
-def _arrays(path: Path) -> dict:
+def _arrays(path: Path) -> dict[str, Array]:
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError("it is not a zip file, or a damaged one")

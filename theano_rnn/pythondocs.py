@@ -12,11 +12,13 @@ import os
 import re
 import sysconfig
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Optional, Union
+from typing import Optional, Union
 
 from theano_rnn.corpus import split_sentences
 from theano_rnn.errors import RNNError
+from theano_rnn.types import PathLike
 
 # Tests, applications, generated tables and what was installed beside the library.
 SKIPPED = set(
@@ -55,7 +57,11 @@ MARKUP = [
 ]
 
 
-def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
+#: What may have a docstring.
+Documented = Union[ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
+
+
+def python_sentences(library: Optional[PathLike] = None) -> list[str]:
     """The sentences of Python's documentation, in a fixed order, none twice.
 
     Parameters
@@ -72,7 +78,7 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
     documents = [] if library is not None else _topics()
     folder = Path(sysconfig.get_path("stdlib") if library is None else library)
     documents.extend(_docstrings(folder))
-    sentences = {}
+    sentences: dict[str, str] = {}
     for document in documents:
         for sentence in english(document):
             sentences.setdefault(" ".join(sentence.lower().split()), sentence)
@@ -81,7 +87,7 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
     return list(sentences.values())
 
 
-def english(document: str) -> List[str]:
+def english(document: str) -> list[str]:
     """The sentences of a docstring or help topic, without its code, markup and tables.
 
     Examples
@@ -104,7 +110,7 @@ def english(document: str) -> List[str]:
     return found
 
 
-def _topics():
+def _topics() -> list[str]:
     try:
         topics = importlib.import_module("pydoc_data.topics").topics
     except (ImportError, AttributeError):
@@ -112,7 +118,7 @@ def _topics():
     return [topics[name] for name in sorted(topics)]
 
 
-def _docstrings(folder) -> Iterator[str]:
+def _docstrings(folder: Path) -> Iterator[str]:
     for path in _sources(folder):
         try:
             source = path.read_bytes()
@@ -126,7 +132,7 @@ def _docstrings(folder) -> Iterator[str]:
         yield from _documented(tree)
 
 
-def _sources(folder):
+def _sources(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(set(folders) - SKIPPED)
         for name in sorted(files):
@@ -134,7 +140,7 @@ def _sources(folder):
                 yield Path(parent, name)
 
 
-def _documented(node):
+def _documented(node: Documented) -> Iterator[str]:
     """Docstrings of a module, its classes and functions, in the order of the file."""
     text = ast.get_docstring(node, clean=False)
     if text:
@@ -144,14 +150,14 @@ def _documented(node):
             yield from _documented(child)
 
 
-def _blocks(document) -> Iterator[str]:
+def _blocks(document: str) -> Iterator[str]:
     """Paragraphs, list items and definitions, each as one line; code and tables left out."""
-    lines: List[str] = []
+    lines: list[str] = []
     indent = 0
     code_from = None  # lines deeper than this are a literal block
     doctest = False
 
-    def flush():
+    def flush() -> list[str]:
         block = " ".join(lines)
         lines.clear()
         return [block] if block else []
@@ -188,7 +194,7 @@ def _blocks(document) -> Iterator[str]:
     yield from flush()
 
 
-def _is_english(sentence):
+def _is_english(sentence: str) -> bool:
     words = sentence.split()
     plain = sum(PLAIN.fullmatch(word) is not None for word in words)
     common = sum(word.strip(",.;:()\"'").lower() in COMMON for word in words)

@@ -10,12 +10,15 @@ so that nothing here needs to know phi: dE/dz_t is what ``theano.grad`` gives fo
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Variable, Variables
 
 #: Where |dE/ds_t|^2 is below it, nothing is left to preserve, and the step is not counted.
 BOUND = 1e-20
 
 
-def total_error(immediate, dz, W, is_first=None):
+def total_error(
+    immediate: Variable, dz: Variable, W: Variable, is_first: Variable = None
+) -> Variable:
     """dE/ds_t with all that step t does to E: through its own output and through later steps.
 
     ds_t = immediate_t + W' dz_{t+1}
@@ -48,7 +51,9 @@ def total_error(immediate, dz, W, is_first=None):
     return tensor.inc_subtensor(immediate[:-1], through_next)
 
 
-def omega(W, dz, ds, is_in=None, is_first=None):
+def omega(
+    W: Variable, dz: Variable, ds: Variable, is_in: Variable = None, is_first: Variable = None
+) -> Variable:
     """How far the error is from keeping its norm as it goes back through time.
 
     Omega = mean over t of ( |W' dz_t|^2 / |ds_t|^2 - 1 )^2,  W' dz_t = dE/ds_t ds_t/ds_{t-1}
@@ -119,13 +124,13 @@ def omega(W, dz, ds, is_in=None, is_first=None):
     return terms.sum() / tensor.cast(n, W.dtype)  # float32 / int64 would be float64
 
 
-def _back(dz, W):
+def _back(dz: Variable, W: Variable) -> Variable:
     """W' dz_t of every step and sequence, (., B, H), as one product of matrices."""
     T, B, H = dz.shape
     return tensor.dot(dz.reshape((T * B, H)), W).reshape((T, B, H))
 
 
-def squared_norm(parameters):
+def squared_norm(parameters: Variables) -> Variable:
     """|p|^2, summed over the parameters.
 
     Parameters
@@ -139,7 +144,7 @@ def squared_norm(parameters):
     return sum(tensor.sqr(p).sum() for p in parameters)
 
 
-def l2(parameters):
+def l2(parameters: Variables) -> Variable:
     """Weight decay: 1/2 sum |p|^2, whose gradient by each parameter is the parameter.
 
     Parameters

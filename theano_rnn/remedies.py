@@ -12,7 +12,7 @@ momentum, nesterov, adagrad, rmsprop, adam          what is made of the gradient
 The other remedy is another cell.
 """
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
@@ -20,7 +20,7 @@ from theano_rnn.regularization import check_omega
 from theano_rnn.updates import OPTIMIZERS
 
 #: What each changes.
-REMEDIES = {
+REMEDIES: dict[str, dict[str, Any]] = {
     "clip": {"is_clipped": True},
     "omega": {"has_omega": True},
     "orthogonal": {"initialization": "orthogonal"},
@@ -30,8 +30,17 @@ REMEDIES = {
     **{name: {"optimizer": name} for name in OPTIMIZERS},
 }
 
-#: What is trained how, of all remedies together.
-Remedy = namedtuple("Remedy", "is_clipped has_omega is_chrono initialization optimizer")
+
+class Remedy(NamedTuple):
+    """What is trained how, of all remedies together."""
+
+    is_clipped: bool
+    has_omega: bool
+    is_chrono: bool
+    initialization: str
+    optimizer: str
+
+
 PLAIN = Remedy(
     is_clipped=False, has_omega=False, is_chrono=False, initialization="uniform", optimizer="sgd"
 )
@@ -45,7 +54,7 @@ def parse(text: str) -> Remedy:
     RNNError
         For a name that is not one of REMEDIES, or two that exclude each other.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for name in names_of(text):
         if name not in REMEDIES:
             known = ", ".join(REMEDIES)
@@ -67,6 +76,6 @@ def check(text: str, cell: str) -> None:
         raise RNNError(f"chrono is for the cells gru and lstm, not {cell}; leave it out")
 
 
-def names_of(text: str) -> list:
+def names_of(text: str) -> list[str]:
     """The names in a remedy such as "clip+omega", or "clip, omega"."""
     return [name.strip() for name in str(text).replace(",", "+").split("+")]

@@ -17,12 +17,15 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Optional, Union
 
 import safetensors
 import safetensors.numpy
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Array, Parameters, PathLike, Record
 from theano_rnn.vocabulary import Vocabulary
 
 #: How many of the last checkpoints are kept.
@@ -32,14 +35,14 @@ KEPT = 3
 class Run:
     """An open run folder. Made by ``Run.create`` or ``Run.open``."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
     @classmethod
-    def create(cls, folder) -> "Run":
+    def create(cls, folder: PathLike) -> "Run":
         """Make a new folder.
 
         Raises
@@ -60,7 +63,7 @@ class Run:
         return cls(folder)
 
     @classmethod
-    def open(cls, folder) -> "Run":
+    def open(cls, folder: PathLike) -> "Run":
         """Open the folder of an earlier run.
 
         Raises
@@ -75,29 +78,30 @@ class Run:
 
     # ---- settings, result, metrics: JSON
 
-    def save_settings(self, settings: dict) -> None:
+    def save_settings(self, settings: Record) -> None:
         self._write("settings.json", _json(settings))
 
-    def settings(self) -> dict:
+    def settings(self) -> Any:
         return self._read_json("settings.json")
 
-    def save_result(self, result: dict) -> None:
+    def save_result(self, result: Record) -> None:
         self._write("result.json", _json(result))
 
     @property
-    def epochs_judged(self):
+    def epochs_judged(self) -> Optional[int]:
         """After how many epochs the result was made; None where there is none."""
         if not (self.folder / "result.json").exists():
             return None
         result = self._read_json("result.json")
-        return result.get("epochs") if isinstance(result, dict) else None
+        epochs: Optional[int] = result.get("epochs") if isinstance(result, dict) else None
+        return epochs
 
-    def append_metrics(self, record: dict) -> None:
+    def append_metrics(self, record: Record) -> None:
         path = self.folder / "metrics.jsonl"
         with _writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
-    def metrics(self) -> list:
+    def metrics(self) -> list[Record]:
         """The records of all epochs so far."""
         path = self.folder / "metrics.jsonl"
         if not path.exists():
@@ -121,7 +125,7 @@ class Run:
     def vocabulary(self) -> Vocabulary:
         return Vocabulary.load(self.folder / "tokenizer.json")
 
-    def save_samples(self, sentences: list) -> None:
+    def save_samples(self, sentences: list[str]) -> None:
         self._write("samples.txt", "".join(f"{sentence}\n" for sentence in sentences))
 
     def save_loss_picture(self) -> None:
@@ -136,7 +140,7 @@ class Run:
         axes.plot(epochs, [r["valid_loss"] for r in metrics], "s-", label="validation")
         axes.set_xlabel("epoch")
         axes.set_ylabel("cross-entropy, nats a token")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(loc="upper right")
         path = self.folder / "loss.png"
@@ -145,13 +149,13 @@ class Run:
 
     # ---- checkpoints
 
-    def save_checkpoint(self, name: str, arrays: dict, state: dict) -> None:
+    def save_checkpoint(self, name: str, arrays: dict[str, Array], state: Record) -> None:
         """Write arrays and the state of training as one file, whole or not at all."""
         text = json.dumps(state)
         metadata = {"state": text, "sha256": _checksum(arrays, text)}
         self._write(f"{name}.safetensors", safetensors.numpy.save(arrays, metadata=metadata))
 
-    def save_last(self, arrays: dict, state: dict) -> None:
+    def save_last(self, arrays: dict[str, Array], state: Record) -> None:
         """Write where training stands; the ones before stay, the last ``KEPT`` of them.
 
         A crash at any moment leaves at least the one before whole.
@@ -160,12 +164,12 @@ class Run:
         names = [*reversed(self._names_of_last()), "next"]  # the oldest first
         with _writing(self.folder):
             for older, newer in zip(names, names[1:]):
-                newer = self.folder / f"{newer}.safetensors"
-                if newer.exists():
-                    os.replace(newer, self.folder / f"{older}.safetensors")
+                path = self.folder / f"{newer}.safetensors"
+                if path.exists():
+                    os.replace(path, self.folder / f"{older}.safetensors")
             _sync_folder(self.folder)
 
-    def last(self) -> tuple:
+    def last(self) -> tuple[dict[str, Array], Record, list[str]]:
         """The newest checkpoint that is whole.
 
         Returns
@@ -180,7 +184,7 @@ class Run:
         RNNError
             If there is none; of damaged ones it names each.
         """
-        refused = []
+        refused: list[str] = []
         for name in self._names_of_last():
             if not (self.folder / f"{name}.safetensors").exists():
                 continue
@@ -198,11 +202,11 @@ class Run:
         return any((self.folder / f"{n}.safetensors").exists() for n in self._names_of_last())
 
     @staticmethod
-    def _names_of_last() -> list:
+    def _names_of_last() -> list[str]:
         """The newest first."""
         return ["last", *(f"last-{age}" for age in range(1, KEPT))]
 
-    def checkpoint(self, name: str) -> tuple:
+    def checkpoint(self, name: str) -> tuple[dict[str, Array], Record]:
         """The arrays by name and the state of training of a checkpoint.
 
         Raises
@@ -237,7 +241,7 @@ class Run:
     # ---- who writes
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder, to the end of this one.
 
         Raises
@@ -265,7 +269,7 @@ class Run:
 
     # ---- files
 
-    def _write(self, name: str, content) -> None:
+    def _write(self, name: str, content: Union[str, bytes]) -> None:
         """Replace a file as one act, so that a crash leaves the old one or the new one."""
         data = content.encode("utf-8") if isinstance(content, str) else content
         path = self.folder / name
@@ -283,7 +287,7 @@ class Run:
                 raise
             _sync_folder(self.folder)
 
-    def _read_json(self, name: str):
+    def _read_json(self, name: str) -> Any:
         path = self.folder / name
         try:
             return json.loads(path.read_text(encoding="utf-8"))
@@ -297,7 +301,7 @@ def _is_unborn(folder: Path) -> bool:
     return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
 
 
-def _checksum(arrays: dict, state: str) -> str:
+def _checksum(arrays: dict[str, Array], state: str) -> str:
     """Of the names, types, shapes and numbers of all arrays, and of the state."""
     digest = hashlib.sha256(state.encode())
     for name in sorted(arrays):
@@ -316,7 +320,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def parameters(arrays: dict) -> dict:
+def parameters(arrays: dict[str, Array]) -> Parameters:
     """The parameters among the arrays of a checkpoint.
 
     The others have a dot in their name: the state of the optimizer, W.velocity, and the like.
@@ -325,12 +329,12 @@ def parameters(arrays: dict) -> dict:
 
 
 @contextlib.contextmanager
-def _writing(path: Path):
+def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RNNError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _json(value: dict) -> str:
+def _json(value: Record) -> str:
     return json.dumps(value, indent=2) + "\n"

@@ -1,7 +1,7 @@
 """How a model is trained, in one flat block; and the recipes, which are such blocks by name."""
 
 from dataclasses import dataclass, fields
-from typing import Optional
+from typing import Any, Optional
 
 from theano_rnn import arguments, initialization, regularization
 from theano_rnn import truncation as truncations
@@ -98,7 +98,7 @@ class Settings:
     dynamic: Optional[float] = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.architecture(vocab_size=1)  # checks what it is made of
         initialization.check(self.initialization)
         scheme = truncations.parse(self.truncation).scheme
@@ -136,7 +136,7 @@ class Settings:
             )
 
     @classmethod
-    def from_dict(cls, values: dict, where: str) -> "Settings":
+    def from_dict(cls, values: object, where: str) -> "Settings":
         """Settings read from a file, which may have been altered by hand."""
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
@@ -174,13 +174,14 @@ class Settings:
 
     def stream_of(self, corpus: Corpus) -> Stream:
         """The training text in parallel rows."""
+        assert self.steps is not None
         return Stream(corpus.train, self.batch_size, self.steps)
 
     def architecture(self, vocab_size: int) -> Architecture:
         return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})
 
     @property
-    def interval(self) -> tuple:
+    def interval(self) -> tuple[int, str]:
         """What ``every`` means: (number, "steps" or "min").
 
         >>> Settings(every="500").interval, Settings(every="10min").interval
@@ -203,7 +204,7 @@ class Settings:
         """K, the tokens of each row of a stream in a step; None without a stream."""
         return truncations.parse(self.truncation).K if self.stream else None
 
-    def model(self, vocab_size: int, **changes) -> RNN:
+    def model(self, vocab_size: int, **changes: Any) -> RNN:
         """A model of these settings, at its initial parameters."""
         # A piece of a stream is one chunk: within it the gradient is whole.
         settings = {
@@ -231,7 +232,7 @@ NETWORK = tuple(field.name for field in fields(Architecture) if field.name != "v
 #: word that were.
 #: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
 #: (2014), the small network, without dropout.
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "tutorial": {
         "vocab_size": 8000,
         "hidden_size": 100,

@@ -1,5 +1,8 @@
 """One step of training, compiled: gradient, regularization, clipping, update."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Optional
+
 import numpy as np
 
 from theano_rnn import arguments, regularization
@@ -8,6 +11,20 @@ from theano_rnn.architecture import named
 from theano_rnn.engine import compile_function, ifelse, tensor, theano
 from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.feed import feed
+from theano_rnn.graph import Inputs, Network
+from theano_rnn.types import (
+    Array,
+    Floats,
+    Function,
+    Mask,
+    Parameters,
+    Tokens,
+    Updates,
+    Variable,
+)
+
+if TYPE_CHECKING:
+    from theano_rnn.model import RNN
 
 CLIPPINGS = ("norm", "value")
 NOT_FINITE = "E or its gradient is not finite"
@@ -47,7 +64,16 @@ class Step:
     optimizer goes over the whole table; see each for what it does to rows that did not occur.
     """
 
-    def __init__(self, model, optimizer="sgd", *, clip_by="norm", l2=0.0, omega=0.0, **constants):
+    def __init__(
+        self,
+        model: "RNN",
+        optimizer: str = "sgd",
+        *,
+        clip_by: Optional[str] = "norm",
+        l2: float = 0.0,
+        omega: float = 0.0,
+        **constants: float,
+    ) -> None:
         if clip_by is not None and clip_by not in CLIPPINGS:
             raise RNNError(
                 f"clip_by {clip_by!r} is unknown; use {', '.join(map(repr, CLIPPINGS))} or None"
@@ -61,13 +87,13 @@ class Step:
         # Cut by value, the two uses of a tied table have to be added before.
         is_one = not (model.architecture.tied and clip_by == "value")
         self.is_sparse = optimizer == "sgd" and not self.l2 and is_one
-        self._functions = {}
+        self._functions: dict[tuple[bool, bool], Function] = {}
 
-    def state(self) -> dict:
+    def state(self) -> Parameters:
         """Copies of the optimizer's state by name, to be kept in a checkpoint."""
         return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
 
-    def set_state(self, values: dict) -> None:
+    def set_state(self, values: Mapping[str, Array]) -> None:
         """Take over a state that ``state`` returned.
 
         Raises
@@ -86,8 +112,16 @@ class Step:
         return len(self._functions)
 
     def __call__(
-        self, x, y, learning_rate, clip=None, *, mask=None, state=None, random=None
-    ) -> tuple:
+        self,
+        x: Tokens,
+        y: Tokens,
+        learning_rate: float,
+        clip: Optional[float] = None,
+        *,
+        mask: Optional[Mask] = None,
+        state: Optional[Array] = None,
+        random: Optional[np.random.Generator] = None,
+    ) -> tuple[float, float, Floats]:
         """Take a step.
 
         Parameters
@@ -140,14 +174,14 @@ class Step:
             raise NotFinite("the loss or the gradient is not finite: no step was taken") from None
         return float(loss), float(norm[0]) if norm else np.nan, after
 
-    def function(self, is_masked=False, is_alone=True):
+    def function(self, is_masked: bool = False, is_alone: bool = True) -> Function:
         """The compiled function of a step: with a mask or without, of one sequence or a batch."""
         key = is_masked, is_alone
         if key not in self._functions:
             self._functions[key] = self._compile(is_masked, is_alone)
         return self._functions[key]
 
-    def _compile(self, is_masked, is_alone):
+    def _compile(self, is_masked: bool, is_alone: bool) -> Function:
         model = self.model
         symbols, inputs, net = model.network(is_masked, bool(model.architecture.dropout))
         learning_rate = tensor.scalar("learning_rate", model.dtype)
@@ -160,7 +194,15 @@ class Step:
         outputs = [net.loss] + [norm] * (clip is not None) + [net.after]
         return compile_function(symbols, outputs, updates, name="step")
 
-    def _dense_updates(self, net, inputs, E, is_alone, learning_rate, clip):
+    def _dense_updates(
+        self,
+        net: Network,
+        inputs: Inputs,
+        E: Variable,
+        is_alone: bool,
+        learning_rate: Variable,
+        clip: Variable,
+    ) -> tuple[Variable, Updates]:
         parameters = self.model.shared
         penalized = E
         if self.l2:
@@ -171,8 +213,9 @@ class Step:
         self._add_omega(gradients, net, inputs, E)
         gradients, norm = list(gradients.values()), None
         if clip is not None:
-            clip_by = {"norm": optimizers.clip_by_norm, "value": optimizers.clip_by_value}
-            gradients, norm = clip_by[self.clip_by](gradients, clip)
+            is_norm = self.clip_by == "norm"
+            cut = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
+            gradients, norm = cut(gradients, clip)
             gradients = [guarded(g, E, norm) for g in gradients]
         updates = self.optimizer.updates(gradients, learning_rate)
         if clip is not None:
@@ -181,7 +224,15 @@ class Step:
             updates = [(old, theano.clone(new, replace=waits)) for old, new in updates]
         return norm, updates
 
-    def _sparse_updates(self, net, inputs, E, is_alone, learning_rate, clip):
+    def _sparse_updates(
+        self,
+        net: Network,
+        inputs: Inputs,
+        E: Variable,
+        is_alone: bool,
+        learning_rate: Variable,
+        clip: Variable,
+    ) -> tuple[Variable, Updates]:
         """SGD that touches only those rows of the table whose tokens occur."""
         architecture, shared = self.model.architecture, self.model.shared
         table = shared[architecture.table]
@@ -215,7 +266,9 @@ class Step:
             (shared[name], shared[name] - learning_rate * g) for name, g in gradients.items()
         ]
 
-    def _add_omega(self, gradients, net, inputs, E):
+    def _add_omega(
+        self, gradients: dict[str, Variable], net: Network, inputs: Inputs, E: Variable
+    ) -> None:
         """To the gradient of each W, omega times that of Omega."""
         if not self.omega:
             return
@@ -229,14 +282,15 @@ class Step:
             gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * theano.grad(Omega, W)
 
 
-def kept(model, shape, random) -> np.ndarray:
+def kept(model: "RNN", shape: tuple[int, ...], random: np.random.Generator) -> Floats:
     """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean."""
     a = model.architecture
     is_kept = random.random((a.layers, *shape, a.hidden_size), np.float32) >= a.dropout
-    return is_kept.astype(model.dtype) * np.asarray(1 / (1 - a.dropout), model.dtype)
+    factor: Floats = np.asarray(1 / (1 - a.dropout), model.dtype)
+    return is_kept.astype(model.dtype) * factor
 
 
-def guarded(a, E, norm):
+def guarded(a: Variable, E: Variable, norm: Variable) -> Variable:
     """The expression a, which cannot be had where E or the norm of its gradient is not finite.
 
     The function ends with an AssertionError then, before anything that needs a is computed.
@@ -245,7 +299,7 @@ def guarded(a, E, norm):
     return theano.tensor.opt.Assert(NOT_FINITE)(a, is_number)
 
 
-def touched(x, d_rows):
+def touched(x: Variable, d_rows: Variable) -> tuple[Variable, Variable]:
     """The different tokens of x, and the gradient of each one's row, summed over its places."""
     unique = tensor.extra_ops.Unique(return_inverse=True)
     tokens, position = unique(x)
@@ -253,7 +307,7 @@ def touched(x, d_rows):
     return tokens, tensor.inc_subtensor(d_table[position], d_rows)
 
 
-def squared_norm_of_product(dlogits, s):
+def squared_norm_of_product(dlogits: Variable, s: Variable) -> Variable:
     """|dV|^2 for dV = dlogits' s of one sequence.
 
     |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of

@@ -11,12 +11,22 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
 
 from theano_rnn.errors import RNNError
 from theano_rnn.long_term import Trial, learn
+from theano_rnn.types import PathLike, Record
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: All settings of a trial; the task, the cell and the remedy of a row of the table.
+Key = tuple[Any, ...]
+Row = tuple[str, str, str]
 
 SETTINGS = [field.name for field in fields(Trial)]
 
@@ -38,7 +48,7 @@ DEFAULT = [
 ]
 
 
-def trials(grid) -> list:
+def trials(grid: object) -> list[Trial]:
     """The trials of a grid, in its order, each once.
 
     Raises
@@ -72,7 +82,7 @@ def trials(grid) -> list:
     return list(found.values())
 
 
-def read_grid(path) -> list:
+def read_grid(path: PathLike) -> list[Trial]:
     """The trials of a grid in a JSON file."""
     try:
         grid = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -85,7 +95,7 @@ def read_grid(path) -> list:
         raise RNNError(f"{path}: {error}") from None
 
 
-def key(record: dict) -> tuple:
+def key(record: Record) -> Key:
     """What tells trials apart: all their settings."""
     return tuple(record[name] for name in SETTINGS)
 
@@ -109,7 +119,7 @@ class Results:
         If the folder or the file cannot be made, read or written, before anything is run.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLike) -> None:
         self.path = Path(folder) / "results.jsonl"
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +128,7 @@ class Results:
             lines = self._file.read().split(b"\n")
             # What stands after the last end of line is a record torn by a kill: it is run again.
             self._file.truncate(self._file.tell() - len(lines.pop()))
-        self.records = {}
+        self.records: dict[Key, Record] = {}
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)
@@ -129,34 +139,34 @@ class Results:
                     f"line {number} of {self.path} is not a record of a trial; remove the line"
                 ) from None
 
-    def __enter__(self):
+    def __enter__(self) -> "Results":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def missing(self, trials: list) -> list:
+    def missing(self, trials: list[Trial]) -> list[Trial]:
         """Those of the trials that have no record."""
         return [trial for trial in trials if key(asdict(trial)) not in self.records]
 
-    def of(self, trials: list) -> list:
+    def of(self, trials: list[Trial]) -> list[Record]:
         """The records of the trials, in their order, where there are any."""
         keys = [key(asdict(trial)) for trial in trials]
         return [self.records[k] for k in keys if k in self.records]
 
-    def add(self, record: dict) -> None:
+    def add(self, record: Record) -> None:
         with _writing(self.path):
             self._file.write(json.dumps(record).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         self.records[key(record)] = record
 
-    def save_picture(self, records: list) -> Path:
+    def save_picture(self, records: list[Record]) -> Path:
         """success.png: for each task, the share of seeds that solve it, by length."""
         from matplotlib.figure import Figure
 
         table = success(records)
-        by_task = {}
+        by_task: dict[str, list[tuple[str, dict[int, list[Record]]]]] = {}
         for (task, cell, remedy), cells in table.items():
             by_task.setdefault(task, []).append((f"{cell}, {remedy}", cells))
         figure = Figure(figsize=(5.5 * len(by_task), 4.2), layout="constrained")
@@ -182,9 +192,9 @@ class Results:
         return path
 
 
-def success(records: list) -> dict:
+def success(records: list[Record]) -> dict[Row, dict[int, list[Record]]]:
     """(task, cell, remedy) -> length -> records of all seeds, by length."""
-    table = {}
+    table: dict[Row, dict[int, list[Record]]] = {}
     for r in records:
         row = table.setdefault((r["task"], r["cell"], r["remedy"]), {})
         row.setdefault(r["length"], []).append(r)
@@ -192,7 +202,7 @@ def success(records: list) -> dict:
 
 
 @contextmanager
-def _writing(path: Path):
+def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -214,7 +224,7 @@ KEPT_MEMORY = {
 
 
 @contextmanager
-def cluster(scheduler=None, workers=None):
+def cluster(scheduler: Optional[str] = None, workers: Optional[int] = None) -> Iterator["Client"]:
     """A client of a Dask cluster.
 
     Parameters
@@ -254,13 +264,15 @@ def cluster(scheduler=None, workers=None):
         yield client
 
 
-def _hush():
+def _hush() -> None:
     """Dask logs what it also raises, tracebacks and all; here an error is one line."""
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("distrib")]:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def run(trials: list, client):
+def run(
+    trials: list[Trial], client: "Client"
+) -> Iterator[tuple[Trial, Optional[Record], Optional[BaseException]]]:
     """Run trials on a cluster.
 
     Yields
@@ -285,6 +297,6 @@ def run(trials: list, client):
 ALONE = threading.Lock()
 
 
-def _learn(settings: dict) -> dict:
+def _learn(settings: Record) -> Record:
     with ALONE:
         return learn(Trial(**settings))

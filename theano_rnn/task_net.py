@@ -16,7 +16,9 @@ from theano_rnn import truncation as truncations
 from theano_rnn import updates as optimizers
 from theano_rnn.cells import CELLS
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.remedies import PLAIN
+from theano_rnn.remedies import PLAIN, Remedy
+from theano_rnn.tasks import Task
+from theano_rnn.types import Floats, Function, Variable, Variables
 
 
 class TaskNet:
@@ -43,9 +45,18 @@ class TaskNet:
     """
 
     def __init__(
-        self, task, cell, remedy=PLAIN, *, hidden_size=50, seed=0, clip=1.0, alpha=2.0,
-        length=100, dtype="float32",
-    ):  # fmt: skip
+        self,
+        task: Task,
+        cell: str,
+        remedy: Remedy = PLAIN,
+        *,
+        hidden_size: int = 50,
+        seed: int = 0,
+        clip: float = 1.0,
+        alpha: float = 2.0,
+        length: int = 100,
+        dtype: str = "float32",
+    ) -> None:
         self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
         self.clip, self.alpha = clip, alpha
         H, G = hidden_size, self.cell.gates
@@ -58,7 +69,7 @@ class TaskNet:
             values["b"] = chrono(cell, H, length, seed).astype(dtype)
         self.shared = {name: theano.shared(value, name) for name, value in values.items()}
 
-    def network(self, x):
+    def network(self, x: Variable) -> tuple[Variable, Variables, Variable]:
         """p (T, B, G*H), states and the logits or numbers o (answers, B, outputs) for x."""
         U, V, W, b, c = (self.shared[name] for name in "UVWbc")
         T, B, n = x.shape[0], x.shape[1], x.shape[2]
@@ -66,8 +77,9 @@ class TaskNet:
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
         starts = [tensor.zeros((B, H), self.dtype) for _ in range(self.cell.parts)]
 
-        def run(loop, inputs, starts):
-            return loop(self.cell.step, *inputs, starts, self.cell.weights(W))
+        def run(loop: truncations.Loop, inputs: Variables, starts: Variables) -> Variables:
+            (p,) = inputs
+            return loop(self.cell.step, p, starts, self.cell.weights(W))
 
         states = truncations.states(truncations.Truncation("full"), run, [p], starts)
         A = self.task.answers
@@ -75,7 +87,7 @@ class TaskNet:
         o = tensor.dot(output, V.T) + c
         return p, states, o.reshape((A, B, self.task.outputs))
 
-    def loss(self, o, y):
+    def loss(self, o: Variable, y: Variable) -> Variable:
         """E, the mean over the sequences of the loss of the answers."""
         B = tensor.cast(y.shape[1], self.dtype)
         if self.task.is_symbol:
@@ -83,7 +95,7 @@ class TaskNet:
             return graph.cross_entropy(o.reshape((n, o.shape[2])), y.flatten()) / B
         return tensor.sqr(o[:, :, 0] - y).sum() / B
 
-    def gradients(self, E, p, states):
+    def gradients(self, E: Variable, p: Variable, states: Variables) -> dict[str, Variable]:
         """dE/d of each parameter, by name; Omega's added to W's where it is a remedy."""
         gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
         if self.remedy.has_omega:
@@ -94,32 +106,32 @@ class TaskNet:
             gradients["W"] += np.asarray(self.alpha, self.dtype) * theano.grad(Omega, W)
         return gradients
 
-    def symbols(self):
+    def symbols(self) -> tuple[Variable, Variable]:
         x = tensor.tensor3("x", self.dtype)
         y = tensor.lmatrix("y") if self.task.is_symbol else tensor.matrix("y", self.dtype)
         return x, y
 
-    def compile_update(self, learning_rate: float):
+    def compile_update(self, learning_rate: float) -> Function:
         """f(x, y) -> E before the update, norm of the gradient before clipping."""
         x, y = self.symbols()
         with theano.config.change_flags(floatX=self.dtype):
             p, states, o = self.network(x)
             E = self.loss(o, y)
-            gradients = list(self.gradients(E, p, states).values())
+            gradients = self.gradients(E, p, states).values()
             clip = self.clip if self.remedy.is_clipped else np.inf
-            gradients, norm = optimizers.clip_by_norm(gradients, clip)
+            clipped, norm = optimizers.clip_by_norm(list(gradients), clip)
             optimizer = optimizers.make(self.remedy.optimizer, list(self.shared.values()))
-            updates = optimizer.updates(gradients, learning_rate)
+            updates = optimizer.updates(clipped, learning_rate)
         return compile_function([x, y], [E, norm], updates, name="update")
 
-    def compile_answer(self):
+    def compile_answer(self) -> Function:
         """f(x) -> o (answers, B, outputs)."""
         x, _ = self.symbols()
         with theano.config.change_flags(floatX=self.dtype):
             return compile_function([x], self.network(x)[2], name="answer")
 
 
-def chrono(cell: str, hidden_size: int, length: int, seed: int) -> np.ndarray:
+def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
     """Biases with which gates begin to forget after 1 to ``length - 1`` steps, each its own.
 
     A gate that keeps sigma(b) of its unit in each step keeps 1 / e of it for about

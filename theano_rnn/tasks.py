@@ -30,6 +30,10 @@ import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Array, Bools, Floats, Ints
+
+#: (rng, length, batch) -> x, y.
+Draw = Callable[[np.random.Generator, int, int], tuple[Floats, Array]]
 
 #: Of the shortest sequences that have all the places of a task: a tenth is a step.
 SHORTEST = 10
@@ -63,12 +67,12 @@ class Task:
     name: str
     inputs: int
     outputs: int
-    draw: Callable
+    draw: Draw
     answers: int = 1
     is_symbol: bool = True
     baseline: float = 0.0
 
-    def generate(self, rng, length: int, batch: int) -> tuple:
+    def generate(self, rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
         """Sequences and what is asked of them.
 
         Parameters
@@ -93,7 +97,7 @@ class Task:
         length = arguments.whole_number(length, "length", at_least=SHORTEST)
         return self.draw(rng, length, arguments.whole_number(batch, "batch", at_least=1))
 
-    def is_wrong(self, output, target):
+    def is_wrong(self, output: Floats, target: Array) -> Bools:
         """Which sequences are answered wrongly.
 
         Parameters
@@ -111,7 +115,8 @@ class Task:
             is_right = (output.argmax(axis=2) == target) & np.isfinite(output).all(axis=2)
         else:
             is_right = (output[:, :, 0] - target) ** 2 <= TOLERANCE
-        return ~is_right.all(axis=0)
+        is_wrong: Bools = ~is_right.all(axis=0)
+        return is_wrong
 
 
 def find(name: str) -> Task:
@@ -130,7 +135,7 @@ def find(name: str) -> Task:
 # ---- the sequences
 
 
-def temporal_order(rng, length, batch):
+def temporal_order(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """A or B at p0 in [.1 L, .2 L) and at p1 in [.5 L, .6 L), else one of four distractors.
 
     Symbols 0 and 1 are A and B. The answer is v0 + 2 v1, of v0 at p0 and v1 at p1.
@@ -138,12 +143,14 @@ def temporal_order(rng, length, batch):
     return _ordered(rng, length, batch, (1, 5))
 
 
-def temporal_order_3(rng, length, batch):
+def temporal_order_3(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """A or B at three places, from .1 L, .3 L and .6 L, each .1 L wide; v0 + 2 v1 + 4 v2."""
     return _ordered(rng, length, batch, (1, 3, 6))
 
 
-def _ordered(rng, length, batch, tenths):
+def _ordered(
+    rng: np.random.Generator, length: int, batch: int, tenths: tuple[int, ...]
+) -> tuple[Floats, Array]:
     symbols = rng.integers(2, 6, (length, batch))
     y = np.zeros(batch, "int64")
     for i, tenth in enumerate(tenths):
@@ -153,7 +160,7 @@ def _ordered(rng, length, batch, tenths):
     return one_hot(symbols, 6), y[np.newaxis]
 
 
-def addition(rng, length, batch):
+def addition(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """Numbers uniform in [0, 1), two of them marked; (a + b) / 2.
 
     The length of the batch is l, in [L, 1.1 L); the marks are at p0 < .1 l and at p1 in
@@ -163,13 +170,13 @@ def addition(rng, length, batch):
     return x, (a + b)[np.newaxis] / 2
 
 
-def multiplication(rng, length, batch):
+def multiplication(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """The numbers and marks of ``addition``; a b."""
     x, a, b = _marked(rng, length, batch)
     return x, (a * b)[np.newaxis]
 
 
-def _marked(rng, length, batch):
+def _marked(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Floats, Floats]:
     l = int(rng.integers(length, _tenths(11, length)))
     x = np.zeros((l, batch, 2), "float32")
     x[:, :, 1] = rng.random((l, batch), "float32")
@@ -181,24 +188,24 @@ def _marked(rng, length, batch):
     return x, *marked
 
 
-def _place(rng, length, first, end, batch):
+def _place(rng: np.random.Generator, length: int, first: int, end: int, batch: int) -> Ints:
     """A step for each sequence, from ``first`` to below ``end`` tenths of the length."""
     return rng.integers(_tenths(first, length), _tenths(end, length), batch)
 
 
-def _tenths(n, length):
+def _tenths(n: int, length: int) -> int:
     """The first step that is not before n tenths of the length."""
     return -(-n * length // 10)
 
 
-def permutation(rng, length, batch):
+def permutation(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """The first symbol is 0 or 1, the others any of 2..99; the answer is the first."""
     symbols = rng.integers(2, 100, (length, batch))
     symbols[0] = rng.integers(0, 2, batch)
     return one_hot(symbols, 100), symbols[:1].copy()
 
 
-def memorization(rng, length, batch):
+def memorization(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
     """Ten symbols of five, L blanks, go; from there on the ten are asked for, in their order.
 
     Blank is the symbol 5 and go 6; blanks follow it too, as the answers take ten steps.
@@ -209,9 +216,10 @@ def memorization(rng, length, batch):
     return one_hot(symbols, KINDS + 2), symbols[:MEMORY].copy()
 
 
-def one_hot(symbols, n):
+def one_hot(symbols: Ints, n: int) -> Floats:
     """(T, B, n) float32: 1 at each symbol, else 0."""
-    return np.eye(n, dtype="float32")[symbols]
+    rows: Floats = np.eye(n, dtype="float32")[symbols]
+    return rows
 
 
 TASKS = {

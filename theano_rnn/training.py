@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Optional
 
@@ -17,6 +18,7 @@ from theano_rnn.generation import generate
 from theano_rnn.kneser_ney import fit_kneser_ney
 from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
+from theano_rnn.types import Array, Bools, Floats, Ints, Record
 
 #: The name in a checkpoint of the state that a stream has reached.
 STREAM = "stream.state"
@@ -79,7 +81,7 @@ class Watch:
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
         """After a step: its summed loss, the gradient's norm, its number of tokens."""
 
-    def epoch(self, record: dict) -> None:
+    def epoch(self, record: Record) -> None:
         """After an epoch and its validation: the line of metrics.jsonl."""
 
 
@@ -96,20 +98,20 @@ class Training:
         Go on from the folder's last checkpoint.
     """
 
-    def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False):
+    def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False) -> None:
         self.settings, self.run, self.corpus = settings, run, corpus
         self.model = settings.model(corpus.vocabulary.size)
         self.step = settings.step(self.model)
         self._stream = settings.stream_of(corpus) if settings.stream else None
-        self._carried = None  # the state that the stream has reached
+        self._carried: Optional[Floats] = None  # the state that the stream has reached
         #: What is said of damaged checkpoints that were passed over on going on.
-        self.refused = []
+        self.refused: list[str] = []
         text = zlib.crc32(np.concatenate(corpus.train).tobytes())
         self.state = State(learning_rate=settings.learning_rate, text=text)
         if resume:
             self._resume(text)
 
-    def _resume(self, text):
+    def _resume(self, text: int) -> None:
         settings, run = self.settings, self.run
         if not run.has_last:  # it was killed before its first checkpoint
             run.drop_metrics_after(0)
@@ -143,12 +145,12 @@ class Training:
                 "lowest validation loss; start a new run with a larger --patience"
             )
 
-    def _arrays(self) -> dict:
+    def _arrays(self) -> dict[str, Array]:
         """What a checkpoint holds, by name."""
         arrays = {**self.model.parameters(), **self.step.state()}
         return arrays if self._carried is None else {**arrays, STREAM: self._carried}
 
-    def _take_over(self, arrays: dict) -> None:
+    def _take_over(self, arrays: dict[str, Array]) -> None:
         """Go on from what ``_arrays`` returned."""
         self.model.set_parameters(parameters(arrays))
         others = {name: arrays[name] for name in arrays.keys() - parameters(arrays).keys()}
@@ -197,7 +199,7 @@ class Training:
             patience is not None and waited >= patience
         )
 
-    def _examples(self):
+    def _examples(self) -> Iterator[tuple[Ints, Ints, Optional[Bools]]]:
         """What the steps of this epoch learn from, (x, y, mask) each, from the one under way."""
         settings, first = self.settings, self.state.step
         seed = [settings.seed, self.state.epoch]
@@ -251,7 +253,7 @@ class Training:
                 self._save_last()
         state.seconds += time.perf_counter() - begin
 
-    def _not_finite(self, x, y, mask) -> None:
+    def _not_finite(self, x: Ints, y: Ints, mask: Optional[Bools]) -> None:
         """A step could not be taken: stop, skip it, or go back to the last checkpoint."""
         state, action = self.state, self.settings.on_nonfinite
         if action == "stop":
@@ -263,14 +265,14 @@ class Training:
             self._take_over(arrays)
             state.learning_rate *= self.settings.decay
 
-    def _diagnosis(self, x, y, mask) -> str:
+    def _diagnosis(self, x: Ints, y: Ints, mask: Optional[Bools]) -> str:
         """Which step, which parameter, which sentence, and what there is to go on from."""
         state, model, settings = self.state, self.model, self.settings
         with np.errstate(all="ignore"):
             norms = {n: np.linalg.norm(p.astype("float64")) for n, p in model.parameters().items()}
             gradients = model.bptt(x, y, mask)
         bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
-        name = bad[0] if bad else max(norms, key=norms.get)
+        name = bad[0] if bad else max(norms, key=norms.__getitem__)
         tokens = self.corpus.vocabulary.tokens
         text = " ".join(str(tokens[token]) for token in np.ravel(x, order="F")[:12])
         try:
@@ -287,7 +289,7 @@ class Training:
             + ", or --on-nonfinite skip or restore"
         )
 
-    def _loss(self, sequences) -> float:
+    def _loss(self, sequences: list[Ints]) -> float:
         """Nats a token, as the model is trained: sentences alone, or with the state carried."""
         if self._stream is None:
             return evaluation.sentence_loss(self.model, sequences)
@@ -340,7 +342,7 @@ class Training:
         self._save_last()
         watch.epoch(record)
 
-    def result(self) -> dict:
+    def result(self) -> Record:
         """Judge the best model on the test text; write result.json, samples.txt, loss.png.
 
         Returns
@@ -378,7 +380,7 @@ class Training:
             "test_tokens": count_tokens(corpus.test),
         }
         if settings.dynamic is not None:
-            result["dynamic_perplexity"] = perplexity(self._dynamic_loss())
+            result["dynamic_perplexity"] = perplexity(self._dynamic_loss(settings.dynamic))
         samples = generate(model, corpus.vocabulary, count=20, seed=settings.seed)
         model.set_parameters(last)
         self.run.save_samples(samples)
@@ -387,14 +389,14 @@ class Training:
         self.run.save_result(result)
         return result
 
-    def _dynamic_loss(self) -> float:
+    def _dynamic_loss(self, learning_rate: float) -> float:
         """Of a copy of the model, without dropout, that learns from the test text by SGD."""
         settings, vocab_size = self.settings, self.corpus.vocabulary.size
         learner = settings.model(vocab_size, dropout=0.0)
         learner.set_parameters(self.model.parameters())
         step = dataclasses.replace(settings, optimizer="sgd", l2=0.0, omega=0.0).step(learner)
         return evaluation.dynamic_loss(
-            step, self.corpus.test, settings.dynamic, settings.clip, settings.steps
+            step, self.corpus.test, learning_rate, settings.clip, settings.steps
         )
 
     def _save(self, name: str) -> None:

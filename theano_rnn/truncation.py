@@ -14,10 +14,17 @@ earlier.
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
-from typing import Optional
+from typing import Callable, Optional
 
+from theano_rnn.cells import StepFunction
 from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Variable, Variables
+
+#: (step, p, starts, weights) -> the states of one layer.
+Loop = Callable[[StepFunction, Variable, Variables, Variables], Variables]
+#: (loop, inputs, starts) -> the states of all layers.
+Run = Callable[[Loop, Variables, Variables], Variables]
 
 SCHEMES = ("full", "window", "chunk", "last")
 
@@ -29,11 +36,15 @@ class Truncation:
     scheme: str
     K: Optional[int] = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.scheme if self.K is None else f"{self.scheme}:{self.K}"
 
 
-def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Truncation:
+def parse(
+    truncation: str = "full",
+    bptt_truncate: Optional[int] = None,
+    truncate_gradient: Optional[int] = None,
+) -> Truncation:
     """The scheme meant by "full", "window:K", "chunk:K" or "last:K".
 
     Parameters
@@ -72,21 +83,23 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
         )
     where = f"truncation {str(truncation)[:40]!r}"
     if K.isascii() and K.isdigit():  # int() would take " 4 " too, and refuse 5000 digits
-        K = int(K) if len(K) <= 40 else 10**40
+        return Truncation(scheme, _steps(int(K) if len(K) <= 40 else 10**40, where))
     return Truncation(scheme, _steps(K, where))
 
 
-def _steps(K, where: str) -> int:
+def _steps(K: object, where: str) -> int:
     if not isinstance(K, Integral) or isinstance(K, bool):
         raise RNNError(f"{where}: K must be a whole number of at least 1, not {K!r}")
     if K < 1:
         raise RNNError(f"{where}: K is {K}, and a gradient needs at least 1 step")
-    if K >= 2**31:
+    if int(K) >= 2**31:
         raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)
 
 
-def states(truncation: Truncation, run, inputs, starts, is_in=None):
+def states(
+    truncation: Truncation, run: Run, inputs: Variables, starts: Variables, is_in: Variable = None
+) -> Variables:
     """States of a stack of recurrences, to be differentiated under a scheme.
 
     Parameters
@@ -115,11 +128,12 @@ def states(truncation: Truncation, run, inputs, starts, is_in=None):
     """
     if truncation.scheme == "full":
         return full(run, inputs, starts, is_in)
+    assert truncation.K is not None
     scheme = {"window": window, "chunk": chunk, "last": last}[truncation.scheme]
     return scheme(run, inputs, starts, is_in, truncation.K)
 
 
-def full(run, inputs, starts, is_in):
+def full(run: Run, inputs: Variables, starts: Variables, is_in: Variable) -> Variables:
     """Every output reaches every earlier step.
 
     ::
@@ -134,7 +148,7 @@ def full(run, inputs, starts, is_in):
     return run(partial(_loop, is_in=is_in), inputs, starts)
 
 
-def last(run, inputs, starts, is_in, K):
+def last(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
     """The last K outputs reach back to step T-K+1; earlier outputs teach U and W nothing.
 
     This is what ``theano.scan(truncate_gradient=K)`` computes, and not what the tutorial means
@@ -155,7 +169,7 @@ def last(run, inputs, starts, is_in, K):
     return run(partial(_loop, is_in=is_in, truncate_gradient=K), inputs, starts)
 
 
-def chunk(run, inputs, starts, is_in, K):
+def chunk(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
     """The sequence is cut in chunks of K steps; the state goes across, the error does not.
 
     ::
@@ -171,13 +185,13 @@ def chunk(run, inputs, starts, is_in, K):
     return run(partial(_loop, is_in=is_in, is_first=is_first), inputs, starts)
 
 
-def starts_of_chunks(T, K):
+def starts_of_chunks(T: Variable, K: int) -> Variable:
     """(T,) booleans: the steps whose state before is of another chunk."""
     t = tensor.arange(T)
     return tensor.eq(t % K, 0) & tensor.gt(t, 0)
 
 
-def window(run, inputs, starts, is_in, K):
+def window(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
     """Every output reaches the K steps before it: the tutorial's ``bptt_truncate=K``.
 
     ::
@@ -200,10 +214,10 @@ def window(run, inputs, starts, is_in, K):
     j = tensor.arange(T).dimshuffle("x", 0) - (n - 1) + i  # (n, T) step of the sequence
     of_step = tensor.maximum(j, 0).flatten()  # (n * T,)
 
-    def arranged(a):
+    def arranged(a: Variable) -> Variable:
         return a[of_step].reshape((n, T * B, a.shape[2]))
 
-    def started(s_0, s):
+    def started(s_0: Variable, s: Variable) -> Variable:
         """s_{t-n} for each output t; windows that start before the first step wait in s_0."""
         waiting = tensor.repeat(tensor.shape_padleft(s_0), n, axis=0)  # (n, B, H)
         frozen = theano.gradient.disconnected_grad(s)
@@ -217,18 +231,27 @@ def window(run, inputs, starts, is_in, K):
     return [s[-1].reshape((T, B, s.shape[2])) for s in windows]
 
 
-def _loop(step, p, starts, weights, *, is_in=None, is_first=None, truncate_gradient=-1):
+def _loop(
+    step: StepFunction,
+    p: Variable,
+    starts: Variables,
+    weights: Variables,
+    *,
+    is_in: Variable = None,
+    is_first: Variable = None,
+    truncate_gradient: int = -1,
+) -> Variables:
     """The one place where a recurrence is run over its steps.
 
     Where ``is_first`` (T,) is true the gradient does not reach the state before; where ``is_in``
     (T, B) is false the state is held.
     """
 
-    def scan_step(*arguments):
-        arguments = list(arguments)
-        is_first_t = None if is_first is None else arguments.pop(0)
-        is_in_t = None if is_in is None else arguments.pop(0)
-        p_t, before, weights = arguments[0], arguments[1 : n + 1], arguments[n + 1 :]
+    def scan_step(*arguments: Variable) -> Variables:
+        rest = list(arguments)
+        is_first_t: Variable = None if is_first is None else rest.pop(0)
+        is_in_t: Variable = None if is_in is None else rest.pop(0)
+        p_t, before, weights = rest[0], rest[1 : n + 1], rest[n + 1 :]
         if is_first is not None:
             frozen = [theano.gradient.disconnected_grad(s) for s in before]
             before = [tensor.switch(is_first_t, *pair) for pair in zip(frozen, before)]
@@ -250,4 +273,4 @@ def _loop(step, p, starts, weights, *, is_in=None, is_first=None, truncate_gradi
         name="recurrence",
     )
     assert not updates
-    return states
+    return list(states)

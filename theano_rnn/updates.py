@@ -15,12 +15,15 @@ is done in the dtype of the parameters, whatever Theano's floatX is.
 import inspect
 import math
 import numbers
+from collections.abc import Sequence
+from typing import Any, Callable
 
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Updates, Variable, Variables
 
 
 class Optimizer:
@@ -47,7 +50,9 @@ class Optimizer:
         For parameters of several dtypes or one name, and for a constant out of its range.
     """
 
-    def __init__(self, parameters, words=(), **constants):
+    def __init__(
+        self, parameters: Variables, words: Sequence[str] = (), **constants: float
+    ) -> None:
         self.parameters = list(parameters)
         names = [p.name for p in self.parameters]
         if not names or None in names or len(set(names)) < len(names):
@@ -61,7 +66,7 @@ class Optimizer:
         self._beside = [[_zeros(p, word) for word in words] for p in self.parameters]
         self.state = {shared.name: shared for beside in self._beside for shared in beside}
 
-    def updates(self, gradients, learning_rate) -> list:
+    def updates(self, gradients: Variables, learning_rate: Variable) -> Updates:
         """One step.
 
         Parameters
@@ -84,10 +89,11 @@ class Optimizer:
             pairs += self._step(p, g, learning_rate, *beside)
         return pairs
 
-    def _step(self, p, g, learning_rate):
+    def _step(self, *args: Any, **kwargs: Any) -> Updates:
+        """Of a parameter: p, its gradient, the learning rate, then its state."""
         raise NotImplementedError
 
-    def _scalar(self, value):
+    def _scalar(self, value: Variable) -> Variable:
         return _scalar(value, self.dtype)
 
 
@@ -107,10 +113,10 @@ class SGD(Optimizer):
     H. Robbins, S. Monro, A stochastic approximation method (1951).
     """
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: Variables) -> None:
         super().__init__(parameters)
 
-    def _step(self, p, g, learning_rate):
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable) -> Updates:
         return [(p, p - learning_rate * g)]
 
 
@@ -134,10 +140,12 @@ class Momentum(Optimizer):
     learning (2013), equations 1 and 2.
     """
 
-    def __init__(self, parameters, momentum=0.9):
+    momentum: float
+
+    def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
         super().__init__(parameters, ("velocity",), momentum=momentum)
 
-    def _step(self, p, g, learning_rate, v):
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Updates:
         v_new = self._scalar(self.momentum) * v - learning_rate * g
         return [(p, p + v_new), (v, v_new)]
 
@@ -171,10 +179,12 @@ class Nesterov(Optimizer):
     R. Pascanu, Advances in optimizing recurrent networks (2013).
     """
 
-    def __init__(self, parameters, momentum=0.9):
+    momentum: float
+
+    def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
         super().__init__(parameters, ("velocity",), momentum=momentum)
 
-    def _step(self, p, g, learning_rate, v):
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Updates:
         momentum = self._scalar(self.momentum)
         v_new = momentum * v - learning_rate * g
         return [(p, p + momentum * v_new - learning_rate * g), (v, v_new)]
@@ -203,10 +213,12 @@ class AdaGrad(Optimizer):
     optimization (2011), figure 1, with diagonal matrices.
     """
 
-    def __init__(self, parameters, epsilon=1e-8):
+    epsilon: float
+
+    def __init__(self, parameters: Variables, epsilon: float = 1e-8) -> None:
         super().__init__(parameters, ("square",), epsilon=epsilon)
 
-    def _step(self, p, g, learning_rate, r):
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Updates:
         r_new = r + tensor.sqr(g)
         root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
         return [(p, p - learning_rate * g / root), (r, r_new)]
@@ -236,10 +248,13 @@ class RMSProp(Optimizer):
     T. Tieleman, G. Hinton, Lecture 6.5 - rmsprop, Neural networks for machine learning (2012).
     """
 
-    def __init__(self, parameters, rho=0.9, epsilon=1e-8):
+    rho: float
+    epsilon: float
+
+    def __init__(self, parameters: Variables, rho: float = 0.9, epsilon: float = 1e-8) -> None:
         super().__init__(parameters, ("square",), rho=rho, epsilon=epsilon)
 
-    def _step(self, p, g, learning_rate, r):
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Updates:
         r_new = self._scalar(self.rho) * r + self._scalar(1 - self.rho) * tensor.sqr(g)
         root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
         return [(p, p - learning_rate * g / root), (r, r_new)]
@@ -271,28 +286,40 @@ class Adam(Optimizer):
     D. P. Kingma, J. Ba, Adam: a method for stochastic optimization (2015), algorithm 1.
     """
 
-    def __init__(self, parameters, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    beta1: float
+    beta2: float
+    epsilon: float
+
+    def __init__(
+        self,
+        parameters: Variables,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
         words = ("mean", "square")
         super().__init__(parameters, words, beta1=beta1, beta2=beta2, epsilon=epsilon)
         self._t = self.state["adam.t"] = theano.shared(np.zeros((), self.dtype), "adam.t")
 
-    def updates(self, gradients, learning_rate) -> list:
+    def updates(self, gradients: Variables, learning_rate: Variable) -> Updates:
         return super().updates(gradients, learning_rate) + [(self._t, self._t + 1)]
 
-    def _step(self, p, g, learning_rate, m, r):
+    def _step(
+        self, p: Variable, g: Variable, learning_rate: Variable, m: Variable, r: Variable
+    ) -> Updates:
         m_new = self._scalar(self.beta1) * m + self._scalar(1 - self.beta1) * g
         r_new = self._scalar(self.beta2) * r + self._scalar(1 - self.beta2) * tensor.sqr(g)
         root = tensor.sqrt(r_new / self._correction(self.beta2)) + self._scalar(self.epsilon)
         p_new = p - learning_rate / self._correction(self.beta1) * m_new / root
         return [(p, p_new), (m, m_new), (r, r_new)]
 
-    def _correction(self, beta):
+    def _correction(self, beta: float) -> Variable:
         # 1 - beta^t as -expm1(t log beta): in float32, 1 - .999 itself is off by 1e-5.
         log_beta = self._scalar(math.log(max(beta, 1e-30)))  # beta^t is 0 for either
         return -tensor.expm1((self._t + 1) * log_beta)
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,
@@ -302,7 +329,7 @@ OPTIMIZERS = {
 }
 
 
-def make(name: str, parameters, **constants) -> Optimizer:
+def make(name: str, parameters: Variables, **constants: float) -> Optimizer:
     """An optimizer by name, with other constants than its defaults where given.
 
     Raises
@@ -331,12 +358,12 @@ def check(name: str) -> None:
 # ---- clipping
 
 
-def global_norm(gradients):
+def global_norm(gradients: Variables) -> Variable:
     """sqrt(sum g^2) over all gradients together, a scalar expression."""
     return tensor.sqrt(sum(tensor.sqr(g).sum() for g in gradients))
 
 
-def clip_by_norm(gradients, clip) -> tuple:
+def clip_by_norm(gradients: Variables, clip: Variable) -> tuple[Variables, Variable]:
     """g *= min(1, clip / norm), with the norm of all gradients together: the direction stays.
 
     Parameters
@@ -367,7 +394,7 @@ def clip_by_norm(gradients, clip) -> tuple:
     return [g * scale for g in gradients], norm
 
 
-def clip_by_value(gradients, clip) -> tuple:
+def clip_by_value(gradients: Variables, clip: Variable) -> tuple[Variables, Variable]:
     """Each entry of each gradient clipped to [-clip, clip]: the direction may change.
 
     Parameters
@@ -390,12 +417,12 @@ def clip_by_value(gradients, clip) -> tuple:
 # ---- state and constants
 
 
-def _zeros(p, word):
+def _zeros(p: Variable, word: str) -> Variable:
     zeros = np.zeros_like(p.get_value(borrow=True))
     return theano.shared(zeros, f"{p.name}.{word}", broadcastable=p.broadcastable, borrow=True)
 
 
-def _scalar(value, dtype):
+def _scalar(value: Variable, dtype: str) -> Variable:
     """A scalar expression of the dtype, from an expression or a number."""
     if isinstance(value, theano.graph.basic.Variable):
         return tensor.cast(value, dtype)
@@ -403,11 +430,13 @@ def _scalar(value, dtype):
     return tensor.constant(np.asarray(value, dtype))
 
 
-def _checked(value, name, dtype):
+def _checked(value: Any, name: str, dtype: str) -> float:
     """A constant in its range."""
     if name == "epsilon":
         if arguments.positive(value, name, dtype) < np.finfo(dtype).tiny:
             raise RNNError(f"{name} is {value}, which {dtype} cannot hold; make it larger")
-    elif not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
+    elif (
+        not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1
+    ):
         raise RNNError(f"{name} must be a number from 0 to below 1, not {value!r}")
     return float(value)

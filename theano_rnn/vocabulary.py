@@ -18,13 +18,15 @@ figures: its vocabulary is then exactly 10,000, and a line counts as its words a
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, List, Optional, Sequence, Union
+from typing import Any, Optional
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Ints, PathLike
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 LEVELS = ("word", "char")
@@ -88,7 +90,9 @@ class Vocabulary:
     "the dog didn't."
     """
 
-    def __init__(self, tokens: Sequence[str], level: str = "word", tokenized: bool = False):
+    def __init__(
+        self, tokens: Sequence[str], level: str = "word", tokenized: bool = False
+    ) -> None:
         specials = special_tokens(level, tokenized)
         tokens = list(tokens)
         if tokens[: len(specials)] != specials or len(set(tokens)) != len(tokens):
@@ -165,7 +169,7 @@ class Vocabulary:
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(specials + ranked[: size - len(specials)], level, tokenized)
 
-    def encode(self, sentence: str) -> np.ndarray:
+    def encode(self, sentence: str) -> Ints:
         """The ids of one sentence between the start and the end token, 1-D int64.
 
         At character level a newline is no token (the end token stands for it), so it is unknown.
@@ -191,7 +195,7 @@ class Vocabulary:
         RNNError
             When an id is not of this vocabulary.
         """
-        lines: List[List[str]] = [[]]
+        lines: list[list[str]] = [[]]
         for index in ids:
             if not 0 <= index < self.size:
                 raise RNNError(f"id {index} is not in a vocabulary of {self.size} tokens")
@@ -207,7 +211,7 @@ class Vocabulary:
         join = " ".join if self.tokenized else _spaced
         return "\n".join(join(line) for line in lines)
 
-    def save(self, path: Union[str, Path]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the library's own ``tokenizer.json``."""
         try:
             Path(path).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
@@ -215,7 +219,7 @@ class Vocabulary:
             raise RNNError(f"cannot write the vocabulary to {path}: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: Union[str, Path]) -> "Vocabulary":
+    def load(cls, path: PathLike) -> "Vocabulary":
         """Read what `save` wrote.
 
         Raises
@@ -246,7 +250,7 @@ class Vocabulary:
         )
 
 
-def special_tokens(level: str, tokenized: bool = False) -> List[str]:
+def special_tokens(level: str, tokenized: bool = False) -> list[str]:
     """The special tokens of a form of text, by id; the first one starts a sequence."""
     if level not in LEVELS:
         raise RNNError(f"the level is {' or '.join(LEVELS)}, not {level!r}")
@@ -255,7 +259,7 @@ def special_tokens(level: str, tokenized: bool = False) -> List[str]:
     return [END, UNKNOWN] if tokenized else [START, END, UNKNOWN]
 
 
-def _cutter(level, tokenized):
+def _cutter(level: str, tokenized: bool) -> Any:
     """The library's pre-tokenizer of a form of text."""
     if tokenized:
         return pre_tokenizers.WhitespaceSplit()
@@ -264,7 +268,7 @@ def _cutter(level, tokenized):
     return pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
 
 
-def _tokenizer(tokens, level, tokenized):
+def _tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokenizer:
     ids = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = _cutter(level, tokenized)
@@ -280,9 +284,9 @@ def _tokenizer(tokens, level, tokenized):
     return tokenizer
 
 
-def _count(sentences, level, tokenized):
+def _count(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str]:
     """How often each token occurs, cut as `Vocabulary.encode` does."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     cut = _cutter(level, tokenized).pre_tokenize_str
     lower = normalizers.Lowercase().normalize_str
     for sentence in sentences:
@@ -297,7 +301,7 @@ def _count(sentences, level, tokenized):
     return counts
 
 
-def _spaced(tokens):
+def _spaced(tokens: Sequence[str]) -> str:
     """Words with the usual spaces around punctuation; straight quotes open and close in turn."""
     text, glue, is_open = [], True, {'"': False, "'": False}
     for token in tokens:

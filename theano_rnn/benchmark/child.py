@@ -13,11 +13,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
 from theano_rnn import initialization
+from theano_rnn.types import Array, Ints, Shapes
+
+#: By the names of the parameters, U by rows.
+Arrays = dict[str, Array]
+#: step(x, y) -> E, and parameters().
+Loaded = tuple[Callable[[Ints, Ints], float], Callable[[], Arrays]]
+#: To a request, as JSON takes it.
+Answer = dict[str, Any]
 
 LEARNING_RATE = 0.001
 SEQUENCES = 8  # different ones, taken in turn
@@ -47,7 +55,7 @@ class Spec:
     blas_library: Optional[str] = None
 
 
-def load_ours(spec):
+def load_ours(spec: Spec) -> Loaded:
     """step(x, y) -> E, and parameters() -> U, V, W."""
     from theano_rnn import RNN
 
@@ -61,7 +69,7 @@ def load_ours(spec):
     return lambda x, y: model.sgd_step(x, y, LEARNING_RATE), model.parameters
 
 
-def load_stock(spec):
+def load_stock(spec: Spec) -> Loaded:
     """step(x, y) -> E, and parameters() -> U, V, W."""
     if spec.blas_library is not None:
         ctypes.CDLL(spec.blas_library, mode=ctypes.RTLD_GLOBAL)
@@ -71,13 +79,13 @@ def load_stock(spec):
     U, V, W = (stock.theano.shared(value, name) for name, value in values.items())
     sgd_step = stock.compile_sgd_step(U, V, W, spec.B)
 
-    def parameters():
+    def parameters() -> Arrays:
         return {"U": U.get_value().T, "V": V.get_value(), "W": W.get_value()}
 
     return lambda x, y: sgd_step(x, y, LEARNING_RATE), parameters
 
 
-def load_peer(spec):
+def load_peer(spec: Spec) -> Loaded:
     """step(x, y) -> E, and parameters() -> U, V, W; of JAX or PyTorch."""
     from theano_rnn.benchmark import peers
 
@@ -87,23 +95,23 @@ def load_peer(spec):
     return step, lambda: {**parameters(), "U": np.asarray(parameters()["U"]).T}
 
 
-def load_limit(spec):
+def load_limit(spec: Spec) -> Loaded:
     """step(x, y) -> 0.0, after the products of such a step; and no parameters."""
     from theano_rnn.benchmark.limit import compile_products
 
     products, gates = compile_products(), GATES[spec.cell]
 
-    def step(x, y):
+    def step(x: Ints, y: Ints) -> float:
         sizes = [len(x), spec.B, spec.hidden_size, gates, spec.vocab_size]
-        return products(np.asarray(sizes, np.int64))
+        return float(products(np.asarray(sizes, np.int64)))
 
     return step, dict
 
 
-def initial_values(spec, dtype):
+def initial_values(spec: Spec, dtype: str) -> Arrays:
     """The parameters that ours begins with, U by rows."""
     H, vocab_size, G = spec.hidden_size, spec.vocab_size, GATES[spec.cell]
-    shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
+    shapes: Shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
     values = initialization.initial(shapes, spec.cell, "uniform", spec.seed, dtype)
     return {**values, "U": np.ascontiguousarray(values["U"].T)}
 
@@ -120,20 +128,20 @@ LOADS = {
 class Child:
     """One program and the requests it answers."""
 
-    def __init__(self, spec: Spec):
+    def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.step, self.parameters = LOADS[spec.program](spec)
-        self.resident = None  # at the first request for memory
-        self.sequences = functools.lru_cache(None)(self.sequences)
+        self.resident: Optional[int] = None  # at the first request for memory
+        self.sequences = functools.lru_cache(None)(self._sequences)
 
-    def sequences(self, T):
+    def _sequences(self, T: int) -> list[tuple[Ints, Ints]]:
         """Random tokens x and y, each (T,), or (T, B) where B is more than one."""
         random = np.random.default_rng(self.spec.seed)
         tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, self.spec.B, T + 1))
         rows = [row[0] if self.spec.B == 1 else row.T for row in tokens]
         return [(np.ascontiguousarray(r[:-1]), np.ascontiguousarray(r[1:])) for r in rows]
 
-    def train(self, steps, T):
+    def train(self, steps: int, T: int) -> Answer:
         """Losses of some steps, and the parameters after them."""
         sequences = self.sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
@@ -144,13 +152,13 @@ class Child:
             },
         }
 
-    def losses(self, steps, T):
+    def losses(self, steps: int, T: int) -> Answer:
         """Losses of some steps, and the most memory that the process has held."""
         sequences = self.sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {"losses": losses, "peak": memory_in_bytes("VmHWM")}
 
-    def time(self, steps, T):
+    def time(self, steps: int, T: int) -> Answer:
         """Seconds that some steps take."""
         sequences = self.sequences(T)
         start = time.perf_counter()
@@ -158,18 +166,19 @@ class Child:
             self.step(*sequences[i % SEQUENCES])
         return {"seconds": time.perf_counter() - start}
 
-    def memory(self, T):
+    def memory(self, T: int) -> Answer:
         """Bytes the process grew to in one step, over what it held before the first request."""
         x, y = self.sequences(T)[0]
         if self.resident is None:
             self.resident = memory_in_bytes("VmRSS")
-        if not forget_peak():
+        if self.resident is None or not forget_peak():
             return {"bytes": None}
         self.step(x, y)
-        return {"bytes": memory_in_bytes("VmHWM") - self.resident}
+        peak = memory_in_bytes("VmHWM")
+        return {"bytes": None if peak is None else peak - self.resident}
 
 
-def memory_in_bytes(name) -> Optional[int]:
+def memory_in_bytes(name: str) -> Optional[int]:
     """VmRSS, resident now, or VmHWM, its peak; None where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -5,8 +5,13 @@ recurrence forwards and backwards, for each step, and around it the products wit
 that go back from the logits, and that of the gradient of W. Rows of U cost nothing here.
 """
 
+from typing import Any
+
+from theano.graph.basic import Apply
+
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.loop.op import header
+from theano_rnn.types import Function, Variable
 
 
 class Products(theano.graph.op.COp):
@@ -14,13 +19,13 @@ class Products(theano.graph.op.COp):
 
     __props__ = ()
 
-    def make_node(self, sizes):
-        return theano.graph.basic.Apply(self, [sizes], [tensor.dscalar()])
+    def make_node(self, sizes: Variable) -> Apply:
+        return Apply(self, [sizes], [tensor.dscalar()])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         raise NotImplementedError("the products are measured in C")
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return (
             header()
             + """
@@ -61,7 +66,9 @@ class Products(theano.graph.op.COp):
         """
         )
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (sizes,), (done,), fail = inputs, outputs, sub["fail"]
         return f"""
         {{
@@ -73,11 +80,11 @@ class Products(theano.graph.op.COp):
         }}
         """
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1,)
 
 
-def compile_products():
+def compile_products() -> Function:
     """A function of (T, B, H, G, vocab_size) that runs the products of one step in float32."""
     sizes = tensor.lvector("sizes")
     return compile_function([sizes], Products()(sizes), name="products")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from theano_rnn.types import Record
 
-def describe() -> dict:
+
+def describe() -> Record:
     """Machine, versions and date, as text and numbers for JSON."""
     from theano_rnn import engine
 
@@ -30,7 +32,7 @@ def describe() -> dict:
     }
 
 
-def peers() -> dict:
+def peers() -> dict[str, str]:
     """Versions of what is compared with, as peers.txt has them installed."""
     pins = Path(__file__).with_name("peers.txt").read_text("utf-8").splitlines()
     return dict(line.split("==") for line in pins if "==" in line)

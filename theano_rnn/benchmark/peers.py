@@ -6,9 +6,17 @@ The gates are those of ``theano_rnn.cells``, one below the other in the same ord
 """
 
 import functools
+from typing import Any, Callable
+
+#: An array of NumPy, JAX or PyTorch.
+Array = Any
+State = tuple[Array, ...]
+StepFunction = Callable[[State, Array], State]
+#: step(x, y) -> E, and parameters() -> U, V, W.
+Loaded = tuple[Callable[[Array, Array], float], Callable[[], dict[str, Array]]]
 
 
-def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
+def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate: float) -> Loaded:
     """step(x, y) -> E, and parameters() -> U, V, W; one compiled function, its buffers donated.
 
     Parameters
@@ -23,30 +31,30 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
     import jax
     from jax import numpy as jnp
 
-    def step_of(W):
+    def step_of(W: Array) -> StepFunction:
         W_T = W.T
         H = W_T.shape[0]
 
-        def tanh(state, p):
+        def tanh(state: State, p: Array) -> State:
             (s,) = state
             return (jnp.tanh(p + s @ W_T),)
 
-        def sigmoid(state, p):
+        def sigmoid(state: State, p: Array) -> State:
             (s,) = state
             return (jax.nn.sigmoid(p + s @ W_T),)
 
-        def relu(state, p):
+        def relu(state: State, p: Array) -> State:
             (s,) = state
             return (jax.nn.relu(p + s @ W_T),)
 
-        def gru(state, p):
+        def gru(state: State, p: Array) -> State:
             (s,) = state
             zr = jax.nn.sigmoid(p[:, : 2 * H] + s @ W_T[:, : 2 * H])
             z, r = zr[:, :H], zr[:, H:]
             h = jnp.tanh(p[:, 2 * H :] + (r * s) @ W_T[:, 2 * H :])
             return (z * s + (1 - z) * h,)
 
-        def lstm(state, p):
+        def lstm(state: State, p: Array) -> State:
             s, c = state
             a = p + s @ W_T
             i, f, o = jnp.split(jax.nn.sigmoid(a[:, : 3 * H]), 3, axis=1)
@@ -55,28 +63,28 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
 
         return {"tanh": tanh, "sigmoid": sigmoid, "relu": relu, "gru": gru, "lstm": lstm}[cell]
 
-    def run(step, start, p):
+    def run(step: StepFunction, start: State, p: Array) -> tuple[State, State]:
         """The states after each step, and the last one."""
 
-        def scan_step(state, p_t):
+        def scan_step(state: State, p_t: Array) -> tuple[State, State]:
             state = step(state, p_t)
             return state, state
 
         last, states = jax.lax.scan(scan_step, start, p)
         return last, states
 
-    def states(W, p):
+    def states(W: Array, p: Array) -> Array:
         """The states s_t (T, B, H), to be differentiated as the truncation has it."""
         T, B, H = p.shape[0], p.shape[1], W.shape[1]
         start = (jnp.zeros((B, H), p.dtype),) * (2 if cell == "lstm" else 1)
-        scheme, _, K = truncation.partition(":")
+        scheme, _, steps = truncation.partition(":")
         step = step_of(W)
         if scheme == "full":
             return run(step, start, p)[1][0]
-        K = int(K)
+        K = int(steps)
         if scheme == "chunk":
 
-            def chunk(state, p):
+            def chunk(state: State, p: Array) -> tuple[State, State]:
                 return run(step, jax.lax.stop_gradient(state), p)
 
             _, s = jax.lax.scan(chunk, start, p.reshape(T // K, K, *p.shape[1:]))
@@ -92,7 +100,7 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
             for s in frozen
         )
 
-        def window_step(state, inputs):
+        def window_step(state: State, inputs: State) -> tuple[State, None]:
             p_t, begun = inputs
             after = step(state, p_t)
             return tuple(jnp.where(begun, a, s) for a, s in zip(after, state)), None
@@ -100,14 +108,14 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
         last, _ = jax.lax.scan(window_step, begin, (windows, is_begun))
         return last[0].reshape(T, B, H)
 
-    def loss(rows, V, W, y, B):
+    def loss(rows: Array, V: Array, W: Array, y: Array, B: int) -> Array:
         s = states(W, rows.reshape(-1, B, rows.shape[1]))
         logits = s.reshape(-1, s.shape[2]) @ V.T
         chosen = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
         return (jax.nn.logsumexp(logits, axis=1) - chosen).sum()
 
     @functools.partial(jax.jit, donate_argnums=0, static_argnums=3)
-    def sgd_step(parameters, x, y, B):
+    def sgd_step(parameters: State, x: Array, y: Array, B: int) -> tuple[Array, State]:
         U, V, W = parameters
         rows = U[x]
         E, (d_rows, dV, dW) = jax.value_and_grad(loss, argnums=(0, 1, 2))(rows, V, W, y, B)
@@ -116,7 +124,7 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
 
     parameters = tuple(jnp.asarray(values[name]) for name in "UVW")
 
-    def step(x, y):
+    def step(x: Array, y: Array) -> float:
         nonlocal parameters
         B = x.shape[1] if x.ndim == 2 else 1
         E, parameters = sgd_step(parameters, x.ravel(), y.ravel(), B)
@@ -125,7 +133,9 @@ def load_jax(values: dict, cell: str, truncation: str, learning_rate: float):
     return step, lambda: dict(zip("UVW", parameters))
 
 
-def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
+def load_torch(
+    values: dict[str, Array], cell: str, truncation: str, learning_rate: float
+) -> Loaded:
     """step(x, y) -> E, and parameters() -> U, V, W; eager, the recurrence PyTorch's own.
 
     Its GRU resets after the product instead of before; the work is the same. Its GRU and LSTM
@@ -153,7 +163,7 @@ def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
     V.requires_grad_(True)
     W.requires_grad_(True)
 
-    def states(p):
+    def states(p: Array) -> Array:
         if recurrence is not None:
             return recurrence(p)[0]
         W_T, s, all_states = W.t(), torch.zeros(p.shape[1], H), []
@@ -162,7 +172,7 @@ def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
             all_states.append(s)
         return torch.stack(all_states)
 
-    def step(x, y):
+    def step(x: Array, y: Array) -> float:
         B = x.shape[1] if x.ndim == 2 else 1
         tokens, targets = torch.from_numpy(x.ravel()), torch.from_numpy(y.ravel())
         rows = U[tokens].requires_grad_(True)
@@ -177,7 +187,7 @@ def load_torch(values: dict, cell: str, truncation: str, learning_rate: float):
             W.sub_(dW, alpha=rate)
         return float(E)
 
-    def parameters():
+    def parameters() -> dict[str, Array]:
         ours = W.detach()
         if recurrence is not None:
             ours = torch.empty(G, H, H).index_copy_(0, torch.tensor(order), ours.reshape(G, H, H))

@@ -11,9 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Optional
 
 from theano_rnn.benchmark.child import Spec
+from theano_rnn.types import PathLike, Record
 
 #: Seconds between two measurements: OpenBLAS's threads spin for some time after their last
 #: work, on the cores that the next program needs.
@@ -43,7 +46,13 @@ class Program:
         From the start of the process to the end of its first step.
     """
 
-    def __init__(self, spec: Spec, threads=None, compiledir=None, python=None):
+    def __init__(
+        self,
+        spec: Spec,
+        threads: Optional[int] = None,
+        compiledir: Optional[PathLike] = None,
+        python: Optional[PathLike] = None,
+    ) -> None:
         from theano_rnn import engine
 
         if spec.program == "stock":
@@ -71,36 +80,44 @@ class Program:
             raise
         self.seconds_to_first_step = time.perf_counter() - start
 
-    def ask(self, do, T=None, **request) -> dict:
+    def ask(self, do: str, T: Optional[int] = None, **request: Any) -> Record:
         """The answer of the child's method ``do`` to a request, at the workload's T or another."""
         request = {"do": do, "T": self.spec.T if T is None else T, **request}
         with contextlib.suppress(BrokenPipeError):  # the answer says why
             print(json.dumps(request), file=self._process.stdin, flush=True)
         return self._answer()
 
-    def _answer(self):
+    def _answer(self) -> Record:
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line:
-            return json.loads(line)
+            answer: Record = json.loads(line)
+            return answer
         self._process.wait()
         self._stderr.seek(0)
         last_words = self._stderr.read().strip().splitlines() or ["without a word"]
         raise ProgramError(f"{self.spec.program} ended: {last_words[-1]}")
 
-    def close(self):
+    def close(self) -> None:
         self._process.kill()
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._stderr.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Program":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def environment(program, environ, threads=None, compiledir=None, is_elsewhere=False) -> dict:
+def environment(
+    program: str,
+    environ: Mapping[str, str],
+    threads: Optional[int] = None,
+    compiledir: Optional[PathLike] = None,
+    is_elsewhere: bool = False,
+) -> dict[str, str]:
     """The environment of a child. The user's own THEANO_FLAGS stay, but for the compile cache.
 
     Stock gets by THEANO_FLAGS what it needs to run at all and to be compared: the BLAS that we
@@ -125,7 +142,9 @@ def environment(program, environ, threads=None, compiledir=None, is_elsewhere=Fa
     return env
 
 
-def milliseconds(programs, rounds: int, seconds: float) -> list:
+def milliseconds(
+    programs: Sequence[tuple[Program, int]], rounds: int, seconds: float
+) -> list[list[float]]:
     """What a step costs in each of several programs, measured in turns: A B A B ...
 
     Parameters
@@ -145,7 +164,7 @@ def milliseconds(programs, rounds: int, seconds: float) -> list:
         program.ask("time", T, steps=2)  # warm
         once = program.ask("time", T, steps=2)["seconds"] / 2
         steps.append(max(1, math.ceil(seconds / once)))
-    measured = [[] for _ in programs]
+    measured: list[list[float]] = [[] for _ in programs]
     for _ in range(rounds):
         for (program, T), n, results in zip(programs, steps, measured):
             time.sleep(REST)
@@ -153,7 +172,7 @@ def milliseconds(programs, rounds: int, seconds: float) -> list:
     return measured
 
 
-def spread(values) -> dict:
+def spread(values: Sequence[float]) -> Record:
     """Median, least and greatest of the rounds, and the rounds themselves."""
     return {
         "median": statistics.median(values),
@@ -163,6 +182,6 @@ def spread(values) -> dict:
     }
 
 
-def ratio(above, below) -> dict:
+def ratio(above: Sequence[float], below: Sequence[float]) -> Record:
     """The spread of the quotients, round by round."""
     return spread([a / b for a, b in zip(above, below)])

@@ -4,9 +4,10 @@ import contextlib
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -17,13 +18,14 @@ from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, r
 from theano_rnn.corpus import load_corpus
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import Flow
+from theano_rnn.types import Ints, Record
 
 #: Vocabulary, hidden units and steps of each workload.
-WORKLOADS = {
+WORKLOADS: dict[str, dict[str, Any]] = {
     "sentence": {"vocab_size": 8000, "hidden_size": 100, "T": 20},
     "char": {"vocab_size": 64, "hidden_size": 100, "T": 200},
 }
-BATCH = {"vocab_size": 10000, "hidden_size": 200, "T": 35, "B": 32}
+BATCH: dict[str, Any] = {"vocab_size": 10000, "hidden_size": 200, "T": 35, "B": 32}
 PROGRAMS = ("ours", "stock")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
 BATCH_SIZES = (16, 32, 64)
@@ -60,18 +62,18 @@ class Settings:
     rounds: int = 9
     seconds: float = 0.5
     warm_starts: int = 3
-    threads: tuple = (1,)
+    threads: tuple[int, ...] = (1,)
     seed: int = 0
     peers_python: Optional[str] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         arguments.whole_number(self.rounds, "rounds", at_least=1)
         arguments.positive(self.seconds, "seconds")
         arguments.whole_number(self.warm_starts, "warm starts", at_least=1)
         arguments.whole_number(self.seed, "seed", at_least=0)
 
 
-def parse_sections(text: Optional[str]) -> list:
+def parse_sections(text: Optional[str]) -> list[str]:
     """ "steps,length" as the names of sections, all of them for None, in the order of SECTIONS."""
     if text is None:
         return [name for name in SECTIONS if name != "peers"]
@@ -82,7 +84,7 @@ def parse_sections(text: Optional[str]) -> list:
     return [name for name in SECTIONS if name in names]
 
 
-def parse_threads(text: Optional[str]) -> tuple:
+def parse_threads(text: Optional[str]) -> tuple[int, ...]:
     """ "1,2" as numbers of threads; one, as the engine has it, for None."""
     if text is None:
         return Settings.threads
@@ -92,7 +94,7 @@ def parse_threads(text: Optional[str]) -> tuple:
     return tuple(int(word) for word in text.split(","))
 
 
-def steps(settings: Settings) -> list:
+def steps(settings: Settings) -> list[Record]:
     """One SGD step, ours and stock in turns."""
     rows = []
     for name, workload in WORKLOADS.items():
@@ -112,14 +114,15 @@ def steps(settings: Settings) -> list:
     return rows
 
 
-def startup(settings: Settings) -> list:
+def startup(settings: Settings) -> list[Record]:
     """Seconds from the start of the process to the end of its first step, for a sentence.
 
     Modules are counted after the start with an empty cache and again after the others, for
     stock compiles some of them again in every process.
     """
+    seconds: dict[str, dict[str, list[float]]]
     seconds = {program: {"cold": [], "warm": []} for program in PROGRAMS}
-    modules = {program: [] for program in PROGRAMS}
+    modules: dict[str, list[int]] = {program: [] for program in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
         for cache in ["cold"] + ["warm"] * settings.warm_starts:
             for program in PROGRAMS:
@@ -140,7 +143,7 @@ def startup(settings: Settings) -> list:
     ]
 
 
-def truncation(settings: Settings) -> list:
+def truncation(settings: Settings) -> list[Record]:
     """A step under each truncation, for a sentence."""
     workload = WORKLOADS["sentence"]
     with contextlib.ExitStack() as stack:
@@ -158,7 +161,7 @@ def truncation(settings: Settings) -> list:
     ]
 
 
-def cells(settings: Settings) -> list:
+def cells(settings: Settings) -> list[Record]:
     """A step of each cell, in turns, for a sentence, characters and a batch."""
     rows = []
     for name, workload in {**WORKLOADS, "batch": BATCH}.items():
@@ -186,7 +189,7 @@ def cells(settings: Settings) -> list:
     return rows
 
 
-def padding(settings: Settings) -> list:
+def padding(settings: Settings) -> list[Record]:
     """The share of positions that are padding in batches of the default corpus's sentences."""
     sequences = load_corpus(seed=settings.seed).train
     lengths = [len(s) - 1 for s in sequences]
@@ -198,7 +201,7 @@ def padding(settings: Settings) -> list:
     return rows
 
 
-def length(settings: Settings) -> list:
+def length(settings: Settings) -> list[Record]:
     """Time and memory of a step by the length of the sequence, for characters.
 
     ``growth_in_bytes`` is the most a step adds to the memory of a process that has taken a
@@ -227,7 +230,7 @@ def length(settings: Settings) -> list:
     return rows
 
 
-def flow(settings: Settings) -> list:
+def flow(settings: Settings) -> list[Record]:
     """The gradient flow of each cell over 100 steps of 100 units, its functions compiled before.
 
     errors: all dE_t/dh_k and their norms; contributions: the shares of all pairs (t, k) in dE/dW,
@@ -252,17 +255,19 @@ def flow(settings: Settings) -> list:
     return rows
 
 
-def _contributions(model, tokens) -> tuple:
+def _contributions(model: RNN, tokens: Ints) -> tuple[float, float]:
     """Milliseconds for the errors of a flow, and then for its contributions."""
     measured = [time.perf_counter()]
     of_model = Flow(model, tokens[:-1], tokens[1:])
-    for ask in (lambda: of_model.norms, of_model.shares):
+    asked: tuple[Callable[[], object], ...] = (lambda: of_model.norms, of_model.shares)
+    for ask in asked:
         ask()
         measured.append(time.perf_counter())
-    return tuple(1000 * np.diff(measured))
+    errors, contributions = 1000 * np.diff(measured)
+    return errors, contributions
 
 
-def _peak_bytes(run, *arguments) -> int:
+def _peak_bytes(run: Callable[..., object], *arguments: Any) -> int:
     """The most memory that something takes while it runs."""
     tracemalloc.start()
     try:
@@ -272,7 +277,7 @@ def _peak_bytes(run, *arguments) -> int:
         tracemalloc.stop()
 
 
-def peers(settings: Settings) -> list:
+def peers(settings: Settings) -> list[Record]:
     """One SGD step beside those of JAX, PyTorch and plain theano-pymc, all in turns.
 
     Each on all cores, as JAX and PyTorch are by themselves. ``limit`` is the products of the
@@ -286,7 +291,9 @@ def peers(settings: Settings) -> list:
     return [_beside_peers(settings, *case) for case in BESIDE_PEERS]
 
 
-def _beside_peers(settings: Settings, name, cell, truncation, T) -> dict:
+def _beside_peers(
+    settings: Settings, name: str, cell: str, truncation: str, T: Optional[int]
+) -> Record:
     workload = {**WORKLOADS, "batch": BATCH}[name]
     workload = {**workload, "T": T or workload["T"]}
     programs = ["ours", "jax"]
@@ -318,7 +325,7 @@ def _beside_peers(settings: Settings, name, cell, truncation, T) -> dict:
     return row
 
 
-def _are_near(a, b, tolerance) -> bool:
+def _are_near(a: Sequence[float], b: Sequence[float], tolerance: float) -> bool:
     return all(abs(x - y) <= tolerance * abs(y) for x, y in zip(a, b))
 
 

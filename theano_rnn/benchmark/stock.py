@@ -5,6 +5,7 @@ hoisted out of the scan, U is stored by rows and only touched rows are updated.
 """
 
 import sys
+from typing import Any, Callable
 
 if sys.version_info >= (3, 11) and "theano" not in sys.modules:
     # theano-pymc 1.1.2: scan_perform.c does not compile here, and the failure is not the
@@ -14,8 +15,13 @@ if sys.version_info >= (3, 11) and "theano" not in sys.modules:
 import theano
 from theano import tensor
 
+__all__ = ["compile_sgd_step", "theano"]
 
-def compile_sgd_step(U, V, W, B=1):
+#: Theano has no types.
+Variable = Any
+
+
+def compile_sgd_step(U: Variable, V: Variable, W: Variable, B: int = 1) -> Callable[..., Any]:
     """A function (x, y, learning_rate) -> E that updates the parameters.
 
     x and y are (T,) vectors, or (T, B) matrices where B is more than 1.
@@ -55,4 +61,5 @@ def compile_sgd_step(U, V, W, B=1):
         (V, V - learning_rate * dV),
         (W, W - learning_rate * dW),
     ]
-    return theano.function([x, y, learning_rate], E, updates=updates)
+    sgd_step: Callable[..., Any] = theano.function([x, y, learning_rate], E, updates=updates)
+    return sgd_step

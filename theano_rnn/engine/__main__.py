@@ -9,8 +9,10 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Optional
 
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +20,18 @@ from rich.table import Table
 from theano_rnn import engine
 from theano_rnn.engine import blas
 from theano_rnn.engine.flags import user_settings
+from theano_rnn.engine.loop.explain import Explained
 from theano_rnn.errors import RNNError
 
 
-def cache_size(folder: Path) -> tuple:
+def cache_size(folder: Path) -> tuple[int, int]:
     """Number of compiled modules in the cache, and its bytes."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     modules = sum(path.suffix in (".so", ".pyd") for path in files)
     return modules, sum(path.stat().st_size for path in files)
 
 
-def findings() -> tuple:
+def findings() -> tuple[list[tuple[str, str]], list[str]]:
     """Rows (what, found) and a list of advice."""
     config = engine.theano.config
     advice = []
@@ -80,10 +83,10 @@ def _version(name: str) -> str:
 def _gcc_version() -> str:
     from theano.link.c.cmodule import gcc_version_str
 
-    return gcc_version_str
+    return str(gcc_version_str)
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m theano_rnn.engine",
         description=__doc__,
@@ -115,7 +118,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def explained(arguments) -> list:
+def explained(arguments: argparse.Namespace) -> list[Explained]:
     """The loops of a step of such a network."""
     from theano_rnn.model import RNN
     from theano_rnn.step import Step
@@ -125,7 +128,7 @@ def explained(arguments) -> list:
     return engine.loop.explain(step.function(arguments.mask, not arguments.mask))
 
 
-def _print_findings(console) -> None:
+def _print_findings(console: Console) -> None:
     rows, advice = findings()
     table = Table(show_header=False, box=None)
     table.add_column()

@@ -16,13 +16,18 @@ from the flags, not from the function it stands in.
 import functools
 import zlib
 from pathlib import Path
+from typing import Any, Optional
 
 from scipy.special import expit
 from theano import scalar
 from theano.compile import optdb
+from theano.graph.basic import Apply
+from theano.graph.fg import FunctionGraph
 from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
 from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet.sigm import ScalarSigmoid
+
+from theano_rnn.types import Variable
 
 DTYPES = ("float32", "float64")
 
@@ -36,19 +41,21 @@ def c_source() -> str:
 class _Vectorized:
     """C code in the place of that of a Theano Op, which stays the base class."""
 
-    function = None  # its name in vector_math.h
+    function: str  # its name in vector_math.h
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return c_source()
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (x,), (z,) = inputs, outputs
         dtype = node.inputs[0].type.dtype
         if dtype not in DTYPES:
             raise NotImplementedError(f"{self} of {dtype}")
         return f"{z} = vector_math::{self.function}<npy_{dtype}>({x});"
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(c_source().encode()))
 
 
@@ -73,17 +80,17 @@ class VectorizedSigmoid(_Vectorized, ScalarSigmoid):
 
     function = "sigmoid"
 
-    def impl(self, x):
+    def impl(self, x: float) -> Any:
         return expit(x)
 
 
-def register(theanos, op_class):
+def register(theanos: type, op_class: Any) -> None:
     """Have Theano's optimizer put the Elemwise of op_class where that of `theanos` stands."""
     name = f"vectorized_{op_class.function}"
     ours = Elemwise(op_class(scalar.upgrade_to_float, name=name))
 
     @local_optimizer([Elemwise])
-    def rewrite(fgraph, node):
+    def rewrite(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
         if not isinstance(node.op, Elemwise) or type(node.op.scalar_op) is not theanos:
             return None
         (x,), (old,) = node.inputs, node.outputs

@@ -10,9 +10,12 @@ import functools
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Callable, Optional
 
+from theano.graph.basic import Apply
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.link.c import cmodule
@@ -22,11 +25,17 @@ from theano.link.vm import VMLinker
 from theano_rnn.engine.loop.op import NativeLoop
 
 #: How many compilers run at once.
-COMPILERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+COMPILERS = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)
 
 shipped_make_all = VMLinker.make_all
 
-_current = None  # of the function that is being linked
+_current: Optional["Ahead"] = None  # of the function that is being linked
+_compile: Callable[..., Any]  # the compiler's own, as it was before `mend`
+
+#: Of a module: the hash of its code, and the compiler's flags.
+Key = tuple[str, tuple[str, ...]]
 
 
 def mend() -> None:
@@ -38,7 +47,7 @@ def mend() -> None:
 
 
 @functools.wraps(shipped_make_all)
-def make_all(self, *args, **kwargs):
+def make_all(self: VMLinker, *args: Any, **kwargs: Any) -> Any:
     global _current
     before, _current = _current, Ahead(self.schedule(self.fgraph))
     try:
@@ -48,9 +57,17 @@ def make_all(self, *args, **kwargs):
         _current = before
 
 
-def compile_str(module_name, src_code, location=None, *, preargs=None, py_module=True, **settings):
+def compile_str(
+    module_name: str,
+    src_code: str,
+    location: Optional[str] = None,
+    *,
+    preargs: Optional[Sequence[str]] = None,
+    py_module: bool = True,
+    **settings: Any,
+) -> Any:
     """The compiler's function, with the module taken from those compiled ahead if it is there."""
-    if _current is None or not py_module:
+    if _current is None or not py_module or location is None:
         return _compile(
             module_name, src_code, location, preargs=preargs, py_module=py_module, **settings
         )
@@ -72,11 +89,13 @@ class Ahead:
     nodes : list of Apply
     """
 
-    def __init__(self, nodes):
+    def __init__(self, nodes: Sequence[Apply]) -> None:
         self.nodes = nodes
-        self.pool, self.folder, self.jobs = None, None, {}
+        self.pool: Optional[ThreadPoolExecutor] = None
+        self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
+        self.jobs: dict[Key, Future[Path]] = {}
 
-    def start(self, made) -> None:
+    def start(self, made: Key) -> None:
         """Give the modules that are missing, but the one just made, to the compilers; once."""
         if self.pool is not None or COMPILERS < 2:
             return
@@ -92,7 +111,7 @@ class Ahead:
                     location.mkdir()
                     self.jobs[key] = self.pool.submit(_made, linker, module, location)
 
-    def taken(self, module_name, preargs):
+    def taken(self, module_name: str, preargs: Optional[Sequence[str]]) -> Optional[Path]:
         """The folder of a module that was compiled ahead; None if it was not."""
         job = self.jobs.pop(_key(module_name, preargs), None)
         if job is None or job.cancel():  # it has not been begun: the turn has come first
@@ -103,16 +122,16 @@ class Ahead:
             return None
 
     def close(self) -> None:
-        if self.pool is not None:
+        if self.pool is not None and self.folder is not None:
             self.pool.shutdown(cancel_futures=True)
             self.folder.cleanup()
 
 
-def _key(module_name, flags) -> tuple:
+def _key(module_name: str, flags: Optional[Sequence[str]]) -> Key:
     return module_name, tuple(flags or ())
 
 
-def _missing(node):
+def _missing(node: Apply) -> Optional[CLinker]:
     """The linker of a node whose module has to be compiled, or None."""
     if not isinstance(node.op, COp) or type(node.op).make_thunk not in (
         COp.make_thunk,
@@ -131,7 +150,7 @@ def _missing(node):
         return None
 
 
-def _made(linker, module, location) -> Path:
+def _made(linker: CLinker, module: Any, location: Path) -> Path:
     _compile(
         module.code_hash,
         module.code(),

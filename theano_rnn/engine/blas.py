@@ -58,13 +58,13 @@ def find(ldflags: Optional[str] = None) -> Blas:
         for library in sorted(folder.glob("libscipy_openblas*.so*")):
             return Blas("scipy-openblas32", str(library), "scipy_", "-lm")
     for name in ("openblas", "blas"):
-        library = ctypes.util.find_library(name)
-        if library is not None:
-            return Blas(f"the system's {library}", library, "", "-lm")
+        found = ctypes.util.find_library(name)
+        if found is not None:
+            return Blas(f"the system's {found}", found, "", "-lm")
     return Blas("none", None, "", "")
 
 
-def load(blas: Blas, environ: Mapping) -> None:
+def load(blas: Blas, environ: Mapping[str, str]) -> None:
     """Load the library with global symbols, where the modules compiled later find them.
 
     It computes in one thread, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
@@ -81,7 +81,7 @@ def load(blas: Blas, environ: Mapping) -> None:
             set_threads(1)
 
 
-def threads(blas: Blas):
+def threads(blas: Blas) -> Optional[int]:
     """The number of threads the loaded library computes in; None where it does not tell."""
     if blas.library is None:
         return None

@@ -17,7 +17,9 @@ added. A process that starts meanwhile finds it empty, and deletes the module th
 import os
 import pickle
 import tempfile
+from typing import Any
 
+from theano.graph.fg import FunctionGraph
 from theano.graph.op import ExternalCOp
 from theano.link.c.basic import CLinker
 from theano.link.c.cmodule import KeyData
@@ -35,7 +37,7 @@ def mend() -> None:
     KeyData.save_pkl = save_pkl
 
 
-def cmodule_key_(self, fgraph, *args, **kwargs):
+def cmodule_key_(self: CLinker, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Any:
     """The shipped key, with the version told from the code versions of Ops and types alone."""
     key = shipped_key(self, fgraph, *args, **kwargs)
     if key is None or key[0]:
@@ -55,12 +57,12 @@ def cmodule_key_(self, fgraph, *args, **kwargs):
     return (tuple(versions) if all(versions) else (), signature)
 
 
-def c_code_cache_version(self):
+def c_code_cache_version(self: ExternalCOp) -> tuple[Any, ...]:
     """The shipped version, with a hash of the C code that is the same in every process."""
     return (hash_from_code("\n".join(self.func_codes)), *shipped_version(self)[1:])
 
 
-def save_pkl(self):
+def save_pkl(self: KeyData) -> None:
     """The shipped one's file, complete or as it was: it is written beside and renamed."""
     data = pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL)
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(self.key_pkl), delete=False) as file:

@@ -2,6 +2,8 @@
 
 import functools
 import os
+from collections.abc import Iterable
+from typing import Optional
 
 import theano
 import theano.utils
@@ -9,6 +11,7 @@ from theano.compile.mode import get_default_mode
 from theano.link.c import cmodule
 
 from theano_rnn.engine.flags import user_settings
+from theano_rnn.types import Function, Variable, Variables
 
 #: Rewrites of Theano that make a step slower; ``compile_function`` says how.
 LEFT_OUT = ("local_dot22_to_dot22scalar", "local_subtensor_merge")
@@ -24,7 +27,12 @@ def shield_compiler() -> None:
     theano.utils.subprocess_Popen = cmodule.subprocess_Popen = started
 
 
-def compile_function(inputs, outputs, updates=(), name=None):
+def compile_function(
+    inputs: Variables,
+    outputs: Variable,
+    updates: Iterable[tuple[Variable, Variable]] = (),
+    name: Optional[str] = None,
+) -> Function:
     """``theano.function`` in the default mode, keeping the buffers of intermediate results.
 
     A user's own ``allow_gc`` in THEANO_FLAGS or .theanorc wins. Two rewrites are left out.
@@ -46,4 +54,7 @@ def compile_function(inputs, outputs, updates=(), name=None):
     mode = get_default_mode().excluding(*LEFT_OUT)
     if "allow_gc" not in user_settings(os.environ):
         mode = mode.clone(link_kwargs={"allow_gc": False})
-    return theano.function(inputs, outputs, updates=list(updates), mode=mode, name=name)
+    function: Function = theano.function(
+        inputs, outputs, updates=list(updates), mode=mode, name=name
+    )
+    return function

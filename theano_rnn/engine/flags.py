@@ -14,7 +14,7 @@ from theano_rnn.engine.blas import Blas
 from theano_rnn.errors import RNNError
 
 
-def defaults(blas: Blas) -> dict:
+def defaults(blas: Blas) -> dict[str, str]:
     """Our settings by Theano's names, each with its reason."""
     return {
         # Half the memory traffic of float64; the proofs ask for float64 explicitly.
@@ -29,7 +29,7 @@ def defaults(blas: Blas) -> dict:
     }
 
 
-def user_settings(environ: Mapping) -> dict:
+def user_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """What the user set, by Theano's names, from .theanorc files and THEANO_FLAGS."""
     files = environ.get("THEANORC", "~/.theanorc").split(os.pathsep)
     parser = configparser.RawConfigParser()
@@ -43,7 +43,7 @@ def user_settings(environ: Mapping) -> dict:
     return settings
 
 
-def theano_flags(blas: Blas, environ: Mapping) -> str:
+def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
     """The value of THEANO_FLAGS to import Theano with."""
     user = user_settings(environ)
     # RawConfigParser lower-cases option names, so the comparison does too.
@@ -91,7 +91,7 @@ def import_theano(blas: Blas) -> None:
             os.environ["THEANO_FLAGS"] = own
 
 
-def _split(text: str) -> dict:
+def _split(text: str) -> dict[str, str]:
     """THEANO_FLAGS as Theano reads it: comma separated, with shell quoting and escapes."""
     reader = shlex.shlex(text, posix=True)
     reader.whitespace = ","

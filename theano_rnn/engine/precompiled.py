@@ -12,7 +12,9 @@ import hashlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 from theano.configdefaults import config
@@ -43,7 +45,14 @@ def mend() -> None:
 
 
 @functools.wraps(shipped)
-def compile_str(module_name, src_code, location=None, *, preargs=None, **settings):
+def compile_str(
+    module_name: str,
+    src_code: str,
+    location: Optional[str] = None,
+    *,
+    preargs: Optional[Sequence[str]] = None,
+    **settings: Any,
+) -> Any:
     """The shipped function, with the headers put before the source and no notes for debuggers."""
     flags = [*(preargs or ()), "-g0"]
     # The few modules that are compiled once, without -O3, would each want headers of their own.
@@ -55,7 +64,7 @@ def compile_str(module_name, src_code, location=None, *, preargs=None, **setting
 
 
 @functools.cache
-def precompiled(flags: tuple):
+def precompiled(flags: tuple[str, ...]) -> Optional[Path]:
     """Path of the header to include first; None where it cannot be made.
 
     It is complete, or not there: it is written beside and renamed. What it depends on is in the

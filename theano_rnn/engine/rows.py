@@ -17,16 +17,20 @@ Each is switched off by its name, as in ``mode.excluding("row_increment")`` or i
 import functools
 import zlib
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 from theano import scalar, tensor
 from theano.compile import optdb
 from theano.graph.basic import Apply
+from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
 from theano.tensor.elemwise import Elemwise, Sum
 from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
+
+from theano_rnn.types import Variable
 
 DTYPES = ("float32", "float64")
 
@@ -40,16 +44,16 @@ def c_source() -> str:
 class _RowOp(COp):
     """What the Ops share: the C."""
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return c_source()
 
-    def c_headers(self, **kwargs):
+    def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<utility>", "<vector>"]
 
-    def c_compile_args(self, **kwargs):
+    def c_compile_args(self, **kwargs: Any) -> list[str]:
         return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(c_source().encode()))
 
 
@@ -73,24 +77,26 @@ class RowIncrement(_RowOp):
 
     __props__ = ("inplace",)
 
-    def __init__(self, inplace=False):
+    def __init__(self, inplace: bool = False) -> None:
         self.inplace = inplace
         if inplace:
             self.destroy_map = {0: [0]}
 
-    def make_node(self, x, y, number):
+    def make_node(self, x: Variable, y: Variable, number: Variable) -> Apply:
         return Apply(self, [x, y, number], [x.type()])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0]]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         x, y, number = inputs
         out = x if self.inplace else x.copy()
         np.add.at(out, number, y)
         outputs[0][0] = out
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (x, y, number), (out,), fail = inputs, outputs, sub["fail"]
         own = (
             f"Py_XDECREF({out}); Py_INCREF({x}); {out} = {x};"
@@ -106,13 +112,15 @@ class RowUnique(_RowOp):
 
     __props__ = ()
 
-    def make_node(self, x):
+    def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [tensor.lvector(), tensor.lvector()])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         outputs[0][0], outputs[1][0] = np.unique(inputs[0], return_inverse=True)
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (x,), (different, place) = inputs, outputs
         return f"if (!rows::unique({x}, &{different}, &{place})) {{ {sub['fail']} }}"
 
@@ -122,17 +130,19 @@ class SumOfSquares(_RowOp):
 
     __props__ = ()
 
-    def make_node(self, x):
+    def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [tensor.TensorType(x.dtype, ())()])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: list[Any]) -> list[Any]:
         return [()]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         (x,) = inputs
         outputs[0][0] = np.asarray(np.square(x).sum(dtype="float64"), x.dtype)
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (x,), (out,), fail = inputs, outputs, sub["fail"]
         return f"""
         if ({out} == NULL) {out} = (PyArrayObject*)PyArray_EMPTY(0, NULL, PyArray_TYPE({x}), 0);
@@ -146,17 +156,19 @@ class ColumnSums(_RowOp):
 
     __props__ = ()
 
-    def make_node(self, x):
+    def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [tensor.TensorType(x.dtype, x.broadcastable[1:])()])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0][1:]]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         (x,) = inputs
         outputs[0][0] = x.sum(axis=0, dtype="float64").astype(x.dtype)
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         (x,), (out,), fail = inputs, outputs, sub["fail"]
         return f"""
         Py_XDECREF({out});
@@ -167,7 +179,7 @@ class ColumnSums(_RowOp):
 
 
 @local_optimizer([AdvancedIncSubtensor1])
-def local_row_increment(fgraph, node):
+def local_row_increment(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """x[number] += y, in place or not -> RowIncrement."""
     if not isinstance(node.op, AdvancedIncSubtensor1):
         return None
@@ -182,7 +194,7 @@ def local_row_increment(fgraph, node):
 
 
 @local_optimizer([Unique])
-def local_row_unique(fgraph, node):
+def local_row_unique(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """Unique of an int64 vector with the places -> RowUnique."""
     if not isinstance(node.op, Unique):
         return None
@@ -191,13 +203,13 @@ def local_row_unique(fgraph, node):
         return None
     if op.return_index or op.return_counts or not op.return_inverse:
         return None
-    outputs = RowUnique()(x)
+    outputs: list[Variable] = RowUnique()(x)
     copy_stack_trace(node.outputs, outputs)
     return outputs
 
 
 @local_optimizer([Sum])
-def local_sum_of_squares(fgraph, node):
+def local_sum_of_squares(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """sum(sqr(x)) -> SumOfSquares(x)."""
     if not isinstance(node.op, Sum):
         return None
@@ -216,7 +228,7 @@ def local_sum_of_squares(fgraph, node):
 
 
 @local_optimizer([Sum])
-def local_column_sums(fgraph, node):
+def local_column_sums(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """sum(x, axis=0) -> ColumnSums(x)."""
     if not isinstance(node.op, Sum):
         return None

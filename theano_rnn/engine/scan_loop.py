@@ -13,6 +13,7 @@ import functools
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import theano
 from theano.compile.compilelock import lock_ctx
@@ -41,7 +42,7 @@ def mend() -> None:
 
 
 @functools.wraps(shipped)
-def make_thunk(self, *args, **kwargs):
+def make_thunk(self: Scan, *args: Any, **kwargs: Any) -> Any:
     found()
     return shipped(self, *args, **kwargs)
 

@@ -13,7 +13,13 @@ Theano notices ("Trying to reintroduce a removed node"), prints that, and gives 
 that follows.
 """
 
+from typing import Any
+
+from theano.graph.basic import Apply
+from theano.graph.fg import FunctionGraph
 from theano.scan.opt import PushOutScanOutput
+
+from theano_rnn.types import Variables
 
 shipped = PushOutScanOutput.push_out_inner_vars
 
@@ -23,7 +29,13 @@ def mend() -> None:
     PushOutScanOutput.push_out_inner_vars = push_out_inner_vars
 
 
-def push_out_inner_vars(self, fgraph, inner_vars, scan_node, scan_args):
+def push_out_inner_vars(
+    self: PushOutScanOutput,
+    fgraph: FunctionGraph,
+    inner_vars: Variables,
+    scan_node: Apply,
+    scan_args: Any,
+) -> tuple[Variables, Apply, Any]:
     """The shipped method, its outer variables those of the new loop, cut to its steps."""
     old = list(scan_args.outer_out_nit_sot)
     outer_vars, scan_node, scan_args = shipped(self, fgraph, inner_vars, scan_node, scan_args)

@@ -15,12 +15,14 @@ flag ``optimizer_excluding``.
 import functools
 import zlib
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 from theano import tensor
 from theano.compile import optdb
 from theano.gradient import grad_undefined
 from theano.graph.basic import Apply, ancestors
+from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.graph.opt import copy_stack_trace, in2out, local_optimizer, out2in
 from theano.tensor.nnet.nnet import (
@@ -29,6 +31,8 @@ from theano.tensor.nnet.nnet import (
     Softmax,
     SoftmaxWithBias,
 )
+
+from theano_rnn.types import Array, Variable
 
 DTYPES = ("float32", "float64")
 
@@ -43,7 +47,7 @@ def c_source() -> str:
 class _RowLossOp(COp):
     """What the two Ops share: their inputs, and the C."""
 
-    def checked(self, logits, y):
+    def checked(self, logits: Variable, y: Variable) -> tuple[Variable, Variable]:
         """The two inputs as Theano variables of the types the C takes."""
         logits = tensor.as_tensor_variable(logits)
         y = tensor.as_tensor_variable(y)
@@ -55,16 +59,16 @@ class _RowLossOp(COp):
             raise TypeError(f"{self}: y must be a vector of integers, not {y.type}")
         return logits, y if y.dtype == "int64" else tensor.cast(y, "int64")
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return c_source()
 
-    def c_headers(self, **kwargs):
+    def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<cmath>", "<cstdlib>", "<cstring>", "<limits>"]
 
-    def c_compile_args(self, **kwargs):
+    def c_compile_args(self, **kwargs: Any) -> list[str]:
         return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(c_source().encode()))
 
 
@@ -98,22 +102,24 @@ class SoftmaxCrossEntropy(_RowLossOp):
 
     __props__ = ()
 
-    def make_node(self, logits, y):
+    def make_node(self, logits: Variable, y: Variable) -> Apply:
         logits, y = self.checked(logits, y)
         return Apply(self, [logits, y], [tensor.TensorType(logits.dtype, y.broadcastable)()])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         outputs[0][0] = _in_numpy(*inputs)[0]
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: list[Any]) -> list[Any]:
         return [(shapes[0][0],)]
 
-    def grad(self, inputs, output_gradients):
+    def grad(self, inputs: list[Any], output_gradients: list[Variable]) -> list[Variable]:
         logits, y = inputs
         _, gradient = SoftmaxCrossEntropyGradient()(logits, y, output_gradients[0])
         return [gradient, grad_undefined(self, 1, y)]
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         logits, y = inputs
         return f"""
         if (!softmax_cross_entropy::run<dtype_{logits}>(
@@ -152,12 +158,12 @@ class SoftmaxCrossEntropyGradient(_RowLossOp):
 
     __props__ = ("inplace",)
 
-    def __init__(self, inplace=False):
+    def __init__(self, inplace: bool = False) -> None:
         self.inplace = inplace
         if inplace:
             self.destroy_map = {1: [0]}
 
-    def make_node(self, logits, y, weight):
+    def make_node(self, logits: Variable, y: Variable, weight: Variable) -> Apply:
         logits, y = self.checked(logits, y)
         weight = tensor.as_tensor_variable(weight)
         if weight.ndim > 1:
@@ -167,7 +173,7 @@ class SoftmaxCrossEntropyGradient(_RowLossOp):
         loss = tensor.TensorType(logits.dtype, y.broadcastable)()
         return Apply(self, [logits, y, weight], [loss, logits.type()])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         logits, y, weight = inputs
         outputs[0][0], difference = _in_numpy(logits, y)
         difference *= weight.reshape(-1, 1)
@@ -175,13 +181,15 @@ class SoftmaxCrossEntropyGradient(_RowLossOp):
             logits[...] = difference
         outputs[1][0] = logits if self.inplace else difference
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: list[Any]) -> list[Any]:
         return [(shapes[0][0],), shapes[0]]
 
-    def grad(self, inputs, output_gradients):
+    def grad(self, inputs: list[Any], output_gradients: list[Variable]) -> list[Variable]:
         return [grad_undefined(self, i, variable) for i, variable in enumerate(inputs)]
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         logits, y, weight = inputs
         loss, gradient = outputs
         inplace = "true" if self.inplace else "false"
@@ -191,7 +199,7 @@ class SoftmaxCrossEntropyGradient(_RowLossOp):
         """
 
 
-def _in_numpy(logits, y):
+def _in_numpy(logits: Array, y: Array) -> tuple[Array, Array]:
     """loss and softmax(z) - onehot(y), for Theano without a C compiler."""
     rows = np.arange(len(logits))
     if len(y) != len(rows):
@@ -207,7 +215,7 @@ def _in_numpy(logits, y):
     return loss, e
 
 
-def _logits(softmax_node):
+def _logits(softmax_node: Apply) -> Variable:
     """z, and z + b where Theano's Op takes a bias that is not zero, of softmax_node."""
     z, *others = softmax_node.inputs
     if isinstance(softmax_node.op, Softmax) or _is_zero(others[0]):
@@ -215,7 +223,7 @@ def _logits(softmax_node):
     return z + others[0].dimshuffle("x", 0)
 
 
-def _is_zero(bias):
+def _is_zero(bias: Variable) -> bool:
     # Theano gives a softmax that has no bias zeros_like(z[0]).
     try:
         return float(tensor.get_scalar_constant_value(bias)) == 0.0
@@ -223,7 +231,7 @@ def _is_zero(bias):
         return False
 
 
-def _used_only_by(op_class, variable, fgraph):
+def _used_only_by(op_class: type, variable: Variable, fgraph: FunctionGraph) -> bool:
     # A client of the graph's outputs is a string in place of a node.
     return all(
         isinstance(getattr(client, "op", None), op_class) for client, _ in fgraph.clients[variable]
@@ -231,7 +239,7 @@ def _used_only_by(op_class, variable, fgraph):
 
 
 @local_optimizer([CrossentropySoftmax1HotWithBiasDx])
-def local_gradient(fgraph, node):
+def local_gradient(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Variable]]:
     """Dx(weight, softmax(z), y) -> the gradient from z, if that spares the softmax."""
     weight, o, y = node.inputs
     softmaxes = (Softmax, SoftmaxWithBias, CrossentropySoftmaxArgmax1HotWithBias)
@@ -244,7 +252,7 @@ def local_gradient(fgraph, node):
 
 
 @local_optimizer([CrossentropySoftmaxArgmax1HotWithBias])
-def local_loss(fgraph, node):
+def local_loss(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Variable]]:
     """The loss of Theano's Op, its softmax and argmax unused -> ours."""
     loss, o, largest = node.outputs
     if fgraph.clients[o] or fgraph.clients[largest] or loss.dtype not in DTYPES:
@@ -252,7 +260,7 @@ def local_loss(fgraph, node):
     return _if_same_type(loss, SoftmaxCrossEntropy()(_logits(node), node.inputs[2]))
 
 
-def _if_same_type(old, new):
+def _if_same_type(old: Variable, new: Variable) -> Optional[dict[Variable, Variable]]:
     if new.type != old.type:
         return None
     copy_stack_trace(old, new)
@@ -260,7 +268,7 @@ def _if_same_type(old, new):
 
 
 @local_optimizer([SoftmaxCrossEntropy])
-def local_merge(fgraph, node):
+def local_merge(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Variable]]:
     """The loss -> that of an Op which computes the gradient from the same logits and targets."""
     if not isinstance(node.op, SoftmaxCrossEntropy):
         return None
@@ -275,11 +283,11 @@ def local_merge(fgraph, node):
 
 
 @local_optimizer([SoftmaxCrossEntropyGradient], inplace=True)
-def local_inplace(fgraph, node):
+def local_inplace(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """Theano refuses this by itself where the logits are needed afterwards."""
     if not isinstance(node.op, SoftmaxCrossEntropyGradient) or node.op.inplace:
         return None
-    new = SoftmaxCrossEntropyGradient(inplace=True)(*node.inputs)
+    new: list[Variable] = SoftmaxCrossEntropyGradient(inplace=True)(*node.inputs)
     copy_stack_trace(node.outputs, new)
     return new
 

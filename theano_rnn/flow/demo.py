@@ -1,10 +1,13 @@
 """What the tutorial is about, without a run: its own fault, and four recurrences side by side."""
 
+from typing import Any
+
 import numpy as np
 
 from theano_rnn.flow.findings import Findings, find
 from theano_rnn.flow.measures import Flow
 from theano_rnn.model import RNN
+from theano_rnn.types import Ints
 from theano_rnn.vocabulary import END, START
 
 #: "are" has to agree with "keys": 21 words lie between.
@@ -13,7 +16,7 @@ SENTENCE = (
     "on the hill are here"
 )
 #: The settings of each network, as it begins: nothing is trained.
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "tanh": {"cell": "tanh"},
     "ReLU, W = I": {"cell": "relu", "initialization": "identity"},
     "GRU": {"cell": "gru"},
@@ -24,7 +27,7 @@ HIDDEN_SIZE, SEED = 50, 0
 MEANT, DONE = "window:4", "last:4"
 
 
-def sentence() -> tuple:
+def sentence() -> tuple[Ints, Ints, list[str]]:
     """x, y and the vocabulary of the sentence."""
     words = [START, *SENTENCE.split(), END]
     vocabulary = list(dict.fromkeys(words))
@@ -32,7 +35,7 @@ def sentence() -> tuple:
     return ids[:-1], ids[1:], vocabulary
 
 
-def flows() -> dict:
+def flows() -> dict[str, Flow]:
     """The flow of each network on the sentence."""
     x, y, vocabulary = sentence()
     return {
@@ -41,7 +44,7 @@ def flows() -> dict:
     }
 
 
-def findings() -> list:
+def findings() -> list[Findings]:
     """Those of each network; the first has the tutorial's truncation."""
     x, y, vocabulary = sentence()
     words, targets = [vocabulary[i] for i in x], [vocabulary[i] for i in y]

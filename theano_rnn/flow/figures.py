@@ -1,19 +1,26 @@
 """The interactive figures of report.html, as Plotly draws them."""
 
 import html
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import numpy as np
 
 from theano_rnn.flow.findings import Findings, activation, by_lag_curves, derivative, plain
 from theano_rnn.flow.measures import reach as hears
+from theano_rnn.types import Floats
 
 #: The lowest power of ten a colour stands for, below the largest.
 DECADES = 12
 COLOURS = {"window": "#1b7837", "chunk": "#2166ac", "last": "#b2182b"}
 SCALE = "Viridis"
 
+#: Plotly has no types; it takes the settings of a trace or an axis by name.
+Figure = Any
+Settings = dict[str, Any]
 
-def heat(f: Findings):
+
+def heat(f: Findings) -> Figure:
     figure = _figure(height=260 + 22 * min(f.T, 40), xaxis=words_axis(f.inputs, "step k"))
     figure.add_heatmap(**heat_trace(f, log_norms(f.norms), coloured=True))
     axis = words_axis(f.targets, "output t: the word to be predicted")
@@ -21,7 +28,9 @@ def heat(f: Findings):
     return figure
 
 
-def heat_trace(f, z, coloured, coloraxis=None) -> dict:
+def heat_trace(
+    f: Findings, z: Floats, coloured: bool, coloraxis: Optional[str] = None
+) -> Settings:
     read, asked = _escaped(f.inputs), _escaped(f.targets)
     steps = list(range(1, f.T + 1))
     with np.errstate(invalid="ignore"):
@@ -45,14 +54,14 @@ def heat_trace(f, z, coloured, coloraxis=None) -> dict:
             "hoverongaps": False}  # fmt: skip
 
 
-def log_norms(norms) -> np.ndarray:
+def log_norms(norms: Floats) -> Floats:
     """log10, NaN where there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.log10(norms)
     return np.where(np.isfinite(z), z, np.nan)
 
 
-def reach(f: Findings):
+def reach(f: Findings) -> Figure:
     figure = _figure(xaxis=words_axis(f.inputs, "step k"))
     figure.add_bar(x=list(range(1, f.T + 1)), y=plain(f.norms[-1]), marker_color="#3b528b")
     positive = f.norms[np.isfinite(f.norms) & (f.norms > 0)]
@@ -75,7 +84,7 @@ def reach(f: Findings):
     return _slider(figure, steps, f.T - 1, "the error of ")
 
 
-def lag(f: Findings):
+def lag(f: Findings) -> Figure:
     n = np.arange(f.lags + 1)
     figure = _figure(xaxis={"title": "lag n = t - k, in steps"}, height=480)
     for row in f.products:
@@ -100,11 +109,12 @@ def lag(f: Findings):
     return figure
 
 
-def operating(f: Findings):
+def operating(f: Findings) -> Figure:
     from plotly.subplots import make_subplots
 
     names = list(f.curves)
     figure = make_subplots(rows=1, cols=len(names), subplot_titles=names)
+    updates: dict[int, dict[str, list[Any]]]
     updates = {t: {"x": [], "y": []} for t in range(-1, f.T)}
     points = []
     for column, (name, z) in enumerate(f.curves.items(), 1):
@@ -142,15 +152,16 @@ def operating(f: Findings):
     return _slider(figure, steps, 0, "at ")
 
 
-def thinned(values, most=600) -> np.ndarray:
+def thinned(values: Floats, most: int = 600) -> Floats:
     """Every n-th of the sorted values, the least and the greatest with them."""
     values = np.sort(values)
     if len(values) <= most:
         return values
-    return values[np.linspace(0, len(values) - 1, most).round().astype(int)]
+    chosen: Floats = values[np.linspace(0, len(values) - 1, most).round().astype(int)]
+    return chosen
 
 
-def saturation(f: Findings):
+def saturation(f: Findings) -> Figure:
     figure = _figure(height=460, xaxis=words_axis(f.inputs, "step"))
     top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
     figure.add_heatmap(
@@ -161,7 +172,7 @@ def saturation(f: Findings):
     return figure
 
 
-def contributions(f: Findings):
+def contributions(f: Findings) -> Figure:
     n = list(range(f.lags + 1))
     figure = _figure(xaxis={"title": "lag, in steps"})
     shares = plain(f.contributions[: f.lags + 1])
@@ -172,7 +183,7 @@ def contributions(f: Findings):
     return figure
 
 
-def truncation(f: Findings):
+def truncation(f: Findings) -> Figure:
     figure = _figure(xaxis={"title": "K"})
     for scheme, cosines in f.cosines.items():
         figure.add_scatter(
@@ -186,16 +197,16 @@ def truncation(f: Findings):
 # ---- several beside one another
 
 
-def masked(f: Findings, schemes):
+def masked(f: Findings, schemes: Sequence[str]) -> Figure:
     maps = [(s, np.where(hears(s, f.T) > 0, log_norms(f.norms), np.nan)) for s in schemes]
     return _maps([(name, f, z) for name, z in maps])
 
 
-def side_by_side(several):
+def side_by_side(several: Sequence[Findings]) -> Figure:
     return _maps([(f.name, f, log_norms(f.norms)) for f in several], columns=2)
 
 
-def _maps(maps, columns=2):
+def _maps(maps: Sequence[tuple[str, Findings, Floats]], columns: int = 2) -> Figure:
     from plotly.subplots import make_subplots
 
     rows = -(-len(maps) // columns)
@@ -220,7 +231,7 @@ def _maps(maps, columns=2):
     return figure
 
 
-def lags(several):
+def lags(several: Sequence[Findings]) -> Figure:
     figure = _figure(xaxis={"title": "lag, in steps"})
     for f in several:
         n = list(range(f.lags + 1))
@@ -234,13 +245,13 @@ def lags(several):
 # ---- axes
 
 
-def decade_tick(ratio) -> object:
+def decade_tick(ratio: float) -> Optional[int]:
     """How far apart the ticks of a logarithmic axis are, in decades; None: as Plotly likes."""
     decades = np.log10(ratio)
     return None if decades < 1.5 else int(np.ceil(decades / 12))
 
 
-def words_axis(words, title) -> dict:
+def words_axis(words: Sequence[str], title: str) -> Settings:
     """An axis of steps 1..T that shows the words, or every n-th of many."""
     T = len(words)
     every = -(-T // 60)
@@ -255,12 +266,12 @@ def words_axis(words, title) -> dict:
     }
 
 
-def _escaped(words) -> list:
+def _escaped(words: Sequence[str]) -> list[str]:
     """Plotly takes some HTML in its texts."""
     return [html.escape(word) for word in words]
 
 
-def _figure(height=400, xaxis=None):
+def _figure(height: float = 400, xaxis: Optional[Settings] = None) -> Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -268,13 +279,13 @@ def _figure(height=400, xaxis=None):
     return figure.update_xaxes(**(xaxis or {}))
 
 
-def _style(figure, height):
+def _style(figure: Figure, height: float) -> None:
     figure.update_layout(
         template="plotly_white", height=height, margin={"l": 70, "r": 30, "t": 40, "b": 70}
     )
 
 
-def _slider(figure, steps, active, prefix):
+def _slider(figure: Figure, steps: list[Settings], active: int, prefix: str) -> Figure:
     figure.update_layout(
         sliders=[
             {"steps": steps, "active": active, "currentvalue": {"prefix": prefix},
@@ -285,6 +296,6 @@ def _slider(figure, steps, active, prefix):
     return figure
 
 
-def _finite_max(z) -> float:
+def _finite_max(z: Floats) -> float:
     finite = z[np.isfinite(z)]
     return float(finite.max()) if len(finite) else 0.0

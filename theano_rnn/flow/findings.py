@@ -1,19 +1,24 @@
 """Everything a report shows of one flow, measured once; what draws it computes nothing."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 
 from theano_rnn.architecture import named
 from theano_rnn.cells import CELLS
-from theano_rnn.flow.measures import GAMMA, Flow, by_lag
+from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra, by_lag
 from theano_rnn.flow.verdict import Verdict, left_by_lag, verdict
+from theano_rnn.types import Floats, Ints, Record
 
 #: At most so many K are tried under each truncation scheme.
 MOST_K = 30
 SCHEMES = ("window", "chunk", "last")
+
+#: name, values, colour, dash.
+Curve = tuple[str, Floats, str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,38 +75,38 @@ class Findings:
 
     name: str
     cell: str
-    inputs: List[str]
-    targets: List[str]
+    inputs: list[str]
+    targets: list[str]
     loss: float
     verdict: Verdict
-    norms: np.ndarray
-    shares: np.ndarray
+    norms: Floats
+    shares: Floats
     lags: int
-    left: np.ndarray
-    products: np.ndarray
+    left: Floats
+    products: Floats
     bound: Optional[float]
     radius: Optional[float]
-    carried: Optional[np.ndarray]
-    contributions: np.ndarray
-    K: List[int]
-    cosines: Dict[str, List[float]]
+    carried: Optional[Floats]
+    contributions: Floats
+    K: list[int]
+    cosines: dict[str, list[float]]
     truncation: str
     cosine: float
     ratio: float
-    saturation: dict
-    spectra: dict
+    saturation: Saturation
+    spectra: Spectra
     live: float
     omega: float
     exponent: Optional[float]
-    curves: Dict[str, np.ndarray]
-    open: np.ndarray
+    curves: dict[str, Floats]
+    open: Floats
     open_name: str
 
     @property
     def T(self) -> int:
         return len(self.inputs)
 
-    def numbers(self) -> dict:
+    def numbers(self) -> Record:
         """All of it as JSON takes it: lists, and None for what is not finite."""
         return {
             field.name: plain(getattr(self, field.name))
@@ -110,7 +115,15 @@ class Findings:
         }
 
 
-def find(flow: Flow, inputs, targets, name, *, truncation="full", lags=None) -> Findings:
+def find(
+    flow: Flow,
+    inputs: Sequence[str],
+    targets: Sequence[str],
+    name: str,
+    *,
+    truncation: str = "full",
+    lags: Optional[int] = None,
+) -> Findings:
     """Measure all that a report shows.
 
     Parameters
@@ -168,7 +181,7 @@ def find(flow: Flow, inputs, targets, name, *, truncation="full", lags=None) -> 
     )
 
 
-def _ends(flow) -> int:
+def _ends(flow: Flow) -> int:
     """How many ends t the products of Jacobians are taken from: a wide state takes long."""
     return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
 
@@ -176,7 +189,7 @@ def _ends(flow) -> int:
 # ---- where the model is on its curves
 
 
-def operating_points(flow: Flow) -> dict:
+def operating_points(flow: Flow) -> dict[str, Floats]:
     """z of each curve of the cell, at every step and unit, (T, n).
 
     Without gates, of each layer z_t = U x_t + W s_{t-1} + b. With gates, each gate's z, from its
@@ -201,27 +214,29 @@ def operating_points(flow: Flow) -> dict:
     return points
 
 
-def _preactivation(flow, s, layer):
+def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
     """z of one layer of a cell without gates, s (T+1, layers, H)."""
     p, a = flow.parameters, flow.architecture
-    U, W, b = (p.get(named(name, layer)) for name in "UWb")
+    U, W = (p[named(name, layer)] for name in "UW")
+    b = p.get(named("b", layer))
     if layer > 0:
         below = s[1:, layer - 1] @ U.T
     elif a.embedding_size is None:
         below = U[:, flow.x].T
     else:
         below = p["L"][:, flow.x].T @ U.T
-    return below + s[:-1, layer] @ W.T + (0 if b is None else b)
+    z: Floats = below + s[:-1, layer] @ W.T + (0 if b is None else b)
+    return z
 
 
-def activation(name: str, z):
+def activation(name: str, z: Floats) -> Floats:
     """phi of a curve by its name: "tanh", "sigmoid", "relu", a "gate f" or "tanh(c)"."""
     if name.startswith("tanh"):
         return np.tanh(z)
     return np.maximum(z, 0) if name.startswith("relu") else 0.5 * (1 + np.tanh(0.5 * z))
 
 
-def derivative(name: str, z):
+def derivative(name: str, z: Floats) -> Floats:
     """phi' of a curve by its name, with Theano's 1/2 for relu at 0.
 
     >>> derivative("tanh", np.zeros(1)), derivative("gate f", np.zeros(1))
@@ -236,13 +251,13 @@ def derivative(name: str, z):
 # ---- by lag
 
 
-def power(base: float, n) -> np.ndarray:
+def power(base: float, n: Union[Ints, int]) -> Any:
     """base^n, inf where it overflows."""
     with np.errstate(over="ignore"):
         return np.float64(base) ** n
 
 
-def geometric_mean(rows) -> np.ndarray:
+def geometric_mean(rows: Floats) -> Floats:
     """Of each column, NaN left out; 0 where one of it is 0, NaN where none is there.
 
     >>> geometric_mean(np.array([[1.0, 2.0], [4.0, np.nan]]))
@@ -251,10 +266,11 @@ def geometric_mean(rows) -> np.ndarray:
     there = np.isfinite(rows)
     with np.errstate(all="ignore"):
         logs = np.where(there, np.log(np.where(there, rows, 1)), 0)
-        return np.exp(logs.sum(axis=0) / there.sum(axis=0))
+        mean: Floats = np.exp(logs.sum(axis=0) / there.sum(axis=0))
+    return mean
 
 
-def by_lag_curves(f: Findings) -> list:
+def by_lag_curves(f: Findings) -> list[Curve]:
     """(name, values, colour, dash) of everything that has a value at each lag 0..lags."""
     n = np.arange(f.lags + 1)
     curves = [
@@ -264,7 +280,7 @@ def by_lag_curves(f: Findings) -> list:
     if f.verdict.rate:
         rate = power(f.verdict.rate, n)
         curves.append((f"rate {f.verdict.rate:.3g}", rate, "#21918c", "dot"))
-    if f.bound is not None:
+    if f.bound is not None and f.radius is not None:
         curves.append(("bound (gamma sigma_max)^n", power(f.bound, n), "#b2182b", "dash"))
         curves.append(("(gamma spectral radius)^n", power(f.radius, n), "#e08214", "dashdot"))
     if f.carried is not None:
@@ -277,7 +293,7 @@ def by_lag_curves(f: Findings) -> list:
 # ---- JSON
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Numbers, lists and dicts as JSON takes them; None for what is not finite.
 
     >>> plain({"a": np.array([1.0, np.nan])})

@@ -7,14 +7,17 @@ is far below what float32 can hold.
 """
 
 import functools
+from collections.abc import Iterable, Sequence
+from typing import Callable, Optional
 
 import numpy as np
 
 from theano_rnn import graph
 from theano_rnn.architecture import Architecture
-from theano_rnn.cells import CELLS
+from theano_rnn.cells import CELLS, StepFunction
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.truncation import Truncation
+from theano_rnn.types import Floats, Function, Parameters, Variable, Variables
 
 DTYPE = "float64"
 
@@ -34,7 +37,7 @@ class Functions:
     everywhere the table is stored transposed; gradients are returned as users see them.
     """
 
-    def __init__(self, architecture: Architecture, parameters: dict):
+    def __init__(self, architecture: Architecture, parameters: Parameters) -> None:
         self.architecture = architecture
         self.shared = {
             name: theano.shared(np.zeros(self._stored_shape(name), DTYPE), name)
@@ -44,55 +47,62 @@ class Functions:
         #: Parameters of the steps; the others, V and c, only predict.
         self.of_steps = [name for name in self.shared if name not in ("V", "c")]
 
-    def _stored_shape(self, name):
+    def _stored_shape(self, name: str) -> tuple[int, ...]:
         shape = self.architecture.shapes[name]
         return shape[::-1] if name == self.architecture.table else shape
 
-    def set_parameters(self, parameters: dict) -> None:
+    def set_parameters(self, parameters: Parameters) -> None:
         for name, shared in self.shared.items():
             shared.set_value(self._turned(name, np.asarray(parameters[name], DTYPE)))
 
-    def _turned(self, name, a):
+    def _turned(self, name: str, a: Floats) -> Floats:
         return np.ascontiguousarray(a.T) if name == self.architecture.table else a
 
-    def named(self, values, names=None) -> dict:
+    def named(self, values: Iterable[Floats], names: Optional[Sequence[str]] = None) -> Parameters:
         """Gradients of the parameters of the steps, or of others, as users see them."""
         names = self.of_steps if names is None else names
         return {name: self._turned(name, value) for name, value in zip(names, values)}
 
-    def stored_of_steps(self) -> list:
+    def stored_of_steps(self) -> list[tuple[str, Floats]]:
         """(name, value as it is stored) of the parameters of the steps."""
         return [(name, self.shared[name].get_value(borrow=True)) for name in self.of_steps]
 
     # ---- expressions
 
-    def projected(self, x):
+    def projected(self, x: Variable) -> Variable:
         """p = U x + b of the first layer, (n, G*H)."""
         rows = self.shared[self.architecture.table][x]
         return graph.projected(self.architecture, self.shared, rows)
 
-    def step(self, p, before, see=lambda *arguments: None):
+    def step(
+        self,
+        p: Variable,
+        before: Variables,
+        see: Callable[[Variable, Variables, Variables], object] = lambda *arguments: None,
+    ) -> Variables:
         """F: the parts of the state after a step, (n, H), from those before it, of n steps.
 
         ``see`` is called with the arguments of each layer's step.
         """
 
-        def once(step, p, starts, weights):
+        def once(
+            step: StepFunction, p: Variable, starts: Variables, weights: Variables
+        ) -> Variables:
             see(p, starts, weights)
             return step(p, starts, weights)
 
         return graph.stack(self.architecture, self.shared, once, p, before)[1]
 
-    def columns(self, state):
+    def columns(self, state: Variable) -> Variables:
         """The parts of a state (n, S), each (n, H)."""
         a = self.architecture
         return graph.columns(state, a.hidden_size, a.state_size // a.hidden_size)
 
-    def top(self, state):
+    def top(self, state: Variable) -> Variable:
         """s of the uppermost layer, which predicts, (n, H)."""
         return self.columns(state)[-CELLS[self.architecture.cell].parts]
 
-    def loss(self, s, y):
+    def loss(self, s: Variable, y: Variable) -> Variable:
         """E_t of the predictions from s (n, H), (n,)."""
         logits = graph.predicted(self.architecture, self.shared, s)
         return tensor.nnet.categorical_crossentropy(tensor.nnet.softmax(logits), y)
@@ -100,7 +110,7 @@ class Functions:
     # ---- functions
 
     @functools.cached_property
-    def states(self):
+    def states(self) -> Function:
         """x (T,), start (S,) -> h (T+1, S), the start first."""
         x, start = tensor.lvector("x"), tensor.vector("start", DTYPE)
         inputs = graph.Inputs(x.dimshuffle(0, "x"), tensor.zeros_like(x), start.dimshuffle("x", 0))
@@ -110,7 +120,7 @@ class Functions:
         return self._compile([x, start], tensor.concatenate([inputs.state, h]))
 
     @functools.cached_property
-    def own_errors(self):
+    def own_errors(self) -> Function:
         """h_1..h_T (T, S), y (T,) -> E_t (T,) and dE_t/ds_t of the output t alone, (T, H).
 
         s_t is that of the uppermost layer, which alone predicts.
@@ -122,7 +132,7 @@ class Functions:
             return self._compile([h, y], [E, theano.grad(E.sum(), s)])
 
     @functools.cached_property
-    def pulled_back(self):
+    def pulled_back(self) -> Function:
         """Rows pulled back through all steps: D_{t-1} = D_t J_t + what is added there.
 
         x (T,), before (T, S), D (n, S) at the last state, own (T, H) and row (T,): own[t] is
@@ -136,15 +146,15 @@ class Functions:
         parts = len(self.columns(before))
         is_top = [part == parts - CELLS[self.architecture.cell].parts for part in range(parts)]
 
-        def pull(p_t, own_t, row_t, *rest):
+        def pull(p_t: Variable, own_t: Variable, row_t: Variable, *rest: Variable) -> Variables:
             before, D, numbers = rest[:parts], rest[parts : 2 * parts], rest[2 * parts]
             # The same state for each row, and the error that each has at the state after.
             at = [tensor.zeros_like(d) + s for s, d in zip(before, D)]
             after = self.step(p_t.dimshuffle("x", 0), at)
-            D = pulled(after, D, at)
+            back = pulled(after, D, at)
             is_own = tensor.eq(numbers, row_t).dimshuffle(0, "x")
             added = tensor.switch(is_own, own_t.dimshuffle("x", 0), 0)
-            return [d + added if top else d for d, top in zip(D, is_top)]
+            return [d + added if top else d for d, top in zip(back, is_top)]
 
         with theano.config.change_flags(floatX=DTYPE):
             D, _ = theano.scan(
@@ -161,7 +171,7 @@ class Functions:
         return self._compile([x, before, first, own, row], D)
 
     @functools.cached_property
-    def gradients(self):
+    def gradients(self) -> Function:
         """x, before, D (T, S) -> sum_t D_t dF_t/dp for the parameters p of the steps.
 
         In the order of ``of_steps``, the table (vocab_size, ...).
@@ -170,7 +180,7 @@ class Functions:
         return self._compile([x, before, D], self._summed(x, before, D))
 
     @functools.cached_property
-    def responses(self):
+    def responses(self) -> Function:
         """x, before, and a direction for each parameter of the steps -> dF_t in it, (T, S)."""
         x, before, _ = self._of_a_step()
         D = tensor.zeros_like(before)
@@ -181,17 +191,17 @@ class Functions:
             response = theano.grad(along, D)
         return self._compile([x, before, *directions], response)
 
-    def _of_a_step(self):
+    def _of_a_step(self) -> tuple[Variable, Variable, Variable]:
         return tensor.lvector("x"), tensor.matrix("before", DTYPE), tensor.matrix("D", DTYPE)
 
-    def _summed(self, x, before, D):
+    def _summed(self, x: Variable, before: Variable, D: Variable) -> Variables:
         parameters = [self.shared[name] for name in self.of_steps]
         with theano.config.change_flags(floatX=DTYPE):
             after = self.step(self.projected(x), self.columns(before))
             return pulled(after, self.columns(D), parameters)
 
     @functools.cached_property
-    def predicting_gradients(self):
+    def predicting_gradients(self) -> Function:
         """h_1..h_T, y -> the gradient of E where a parameter predicts, the states held constant.
 
         By name: of V and c; of a tied table its part as V.
@@ -205,7 +215,7 @@ class Functions:
         return lambda h, y: self.named(function(h, y), names)
 
     @functools.cached_property
-    def gates(self):
+    def gates(self) -> Function:
         """x, before (T, S) -> the gates of each layer by name, each (layers, T, H)."""
         cell, found = CELLS[self.architecture.cell], []
         x, before, _ = self._of_a_step()
@@ -216,12 +226,13 @@ class Functions:
         function = self._compile([x, before], stacked) if stacked else lambda *_: []
         return lambda x, before: dict(zip(found[0], function(x, before)))
 
-    def _compile(self, inputs, outputs):
+    def _compile(self, inputs: Variables, outputs: Variable) -> Function:
         return compile_function(inputs, outputs)
 
 
-def pulled(after, D, wrt):
+def pulled(after: Variables, D: Variables, wrt: Variables) -> Variables:
     """The sum of D d(after)/d(wrt) over the parts of a state."""
     # Its gradient is meant, not its value. (known_grads would leave out paths from part to part.)
     along = sum((a * d).sum() for a, d in zip(after, D))
-    return theano.grad(along, wrt, consider_constant=D)
+    gradients: Variables = theano.grad(along, wrt, consider_constant=D)
+    return gradients

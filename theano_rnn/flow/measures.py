@@ -10,20 +10,28 @@ What a truncation scheme does is leave some of these pairs out (``reach``).
 
 import functools
 import os
+from typing import Any, Callable, Optional
 
 import numpy as np
 
 from theano_rnn import arguments, truncation
-from theano_rnn.architecture import named
+from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.flow.graphs import Functions
+from theano_rnn.model import RNN
 from theano_rnn.regularization import BOUND
+from theano_rnn.types import Array, Bools, Floats, Parameters, Tokens
 
 #: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
 GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
 #: A unit of a bounded activation counts as saturated beyond it, a gate as closed and open.
 SATURATED, CLOSED, OPEN = 0.9, 0.1, 0.9
+
+#: By the name of a W: its sigma_max and spectral radius.
+Spectra = dict[str, dict[str, float]]
+#: As `Flow.saturation` returns it.
+Saturation = dict[str, Any]
 
 
 class Flow:
@@ -55,7 +63,7 @@ class Flow:
     1.0
     """
 
-    def __init__(self, model, x, y, state=None):
+    def __init__(self, model: RNN, x: Tokens, y: Tokens, state: Optional[Array] = None) -> None:
         self.architecture = model.architecture
         self.x, self.y = arguments.token_pair(x, y, model.vocab_size)
         self.T, self.H = len(self.x), model.hidden_size
@@ -88,12 +96,12 @@ class Flow:
     # ---- errors
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> Floats:
         """dE_t/dh_k, (T, T, S): of the whole state h_k, t rows, k columns; 0 where t < k."""
         return self._pulled[0]
 
     @functools.cached_property
-    def _pulled(self) -> tuple:
+    def _pulled(self) -> tuple[Floats, Floats]:
         """The errors, and dE_t/dh_0, (T, S)."""
         T, S = self.T, self.S
         at_end = np.zeros((T, S))
@@ -110,14 +118,15 @@ class Flow:
         return errors, pulled[-1]
 
     @functools.cached_property
-    def norms(self) -> np.ndarray:
+    def norms(self) -> Floats:
         """|dE_t/dh_k|, (T, T)."""
         return _lengths(self.errors)
 
     @functools.cached_property
-    def total(self) -> np.ndarray:
+    def total(self) -> Floats:
         """dE/dh_k by all outputs together, (T, S)."""
-        return self.errors.sum(axis=0)
+        total: Floats = self.errors.sum(axis=0)
+        return total
 
     def omega(self) -> float:
         """The regularizer Omega of Pascanu et al. (2013): how far the error's norm is from kept.
@@ -134,7 +143,7 @@ class Flow:
             ratios = (_lengths(before)[counts] / norms[counts]) ** 2
             return float(np.mean((ratios - 1) ** 2)) if len(ratios) else 0.0
 
-    def live_steps(self, least=0.01) -> float:
+    def live_steps(self, least: float = 0.01) -> float:
         """At how many steps an output is heard, the mean over outputs.
 
         Heard is where at least this share of the error at its own step arrives.
@@ -145,7 +154,7 @@ class Flow:
 
     # ---- contributions to the gradient
 
-    def gradient(self, weights=None) -> dict:
+    def gradient(self, weights: Optional[Array] = None) -> Parameters:
         """The sum over t and k of weights[t, k] C[t, k], for every parameter.
 
         Parameters
@@ -169,11 +178,11 @@ class Flow:
         return {name: gradients[name] for name in self.architecture.shapes}
 
     @functools.cached_property
-    def full(self) -> dict:
+    def full(self) -> Parameters:
         """The full gradient, as `gradient` has it."""
         return self.gradient()
 
-    def shares(self, name="W") -> np.ndarray:
+    def shares(self, name: str = "W") -> Floats:
         """How much of a parameter's gradient comes from output t through step k, (T, T).
 
         C[t, k] along the gradient G, <C[t, k], G> / |G|^2: they add up to 1, and one that points
@@ -199,9 +208,10 @@ class Flow:
             return np.zeros((self.T, self.T))
         directions = [G if n == name else np.zeros_like(v) for n, v in f.stored_of_steps()]
         response = f.responses(self.x, self.states[:-1], *directions)  # (T, S)
-        return np.einsum("tks,ks->tk", self.errors, response) / square
+        shares: Floats = np.einsum("tks,ks->tk", self.errors, response) / square
+        return shares
 
-    def truncated(self, scheme: str, name="W") -> tuple:
+    def truncated(self, scheme: str, name: str = "W") -> tuple[float, float]:
         """cos(truncated, full) of a parameter's gradient, and |truncated| / |full|.
 
         Parameters
@@ -217,9 +227,10 @@ class Flow:
             Both 0 where the truncated gradient is 0.
         """
         full, cut = self.full[name], self.gradient(reach(scheme, self.T))[name]
-        return cosine(cut, full), float(np.linalg.norm(cut) / max(np.linalg.norm(full), 1e-300))
+        length = max(float(np.linalg.norm(full)), 1e-300)
+        return cosine(cut, full), float(np.linalg.norm(cut) / length)
 
-    def smallest_K(self, scheme: str, wanted: float, name="W"):
+    def smallest_K(self, scheme: str, wanted: float, name: str = "W") -> int:
         """The least K of "window" or "chunk" from which on the cosine with full is as wanted.
 
         Parameters
@@ -252,11 +263,12 @@ class Flow:
 
     # ---- Jacobians
 
-    def jacobian(self, t: int, k: int) -> np.ndarray:
+    def jacobian(self, t: int, k: int) -> Floats:
         """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t."""
-        return self.jacobians_from(t, k)[-1]
+        jacobian: Floats = self.jacobians_from(t, k)[-1]
+        return jacobian
 
-    def jacobians_from(self, t: int, k: int = 0) -> np.ndarray:
+    def jacobians_from(self, t: int, k: int = 0) -> Floats:
         """dh_t/dh_j for j = t, t-1, ..., k, (t-k+1, S, S)."""
         if not 0 <= k <= t <= self.T:
             raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
@@ -269,11 +281,11 @@ class Flow:
         )
         return np.concatenate([unit[None], pulled])
 
-    def one_step_norms(self) -> np.ndarray:
+    def one_step_norms(self) -> Floats:
         """|J_t|, the largest singular value of dh_t/dh_{t-1}, (T,)."""
         return np.array([_norm(self.jacobian(t, t - 1)) for t in range(1, self.T + 1)])
 
-    def norms_by_lag(self, ends: int = 8) -> np.ndarray:
+    def norms_by_lag(self, ends: int = 8) -> Floats:
         """|dh_t/dh_{t-n}| for lags n = 0..T-1, (number of ends, T); NaN before the first state.
 
         Parameters
@@ -289,7 +301,7 @@ class Flow:
             row[: len(products)] = [_norm(J) for J in products]
         return norms
 
-    def singular_values(self) -> np.ndarray:
+    def singular_values(self) -> Floats:
         """Of every one-step Jacobian, (T, S), the largest first."""
         return np.array(
             [
@@ -298,7 +310,7 @@ class Flow:
             ]
         )
 
-    def identity_path(self):
+    def identity_path(self) -> Optional[Floats]:
         """The part of |dh_t/dh_{t-n}| that the gates carry: products of the gate that keeps.
 
         The mean over units and ends of prod f_t ... f_{t-n+1} (lstm) or z (gru), for lags n =
@@ -317,7 +329,7 @@ class Flow:
 
     # ---- the matrices, and the bound
 
-    def spectra(self) -> dict:
+    def spectra(self) -> Spectra:
         """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's."""
         found = {}
         for layer in range(self.architecture.layers):
@@ -331,7 +343,7 @@ class Flow:
                 }
         return found
 
-    def bound(self):
+    def bound(self) -> Optional[float]:
         """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
 
         It is known for one layer of a cell without gates.
@@ -343,17 +355,19 @@ class Flow:
     # ---- saturation
 
     @functools.cached_property
-    def gates(self) -> dict:
+    def gates(self) -> dict[str, Floats]:
         """The gates by name, each (layers, T, H); none for a cell without."""
-        return self._use().gates(self.x, self.states[:-1])
+        gates: dict[str, Floats] = self._use().gates(self.x, self.states[:-1])
+        return gates
 
-    def hidden(self) -> np.ndarray:
+    def hidden(self) -> Floats:
         """s_t of each layer, (layers, T, H)."""
         parts = CELLS[self.architecture.cell].parts
         h = self.states[1:].reshape(self.T, self.architecture.layers, parts, self.H)
-        return h[:, :, 0].transpose(1, 0, 2)
+        s: Floats = h[:, :, 0].transpose(1, 0, 2)
+        return s
 
-    def saturation(self) -> dict:
+    def saturation(self) -> Saturation:
         """How much of the network is where its derivatives vanish.
 
         Returns
@@ -377,7 +391,7 @@ class Flow:
             },
         }
 
-    def lyapunov(self, count=None) -> np.ndarray:
+    def lyapunov(self, count: Optional[int] = None) -> Floats:
         """Lyapunov exponents, the largest first, in nats a step, (count,).
 
         By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. For
@@ -402,7 +416,7 @@ class Flow:
         return np.sort(sums / self.T)[::-1]
 
 
-def by_lag(pairs) -> np.ndarray:
+def by_lag(pairs: Floats) -> Floats:
     """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
 
     >>> by_lag(np.array([[1.0, 0.0], [2.0, 3.0]]))
@@ -412,30 +426,31 @@ def by_lag(pairs) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def functions_of(architecture) -> Functions:
+def functions_of(architecture: Architecture) -> Functions:
     """The compiled functions of an architecture, once; the parameters are set at each use."""
     zeros = {name: np.zeros(shape) for name, shape in architecture.shapes.items()}
     return Functions(architecture, zeros)
 
 
-def reach(scheme: str, T: int) -> np.ndarray:
+def reach(scheme: str, T: int) -> Floats:
     """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
 
     >>> reach("window:1", 3).astype(int).tolist()
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
-    scheme, K = (lambda cut: (cut.scheme, cut.K))(truncation.parse(scheme))
+    cut = truncation.parse(scheme)
+    K = T if cut.K is None else cut.K
     t, k = np.arange(T)[:, None], np.arange(T)
-    hears = {
+    schemes: dict[str, Callable[[], Bools]] = {
         "full": lambda: t >= k,
         "window": lambda: (t >= k) & (t - k <= K),
         "chunk": lambda: (t >= k) & (t // K == k // K),
         "last": lambda: (t >= k) & (k >= T - K),
-    }[scheme]()
-    return hears.astype("float64")
+    }
+    return schemes[cut.scheme]().astype(np.float64)
 
 
-def cosine(a, b) -> float:
+def cosine(a: Floats, b: Floats) -> float:
     """Of the angle between two arrays; 0 where one of them is 0."""
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float((a * b).sum() / norms) if norms > 0 else 0.0
@@ -454,13 +469,14 @@ def check_memory(T: int, S: int) -> None:
         )
 
 
-def _lengths(a) -> np.ndarray:
+def _lengths(a: Floats) -> Floats:
     """2-norms along the last axis, also where the squares are beyond the numbers of float64."""
     scale = abs(a).max(axis=-1)
     scale[scale == 0] = 1
-    return scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
+    lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
+    return lengths
 
 
-def _norm(a) -> float:
+def _norm(a: Floats) -> float:
     """The largest singular value."""
     return float(np.linalg.norm(a, 2))

@@ -6,11 +6,13 @@ all. Nothing is loaded from anywhere, and no text of a file becomes markup.
 
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List
+from typing import Any
 
 from theano_rnn.flow import figures, terminal
 from theano_rnn.flow.findings import Findings
+from theano_rnn.types import Record
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 2em auto; max-width: 1100px;
@@ -38,10 +40,10 @@ class Section:
     id: str
     title: str
     text: str
-    figure: object = None
+    figure: Any = None
 
 
-def page(title: str, sections: List[Section], numbers: dict) -> str:
+def page(title: str, sections: list[Section], numbers: Record) -> str:
     """The page; ``numbers`` stand in it as JSON, under the id "numbers"."""
     from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
 
@@ -64,7 +66,7 @@ def page(title: str, sections: List[Section], numbers: dict) -> str:
     )
 
 
-def _json(id: str, value) -> str:
+def _json(id: str, value: object) -> str:
     text = json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
     return f'<script type="application/json" id="{id}">{text}</script>'
 
@@ -72,7 +74,7 @@ def _json(id: str, value) -> str:
 # ---- a run
 
 
-def sections_of(f: Findings) -> List[Section]:
+def sections_of(f: Findings) -> list[Section]:
     """All figures of one model."""
     return [
         Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
@@ -146,7 +148,7 @@ def sentence_html(f: Findings) -> str:
 # ---- the demonstration
 
 
-def demo_sections(several: List[Findings], meant: str, done: str) -> List[Section]:
+def demo_sections(several: list[Findings], meant: str, done: str) -> list[Section]:
     """The tutorial's fault, on the first, and all of them side by side."""
     tanh = several[0]
     K = int(done.partition(":")[2])
@@ -172,7 +174,7 @@ def demo_sections(several: List[Findings], meant: str, done: str) -> List[Sectio
     ]  # fmt: skip
 
 
-def cells_html(several) -> str:
+def cells_html(several: Sequence[Findings]) -> str:
     """``terminal.side_by_side`` as HTML."""
     table = terminal.side_by_side(several)
     rows = zip(*[column.cells for column in table.columns])

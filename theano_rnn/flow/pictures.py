@@ -2,31 +2,43 @@
 
 import io
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Callable, Optional
 
 import numpy as np
 
 from theano_rnn.flow.figures import COLOURS, log_norms, thinned
 from theano_rnn.flow.findings import Findings, activation, by_lag_curves, derivative
 from theano_rnn.flow.measures import reach
+from theano_rnn.types import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+#: (figure, findings): draws them.
+Draw = Callable[["Figure", Findings], object]
 
 DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":"}
 
 
-def pictures(f: Findings) -> dict:
+def pictures(f: Findings) -> dict[str, bytes]:
     """PNGs of one model, by file name."""
     T = f.T
     size = 3 + 0.22 * min(T, 45)
     return {
-        "heat.png": _drawn(heat, f, (size + 1.6, size)),
-        "lag.png": _drawn(lag, f, (7, 4.5)),
-        "activation.png": _drawn(None, f, (4.2 * len(f.curves), 4), operating),
-        "saturation.png": _drawn(saturation, f, (7, 4.5)),
-        "contributions.png": _drawn(contributions, f, (7, 4.5)),
-        "truncation.png": _drawn(truncation, f, (7, 4.5)),
+        "heat.png": _drawn(_on_axes(heat), f, (size + 1.6, size)),
+        "lag.png": _drawn(_on_axes(lag), f, (7, 4.5)),
+        "activation.png": _drawn(operating, f, (4.2 * len(f.curves), 4)),
+        "saturation.png": _drawn(_on_axes(saturation), f, (7, 4.5)),
+        "contributions.png": _drawn(_on_axes(contributions), f, (7, 4.5)),
+        "truncation.png": _drawn(_on_axes(truncation), f, (7, 4.5)),
     }
 
 
-def demo_picture(several, schemes) -> bytes:
+def demo_picture(several: Sequence[Findings], schemes: Sequence[str]) -> bytes:
     """The demonstration as one PNG: the fault above, the recurrences below."""
     from matplotlib.figure import Figure
 
@@ -34,11 +46,10 @@ def demo_picture(several, schemes) -> bytes:
     figure = Figure(figsize=(15, 8.4), layout="constrained")
     axes = figure.subplots(2, 4)
     z = log_norms(tanh.norms)
-    top = max(np.nanmax(log_norms(f.norms)) for f in several)
-    limits = {"vmax": top, "vmin": top - 6}
+    top = max(float(np.nanmax(log_norms(f.norms))) for f in several)
     for ax, scheme in zip(axes[0], schemes):
         hears = reach(scheme, tanh.T) > 0
-        heat(ax, tanh, z=np.where(hears, z, np.nan), title=scheme, **limits)
+        heat(ax, tanh, z=np.where(hears, z, np.nan), title=scheme, vmin=top - 6, vmax=top)
     truncation(axes[0, 2], tanh)
     axes[0, 2].set_title("dE/dW, truncated against full")
     for f in several:
@@ -48,7 +59,7 @@ def demo_picture(several, schemes) -> bytes:
     axes[0, 3].grid(alpha=0.3)
     axes[0, 3].legend()
     for ax, f in zip(axes[1], several):
-        image = heat(ax, f, title=f"{f.name}: {f.verdict.kind}", **limits)
+        image = heat(ax, f, title=f"{f.name}: {f.verdict.kind}", vmin=top - 6, vmax=top)
     figure.colorbar(image, ax=list(axes[1]), label="log10 |dE_t/ds_k|", shrink=0.9)
     return _png(figure, dpi=90)
 
@@ -56,23 +67,38 @@ def demo_picture(several, schemes) -> bytes:
 # ---- one figure on one pair of axes
 
 
-def heat(ax, f, z=None, title=None, **limits):
+def heat(
+    ax: "Axes",
+    f: Findings,
+    z: Optional[Floats] = None,
+    title: Optional[str] = None,
+    vmin: Optional[float] = None,
+    vmax: Optional[float] = None,
+) -> "AxesImage":
     z = log_norms(f.norms) if z is None else z
-    if not limits and np.isfinite(z).any():
-        limits = {"vmax": np.nanmax(z), "vmin": max(np.nanmin(z), np.nanmax(z) - 12)}
+    if vmax is None and np.isfinite(z).any():
+        vmax = float(np.nanmax(z))
+        vmin = max(float(np.nanmin(z)), vmax - 12)
     extent = (0.5, f.T + 0.5, f.T + 0.5, 0.5)
-    image = ax.imshow(z, cmap="viridis", extent=extent, interpolation="nearest", **limits)
+    image = ax.imshow(
+        z, cmap="viridis", extent=extent, interpolation="nearest", vmin=vmin, vmax=vmax
+    )
     _words(ax.xaxis, f.inputs, rotation=90)
     _words(ax.yaxis, f.targets)
     ax.set_title(_text(title or f.name))
     if title is None:
         ax.set_xlabel("step k, the word read")
         ax.set_ylabel("output t, the word to be predicted")
-        ax.figure.colorbar(image, label="log10 |dE_t/ds_k|")
+        _bar(ax, image, "log10 |dE_t/ds_k|")
     return image
 
 
-def lag(ax, f):
+def _bar(ax: "Axes", image: "AxesImage", label: str) -> None:
+    assert ax.figure is not None
+    ax.figure.colorbar(image, label=label)
+
+
+def lag(ax: "Axes", f: Findings) -> None:
     n = np.arange(f.lags + 1)
     for row in f.products:
         ax.semilogy(n, np.where(row[n] > 0, row[n], np.nan), color="#cccccc", linewidth=0.8)
@@ -87,7 +113,7 @@ def lag(ax, f):
     ax.legend(fontsize="small")
 
 
-def operating(figure, f):
+def operating(figure: "Figure", f: Findings) -> None:
     for ax, (name, z) in zip(np.atleast_1d(figure.subplots(1, len(f.curves))), f.curves.items()):
         far = float(min(max(4.0, abs(z[np.isfinite(z)]).max() * 1.05), 20))
         grid, here = np.linspace(-far, far, 401), thinned(z.ravel(), 400)
@@ -102,7 +128,7 @@ def operating(figure, f):
         ax.legend(fontsize="small")
 
 
-def saturation(ax, f):
+def saturation(ax: "Axes", f: Findings) -> None:
     top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
     extent = (0.5, f.T + 0.5, -0.5, len(f.open) - 0.5)
     image = ax.imshow(
@@ -111,10 +137,10 @@ def saturation(ax, f):
     )  # fmt: skip
     _words(ax.xaxis, f.inputs, rotation=90)
     ax.set_ylabel("unit, the least open below")
-    ax.figure.colorbar(image, label=f.open_name)
+    _bar(ax, image, f.open_name)
 
 
-def contributions(ax, f):
+def contributions(ax: "Axes", f: Findings) -> None:
     n = np.arange(f.lags + 1)
     ax.bar(n, f.contributions[n], color="#3b528b", label="of this lag")
     ax.plot(n, np.cumsum(f.contributions)[n], color="#e08214", label="up to it")
@@ -123,7 +149,7 @@ def contributions(ax, f):
     ax.legend()
 
 
-def truncation(ax, f):
+def truncation(ax: "Axes", f: Findings) -> None:
     for scheme, cosines in f.cosines.items():
         ax.plot(f.K, cosines, ".-", color=COLOURS[scheme], label=f"{scheme}:K")
     ax.set(xlabel="K", ylabel="cosine with the full dE/dW")
@@ -134,18 +160,19 @@ def truncation(ax, f):
 # ---- files
 
 
-def _drawn(draw, f, size, draw_figure=None) -> bytes:
+def _drawn(draw: Draw, f: Findings, size: tuple[float, float]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    if draw_figure is None:
-        draw(figure.subplots(), f)
-    else:
-        draw_figure(figure, f)
+    draw(figure, f)
     return _png(figure)
 
 
-def _png(figure, dpi=110) -> bytes:
+def _on_axes(draw: Callable[["Axes", Findings], object]) -> Draw:
+    return lambda figure, f: draw(figure.subplots(), f)
+
+
+def _png(figure: "Figure", dpi: float = 110) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
@@ -153,7 +180,7 @@ def _png(figure, dpi=110) -> bytes:
     return file.getvalue()
 
 
-def _words(axis, words, rotation=0):
+def _words(axis: "Axis", words: Sequence[str], rotation: float = 0) -> None:
     every = -(-len(words) // 60)
     shown = range(0, len(words), every)
     axis.set_ticks([k + 1 for k in shown], [_text(words[k]) for k in shown])

@@ -8,12 +8,13 @@ report.html    all of it, interactive; it needs no other file and no network
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import List
 
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import demo, page, pictures
 from theano_rnn.flow.findings import Findings
+from theano_rnn.types import PathLike
 
 
 class Report:
@@ -27,7 +28,7 @@ class Report:
         If the folder cannot be made or written to.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
         with self._writing(self.folder):
             self.is_new = not self.folder.exists()
@@ -47,7 +48,7 @@ class Report:
         made = page.page(title, page.sections_of(f), f.numbers())
         return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
 
-    def write_demo(self, several: List[Findings]) -> Path:
+    def write_demo(self, several: list[Findings]) -> Path:
         """The demonstration's."""
         schemes = demo.MEANT, demo.DONE
         numbers = {f.name: f.numbers() for f in several}
@@ -59,7 +60,7 @@ class Report:
             }
         )
 
-    def _write(self, files: dict) -> Path:
+    def _write(self, files: dict[str, bytes]) -> Path:
         for name, data in files.items():
             path = self.folder / name
             beside = path.with_name(name + ".new")
@@ -72,7 +73,7 @@ class Report:
         return self.folder / "report.html"
 
     @contextlib.contextmanager
-    def _writing(self, path):
+    def _writing(self, path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -1,18 +1,29 @@
 """Which sentence the laboratory looks at: of a file, or of a run's own validation text."""
 
-from typing import List, Tuple
+from collections.abc import Iterable
+from typing import Optional
 
 import numpy as np
 
 from theano_rnn import arguments
 from theano_rnn.corpus import read_text, split_text
 from theano_rnn.errors import RNNError
+from theano_rnn.settings import Settings
+from theano_rnn.types import Ints, PathLike
+from theano_rnn.vocabulary import Vocabulary
 
 #: Where no sentence is asked for, the first that has between so many tokens and so many.
 EASY = (16, 32)
 
 
-def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -> Tuple:
+def choose(
+    vocabulary: Vocabulary,
+    settings: Settings,
+    file: Optional[PathLike] = None,
+    number: Optional[int] = None,
+    steps: Optional[int] = None,
+    lag: Optional[int] = None,
+) -> tuple[Ints, Ints, int]:
     """x and y of a sentence.
 
     Parameters
@@ -48,8 +59,8 @@ def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -
     )
     where = f"{file}" if file is not None else "the validation text of this run"
     words = [i for i, token in enumerate(vocabulary.tokens) if any(map(str.isalnum, token))]
-    words = np.setdiff1d(words, [vocabulary.start, vocabulary.end, vocabulary.unknown])
-    known = [i for i, ids in enumerate(found) if np.isin(ids, words).any()]
+    known_words = np.setdiff1d(words, [vocabulary.start, vocabulary.end, vocabulary.unknown])
+    known = [i for i, ids in enumerate(found) if np.isin(ids, known_words).any()]
     if not known:
         raise RNNError(
             f"{where} has no word that this run knows: give a text in the language it was "
@@ -78,14 +89,14 @@ def choose(vocabulary, settings, file=None, number=None, steps=None, lag=None) -
     return x, y, chosen + 1
 
 
-def _of_file(vocabulary, settings, file) -> List[np.ndarray]:
+def _of_file(vocabulary: Vocabulary, settings: Settings, file: PathLike) -> list[Ints]:
     is_table = str(file).lower().endswith((".csv", ".tsv"))
     text = read_text(file, settings.column if is_table else None)
     cut = split_text(text, vocabulary.level, vocabulary.tokenized)
     return [vocabulary.encode(sentence) for sentence in cut]
 
 
-def _of_run(vocabulary, settings) -> List[np.ndarray]:
+def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
     try:
         corpus = settings.corpus()
     except RNNError as error:
@@ -95,7 +106,7 @@ def _of_run(vocabulary, settings) -> List[np.ndarray]:
     return corpus.valid
 
 
-def shown(vocabulary, ids) -> List[str]:
+def shown(vocabulary: Vocabulary, ids: Iterable[int]) -> list[str]:
     """Tokens as they are shown on an axis."""
     return [visible(vocabulary.tokens[i]) for i in ids]
 

@@ -1,12 +1,12 @@
 """A report in characters: the verdict, a heat map, a table by lag."""
 
 import math
-from typing import List
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.table import Table
 
-from theano_rnn.flow.findings import geometric_mean, power
+from theano_rnn.flow.findings import Findings, geometric_mean, power
 
 #: From the largest down, a character a decade; below them a space.
 RAMP, ASCII_RAMP = "█▓▒░·", "@#+-."
@@ -15,7 +15,7 @@ BESIDE, UNDER = 14, 12
 LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 
-def verdict_lines(f) -> List[str]:
+def verdict_lines(f: Findings) -> list[str]:
     """What the flow says, why, and what helps."""
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
@@ -38,7 +38,7 @@ def verdict_lines(f) -> List[str]:
     return lines
 
 
-def heat_map(f, width=80, ramp=RAMP) -> str:
+def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     """log10 |dE_t/ds_k| in characters, the words beside and under it.
 
     Where the text is wider than the terminal, its end is shown.
@@ -63,17 +63,17 @@ def heat_map(f, width=80, ramp=RAMP) -> str:
     return "\n".join(lines)
 
 
-def _shade(decade, ramp):
+def _shade(decade: float, ramp: str) -> str:
     if not math.isfinite(decade):
         return " "
     return ramp[int(decade)] if decade < len(ramp) else " "
 
 
-def _fit(word, length):
+def _fit(word: str, length: int) -> str:
     return word if len(word) <= length else word[: length - 1] + "~"
 
 
-def _upright(words, cell):
+def _upright(words: Sequence[str], cell: int) -> Iterator[str]:
     """The words as columns."""
     words = [_fit(word, UNDER) for word in words]
     for i in range(max(map(len, words))):
@@ -81,7 +81,7 @@ def _upright(words, cell):
         yield (" " * BESIDE + letters).rstrip()
 
 
-def table_by_lag(f) -> Table:
+def table_by_lag(f: Findings) -> Table:
     """Norms, bound and contributions by lag."""
     table = Table(title="By lag, in steps back", title_justify="left")
     columns = ["lag", "left of |dE_t/ds_k|", "|ds_t/ds_k|"]
@@ -101,9 +101,10 @@ def table_by_lag(f) -> Table:
     return table
 
 
-def saturation_lines(f) -> List[str]:
+def saturation_lines(f: Findings) -> list[str]:
     """Saturation and the matrices, in a few lines."""
-    s, lines = f.saturation, []
+    s = f.saturation
+    lines: list[str] = []
     if s["saturated"] is not None:
         lines.append(f"States at their ends: {s['saturated']:.1%}.")
     if s["derivative"] is not None:
@@ -120,7 +121,7 @@ def saturation_lines(f) -> List[str]:
     return lines
 
 
-def side_by_side(several) -> Table:
+def side_by_side(several: Sequence[Findings]) -> Table:
     """Several models on the same text, a line each."""
     table = Table(title="Side by side, on the same text; lags in steps", title_justify="left")
     table.add_column("model", no_wrap=True)

@@ -6,13 +6,15 @@ vanishes. What it does on one text is *observed*: a rate per step. And where gam
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional
 
 import numpy as np
 
 from theano_rnn.cells import CELLS
 from theano_rnn.flow.measures import GAMMA, Flow
+from theano_rnn.types import Floats
 
 PROVED, VANISHES, EXPLODES = "proved to vanish", "observed to vanish", "observed to explode"
 KEPT, UNKNOWN = "kept", "too short to say"
@@ -25,6 +27,9 @@ LOST = 0.01
 SHORTEST = 3
 #: Below it a number has lost digits to the smallest that float64 can hold.
 SMALLEST = 1e-290
+
+#: A rate, and its range: low and high.
+Rates = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ class Verdict:
     half_life: Optional[float]
     horizon: Optional[int]
     zeros: float
-    reasons: Tuple[str, ...]
-    remedies: Tuple[str, ...]
+    reasons: tuple[str, ...]
+    remedies: tuple[str, ...]
 
 
 def verdict(flow: Flow) -> Verdict:
@@ -88,7 +93,7 @@ def verdict(flow: Flow) -> Verdict:
     bound_says = _bound_says(flow, bound)
     return Verdict(
         kind=kind,
-        words=_words(kind, rates, half_life, horizon, flow.T, zeros),
+        words=_words(kind, rates, horizon, flow.T, zeros),
         bound=bound,
         bound_says=bound_says,
         rate=rate,
@@ -103,7 +108,7 @@ def verdict(flow: Flow) -> Verdict:
 # ---- numbers
 
 
-def left_by_lag(norms: np.ndarray) -> np.ndarray:
+def left_by_lag(norms: Floats) -> Floats:
     """What is left of |dE_t/dh_k| at lag n = t - k: the geometric mean over t, by lag, (T,).
 
     Each output counts by its own |dE_t/dh_t|, so that those that err much do not drown the
@@ -123,7 +128,7 @@ def left_by_lag(norms: np.ndarray) -> np.ndarray:
     return left
 
 
-def rate_of(left: np.ndarray) -> Optional[tuple]:
+def rate_of(left: Floats) -> Optional[Rates]:
     """exp of the slope of log left, each lag weighted by its number of pairs, and its range.
 
     Returns
@@ -145,7 +150,10 @@ def rate_of(left: np.ndarray) -> Optional[tuple]:
     slope = (w * far * log).sum() / (w * far**2).sum()
     rest = log - np.average(log, weights=w) - slope * far
     error = ((w * rest**2).sum() / max(len(n) - 2, 1) / (w * far**2).sum()) ** 0.5
-    return tuple(float(np.exp(np.clip(slope + d, -700, 700))) for d in (0, -2 * error, 2 * error))
+    rate, low, high = (
+        float(np.exp(np.clip(slope + d, -700, 700))) for d in (0, -2 * error, 2 * error)
+    )
+    return rate, low, high
 
 
 def half_life_of(rate: float) -> float:
@@ -159,7 +167,7 @@ def half_life_of(rate: float) -> float:
     return math.log(2) / abs(math.log(rate)) if rate != 1 else math.inf
 
 
-def horizon_of(left: np.ndarray) -> Optional[int]:
+def horizon_of(left: Floats) -> Optional[int]:
     """The lag from which on less than 1 % is left; None where 1 % is left at the last.
 
     >>> horizon_of(np.array([1, 0.1, 0.001, 0.1, 0.001, 0.0005])), horizon_of(np.ones(5))
@@ -170,13 +178,15 @@ def horizon_of(left: np.ndarray) -> Optional[int]:
     return lag if lag < len(left) else None
 
 
-def share_of_zeros(norms: np.ndarray) -> float:
+def share_of_zeros(norms: Floats) -> float:
     """Of the pairs t > k, those whose error is exactly 0."""
     below = norms[np.tril_indices(len(norms), -1)]
     return float((below == 0).mean()) if len(below) else 0.0
 
 
-def _kind(bound, rates, horizon, zeros):
+def _kind(
+    bound: Optional[float], rates: Optional[Rates], horizon: Optional[int], zeros: float
+) -> str:
     if bound is not None and bound < 1:
         return PROVED
     if rates is None:
@@ -190,7 +200,7 @@ def _kind(bound, rates, horizon, zeros):
 # ---- words
 
 
-def _words(kind, rates, half_life, horizon, T, zeros):
+def _words(kind: str, rates: Optional[Rates], horizon: Optional[int], T: int, zeros: float) -> str:
     rate, low, high = (None, None, None) if rates is None else rates
     if rate is None:
         observed = (
@@ -205,6 +215,7 @@ def _words(kind, rates, half_life, horizon, T, zeros):
         )
         observed = f"{others} step back leaves {rate:.3g} of |dE_t/ds_k| "
         observed += f"({low:.3g} to {high:.3g}): "
+        half_life = half_life_of(rate)
         if math.isinf(half_life):
             observed += "neither half nor double."
         else:
@@ -224,7 +235,7 @@ def _words(kind, rates, half_life, horizon, T, zeros):
     return f"{first} {observed}"
 
 
-def _bound_says(flow, bound):
+def _bound_says(flow: Flow, bound: Optional[float]) -> str:
     cell = flow.architecture.cell
     if bound is None:
         why = (
@@ -239,7 +250,7 @@ def _bound_says(flow, bound):
     return f"The bound is silent: {formula} >= 1, which proves neither."
 
 
-def _reasons(flow, kind):
+def _reasons(flow: Flow, kind: str) -> list[str]:
     """What was found that explains it."""
     a, found = flow.architecture, flow.saturation()
     vanishes = kind in (PROVED, VANISHES)
@@ -281,7 +292,7 @@ def _reasons(flow, kind):
     return told
 
 
-def _of_spectra(flow, kind):
+def _of_spectra(flow: Flow, kind: str) -> Iterator[str]:
     for name, found in flow.spectra().items():
         radius, sigma = found["spectral_radius"], found["sigma_max"]
         both = f"the spectral radius of {name} is {radius:.3g}, sigma_max {sigma:.3g}"
@@ -293,7 +304,7 @@ def _of_spectra(flow, kind):
             yield f"{both}: the products can grow, and do"
 
 
-def _remedies(flow, kind):
+def _remedies(flow: Flow, kind: str) -> Iterator[str]:
     """Options of train.py that go against it."""
     a, found = flow.architecture, flow.saturation()
     if kind == EXPLODES:

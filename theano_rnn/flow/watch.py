@@ -1,15 +1,22 @@
 """A few figures of the gradient flow, for the metrics of a training."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
+
 import numpy as np
 
 from theano_rnn.errors import RNNError
 from theano_rnn.flow.measures import Flow
+from theano_rnn.types import Ints, Record
+
+if TYPE_CHECKING:
+    from theano_rnn.model import RNN
 
 #: How much of the validation text is looked at after each epoch.
 SENTENCES, TOKENS = 5, 50
 
 
-def watched(model, sequences) -> dict:
+def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
     """How far the error reaches, and what bounds it.
 
     Parameters
@@ -25,7 +32,9 @@ def watched(model, sequences) -> dict:
         over the sentences, None where the states or the errors overflow.
     """
     spectra = Flow(model, [0], [0]).spectra().values()
-    found = {name: max(of[name] for of in spectra) for name in ("sigma_max", "spectral_radius")}
+    found: Record = {
+        name: max(of[name] for of in spectra) for name in ("sigma_max", "spectral_radius")
+    }
     longest = sorted(sequences, key=len, reverse=True)[:SENTENCES]
     try:
         texts = [s[: TOKENS + 1] for s in longest]
@@ -37,5 +46,5 @@ def watched(model, sequences) -> dict:
     return {name: value if _is_number(value) else None for name, value in found.items()}
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Optional[float]) -> bool:
     return value is not None and bool(np.isfinite(value))

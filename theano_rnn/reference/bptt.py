@@ -21,16 +21,26 @@ count from 0.
 
 from __future__ import annotations
 
+from typing import Any, Callable
+
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, named, table
 from theano_rnn.reference.steps import embedded, layer_input, output_error, output_matrix, top
+from theano_rnn.reference.types import Floats, Ints, Parameters
 
 
 def bptt(
-    net: Net, parameters: dict, states: np.ndarray, x, y, kept, scheme: str, k: int | None
-) -> dict[str, np.ndarray]:
+    net: Net,
+    parameters: Parameters,
+    states: Floats,
+    x: Ints,
+    y: Ints,
+    kept: Floats,
+    scheme: str,
+    k: int | None,
+) -> Parameters:
     """Gradients by the names of the parameters, each output t going back to a first step.
 
     ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,),
@@ -38,7 +48,9 @@ def bptt(
     full.
     """
     gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
-    first_step = {"full": full, "window": window, "chunk": chunk, "last": last}[scheme]
+    schemes: dict[str, Callable[[int, int, Any], int]]  # k is None for full
+    schemes = {"full": full, "window": window, "chunk": chunk, "last": last}
+    first_step = schemes[scheme]
     V, backward, T = output_matrix(parameters), CELLS[net.cell].backward, len(x)
     for t in reversed(range(T)):
         s = top(states[t], kept[t])
@@ -80,7 +92,7 @@ def bptt(
 # and k = 2.
 
 
-def full(t, T, k):
+def full(t: int, T: int, k: int) -> int:
     """Every output reaches back to the first step: j = 0..t.
 
     ::
@@ -95,7 +107,7 @@ def full(t, T, k):
     return 0
 
 
-def window(t, T, k):
+def window(t: int, T: int, k: int) -> int:
     """Every output reaches k + 1 steps, itself included: j = max(0, t-k)..t.
 
     The tutorial's loop with ``bptt_truncate = k``; BPTT(k+1; 1) of Williams and Peng (1990).
@@ -112,7 +124,7 @@ def window(t, T, k):
     return max(0, t - k)
 
 
-def chunk(t, T, k):
+def chunk(t: int, T: int, k: int) -> int:
     """The sentence is cut into pieces of k steps, the state carried over: j = k*floor(t/k)..t.
 
     BPTT(k; k) of Williams and Peng (1990).
@@ -129,7 +141,7 @@ def chunk(t, T, k):
     return k * (t // k)
 
 
-def last(t, T, k):
+def last(t: int, T: int, k: int) -> int:
     """Only the last k steps exist: t = T-k..T-1, j = T-k..t; earlier outputs have no step at all.
 
     They teach V and c alone. It is what ``theano.scan(truncate_gradient=k)`` computes with V

@@ -12,52 +12,61 @@ also dE/db, and dU is dp x_t'. Backward computes the gates again, so nothing is 
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 
-#: How many gates share a matrix, how many vectors the state has, and the two functions.
-Cell = namedtuple("Cell", ("gates", "parts", "forward", "backward"))
+from theano_rnn.reference.types import Backward, Floats, State
 
 
-def sigma(a: np.ndarray) -> np.ndarray:
+class Cell(NamedTuple):
+    """How many gates share a matrix, how many vectors the state has, and the two functions."""
+
+    gates: int
+    parts: int
+    forward: Callable[[Floats, Floats, State], State]
+    backward: Callable[[Floats, Floats, State, State], Backward]
+
+
+def sigma(a: Floats) -> Floats:
     """1 / (1 + exp(-a)), as the exp of its logarithm: no exp overflows."""
-    return np.exp(-np.logaddexp(0, -a))
+    sigma: Floats = np.exp(-np.logaddexp(0, -a))
+    return sigma
 
 
 # s_t = tanh(z_t), z_t = p_t + W s_{t-1} (Elman 1990); sigma and relu in place of tanh likewise.
 
 
-def tanh_forward(p, W, before):
+def tanh_forward(p: Floats, W: Floats, before: State) -> State:
     (s_before,) = before
     return (np.tanh(p + W @ s_before),)
 
 
-def tanh_backward(p, W, before, d_after):
+def tanh_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backward:
     (s_before,), (ds,) = before, d_after
     s = np.tanh(p + W @ s_before)
     dz = ds * (1 - s**2)  # dE/dz_t = dE/ds_t * (1 - s_t^2)
     return dz, np.outer(dz, s_before), (W.T @ dz,)  # dE/dW = dz_t s_{t-1}', dE/ds_{t-1} = W' dz_t
 
 
-def sigmoid_forward(p, W, before):
+def sigmoid_forward(p: Floats, W: Floats, before: State) -> State:
     (s_before,) = before
     return (sigma(p + W @ s_before),)
 
 
-def sigmoid_backward(p, W, before, d_after):
+def sigmoid_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backward:
     (s_before,), (ds,) = before, d_after
     s = sigma(p + W @ s_before)
     dz = ds * s * (1 - s)  # dE/dz_t = dE/ds_t * s_t * (1 - s_t)
     return dz, np.outer(dz, s_before), (W.T @ dz,)
 
 
-def relu_forward(p, W, before):
+def relu_forward(p: Floats, W: Floats, before: State) -> State:
     (s_before,) = before
     return (np.maximum(p + W @ s_before, 0),)
 
 
-def relu_backward(p, W, before, d_after):
+def relu_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backward:
     (s_before,), (ds,) = before, d_after
     z = p + W @ s_before
     # dE/dz_t = dE/ds_t * (1 + sign z_t) / 2: one half at exactly 0, as Theano's tensor.nnet.relu,
@@ -71,7 +80,7 @@ def relu_backward(p, W, before, d_after):
 #   s_t = z * s' + (1 - z) * h
 
 
-def _gru_gates(p, W, s_before):
+def _gru_gates(p: Floats, W: Floats, s_before: Floats) -> tuple[Floats, Floats, Floats]:
     p_z, p_r, p_h = np.split(p, 3)
     W_z, W_r, W_h = np.split(W, 3)
     z = sigma(p_z + W_z @ s_before)
@@ -80,13 +89,13 @@ def _gru_gates(p, W, s_before):
     return z, r, h
 
 
-def gru_forward(p, W, before):
+def gru_forward(p: Floats, W: Floats, before: State) -> State:
     (s_before,) = before
     z, _, h = _gru_gates(p, W, s_before)
     return (z * s_before + (1 - z) * h,)
 
 
-def gru_backward(p, W, before, d_after):
+def gru_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backward:
     (s_before,), (ds,) = before, d_after
     z, r, h = _gru_gates(p, W, s_before)
     W_z, W_r, W_h = np.split(W, 3)
@@ -106,19 +115,19 @@ def gru_backward(p, W, before, d_after):
 #   c_t = f * c' + i * g, s_t = o * tanh(c_t)
 
 
-def _lstm_gates(p, W, s_before):
+def _lstm_gates(p: Floats, W: Floats, s_before: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     a_i, a_f, a_o, a_g = np.split(p + W @ s_before, 4)
     return sigma(a_i), sigma(a_f), sigma(a_o), np.tanh(a_g)
 
 
-def lstm_forward(p, W, before):
+def lstm_forward(p: Floats, W: Floats, before: State) -> State:
     s_before, c_before = before
     i, f, o, g = _lstm_gates(p, W, s_before)
     c = f * c_before + i * g
     return o * np.tanh(c), c
 
 
-def lstm_backward(p, W, before, d_after):
+def lstm_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backward:
     (s_before, c_before), (ds, dc) = before, d_after
     i, f, o, g = _lstm_gates(p, W, s_before)
     tanh_c = np.tanh(f * c_before + i * g)

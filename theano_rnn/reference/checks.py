@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, described, shapes, table, times
+from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Parameters, Sentence
 
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
-def checked_net(cell, layers, bias, tied, embedding) -> Net:
+def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding: bool) -> Net:
     """The five settings that say which network it is, or ``ValueError``."""
     if not isinstance(cell, str) or cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
@@ -32,7 +34,7 @@ def checked_net(cell, layers, bias, tied, embedding) -> Net:
     return Net(cell, int(layers), bias, tied, embedding)
 
 
-def checked_parameters(parameters: Mapping, net: Net) -> dict[str, np.ndarray]:
+def checked_parameters(parameters: Mapping[str, Array], net: Net) -> Parameters:
     """Copies of the parameters of the network in their order, or ``ValueError``."""
     if not isinstance(parameters, Mapping):
         kind = type(parameters).__name__
@@ -59,7 +61,7 @@ def checked_parameters(parameters: Mapping, net: Net) -> dict[str, np.ndarray]:
     return checked
 
 
-def _checked_array(name: str, value: np.ndarray, words: tuple[str, ...]) -> np.ndarray:
+def _checked_array(name: str, value: Array, words: tuple[str, ...]) -> Floats:
     if not isinstance(value, np.ndarray) or value.dtype not in (np.float64, np.float32):
         found = getattr(value, "dtype", type(value).__name__)
         raise ValueError(f"parameter {name} is {found}: pass a float64 or float32 NumPy array")
@@ -75,7 +77,7 @@ def _checked_array(name: str, value: np.ndarray, words: tuple[str, ...]) -> np.n
     return np.array(value)
 
 
-def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
+def checked_tokens(where: str, tokens: object, vocab_size: int) -> Ints:
     """`tokens` as a vector of integers in [0, vocab_size), or ``ValueError``."""
     # As objects every element keeps its own type: [True, 2] does not turn into [1, 2].
     array = np.array(tokens, dtype=object)
@@ -86,7 +88,7 @@ def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
     for t, token in enumerate(array):
         if not isinstance(token, Integral) or isinstance(token, bool):
             raise ValueError(f"{where}[{t}] is {token!r}, not an integer: pass token ids")
-        if not 0 <= token < vocab_size:
+        if not 0 <= int(token) < vocab_size:
             raise ValueError(
                 f"{where}[{t}] is {token}: pass token ids from 0 to {vocab_size - 1},"
                 f" the vocabulary has {vocab_size}"
@@ -94,7 +96,9 @@ def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
     return array.astype(np.intp)
 
 
-def checked_pair(x, y, vocab_size: int, where=("x", "y")) -> tuple[np.ndarray, np.ndarray]:
+def checked_pair(
+    x: object, y: object, vocab_size: int, where: tuple[str, str] = ("x", "y")
+) -> tuple[Ints, Ints]:
     """An input sequence and its targets, of one length, or ``ValueError``."""
     x = checked_tokens(where[0], x, vocab_size)
     y = checked_tokens(where[1], y, vocab_size)
@@ -105,7 +109,7 @@ def checked_pair(x, y, vocab_size: int, where=("x", "y")) -> tuple[np.ndarray, n
     return x, y
 
 
-def checked_pairs(X, Y, vocab_size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def checked_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
     """Sentences and their targets, as many of each, or ``ValueError``."""
     for name, sentences in (("X", X), ("Y", Y)):
         if not hasattr(sentences, "__len__") or isinstance(sentences, (str, Mapping, set)):
@@ -120,7 +124,9 @@ def checked_pairs(X, Y, vocab_size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def checked_sentences(x, y, mask, kept, net: Net, parameters: dict) -> list[tuple]:
+def checked_sentences(
+    x: Any, y: Any, mask: Mask | None, kept: Floats | None, net: Net, parameters: Parameters
+) -> list[Sentence]:
     """Each sentence alone, (x, y, kept) of its own length: one, or the columns of a batch."""
     vocab_size = table(parameters).shape[1]
     x, y = np.array(x, dtype=object), np.array(y, dtype=object)
@@ -147,7 +153,7 @@ def checked_sentences(x, y, mask, kept, net: Net, parameters: dict) -> list[tupl
     return sentences
 
 
-def _checked_mask(mask, shape: tuple[int, int]) -> np.ndarray:
+def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
     """The mask as booleans (T, B), all of them true for None, or ``ValueError``."""
     if mask is None:
         return np.ones(shape, dtype=bool)
@@ -168,7 +174,7 @@ def _checked_mask(mask, shape: tuple[int, int]) -> np.ndarray:
     return mask.astype(bool)
 
 
-def checked_kept(kept, mask: np.ndarray, net: Net, parameters: dict) -> np.ndarray:
+def checked_kept(kept: Array | None, mask: Bools, net: Net, parameters: Parameters) -> Floats:
     """Factors, of shape (T, layers, H) with a mask (T,), (T, B, layers, H) with one (T, B).
 
     Ones for None; finite where the mask is true, or ``ValueError``.
@@ -191,7 +197,7 @@ def checked_kept(kept, mask: np.ndarray, net: Net, parameters: dict) -> np.ndarr
     return kept
 
 
-def checked_positive(name: str, value) -> float:
+def checked_positive(name: str, value: Any) -> float:
     """`value` as a positive finite float, or ``ValueError``."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value <= np.finfo(np.float64).max:
@@ -210,7 +216,7 @@ def parse_truncation(truncation: str) -> tuple[str, int | None]:
     raise ValueError(f"truncation is {truncation!r}: pass one of {SCHEMES}")
 
 
-def chosen_truncation(truncation, bptt_truncate, truncate_gradient) -> str:
+def chosen_truncation(truncation: str, bptt_truncate: object, truncate_gradient: object) -> str:
     """The one scheme chosen by the three constructor words, or ``ValueError``."""
     words = {
         "bptt_truncate": ("window", bptt_truncate),

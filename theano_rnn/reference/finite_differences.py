@@ -8,11 +8,15 @@ from math import isfinite
 import numpy as np
 
 from theano_rnn.reference.checks import checked_positive
+from theano_rnn.reference.types import Array, Parameters
+
+#: Of a dict of arrays, a number.
+Function = Callable[[Parameters], float]
 
 
 def finite_differences(
-    function: Callable[[dict], float], parameters: Mapping, epsilon: float = 1e-5
-) -> dict[str, np.ndarray]:
+    function: Function, parameters: Mapping[str, Array], epsilon: float = 1e-5
+) -> Parameters:
     """The gradient of a function by central differences, element by element.
 
     df/dp_i = ( f(p + epsilon e_i) - f(p - epsilon e_i) ) / (2 epsilon)
@@ -69,9 +73,9 @@ def finite_differences(
 
 
 def directional_difference(
-    function: Callable[[dict], float],
-    parameters: Mapping,
-    direction: Mapping,
+    function: Function,
+    parameters: Mapping[str, Array],
+    direction: Mapping[str, Array],
     epsilon: float = 1e-5,
 ) -> float:
     """The derivative of a function along one direction, by a central difference.
@@ -110,11 +114,11 @@ def directional_difference(
     ) / (2 * epsilon)
 
 
-def _copies(arrays: dict) -> dict:
+def _copies(arrays: Mapping[str, Array]) -> Parameters:
     return {name: value.copy() for name, value in arrays.items()}
 
 
-def _float64_copies(what: str, arrays: Mapping) -> dict[str, np.ndarray]:
+def _float64_copies(what: str, arrays: Mapping[str, Array]) -> Parameters:
     if not isinstance(arrays, Mapping):
         raise ValueError(f"{what} is a {type(arrays).__name__}: pass a dict of arrays")
     copies = {}
@@ -126,7 +130,7 @@ def _float64_copies(what: str, arrays: Mapping) -> dict[str, np.ndarray]:
     return copies
 
 
-def _evaluate(function: Callable, parameters: dict, where: str) -> float:
+def _evaluate(function: Function, parameters: Parameters, where: str) -> float:
     value = float(function(parameters))
     if not isfinite(value):
         raise ValueError(f"the function is {value} at {where}: pass one finite around here")

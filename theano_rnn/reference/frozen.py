@@ -21,13 +21,14 @@ from theano_rnn.reference.checks import (
 )
 from theano_rnn.reference.layout import Net, table, times
 from theano_rnn.reference.steps import next_state, output_loss, top
+from theano_rnn.reference.types import Array, Floats, Ints, Parameters, Tokens
 
 
 def frozen_state_loss(
-    parameters: Mapping,
-    frozen_states: np.ndarray,
-    x,
-    y,
+    parameters: Mapping[str, Array],
+    frozen_states: Floats,
+    x: Tokens,
+    y: Tokens,
     truncation: str,
     *,
     cell: str = "tanh",
@@ -35,7 +36,7 @@ def frozen_state_loss(
     bias: bool = False,
     tied: bool = False,
     embedding: bool = False,
-    kept: np.ndarray | None = None,
+    kept: Array | None = None,
 ) -> float:
     """Summed cross-entropy with the states before each cut held constant.
 
@@ -73,13 +74,15 @@ def frozen_state_loss(
     scheme, k = parse_truncation(truncation)
     frozen = _checked_states(frozen_states, net, len(x), parameters["W"].shape[1])
     kept = checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters)
-    if scheme == "full":
+    if k is None:  # full
         return _full(net, parameters, frozen, x, y, kept)
     loss = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
     return loss(net, parameters, frozen, x, y, kept, k)
 
 
-def _full(net, parameters, frozen, x, y, kept):
+def _full(
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats
+) -> float:
     """Only the initial state is frozen."""
     loss = 0.0
     s = frozen[-1]
@@ -89,7 +92,9 @@ def _full(net, parameters, frozen, x, y, kept):
     return loss
 
 
-def _window(net, parameters, frozen, x, y, kept, k):
+def _window(
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
+) -> float:
     """For each output: start from frozen s_{t-k-1}, run k + 1 steps, read the last loss."""
     loss = 0.0
     for t in range(len(x)):
@@ -101,7 +106,9 @@ def _window(net, parameters, frozen, x, y, kept, k):
     return loss
 
 
-def _chunk(net, parameters, frozen, x, y, kept, k):
+def _chunk(
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
+) -> float:
     """For each chunk: start from the frozen state before it, run k steps, read every loss."""
     loss = 0.0
     for start in range(0, len(x), k):
@@ -112,7 +119,9 @@ def _chunk(net, parameters, frozen, x, y, kept, k):
     return loss
 
 
-def _last(net, parameters, frozen, x, y, kept, k):
+def _last(
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
+) -> float:
     """Early outputs read frozen states through V; the last k steps run from the frozen one."""
     loss = 0.0
     start = max(0, len(x) - k)
@@ -125,7 +134,7 @@ def _last(net, parameters, frozen, x, y, kept, k):
     return loss
 
 
-def _checked_states(states: np.ndarray, net: Net, T: int, hidden_size: int) -> np.ndarray:
+def _checked_states(states: Array, net: Net, T: int, hidden_size: int) -> Floats:
     """The states as (T + 1, layers, parts, H), or ``ValueError``."""
     states, parts = np.asarray(states), CELLS[net.cell].parts
     shape = (T + 1, net.layers * parts * hidden_size)

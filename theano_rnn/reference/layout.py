@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import NamedTuple
 
 from theano_rnn.reference.cells import CELLS
+from theano_rnn.reference.types import Floats, Parameters
 
-#: The recurrence by name, the number of layers, with biases or without, V tied or not, and
-#: whether the first layer reads columns of a lookup table L instead of one-hot vectors.
-Net = namedtuple("Net", ("cell", "layers", "bias", "tied", "embedding"))
+
+class Net(NamedTuple):
+    """Which network it is."""
+
+    cell: str  # the recurrence, by name
+    layers: int
+    bias: bool
+    tied: bool  # V is the transpose of L or U
+    embedding: bool  # the first layer reads columns of a table L instead of one-hot vectors
 
 
 def named(name: str, l: int) -> str:
@@ -35,6 +42,7 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     """
     G = times(CELLS[net.cell].gates)
     D = "H" if net.tied else "D"
+    words: dict[str, tuple[str, ...]]
     words = {"L": (D, "vocab_size"), "U": (G, D)} if net.embedding else {"U": (G, "vocab_size")}
     if not net.tied:
         words["V"] = ("vocab_size", "H")
@@ -48,7 +56,7 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     return words
 
 
-def table(arrays: dict):
+def table(arrays: Parameters) -> Floats:
     """The parameter with a column for each token: L, or U where there is no L."""
     return arrays["L"] if "L" in arrays else arrays["U"]
 

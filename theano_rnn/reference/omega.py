@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from theano_rnn.reference.types import Array, Floats
+
 
 def omega(
-    W: np.ndarray, dz: np.ndarray, ds: np.ndarray, is_in=None, is_first=None, bound: float = 1e-20
-) -> tuple[float, np.ndarray]:
+    W: Floats,
+    dz: Floats,
+    ds: Floats,
+    is_in: Array | None = None,
+    is_first: Array | None = None,
+    bound: float = 1e-20,
+) -> tuple[float, Floats]:
     """Omega and dOmega/dW, dz and ds held constant.
 
     With q_t = |W' dz_t|^2 / |ds_t|^2, the means over the steps that count of
@@ -69,10 +76,13 @@ def omega(
     return float(value / count), gradient / count
 
 
-def _checked_shape(W, dz, ds, is_in, is_first):
+def _checked_shape(
+    W: Floats, dz: Floats, ds: Floats, is_in: Array | None, is_first: Array | None
+) -> tuple[int, ...]:
     if np.ndim(dz) != 3:
         raise ValueError(f"dz has shape {np.shape(dz)}: pass (T, B, H)")
     T, B, H = np.shape(dz)
+    expected: dict[str, tuple[Array | None, tuple[int, ...]]]
     expected = {"W": (W, (H, H)), "ds": (ds, (T, B, H))}
     expected |= {"is_in": (is_in, (T, B)), "is_first": (is_first, (T,))}
     for name, (value, shape) in expected.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from theano_rnn.reference.checks import (
 )
 from theano_rnn.reference.layout import table
 from theano_rnn.reference.steps import output, output_loss, states, top
+from theano_rnn.reference.types import Array, Floats, Ints, Mask, Parameters, Sentence, Tokens
 
 
 class NumpyRNN:
@@ -100,7 +102,7 @@ class NumpyRNN:
 
     def __init__(
         self,
-        parameters: Mapping,
+        parameters: Mapping[str, Array],
         truncation: str = "full",
         *,
         cell: str = "tanh",
@@ -110,7 +112,7 @@ class NumpyRNN:
         embedding: bool = False,
         bptt_truncate: int | None = None,
         truncate_gradient: int | None = None,
-    ):
+    ) -> None:
         self._truncation = chosen_truncation(truncation, bptt_truncate, truncate_gradient)
         self._net = checked_net(cell, layers, bias, tied, embedding)
         self._parameters = checked_parameters(parameters, self._net)
@@ -155,11 +157,11 @@ class NumpyRNN:
         """Number of token ids."""
         return table(self._parameters).shape[1]
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def parameters(self) -> Parameters:
         """Copies of the parameters, in the order given above."""
         return {name: value.copy() for name, value in self._parameters.items()}
 
-    def set_parameters(self, parameters: Mapping) -> None:
+    def set_parameters(self, parameters: Mapping[str, Array]) -> None:
         """Take copies of new parameters, of the model's shapes and dtype."""
         new = checked_parameters(parameters, self._net)
         for name, old in self._parameters.items():
@@ -170,7 +172,7 @@ class NumpyRNN:
                 )
         self._parameters = new
 
-    def hidden_states(self, x, kept=None) -> np.ndarray:
+    def hidden_states(self, x: Tokens, kept: Array | None = None) -> Floats:
         """States of the network, (T + 1, H); the zero initial state is the last row, index -1.
 
         A row is s_t; with more layers the s_t of each side by side, the lowest first; for lstm
@@ -183,18 +185,21 @@ class NumpyRNN:
         s = self._states(x, self._kept(kept, x))
         return s.reshape(len(s), -1)
 
-    def forward_propagation(self, x) -> np.ndarray:
+    def forward_propagation(self, x: Tokens) -> Floats:
         """Probabilities o_t of the next token after each token, (T, vocab_size)."""
         x = checked_tokens("x", x, self.vocab_size)
         kept = self._kept(None, x)
         s = self._states(x, kept)
         return np.stack([output(self._parameters, top(s[t], kept[t])) for t in range(len(x))])
 
-    def predict(self, x) -> np.ndarray:
+    def predict(self, x: Tokens) -> Ints:
         """The most probable next token after each token, (T,)."""
-        return np.argmax(self.forward_propagation(x), axis=1)
+        tokens: Ints = np.argmax(self.forward_propagation(x), axis=1)
+        return tokens
 
-    def ce_error(self, x, y, mask=None, kept=None) -> float:
+    def ce_error(
+        self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Array | None = None
+    ) -> float:
         """E = -sum_t log o_t[y_t] of one sentence, or summed over those of a batch, in nats.
 
         Parameters
@@ -215,16 +220,18 @@ class NumpyRNN:
         """
         return sum(self._loss(*sentence) for sentence in self._sentences(x, y, mask, kept))
 
-    def calculate_total_loss(self, X, Y) -> float:
+    def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy summed over all tokens of all sentences."""
         pairs = checked_pairs(X, Y, self.vocab_size)
         return sum(self._loss(x, y, self._kept(None, x)) for x, y in pairs)
 
-    def calculate_loss(self, X, Y) -> float:
+    def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy a token: the total over the number of targets."""
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
-    def bptt(self, x, y, mask=None, kept=None) -> dict[str, np.ndarray]:
+    def bptt(
+        self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Array | None = None
+    ) -> Parameters:
         """dE under the truncation, by the names of the parameters, in their order and shapes.
 
         The arguments are those of `ce_error`; each sentence of a batch is truncated by its own
@@ -235,9 +242,9 @@ class NumpyRNN:
             bptt(self._net, self._parameters, self._states(x, kept), x, y, kept, scheme, k)
             for x, y, kept in self._sentences(x, y, mask, kept)
         ]
-        return {name: sum(g[name] for g in gradients) for name in self._parameters}
+        return {name: cast(Floats, sum(g[name] for g in gradients)) for name in self._parameters}
 
-    def sgd_step(self, x, y, learning_rate: float) -> float:
+    def sgd_step(self, x: Tokens, y: Tokens, learning_rate: float) -> float:
         """Subtract learning_rate times the gradient of one sentence; returns its loss before."""
         learning_rate = checked_positive("learning_rate", learning_rate)
         x, y = checked_pair(x, y, self.vocab_size)
@@ -248,15 +255,17 @@ class NumpyRNN:
         )
         return loss
 
-    def _sentences(self, x, y, mask, kept) -> list[tuple]:
+    def _sentences(
+        self, x: Tokens, y: Tokens, mask: Mask | None, kept: Array | None
+    ) -> list[Sentence]:
         return checked_sentences(x, y, mask, kept, self._net, self._parameters)
 
-    def _kept(self, kept, x: np.ndarray) -> np.ndarray:
+    def _kept(self, kept: Array | None, x: Ints) -> Floats:
         return checked_kept(kept, np.ones(len(x), dtype=bool), self._net, self._parameters)
 
-    def _states(self, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    def _states(self, x: Ints, kept: Floats) -> Floats:
         return states(self._net, self._parameters, x, kept)  # (T + 1, layers, parts, H)
 
-    def _loss(self, x: np.ndarray, y: np.ndarray, kept: np.ndarray) -> float:
+    def _loss(self, x: Ints, y: Ints, kept: Floats) -> float:
         s = self._states(x, kept)
         return sum(output_loss(self._parameters, top(s[t], kept[t]), y[t]) for t in range(len(x)))

@@ -10,13 +10,19 @@ Dropout is a factor ``kept`` (T, layers, H), often 0 or 1/(1-p): upwards s_t of 
 
 from __future__ import annotations
 
+from typing import Union
+
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, named, table
+from theano_rnn.reference.types import Floats, Ints, Parameters
+
+#: What a layer reads: a vector, or the token that a one-hot one stands for.
+Input = Union[Floats, int]
 
 
-def layer_input(parameters: dict, l: int, below) -> np.ndarray:
+def layer_input(parameters: Parameters, l: int, below: Input) -> Floats:
     """p_t = U x_t + b of layer l, (G*H,); ``below`` is what it reads, in the first `embedded`."""
     U, b = parameters[named("U", l)], parameters.get(named("b", l))
     one_hot = l == 0 and "L" not in parameters
@@ -24,14 +30,14 @@ def layer_input(parameters: dict, l: int, below) -> np.ndarray:
     return p if b is None else p + b
 
 
-def embedded(parameters: dict, token: int):
+def embedded(parameters: Parameters, token: int) -> Input:
     """x_t: column L[:, token], (D,), or the token itself where x_t is one-hot."""
     return parameters["L"][:, token] if "L" in parameters else token
 
 
 def next_state(
-    net: Net, parameters: dict, token: int, before: np.ndarray, kept: np.ndarray
-) -> np.ndarray:
+    net: Net, parameters: Parameters, token: int, before: Floats, kept: Floats
+) -> Floats:
     """The state after one more token, (layers, parts, H): layer by layer from the bottom.
 
     Here ``kept`` is of this step, (layers, H).
@@ -44,7 +50,7 @@ def next_state(
     return np.array(after)
 
 
-def states(net: Net, parameters: dict, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def states(net: Net, parameters: Parameters, x: Ints, kept: Floats) -> Floats:
     """All states of a sentence, (T + 1, layers, parts, H), the initial one in the last row."""
     T, W = len(x), parameters["W"]
     shape = (T + 1, net.layers, CELLS[net.cell].parts, W.shape[1])
@@ -54,39 +60,41 @@ def states(net: Net, parameters: dict, x: np.ndarray, kept: np.ndarray) -> np.nd
     return s
 
 
-def output_matrix(parameters: dict) -> np.ndarray:
+def output_matrix(parameters: Parameters) -> Floats:
     """V (vocab_size, H), which is L' or, with no embedding, U' where it is tied."""
     return parameters["V"] if "V" in parameters else table(parameters).T
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
+def log_softmax(logits: Floats) -> Floats:
     """log(exp(a) / sum exp(a)), shifted by the largest so that no exp overflows."""
     shifted = logits - logits.max()
-    return shifted - np.log(np.exp(shifted).sum())
+    log_p: Floats = shifted - np.log(np.exp(shifted).sum())
+    return log_p
 
 
-def top(state: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def top(state: Floats, kept: Floats) -> Floats:
     """s_t of the top layer as the output reads it, (H,); both arguments are of one step."""
-    return kept[-1] * state[-1, 0]
+    s: Floats = kept[-1] * state[-1, 0]
+    return s
 
 
-def log_output(parameters: dict, s: np.ndarray) -> np.ndarray:
+def log_output(parameters: Parameters, s: Floats) -> Floats:
     """log o_t, o_t = softmax(V s_t + c), (vocab_size,); s is s_t as `top` gives it."""
     logits = output_matrix(parameters) @ s
     return log_softmax(logits + parameters["c"] if "c" in parameters else logits)
 
 
-def output(parameters: dict, s: np.ndarray) -> np.ndarray:
+def output(parameters: Parameters, s: Floats) -> Floats:
     """o_t, (vocab_size,)."""
     return np.exp(log_output(parameters, s))
 
 
-def output_loss(parameters: dict, s: np.ndarray, target: int) -> float:
+def output_loss(parameters: Parameters, s: Floats, target: int) -> float:
     """E_t = -log o_t[y_t], finite even where o_t[y_t] underflows to 0."""
     return -float(log_output(parameters, s)[target])
 
 
-def output_error(parameters: dict, s: np.ndarray, target: int) -> np.ndarray:
+def output_error(parameters: Parameters, s: Floats, target: int) -> Floats:
     """dE_t/d(V s_t + c) = o_t - y_t, (vocab_size,)."""
     error = output(parameters, s)
     error[target] -= 1

@@ -5,12 +5,15 @@ is a length that is known when the loop begins; lengths that an operation needs 
 one ``Dim``, and a check. What the loop cannot do raises ``Refused``, and the Scan stays.
 """
 
-from collections import namedtuple
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Callable, NamedTuple, Optional
 
 from theano.configdefaults import config
-from theano.graph.basic import Constant, clone
+from theano.graph.basic import Apply, Constant, clone
 from theano.graph.fg import FunctionGraph
+from theano.graph.op import Op
+from theano.scan.op import Scan
 from theano.tensor.basic import (
     Alloc,
     Dot,
@@ -23,6 +26,8 @@ from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 from theano.tensor.type import TensorType
+
+from theano_rnn.types import Variable
 
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")
@@ -38,8 +43,9 @@ class Refused(Exception):
 class Dim:
     """A length, by the C expression for it. Those that must be equal have one ``root``."""
 
-    def __init__(self, code: str, order: int):
-        self.code, self.order, self._joined = code, order, None
+    def __init__(self, code: str, order: int) -> None:
+        self.code, self.order = code, order
+        self._joined: Optional[Dim] = None
 
     @property
     def root(self) -> "Dim":
@@ -51,14 +57,18 @@ class Dim:
         if first is not later:
             later._joined = first
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.code
 
 
 ONE = Dim("1", -1)
 
-#: The two lengths of a matrix; along a broadcast dimension it is ONE.
-Shape = namedtuple("Shape", "rows columns")
+
+class Shape(NamedTuple):
+    """The two lengths of a matrix; along a broadcast dimension it is ONE."""
+
+    rows: Dim
+    columns: Dim
 
 
 @dataclass
@@ -75,8 +85,8 @@ class State:
 
     input: int
     output: int
-    reads: list
-    writes: list
+    reads: list[tuple[int, Variable]]
+    writes: list[tuple[int, Variable]]
     start: int
     is_kept: bool
 
@@ -86,19 +96,19 @@ class Loop:
     """A Scan as a program: where its variables come from, and what is known of them."""
 
     graph: FunctionGraph
-    sequences: list  # (input, variable)
-    states: list
-    collected: list  # (input that holds the length, output, variable)
-    fixed: list  # (input, variable), the same in each step
-    shapes: dict = field(default_factory=dict)  # variable -> Shape
-    parts: dict = field(default_factory=dict)  # slicing node -> Shape of the slice
-    scalars: set = field(default_factory=set)  # 0-d variables known before the first step
-    prologue: list = field(default_factory=list)  # nodes that say lengths, in order
-    nodes: list = field(default_factory=list)  # nodes of a step, in order
-    checks: list = field(default_factory=list)  # (Dim, Dim, what needs them equal)
+    sequences: list[tuple[int, Variable]]  # (input, variable)
+    states: list[State]
+    collected: list[tuple[int, int, Variable]]  # (input that holds the length, output, variable)
+    fixed: list[tuple[int, Variable]]  # (input, variable), the same in each step
+    shapes: dict[Variable, Shape] = field(default_factory=dict)
+    parts: dict[Apply, Shape] = field(default_factory=dict)  # of what a slicing node slices
+    scalars: set[Variable] = field(default_factory=set)  # 0-d, known before the first step
+    prologue: list[Apply] = field(default_factory=list)  # nodes that say lengths, in order
+    nodes: list[Apply] = field(default_factory=list)  # nodes of a step, in order
+    checks: list[tuple[Dim, Dim, str]] = field(default_factory=list)  # what needs two equal
 
 
-def analyse(scan) -> Loop:
+def analyse(scan: Scan) -> Loop:
     """Read a Scan Op.
 
     Parameters
@@ -135,7 +145,7 @@ def analyse(scan) -> Loop:
     return loop
 
 
-def _interface(scan) -> Loop:
+def _interface(scan: Scan) -> Loop:
     """The inner graph, optimized, and which of its variables is which."""
     inputs, outputs = clone(scan.inputs, scan.outputs)
     graph = FunctionGraph(inputs, outputs, clone=False)
@@ -157,27 +167,27 @@ def _interface(scan) -> Loop:
     return Loop(graph, sequences, states, collected, fixed)
 
 
-def _sources(loop: Loop):
+def _sources(loop: Loop) -> Iterator[tuple[int, list[Variable]]]:
     """(number of the Scan's input, the variables that are its rows) of all inputs."""
     yield from ((k, [variable]) for k, variable in loop.sequences)
     yield from ((s.input, [variable for _, variable in s.reads]) for s in loop.states)
     yield from ((k, [variable]) for k, variable in loop.fixed)
 
 
-def _check_type(variable) -> None:
+def _check_type(variable: Variable) -> None:
     if not isinstance(variable.type, TensorType) or variable.ndim > 2:
         raise Refused(f"it has a {variable.type}, which is no scalar, vector or matrix")
     if variable.dtype not in DTYPES:
         raise Refused(f"it has a {variable.type}")
 
 
-def _shape(variable, dims) -> Shape:
+def _shape(variable: Variable, dims: Sequence[Dim]) -> Shape:
     """The Shape of a variable, given a Dim for each of its dimensions."""
     dims = [ONE if wide else dim for wide, dim in zip(variable.broadcastable, dims)]
     return Shape(*[ONE] * (2 - len(dims)), *dims)
 
 
-def _infer(loop: Loop, node) -> None:
+def _infer(loop: Loop, node: Apply) -> None:
     """What is known of the output of a node."""
     for variable in node.inputs:
         _take_constant(loop, variable)
@@ -203,14 +213,14 @@ def _infer(loop: Loop, node) -> None:
     loop.nodes.append(node)
 
 
-def _take_constant(loop: Loop, variable) -> None:
+def _take_constant(loop: Loop, variable: Variable) -> None:
     if isinstance(variable, Constant) and isinstance(variable.type, TensorType):
         if variable.data.size != 1:
             raise Refused(f"it holds a constant of {variable.data.size} numbers")
         loop.shapes[variable] = Shape(ONE, ONE)
 
 
-def _check_row(loop: Loop, state: State, variable) -> None:
+def _check_row(loop: Loop, state: State, variable: Variable) -> None:
     """What a state becomes has the lengths of its rows."""
     row = state.reads[0][1]
     if variable.ndim != row.ndim or variable.broadcastable != row.broadcastable:
@@ -219,7 +229,7 @@ def _check_row(loop: Loop, state: State, variable) -> None:
         _same(loop, own, other, f"output {state.output}")
 
 
-def _is_length(loop: Loop, node) -> bool:
+def _is_length(loop: Loop, node: Apply) -> bool:
     """Whether it is a length, or arithmetic on lengths."""
     if isinstance(node.op, Shape_i):
         return True
@@ -229,19 +239,19 @@ def _is_length(loop: Loop, node) -> bool:
     )
 
 
-def _known(loop: Loop, variable, op) -> None:
+def _known(loop: Loop, variable: Variable, op: Op) -> None:
     if variable is not None and variable not in loop.scalars:
         if not isinstance(variable, Constant):
             raise Refused(f"{op} takes a place or a length that is computed in the step")
 
 
-def _same(loop: Loop, a: Dim, b: Dim, what) -> None:
+def _same(loop: Loop, a: Dim, b: Dim, what: object) -> None:
     if a.root is not b.root:
         loop.checks.append((a, b, str(what)))
         a.join(b)
 
 
-def _new_dim(loop: Loop, node, axis: int) -> Dim:
+def _new_dim(loop: Loop, node: Apply, axis: int) -> Dim:
     """A length that the prologue says."""
     if not loop.prologue or loop.prologue[-1] is not node:
         loop.prologue.append(node)
@@ -249,7 +259,7 @@ def _new_dim(loop: Loop, node, axis: int) -> Dim:
     return Dim(f"length{n}_{axis}", n)
 
 
-def _elementwise(loop, node):
+def _elementwise(loop: Loop, node: Apply) -> Shape:
     (output,) = node.outputs
     dims = []
     for axis in range(output.ndim):
@@ -264,7 +274,7 @@ def _elementwise(loop, node):
     return _shape(output, dims)
 
 
-def _dot(loop, node):
+def _dot(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs
     if not config.blas__ldflags:
         raise Refused("it has a product, and there is no BLAS")
@@ -276,13 +286,13 @@ def _dot(loop, node):
     return Shape(loop.shapes[x].rows, loop.shapes[y].columns)
 
 
-def _dimshuffle(loop, node):
+def _dimshuffle(loop: Loop, node: Apply) -> Shape:
     (x,), (output,) = node.inputs, node.outputs
     own = loop.shapes[x][2 - x.ndim :]
     return _shape(output, [ONE if axis == "x" else own[axis] for axis in node.op.new_order])
 
 
-def slices(node) -> list:
+def slices(node: Apply) -> list[tuple[Variable, Variable]]:
     """(start, stop) along rows and columns of a basic slice, each None where it is open."""
     x, *others = node.inputs
     entries = get_idx_list([x, *others[isinstance(node.op, IncSubtensor) :]], node.op.idx_list)
@@ -294,11 +304,11 @@ def slices(node) -> list:
     return found + [(None, None)] * (2 - len(found))
 
 
-def _is_one(variable) -> bool:
+def _is_one(variable: Variable) -> bool:
     return isinstance(variable, Constant) and variable.data == 1
 
 
-def _slice(loop, node):
+def _slice(loop: Loop, node: Apply) -> Shape:
     dims = []
     for axis, (start, stop) in enumerate(slices(node)):
         _known(loop, start, node.op)
@@ -310,12 +320,12 @@ def _slice(loop, node):
     return loop.parts[node]
 
 
-def _subtensor(loop, node):
+def _subtensor(loop: Loop, node: Apply) -> Shape:
     (output,) = node.outputs
     return _shape(output, _slice(loop, node)[2 - output.ndim :])
 
 
-def _inc_subtensor(loop, node):
+def _inc_subtensor(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs[:2]
     wide = [True] * (2 - y.ndim) + list(y.broadcastable)
     for is_wide, own, other in zip(wide, _slice(loop, node), loop.shapes[y]):
@@ -324,7 +334,7 @@ def _inc_subtensor(loop, node):
     return loop.shapes[x]
 
 
-def _is_for_split(loop, node) -> bool:
+def _is_for_split(loop: Loop, node: Apply) -> bool:
     """Whether it is a list of lengths that only say where a matrix is split."""
     return all(v in loop.scalars or isinstance(v, Constant) for v in node.inputs) and all(
         client != "output" and isinstance(client.op, Split) and place == 2
@@ -332,7 +342,7 @@ def _is_for_split(loop, node) -> bool:
     )
 
 
-def axis_of(node) -> int:
+def axis_of(node: Apply) -> int:
     """0 for rows, 1 for columns: along which matrices are joined, or one is split."""
     if isinstance(node.op, Join):
         axis, ndim = node.inputs[0], node.outputs[0].ndim
@@ -340,10 +350,10 @@ def axis_of(node) -> int:
         axis, ndim = node.inputs[1], node.inputs[0].ndim
     if not isinstance(axis, Constant):
         raise Refused(f"{type(node.op).__name__} along an axis that is computed")
-    return int(axis.data) % ndim + 2 - ndim
+    return int(int(axis.data) % ndim + 2 - ndim)
 
 
-def _join(loop, node):
+def _join(loop: Loop, node: Apply) -> Shape:
     (output,), parts, along = node.outputs, node.inputs[1:], axis_of(node)
     if any(part.dtype != output.dtype for part in parts):
         raise Refused("it joins matrices of different dtypes")
@@ -355,7 +365,7 @@ def _join(loop, node):
     return Shape(*dims)
 
 
-def _split(loop, node):
+def _split(loop: Loop, node: Apply) -> Iterator[Shape]:
     x, _, sizes = node.inputs
     along = axis_of(node)
     if sizes.owner is None or not isinstance(sizes.owner.op, MakeVector):
@@ -366,7 +376,7 @@ def _split(loop, node):
         yield Shape(*dims)
 
 
-def _alloc(loop, node):
+def _alloc(loop: Loop, node: Apply) -> Shape:
     value, *lengths = node.inputs
     for length in lengths:
         _known(loop, length, node.op)
@@ -378,7 +388,7 @@ def _alloc(loop, node):
     return made
 
 
-RULES = {
+RULES: dict[type, Callable[[Loop, Apply], Any]] = {
     Elemwise: _elementwise,
     Dot: _dot,
     DimShuffle: _dimshuffle,

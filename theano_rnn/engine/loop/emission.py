@@ -5,9 +5,11 @@ Scan's input 3, ``length2_1`` one that the prologue says, ``t5`` the memory of a
 one of its elements.
 """
 
-from collections import namedtuple
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
-from theano.graph.basic import Constant
+from theano.graph.basic import Apply, Constant
+from theano.graph.op import Op
 from theano.graph.utils import MethodNotDefined
 from theano.scalar import get_scalar_type
 from theano.tensor.basic import Alloc, Dot, Join, Split
@@ -15,8 +17,9 @@ from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.opt import Shape_i
 from theano.tensor.subtensor import Subtensor
 
-from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, axis_of, slices
-from theano_rnn.engine.loop.plan import Plan, is_view
+from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, State, axis_of, slices
+from theano_rnn.engine.loop.plan import Kernel, Plan, is_view
+from theano_rnn.types import Variable
 
 #: Stands for the function's name, which its user puts in.
 NAME = "NATIVE_LOOP"
@@ -24,11 +27,16 @@ NAME = "NATIVE_LOOP"
 #: Rows that are done at once, where steps are done in blocks.
 BLOCK_ROWS = 128
 
-#: Where a variable is: C expressions for its first element and its two strides, in elements.
-Place = namedtuple("Place", "at row column")
+
+class Place(NamedTuple):
+    """Where a variable is: C for its first element and its two strides, in elements."""
+
+    at: str
+    row: str
+    column: str
 
 
-def emit(loop: Loop, plan: Plan, dtypes: list) -> tuple:
+def emit(loop: Loop, plan: Plan, dtypes: list[str]) -> tuple[str, tuple[str, ...]]:
     """The function, and the support code of the element-wise operations in it.
 
     Parameters
@@ -54,47 +62,50 @@ def emit(loop: Loop, plan: Plan, dtypes: list) -> tuple:
     return _Emitter(loop, plan, dtypes).function()
 
 
-def c_type(variable) -> str:
+def c_type(variable: Variable) -> str:
     return f"npy_{variable.type.dtype}"
 
 
 class _Emitter:
-    def __init__(self, loop, plan, dtypes):
+    def __init__(self, loop: Loop, plan: Plan, dtypes: list[str]) -> None:
         self.loop, self.plan = loop, plan
         self.dtypes = dtypes
-        self.lines, self.depth, self.support = [], 1, []
-        self.numbers, self.constants = {}, {}
+        self.lines: list[str] = []
+        self.depth = 1
+        self.support: list[str] = []
+        self.numbers: dict[Variable, int] = {}
+        self.constants: dict[Variable, str] = {}
         self.of_block = plan.of_block
         self.sequences = {variable: k for k, variable in loop.sequences}
         self.fixed = {variable: k for k, variable in loop.fixed}
         self.taps = {v: (s, tap) for s in loop.states for tap, v in s.reads}
-        self.outputs = {}  # variable -> the buffer row that it is computed in
+        self.outputs: dict[Variable, tuple[int, str]] = {}  # the buffer row it is computed in
         self.in_block = False
 
     # ---- text
 
-    def put(self, *lines):
+    def put(self, *lines: str) -> None:
         self.lines += ["    " * self.depth + line for line in lines]
 
-    def open(self, line):
+    def open(self, line: str) -> None:
         self.put(line + " {")
         self.depth += 1
 
-    def close(self):
+    def close(self) -> None:
         self.depth -= 1
         self.put("}")
 
-    def name(self, variable) -> str:
+    def name(self, variable: Variable) -> str:
         return f"{self.numbers.setdefault(variable, len(self.numbers))}"
 
-    def fail(self, condition, kind, text):
+    def fail(self, condition: str, kind: str, text: str) -> None:
         self.open(f"if ({condition})")
         self.put(f'PyErr_SetString(PyExc_{kind}, "native loop: {text}");', "return false;")
         self.close()
 
     # ---- the whole
 
-    def function(self):
+    def function(self) -> tuple[str, tuple[str, ...]]:
         self.put("using namespace native_loop;", "References references;", "Workspace workspace;")
         self.put(f"const npy_intp steps = {self.number(0)};")
         self.fail("steps < 0", "IndexError", "the number of steps is negative")
@@ -112,11 +123,11 @@ class _Emitter:
         constants = ["    " + line for line in self.constants.values()]
         return "\n".join([head, *constants, *self.lines, "}"]) + "\n", tuple(self.support)
 
-    def number(self, k) -> str:
+    def number(self, k: int) -> str:
         """The Scan's input k, which is one."""
         return f"*(const npy_{self.dtypes[k]}*)PyArray_DATA(in[{k}])"
 
-    def _lengths(self):
+    def _lengths(self) -> None:
         loop = self.loop
         axes = [(k, v, 1) for k, v in loop.sequences]
         axes += [(s.input, s.reads[0][1], 1) for s in loop.states if s.reads]
@@ -138,7 +149,7 @@ class _Emitter:
             self.fail(f"L{output} < 0 || (steps > 0 && L{output} < 1)", "IndexError",
                       f"output {output} has no room")  # fmt: skip
 
-    def _prologue(self):
+    def _prologue(self) -> None:
         for node in self.loop.prologue:
             if node.outputs[0] not in self.loop.scalars:
                 self._say_lengths(node)
@@ -155,7 +166,7 @@ class _Emitter:
             self.fail(f"{a.code} != {b.code}", "ValueError",
                       f"{what}: two lengths differ that have to be equal")  # fmt: skip
 
-    def _say_lengths(self, node):
+    def _say_lengths(self, node: Apply) -> None:
         if isinstance(node.op, Alloc):
             shape = self.loop.shapes[node.outputs[0]]
             own = shape[2 - node.outputs[0].ndim :]
@@ -183,7 +194,7 @@ class _Emitter:
             self.put(f"const npy_intp {code}_begin = {begin};")
             self.put(f"const npy_intp {code} = std::max({end} - {code}_begin, npy_intp(0));")
 
-    def _say_places(self, node):
+    def _say_places(self, node: Apply) -> None:
         """Where the parts of a Split begin, and how long they are."""
         along, begin = axis_of(node), "npy_intp(0)"
         for v, size in zip(node.outputs, node.inputs[2].owner.inputs):
@@ -196,7 +207,7 @@ class _Emitter:
 
     # ---- arrays
 
-    def _inputs(self):
+    def _inputs(self) -> None:
         for k, v in self.loop.sequences:
             self._prepare(k, v, f"with_dense_rows(in[{k}], 1)")
             self.put(f"const npy_intp stride{k} = stride(q{k}, 0);")
@@ -208,13 +219,13 @@ class _Emitter:
             for axis in range(v.ndim):
                 self.put(f"const npy_intp stride{k}_{axis} = stride(q{k}, {axis});")
 
-    def _prepare(self, k, v, how):
+    def _prepare(self, k: int, v: Variable, how: str) -> None:
         T = c_type(v)
         self.put(f"PyArrayObject* const q{k} = references.keep({how});")
         self.put(f"if (q{k} == NULL) return false;")
         self.put(f"const {T}* const data{k} = (const {T}*)PyArray_DATA(q{k});")
 
-    def _uses(self, variable):
+    def _uses(self, variable: Variable) -> Iterator[Apply]:
         """Nodes that compute with a variable, or with a view on it."""
         for client, _ in self.loop.graph.clients[variable]:
             if client == "output":
@@ -225,7 +236,7 @@ class _Emitter:
             else:
                 yield client
 
-    def _buffers(self):
+    def _buffers(self) -> None:
         for s in self.loop.states:
             variable = s.writes[0][1] if s.writes else s.reads[0][1]
             k, o = s.input, s.output
@@ -243,13 +254,13 @@ class _Emitter:
             )
             self._buffer(o, variable, dims, 0)
 
-    def _buffer(self, o, variable, dims, start):
+    def _buffer(self, o: int, variable: Variable, dims: list[str], start: int) -> None:
         T = c_type(variable)
         self.put(f"{T}* const buffer{o} = ({T}*)PyArray_DATA(*out[{o}]);",
                  f"const npy_intp size{o} = {' * '.join(dims) or '1'};",
                  f"npy_intp position{o} = L{o} > 0 ? {start} % L{o} : 0;")  # fmt: skip
 
-    def _workspace(self):
+    def _workspace(self) -> None:
         self._assign_outputs()
         sizes = []
         for kernel in self.plan.kernels:
@@ -275,13 +286,14 @@ class _Emitter:
             own = name if v in self.of_block or name.startswith("packed") else f"{name}_own"
             self.put(f"{T}* const {own} = ({T}*)(workspace.memory + {name}_at);")
 
-    def _size(self, v, is_block):
+    def _size(self, v: Variable, is_block: bool) -> str:
         rows, columns = (dim.root.code for dim in self.loop.shapes[v])
         return f"block * {rows} * {columns}" if is_block else f"{rows} * {columns}"
 
-    def _assign_outputs(self):
+    def _assign_outputs(self) -> None:
         """Which variables are computed where the Scan keeps them, and which are copied there."""
-        self.copies = []
+        self.copies: list[tuple[int, int, Variable, Optional[str]]] = []
+        slots: list[tuple[int, int, Variable, Optional[State]]]
         slots = [(s.output, tap, v, s) for s in self.loop.states for tap, v in s.writes]
         slots += [(o, 0, v, None) for _, o, v in self.loop.collected]
         over = set(self.plan.over.values())
@@ -302,19 +314,19 @@ class _Emitter:
         for o, is_apart in self.outputs.values():
             self.put(f"const bool is_apart{o} = {is_apart};")
 
-    def _is_tap(self, v) -> bool:
+    def _is_tap(self, v: Variable) -> bool:
         while v.owner is not None and is_view(v.owner):
             v = v.owner.inputs[0]
         return v in self.taps
 
-    def _packed(self):
+    def _packed(self) -> Iterator[tuple[int, Variable]]:
         """Sequences that are read for a whole block."""
         taken = {v for kernel in self.plan.block for node in kernel for v in node.inputs}
         for k, v in self.loop.sequences:
             if v in taken or any(n in taken for n in self._views(v)):
                 yield k, v
 
-    def _views(self, variable):
+    def _views(self, variable: Variable) -> Iterator[Variable]:
         for client, _ in self.loop.graph.clients[variable]:
             if client != "output" and is_view(client):
                 for view in client.outputs:
@@ -323,7 +335,7 @@ class _Emitter:
 
     # ---- places
 
-    def place(self, v) -> Place:
+    def place(self, v: Variable) -> Place:
         """Where a variable is in the stage that is being emitted."""
         node = v.owner
         columns = self.loop.shapes[v].columns.root.code
@@ -362,10 +374,10 @@ class _Emitter:
             return Place(f"b{self.name(owner)}", columns, "1")
         return Place(f"t{self.name(owner)}", columns, "1")
 
-    def _is_for_blas(self, v) -> bool:
+    def _is_for_blas(self, v: Variable) -> bool:
         return v.ndim == 2 and all(isinstance(node.op, Dot) for node in self._uses(v))
 
-    def _turned(self, v) -> Place:
+    def _turned(self, v: Variable) -> Place:
         x, order = v.owner.inputs[0], v.owner.op.new_order
         if self._varies_by_row(x):  # one step under the other, and not turned: see the plan
             return self.place(x)
@@ -374,17 +386,17 @@ class _Emitter:
         new = ["0" if axis == "x" else own[axis] for axis in order]
         return Place(at, *["0"] * (2 - len(new)), *new)
 
-    def matrix(self, v) -> str:
+    def matrix(self, v: Variable) -> str:
         return f"Matrix<const {c_type(v)}>{{{', '.join(self.place(v))}}}"
 
-    def rows(self, v) -> str:
+    def rows(self, v: Variable) -> str:
         rows = self.loop.shapes[v].rows.root.code
         return f"count * {rows}" if self.in_block else rows
 
-    def columns(self, v) -> str:
+    def columns(self, v: Variable) -> str:
         return self.loop.shapes[v].columns.root.code
 
-    def element(self, v) -> str:
+    def element(self, v: Variable) -> str:
         """A scalar that is known before the steps."""
         if isinstance(v, Constant):
             return _literal(v)
@@ -392,7 +404,7 @@ class _Emitter:
 
     # ---- the loop
 
-    def _steps(self):
+    def _steps(self) -> None:
         self.open("for (npy_intp i = 0; i < steps; ++i)")
         if self.plan.block:
             self._block()
@@ -416,7 +428,7 @@ class _Emitter:
         self._outputs()
         self.close()
 
-    def _block(self):
+    def _block(self) -> None:
         """What is done for all steps of a block, before its first."""
         self.in_block = True
         self.open("if (i % block == 0)")
@@ -434,7 +446,7 @@ class _Emitter:
         self.close()
         self.in_block = False
 
-    def _memory(self):
+    def _memory(self) -> None:
         """Where this step's variables are computed."""
         for kernel in self.plan.step:
             for node in kernel:
@@ -448,7 +460,7 @@ class _Emitter:
                     at = f"is_apart{o} ? buffer{o} + position{o} * size{o} : {name}_own"
                 self.put(f"{c_type(v)}* const {name} = {at};")
 
-    def _kernel(self, kernel):
+    def _kernel(self, kernel: Kernel) -> None:
         node = kernel[0]
         if isinstance(node.op, Elemwise):
             self._elementwise(kernel)
@@ -461,13 +473,13 @@ class _Emitter:
         else:
             self._increment(node)
 
-    def _product(self, node):
+    def _product(self, node: Apply) -> None:
         (x, y), (v,) = node.inputs, node.outputs
         T = c_type(v)
         self.put(f"product<{T}>({self.rows(v)}, {self.columns(v)}, {self.columns(x)},"
                  f" {self.matrix(x)}, {self.matrix(y)}, {self.place(v).at});")  # fmt: skip
 
-    def _fill(self, node):
+    def _fill(self, node: Apply) -> None:
         (v,), value = node.outputs, node.inputs[0]
         from_, at = self.place(value), self.place(v).at
         rows, columns, T = self.rows(v), self.columns(v), c_type(v)
@@ -478,7 +490,7 @@ class _Emitter:
         repeated = f"Matrix<const {T}>{{{from_.at}, {', '.join(strides)}}}"
         self.put(f"copy<{T}>({rows}, {columns}, {repeated}, {at}, {columns});")
 
-    def _join(self, node):
+    def _join(self, node: Apply) -> None:
         (v,), along = node.outputs, axis_of(node)
         at, columns = self.place(v).at, self.columns(v)
         for part in node.inputs[1:]:
@@ -486,7 +498,7 @@ class _Emitter:
             self.put(f"copy<{c_type(v)}>({rows}, {own}, {self.matrix(part)}, {at}, {columns});")
             at += f" + {own}" if along == 1 else f" + {rows} * {columns}"
 
-    def _increment(self, node):
+    def _increment(self, node: Apply) -> None:
         (x, y), (v,) = node.inputs[:2], node.outputs
         if node.op.set_instead_of_inc:
             raise Refused("it sets a slice")
@@ -504,7 +516,7 @@ class _Emitter:
                  f" Matrix<const {T}>{{{from_.at}, {', '.join(strides)}}},"
                  f" {at} + {begin[0]} * {columns} + {begin[1]}, {columns});")  # fmt: skip
 
-    def _elementwise(self, kernel):
+    def _elementwise(self, kernel: Kernel) -> None:
         """All nodes of a kernel in one loop over rows and columns."""
         inside = {output for node in kernel for output in node.outputs}
         taken = [v for node in kernel for v in node.inputs if v not in inside]
@@ -543,7 +555,7 @@ class _Emitter:
         self.close()
         self.close()
 
-    def _varies_by_row(self, v) -> bool:
+    def _varies_by_row(self, v: Variable) -> bool:
         """In a block, what has one row in a step has one for each."""
         if not self.in_block:
             return False
@@ -551,7 +563,7 @@ class _Emitter:
             v = v.owner.inputs[0]
         return v in self.sequences or v in self.of_block
 
-    def _scalar_code(self, node, op) -> list:
+    def _scalar_code(self, node: Apply, op: Op) -> list[str]:
         """C of one scalar operation, from Theano's own."""
         inputs = [get_scalar_type(v.type.dtype)() for v in node.inputs]
         scalar_node, (v,) = op.make_node(*inputs), node.outputs
@@ -567,7 +579,7 @@ class _Emitter:
         self.support += [text for text in support if text and text not in self.support]
         return [f"{c_type(v)} {name};", *code.strip().splitlines()]
 
-    def _outputs(self):
+    def _outputs(self) -> None:
         """Copy what was computed elsewhere to the Scan's buffers, and go on to the next row."""
         for o, tap, v, condition in self.copies:
             if condition is not None:
@@ -579,7 +591,7 @@ class _Emitter:
         for o in numbers:
             self.put(f"if (++position{o} == L{o}) position{o} = 0;")
 
-    def _end(self):
+    def _end(self) -> None:
         """Circular buffers in the order of the steps; zero where no step has been."""
         ends = [(s.output, s.start) for s in self.loop.states if not s.is_kept]
         ends += [(o, 0) for _, o, _ in self.loop.collected]
@@ -591,7 +603,7 @@ class _Emitter:
                      f" buffer{o} + L{o} * size{o}, 0);")  # fmt: skip
 
 
-def _literal(constant) -> str:
+def _literal(constant: Constant) -> str:
     value = constant.data.item() if hasattr(constant.data, "item") else constant.data
     if isinstance(value, bool):
         return str(int(value))

@@ -1,7 +1,9 @@
 """Which loops of a compiled function were lowered, and why the others were not."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from theano.graph.basic import Apply
 from theano.scan.op import Scan
 
 from theano_rnn.engine.loop.analysis import Refused
@@ -22,7 +24,7 @@ class Explained:
     words: str
 
 
-def explain(function) -> list:
+def explain(function: Any) -> list[Explained]:
     """Every loop of a compiled Theano function, in the order in which they run.
 
     Parameters
@@ -37,7 +39,7 @@ def explain(function) -> list:
     return [_explained(node) for node in nodes if isinstance(node.op, (Scan, NativeLoop))]
 
 
-def _explained(node) -> Explained:
+def _explained(node: Apply) -> Explained:
     name = node.op.name or "scan"
     if isinstance(node.op, NativeLoop):
         ahead, _, step = node.op.program.function.rpartition("// the step")

@@ -14,11 +14,12 @@ import dataclasses
 import functools
 import zlib
 from pathlib import Path
+from typing import Any, Optional
 
 from theano.compile import optdb
 from theano.graph.basic import Apply
 from theano.graph.destroyhandler import DestroyHandler
-from theano.graph.fg import InconsistencyError
+from theano.graph.fg import FunctionGraph, InconsistencyError
 from theano.graph.op import COp
 from theano.graph.opt import GlobalOptimizer, copy_stack_trace, in2out, local_optimizer
 from theano.graph.toolbox import ReplaceValidate
@@ -28,6 +29,7 @@ from theano.tensor.blas import ldflags
 from theano_rnn.engine.loop.analysis import Refused, analyse
 from theano_rnn.engine.loop.emission import NAME, emit
 from theano_rnn.engine.loop.plan import plan
+from theano_rnn.types import Variable
 
 
 @functools.cache
@@ -45,8 +47,8 @@ class Program:
     """
 
     function: str
-    support: tuple
-    types: tuple
+    support: tuple[str, ...]
+    types: tuple[Any, ...]
     first_state: int
     states: int
 
@@ -67,50 +69,61 @@ class NativeLoop(COp):
 
     __props__ = ("program", "inplace")
 
-    def __init__(self, program, inplace=(), name=None):
+    def __init__(
+        self, program: Program, inplace: tuple[int, ...] = (), name: Optional[str] = None
+    ) -> None:
         self.program, self.inplace, self.name = program, inplace, name
         if inplace:
             self.destroy_map = {o: [program.first_state + o] for o in inplace}
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"NativeLoop{{{self.name}}}"
 
-    def make_node(self, *inputs):
+    def make_node(self, *inputs: Variable) -> Apply:
         return Apply(self, list(inputs), [make() for make in self.program.types])
 
-    def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
+    def make_thunk(
+        self,
+        node: Apply,
+        storage_map: Any,
+        compute_map: Any,
+        no_recycling: Any,
+        impl: Optional[str] = None,
+    ) -> Any:
         """In C also where a linker asks for Python: there is no Python of it."""
         self.prepare_node(node, storage_map=storage_map, compute_map=compute_map, impl="c")
         return self.make_c_thunk(node, storage_map, compute_map, no_recycling)
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         raise NotImplementedError(
             "a lowered loop has only C; leave it out: optimizer_excluding=native_loop"
         )
 
-    def c_headers(self, **kwargs):
+    def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<cmath>"]
 
-    def c_libraries(self, **kwargs):
-        return ldflags()
+    def c_libraries(self, **kwargs: Any) -> list[str]:
+        return list(ldflags())
 
-    def c_lib_dirs(self, **kwargs):
-        return ldflags(libs=False, libs_dir=True)
+    def c_lib_dirs(self, **kwargs: Any) -> list[str]:
+        return list(ldflags(libs=False, libs_dir=True))
 
-    def c_header_dirs(self, **kwargs):
-        return ldflags(libs=False, include_dir=True)
+    def c_header_dirs(self, **kwargs: Any) -> list[str]:
+        return list(ldflags(libs=False, include_dir=True))
 
-    def c_compile_args(self, **kwargs):
+    def c_compile_args(self, **kwargs: Any) -> list[str]:
         # Heeds the "omp simd" pragmas, and only those: no threads.
         return ["-fopenmp-simd", *ldflags(libs=False, flags=True)]
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return "\n".join([header(), *self.program.support])
 
-    def c_support_code_apply(self, node, name):
+    def c_support_code_apply(self, node: Apply, name: str) -> str:
         return self.program.function.replace(NAME, f"native_loop_{name}")
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(
+        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+    ) -> str:
         taken = ", ".join(f"(PyArrayObject*){x}" for x in inputs)
         made = ", ".join(f"(PyArrayObject**)&{z}" for z in outputs)
         inplace = ", ".join(str(o in self.inplace).lower() for o in range(len(outputs)))
@@ -121,11 +134,11 @@ class NativeLoop(COp):
         if (!native_loop_{name}(taken, made, inplace)) {{ {sub["fail"]} }}
         """
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(header().encode()))
 
 
-def lowered(node) -> NativeLoop:
+def lowered(node: Apply) -> NativeLoop:
     """The Op for a node of a Scan.
 
     Raises
@@ -142,7 +155,7 @@ def lowered(node) -> NativeLoop:
 
 
 @local_optimizer([Scan])
-def local_native_loop(fgraph, node):
+def local_native_loop(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
     """Scan -> NativeLoop, if it can be lowered."""
     if not isinstance(node.op, Scan):
         return None
@@ -150,7 +163,7 @@ def local_native_loop(fgraph, node):
         op = lowered(node)
     except Refused:
         return None
-    outputs = op(*node.inputs, return_list=True)
+    outputs: list[Variable] = op(*node.inputs, return_list=True)
     copy_stack_trace(node.outputs, outputs)
     return outputs
 
@@ -158,17 +171,17 @@ def local_native_loop(fgraph, node):
 class Inplace(GlobalOptimizer):
     """States written over their first buffers, one by one, where nothing else needs the buffer."""
 
-    def add_requirements(self, fgraph):
+    def add_requirements(self, fgraph: FunctionGraph) -> None:
         fgraph.attach_feature(ReplaceValidate())
         fgraph.attach_feature(DestroyHandler())
 
-    def apply(self, fgraph):
+    def apply(self, fgraph: FunctionGraph) -> None:
         for node in fgraph.toposort():
             if isinstance(node.op, NativeLoop):
                 for o in range(node.op.program.states):
                     node = self.overwritten(fgraph, node, o)
 
-    def overwritten(self, fgraph, node, o):
+    def overwritten(self, fgraph: FunctionGraph, node: Apply, o: int) -> Apply:
         """The node that writes state o over its first buffer; the same where it must not."""
         op = node.op
         first = node.inputs[op.program.first_state + o]

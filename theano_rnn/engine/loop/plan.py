@@ -12,14 +12,18 @@ need, are done for a block of steps before the first of these.
 
 from dataclasses import dataclass
 
-from theano.graph.basic import Constant
+from theano.graph.basic import Apply, Constant
 from theano.tensor.basic import Alloc, Dot, Join, Split
 from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.subtensor import IncSubtensor, Subtensor
 
-from theano_rnn.engine.loop.analysis import ONE, Loop, axis_of
+from theano_rnn.engine.loop.analysis import ONE, Dim, Loop, Shape, axis_of
+from theano_rnn.types import Variable
 
 VIEWS = (Subtensor, DimShuffle, Split)
+
+#: Nodes that are computed together.
+Kernel = list[Apply]
 
 
 @dataclass
@@ -32,17 +36,17 @@ class Plan:
         memory that is
     """
 
-    block: list
-    step: list
-    stored: set
-    over: dict
+    block: list[Kernel]
+    step: list[Kernel]
+    stored: set[Variable]
+    over: dict[Apply, Apply]
 
     @property
-    def kernels(self):
+    def kernels(self) -> list[Kernel]:
         return self.block + self.step
 
     @property
-    def of_block(self) -> set:
+    def of_block(self) -> set[Variable]:
         """Variables that are computed for a whole block."""
         return {output for kernel in self.block for node in kernel for output in node.outputs}
 
@@ -55,11 +59,11 @@ def plan(loop: Loop) -> Plan:
     return Plan(block, step, _stored(loop, block + step), _over(loop))
 
 
-def is_view(node) -> bool:
+def is_view(node: Apply) -> bool:
     return isinstance(node.op, VIEWS)
 
 
-def _ahead(loop: Loop) -> set:
+def _ahead(loop: Loop) -> set[Apply]:
     """Nodes that are done for a block of steps at once: products, and what these need."""
     sequences = {variable for _, variable in loop.sequences}
     fixed = {variable for _, variable in loop.fixed}
@@ -81,7 +85,7 @@ def _ahead(loop: Loop) -> set:
     return ahead
 
 
-def _is_by_rows(loop: Loop, node, rows, same) -> bool:
+def _is_by_rows(loop: Loop, node: Apply, rows: set[Variable], same: set[Variable]) -> bool:
     """Whether each row of the output is computed from the same row of every input."""
     shapes, output = loop.shapes, node.outputs[0]
     if isinstance(node.op, Dot):
@@ -106,11 +110,11 @@ def _is_by_rows(loop: Loop, node, rows, same) -> bool:
     )
 
 
-def _roots(shape) -> tuple:
+def _roots(shape: Shape) -> tuple[Dim, ...]:
     return tuple(dim.root for dim in shape)
 
 
-def _kernels(loop: Loop, nodes: list) -> list:
+def _kernels(loop: Loop, nodes: list[Apply]) -> list[Kernel]:
     """The nodes as kernels: what is element-wise waits until nothing else can be done."""
     left, kernels = list(nodes), []
     while left:
@@ -123,7 +127,7 @@ def _kernels(loop: Loop, nodes: list) -> list:
     return kernels
 
 
-def _fused(loop: Loop, left: list, first) -> list:
+def _fused(loop: Loop, left: list[Apply], first: Apply) -> Kernel:
     """All element-wise nodes of one shape that can be done now, one after the other."""
     shape = _roots(loop.shapes[first.outputs[0]])
     kernel = []
@@ -135,7 +139,7 @@ def _fused(loop: Loop, left: list, first) -> list:
     return kernel
 
 
-def _over(loop: Loop) -> dict:
+def _over(loop: Loop) -> dict[Apply, Apply]:
     """Additions to a slice of a matrix that nothing else reads: done in its memory."""
     over = {}
     for node in loop.nodes:
@@ -147,7 +151,7 @@ def _over(loop: Loop) -> dict:
     return over
 
 
-def _stored(loop: Loop, kernels: list) -> set:
+def _stored(loop: Loop, kernels: list[Kernel]) -> set[Variable]:
     """What a kernel leaves for others, for the views on it, or as an output of the loop."""
     stored = set()
     for kernel in kernels:
