@@ -83,9 +83,9 @@ def _gcc_version() -> str:
     return gcc_version_str
 
 
-def main(argv=None) -> int:
+def main(argv=None, prog="python -m theano_rnn.engine") -> int:
     p = argparse.ArgumentParser(
-        prog="python -m theano_rnn.engine",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
