@@ -7,6 +7,7 @@ last.safetensors     parameters and all else where training stands, from which -
                      last-1, last-2: the ones before it
 lock                 held by the process that trains
 metrics.jsonl        one line an epoch
+tensorboard/         the same as events, where the run has --tensorboard
 loss.png             the lines as a picture
 samples.txt          sentences from the best model
 result.json          perplexities of the best model and of the baselines
@@ -18,11 +19,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Optional
 
 import safetensors
 import safetensors.numpy
 
 from theano_rnn.errors import RNNError
+from theano_rnn.events import Events
 from theano_rnn.vocabulary import Vocabulary
 
 #: How many of the last checkpoints are kept.
@@ -34,6 +37,8 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        #: Where the metrics are written too.
+        self.events: Optional[Events] = None
 
     def __repr__(self):
         return f"Run({str(self.folder)!r})"
@@ -96,6 +101,12 @@ class Run:
         path = self.folder / "metrics.jsonl"
         with _writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+        if self.events is not None:
+            self.events.write(self.metrics())
+
+    def write_events(self) -> None:
+        """Write the metrics to come as TensorBoard events too, in ``tensorboard/``."""
+        self.events = Events(self.folder / "tensorboard")
 
     def metrics(self) -> list:
         """The records of all epochs so far."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from theano_rnn import initialization
+from theano_rnn import events, initialization
 from theano_rnn.cells import CELLS
 from theano_rnn.commands import calling
 from theano_rnn.corpus import Corpus
@@ -30,6 +30,9 @@ DEFAULTS = Settings()
 
 #: Options that 0 switches off, as those of a recipe.
 NONE_AT_0 = ("embedding_size", "decay_after", "patience", "dynamic")
+
+#: Options that can be given with --resume.
+CHANGEABLE = {"epochs", "tensorboard"}
 
 EPILOG = """Example: %(prog)s --text novel.txt --cell gru --embedding-size 100 --batch-size 16.
 Without --text or --train the text is the English in Python's own documentation on
@@ -131,10 +134,12 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     run = p.add_argument_group("run")
     option(run, "--every", "a checkpoint within the epochs after so many steps, 500, or minutes, "
            "10min; there is one at the end of each epoch", metavar="N|Nmin")
+    option(run, "--tensorboard", "write the metrics of each epoch as TensorBoard events too, into "
+           "the folder tensorboard of the run; pip install 'theano-rnn[tensorboard]'", **switch)
     option(run, "--run", "folder for the results, not there yet (default: runs/ and the time)",
            metavar="DIR")
     option(run, "--resume", "go on with the run in this folder from its last checkpoint and with "
-           "its settings; only --epochs can be given with it", metavar="DIR")
+           "its settings; only --epochs and --tensorboard can be given with it", metavar="DIR")
     # fmt: on
     return p.parse_args(argv)
 
@@ -148,18 +153,25 @@ def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
         given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
     if resume is None:
         settings = Settings(**{**RECIPES.get(given.pop("recipe", None), {}), **given})
-        corpus = settings.corpus()  # before the folder is made: a wrong text leaves nothing behind
+        # Before the folder is made: what cannot be done leaves nothing behind.
+        if settings.tensorboard:
+            events.check()
+        corpus = settings.corpus()
         settings.architecture(corpus.vocabulary.size).check_memory()
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         run.save_vocabulary(corpus.vocabulary)
         run.save_settings(vars(settings))  # the last of what --resume needs
+        if settings.tensorboard:
+            run.write_events()
         return settings, run, corpus
-    if folder is not None or set(given) - {"epochs"}:
-        names = ["run"] * (folder is not None) + sorted(set(given) - {"epochs"})
+    if folder is not None or set(given) - CHANGEABLE:
+        names = ["run"] * (folder is not None) + sorted(set(given) - CHANGEABLE)
         options = ", ".join("--" + name.replace("_", "-") for name in names)
         raise RNNError(f"--resume takes its settings from the run; leave out {options}")
     run = Run.open(resume)
     settings = Settings.from_dict({**run.settings(), **given}, f"{resume}/settings.json")
+    if settings.tensorboard:
+        run.write_events()
     corpus = settings.corpus()
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {resume} began; start a new run")
