@@ -1,50 +1,8 @@
-"""Sample sentences from a trained run, word by word."""
+"""theano-rnn generate: the same as a script."""
 
-import argparse
 import sys
 
-from theano_rnn.errors import RNNError
-
-
-def parse_arguments(argv) -> argparse.Namespace:
-    p = argparse.ArgumentParser(description=__doc__)
-    # fmt: off
-    p.add_argument("run", help="folder of a run of scripts/train.py")
-    p.add_argument("--prime", default="", metavar="TEXT",
-                   help="how each sentence begins, in words that the run knows")
-    p.add_argument("--temperature", type=float, default=1.0, metavar="X",
-                   help="below 1 safer and more repetitive, above 1 wilder (default: %(default)s)")
-    p.add_argument("--count", type=int, default=10, metavar="N",
-                   help="number of sentences (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=0, metavar="N",
-                   help="the same seed draws the same (default: %(default)s)")
-    # fmt: on
-    return p.parse_args(argv)
-
-
-def main(argv=None) -> int:
-    arguments = parse_arguments(argv)
-    sys.stdout.reconfigure(errors="replace")  # what the terminal cannot write is no reason to end
-    try:
-        from theano_rnn.generation import generate, load
-
-        model, vocabulary = load(arguments.run)
-        for sentence in generate(
-            model,
-            vocabulary,
-            prime=arguments.prime,
-            temperature=arguments.temperature,
-            count=arguments.count,
-            seed=arguments.seed,
-        ):
-            print(sentence)
-    except RNNError as error:
-        print(f"generate.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
+from theano_rnn.commands import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("generate"))

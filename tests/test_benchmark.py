@@ -1,7 +1,6 @@
 """The benchmark: both programs compute the same, the result has its shape. Nothing is timed."""
 
 import dataclasses
-import importlib.util
 import json
 import sys
 import types
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from theano_rnn.benchmark import child, machine, programs, sections
+from theano_rnn.commands import benchmark
 from theano_rnn.errors import RNNError
 
 TINY = {"vocab_size": 11, "hidden_size": 5, "T": 7}
@@ -28,10 +28,7 @@ def both():
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark
 
 
 class FakeProgram:
@@ -334,7 +331,7 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
 def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, capsys, tmp_path):
     python = tmp_path / "python"
     python.touch()
-    monkeypatch.setattr(script, "PEERS", python)
+    monkeypatch.setattr(script, "PEERS", (tmp_path / "none", python))
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peers", "--only", "padding", "--quick"])
     monkeypatch.setitem(sections.SECTIONS, "padding", lambda settings: [])
@@ -351,7 +348,7 @@ def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, 
 
 
 def test_without_their_environment_peers_are_not_measured(script, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(script, "PEERS", tmp_path / "none")
+    monkeypatch.setattr(script, "PEERS", (tmp_path / "none",))
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peers"])
     assert script.main() == 2
     assert "make benchmark makes it" in capsys.readouterr().err

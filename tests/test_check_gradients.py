@@ -1,8 +1,5 @@
 """The cross-check passes on the package, and misses where something is broken."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,23 +7,13 @@ from theano_rnn import RNNError, check
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture
 from theano_rnn.check import cross_check, differences_error, relative_error
+from theano_rnn.commands.check import main
 from theano_rnn.reference import NumpyRNN
-
-SCRIPT = Path(__file__).parents[1] / "scripts" / "check_gradients.py"
-
-
-@pytest.fixture
-def main():
-    spec = importlib.util.spec_from_file_location("check_gradients", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
 
 SMALL = "--hidden-size 3 --vocab-size 5 --length 6 --nets 2".split()
 
 
-def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(main, capsys):
+def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(capsys):
     assert main(SMALL + ["--truncation", "full", "window:2"]) == 0
     out, err = capsys.readouterr()
     (heading,) = (line for line in out.splitlines() if "window:2" in line)
@@ -38,7 +25,7 @@ def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(main, capsy
 
 
 @pytest.mark.slow
-def test_any_network_is_checked_parameter_by_parameter(main, capsys):
+def test_any_network_is_checked_parameter_by_parameter(capsys):
     kind = "--cell lstm --layers 2 --bias --embedding-size 4 --truncation chunk:2".split()
     assert main(SMALL + kind) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -46,9 +33,7 @@ def test_any_network_is_checked_parameter_by_parameter(main, capsys):
         assert any(f"dE/d{name} " in line for line in lines)
 
 
-def test_the_script_exits_with_1_where_theanos_truncation_poses_as_the_window(
-    main, capsys, monkeypatch
-):
+def test_the_script_exits_with_1_where_theanos_truncation_poses_as_the_window(capsys, monkeypatch):
     monkeypatch.setattr(truncations, "window", truncations.last)
     assert main(SMALL + ["--truncation", "window:2"]) == 1
     out = capsys.readouterr().out
@@ -98,7 +83,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         ("--depth 3", "unrecognized arguments: --depth 3"),
     ],
 )
-def test_bad_input_is_one_line_and_exits_with_2(main, capsys, arguments, message):
+def test_bad_input_is_one_line_and_exits_with_2(capsys, arguments, message):
     try:
         code = main(arguments.split())
     except SystemExit as exit:
@@ -108,7 +93,7 @@ def test_bad_input_is_one_line_and_exits_with_2(main, capsys, arguments, message
     assert message in err
 
 
-def test_help_explains_every_argument(main, capsys):
+def test_help_explains_every_argument(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out

@@ -1,6 +1,5 @@
 """scripts/gradient_flow.py as a user runs it, on a tiny run; and how it refuses bad input."""
 
-import importlib
 import json
 import re
 import shutil
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from theano_rnn.commands import flow
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -39,12 +40,11 @@ def folder(tmp_path_factory):
 def called(folder, monkeypatch, capsys):
     """Exit code, output and errors of the script in this process."""
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(SCRIPTS)
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments):
         try:
-            code = importlib.import_module("gradient_flow").main([str(a) for a in arguments])
+            code = flow.main([str(a) for a in arguments])
         except SystemExit as end:
             code = end.code
         return code, *capsys.readouterr()

@@ -1,6 +1,5 @@
 """scripts/long_term.py, as a user runs it: one task, a sweep on Dask, and bad input."""
 
-import importlib
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from theano_rnn import sweep
+from theano_rnn.commands import tasks
 from theano_rnn.long_term import Trial
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "long_term.py"
@@ -32,12 +32,11 @@ GRID = [
 def called(tmp_path, monkeypatch, capsys):
     """Exit code, output and errors of the script, in this process and an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    module = importlib.import_module("long_term")
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
 
     def call(*arguments):
         try:
-            code = module.main(list(map(str, arguments)))
+            code = tasks.main(list(map(str, arguments)))
         except SystemExit as end:
             code = end.code
         return code, *capsys.readouterr()

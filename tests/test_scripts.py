@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from theano_rnn.cells import CELLS
+from theano_rnn.commands import train
 from theano_rnn.initialization import SCHEMES
 from theano_rnn.settings import RECIPES, Settings
 from theano_rnn.step import CLIPPINGS
@@ -57,11 +58,10 @@ def folder(tmp_path_factory):
 def called(folder, monkeypatch, capsys):
     """Exit code, output and errors of a script in this process: one of its own takes seconds."""
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(SCRIPTS)
 
     def call(name, *arguments):
         try:
-            code = importlib.import_module(name).main(list(arguments))
+            code = importlib.import_module(f"theano_rnn.commands.{name}").main(list(arguments))
         except SystemExit as end:
             code = end.code
         return code, *capsys.readouterr()
@@ -78,8 +78,6 @@ def run(folder):
 
 def test_what_a_recipe_sets_is_switched_off_by_0(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(SCRIPTS)
-    train = importlib.import_module("train")
     off = "--embedding-size 0 --decay-after 0 --patience 0 --dynamic 0 --no-bias --clip 0"
     given = ["--recipe", "mikolov", "--text", "text.txt", "--run", "off", *off.split()]
     settings, _, _ = train.open_run(train.parse_arguments(given))
@@ -249,7 +247,6 @@ def test_an_unknown_name_is_refused_with_the_known(folder, called, option, known
 
 
 def test_an_option_changes_the_recipe(folder, called, tmp_path):
-    train = importlib.import_module("train")
     given = ["--recipe", "zaremba-small", "--text", "text.txt", "--run", str(tmp_path / "run")]
     changes = ["--no-stream", "--no-bias", "--layers", "1", "--learning-rate", "0.5"]
     settings, _, _ = train.open_run(train.parse_arguments(given + changes))
@@ -271,7 +268,7 @@ def test_an_option_changes_the_recipe(folder, called, tmp_path):
     ],
 )
 def test_the_summary_says_what_is_clipped(called, changes, words):
-    assert importlib.import_module("train").clipping(Settings(**changes)).startswith(words)
+    assert train.clipping(Settings(**changes)).startswith(words)
 
 
 def test_a_run_that_loses_its_patience_says_so(folder, called):
@@ -351,8 +348,6 @@ def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
 
 
 def test_the_progress_bar_shows_loss_speed_gradient_and_time_left(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    train = importlib.import_module("train")
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     monkeypatch.setattr(train, "CONSOLE", console)
     display = train.Display()

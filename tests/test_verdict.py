@@ -107,7 +107,7 @@ def test_numbers_that_are_not_finite_do_not_break_it():
 
 
 def test_every_remedy_names_options_that_train_has():
-    script = (Path(__file__).parent.parent / "scripts" / "train.py").read_text()
+    script = (Path(__file__).parent.parent / "theano_rnn" / "commands" / "train.py").read_text()
     flows = [flow(cell=cell) for cell in ("tanh", "sigmoid", "relu", "gru", "lstm")]
     flows += [flow(W=orthogonal(1.5), U_scale=1e-6), flow(W=orthogonal(1.5), U_scale=40)]
     remedies = [remedy for f in flows for remedy in verdict(f).remedies]

@@ -7,6 +7,7 @@ last.safetensors     parameters and all else where training stands, from which -
                      last-1, last-2: the ones before it
 lock                 held by the process that trains
 metrics.jsonl        one line an epoch
+tensorboard/         the same as events, where the run has --tensorboard
 loss.png             the lines as a picture
 samples.txt          sentences from the best model
 result.json          perplexities of the best model and of the baselines
@@ -25,6 +26,7 @@ import safetensors
 import safetensors.numpy
 
 from theano_rnn.errors import RNNError
+from theano_rnn.events import Events
 from theano_rnn.types import Array, Parameters, PathLike, Record
 from theano_rnn.vocabulary import Vocabulary
 
@@ -37,6 +39,8 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        #: Where the metrics are written too.
+        self.events: Optional[Events] = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -100,6 +104,12 @@ class Run:
         path = self.folder / "metrics.jsonl"
         with _writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+        if self.events is not None:
+            self.events.write(self.metrics())
+
+    def write_events(self) -> None:
+        """Write the metrics to come as TensorBoard events too, in ``tensorboard/``."""
+        self.events = Events(self.folder / "tensorboard")
 
     def metrics(self) -> list[Record]:
         """The records of all epochs so far."""

@@ -55,6 +55,8 @@ class Settings:
     watch
         Whether the metrics of an epoch have the spectra of W, Omega and how far the error
         reaches, as ``flow.watched`` measures them.
+    tensorboard
+        Whether the metrics are written as TensorBoard events too.
     dynamic
         Learning rate of dynamic evaluation: the test text is also judged by a model that goes on
         learning from it. Not done where not given.
@@ -95,6 +97,7 @@ class Settings:
     every: str = "10min"
     on_nonfinite: str = "stop"
     watch: bool = False
+    tensorboard: bool = False
     dynamic: Optional[float] = None
     seed: int = 0
 
@@ -105,7 +108,7 @@ class Settings:
         optimizers.check(self.optimizer)
         if self.clip_by not in CLIPPINGS:
             raise RNNError(f"clip by {self.clip_by!r} is unknown; use {' or '.join(CLIPPINGS)}")
-        for name in ("stream", "tokenized", "watch"):
+        for name in ("stream", "tokenized", "watch", "tensorboard"):
             if not isinstance(getattr(self, name), bool):
                 raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("batch_size", "epochs", "decay_after", "patience"):

@@ -6,5 +6,5 @@
 ``sections``  what is measured
 ``machine``   where it was measured
 
-Nothing here prints; ``scripts/benchmark.py`` shows the result.
+Nothing here prints; ``commands.benchmark`` shows the result.
 """

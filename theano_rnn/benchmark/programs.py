@@ -38,7 +38,8 @@ class Program:
     compiledir : str or Path, optional
         Its compile cache, where that is not to be the usual one.
     python : str or Path, optional
-        The interpreter of another environment, which has this package's folder on its path.
+        The interpreter of another environment, which has this package on its path and nothing
+        else of this environment.
 
     Attributes
     ----------
@@ -59,6 +60,8 @@ class Program:
             spec = dataclasses.replace(spec, blas_library=engine.BLAS.library)
         self.spec = spec
         self._stderr = tempfile.TemporaryFile("w+")
+        self._package = None if python is None else package_alone()
+        folder = None if self._package is None else self._package.name
         start = time.perf_counter()
         self._process = subprocess.Popen(
             [
@@ -71,7 +74,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=environment(spec.program, os.environ, threads, compiledir, python is not None),
+            env=environment(spec.program, os.environ, threads, compiledir, folder),
         )
         try:
             self._answer()
@@ -103,6 +106,8 @@ class Program:
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._stderr.close()
+        if self._package is not None:
+            self._package.cleanup()
 
     def __enter__(self) -> "Program":
         return self
@@ -111,12 +116,24 @@ class Program:
         self.close()
 
 
+def package_alone() -> "tempfile.TemporaryDirectory[str]":
+    """A folder with this package in it and nothing else.
+
+    Where the package is installed its own folder is that of all packages, and another
+    environment would find our NumPy there before its own.
+    """
+    folder = tempfile.TemporaryDirectory()
+    package = Path(__file__).parents[1]
+    Path(folder.name, package.name).symlink_to(package, target_is_directory=True)
+    return folder
+
+
 def environment(
     program: str,
     environ: Mapping[str, str],
     threads: Optional[int] = None,
     compiledir: Optional[PathLike] = None,
-    is_elsewhere: bool = False,
+    pythonpath: Optional[str] = None,
 ) -> dict[str, str]:
     """The environment of a child. The user's own THEANO_FLAGS stay, but for the compile cache.
 
@@ -134,8 +151,8 @@ def environment(
     if compiledir is not None:
         theano_flags.append(f"compiledir={shlex.quote(str(compiledir))}")
     env = dict(environ, THEANO_FLAGS=",".join(filter(None, theano_flags)))
-    if is_elsewhere:
-        env["PYTHONPATH"] = str(Path(__file__).parents[2])
+    if pythonpath is not None:
+        env["PYTHONPATH"] = str(pythonpath)
     if threads is not None:
         for library in ("OPENBLAS", "OMP", "MKL"):
             env[f"{library}_NUM_THREADS"] = str(threads)

@@ -86,9 +86,9 @@ def _gcc_version() -> str:
     return str(gcc_version_str)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Optional[Sequence[str]] = None, prog: str = "python -m theano_rnn.engine") -> int:
     p = argparse.ArgumentParser(
-        prog="python -m theano_rnn.engine",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

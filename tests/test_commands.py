@@ -1,0 +1,220 @@
+"""The console command: it imports what is called for, and messages name it as it was called."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from theano_rnn import __main__ as console
+from theano_rnn import __version__, training
+from theano_rnn.commands import COMMANDS, calling, compare, train
+
+ROOT = Path(__file__).parent.parent
+CALLED = {
+    "script": "scripts/{script}",
+    "console": "/usr/local/bin/theano-rnn",
+    "module": "/site-packages/theano_rnn/__main__.py",
+}
+
+
+def python(code, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, cwd=ROOT, timeout=300,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def called_as(monkeypatch):
+    """Pretend that this process was started so, for a command."""
+
+    def pretend(way, name="train"):
+        path = CALLED[way].format(script=COMMANDS[name].script)
+        monkeypatch.setattr(sys, "argv", [path])
+
+    return pretend
+
+
+def test_there_are_the_commands_and_a_script_for_each_but_the_doctor():
+    assert {"train", "generate", "check", "flow", "tasks", "benchmark", "doctor"} <= set(COMMANDS)
+    scripts = {path.name: path.read_text() for path in (ROOT / "scripts").glob("*.py")}
+    of_commands = {c.script: name for name, c in COMMANDS.items() if c.script is not None}
+    assert scripts.keys() == of_commands.keys() and "doctor" not in of_commands.values()
+    assert all(f'run("{of_commands[name]}")' in text for name, text in scripts.items())
+
+
+def test_pip_makes_the_console_command():
+    text = (ROOT / "pyproject.toml").read_text()
+    ((module, function),) = re.findall(r'^theano-rnn = "(.*):(.*)"$', text, re.M)
+    assert getattr(importlib.import_module(module), function) is console.main
+
+
+def test_help_and_version_wait_for_nothing():
+    code = (
+        "import sys; from theano_rnn.__main__ import main; "
+        "codes = [main([option]) for option in ('--help', '-h', '--version')]; "
+        "print(codes, {'theano', 'numpy', 'rich'} & {*sys.modules})"
+    )
+    done = python(code)
+    assert done.stdout.splitlines()[-2:] == [f"theano-rnn {__version__}", "[0, 0, 0] set()"]
+    for name, command in COMMANDS.items():
+        assert done.stdout.count(f"  {name} ") >= 2 and command.summary in done.stdout
+
+
+def test_only_the_command_that_is_called_is_imported():
+    code = (
+        "import sys, atexit; from theano_rnn.__main__ import main; atexit.register(lambda: print("
+        "sorted(m for m in sys.modules if 'rnn.commands.' in m or m == 'theano')))\n"
+        "main(['generate', '--help'])"
+    )
+    modules = "['theano_rnn.commands.calling', 'theano_rnn.commands.generate']"
+    assert python(code).stdout.splitlines()[-1] == modules
+
+
+@pytest.mark.parametrize("given, wrong", [(["trian"], "'trian' is unknown"), ([], "give a comm")])
+def test_an_unknown_command_is_refused_with_the_known(capsys, called_as, given, wrong):
+    called_as("console")
+    assert console.main(given) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("theano-rnn: ") and len(err.splitlines()) == 1
+    assert wrong in err and all(name in err for name in COMMANDS)
+
+
+BAD = {
+    "train": ["--epochs", "0"],
+    "generate": ["nowhere"],
+    "check": ["--length", "0"],
+    "flow": ["nowhere"],
+    "tasks": ["--task", "addition"],
+    "benchmark": ["--only", "speed"],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("way", CALLED)
+def test_errors_and_usage_name_the_command_as_it_was_called(called_as, capsys, way, name):
+    called_as(way, name)
+    expected = {
+        "script": COMMANDS[name].script,
+        "console": f"theano-rnn {name}",
+        "module": f"python -m theano_rnn {name}",
+    }[way]
+    assert console.main([name, *BAD[name]]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{expected}: ") and len(err.splitlines()) == 1
+    with pytest.raises(SystemExit, match="0"):
+        console.main([name, "--help"])
+    out = capsys.readouterr().out
+    others = {other.script for other in COMMANDS.values()} - {COMMANDS[name].script, "train.py"}
+    assert out.startswith(f"usage: {expected} [-h]") and not any(map(out.count, others - {None}))
+    with pytest.raises(SystemExit, match="2"):
+        console.main([name, "--no-such-option"])
+    assert f"{expected}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "way, generate",
+    [
+        ("script", "python scripts/generate.py"),
+        ("console", "theano-rnn generate"),
+        ("module", "python -m theano_rnn generate"),
+    ],
+)
+def test_the_next_command_is_one_that_can_be_typed(called_as, way, generate):
+    called_as(way)
+    assert calling.line("generate") == generate
+
+
+def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
+    from theano_rnn.engine import __main__ as engine
+
+    called_as("console")
+    monkeypatch.setattr(engine, "findings", lambda: ([("scan", "found")], ["Install it."]))
+    assert console.main(["doctor"]) == 0
+    assert "found" in (out := capsys.readouterr().out) and "Install it." in out
+    monkeypatch.setattr(engine, "explained", lambda arguments: [])
+    assert console.main(["doctor", "explain", "--cell", "gru"]) == 0
+    assert "The loops of a" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        console.main(["doctor", "oops"])
+    assert "theano-rnn doctor: error: " in capsys.readouterr().err
+
+
+def test_where_theano_has_no_folder_it_is_one_line():
+    code = "import sys; from theano_rnn.__main__ import main; sys.exit(main(['train']))"
+    done = python(code, THEANO_FLAGS="base_compiledir=/proc/none")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("theano-rnn train: Theano has no folder for what it compiles")
+
+
+def test_compare_trains_in_processes_called_as_it_was(called_as, monkeypatch, tmp_path):
+    commands = []
+
+    def fake(command):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    options = ["--runs", "all", "--cells", "gru", "--text", "a.txt"]
+    for way in CALLED:
+        called_as(way, "compare")
+        assert compare.main(options) == 3  # that of the training
+    bin = tmp_path / "theano-rnn"
+    bin.touch()
+    monkeypatch.setattr(sys, "argv", [str(bin)])
+    assert compare.main(options) == 3
+    rest = ["--cell", "gru", "--run", "all/gru", "--text", "a.txt"]
+    assert commands == [
+        [sys.executable, *way, *rest]
+        for way in (
+            ["scripts/train.py"],
+            ["-m", "theano_rnn", "train"],  # of a console command that is not there
+            ["-m", "theano_rnn", "train"],
+            [str(bin), "train"],
+        )
+    ]
+
+
+def test_the_clock_of_a_training_starts_before_theano_is_imported(monkeypatch, tmp_path, capsys):
+    code = "import sys; from theano_rnn.commands import calling; print('theano' in sys.modules)"
+    assert python(code).stdout == "False\n"
+    starts = []
+
+    def run_epochs(self, watch, start=None):
+        starts.append(start)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Training, "run_epochs", run_epochs)
+    (tmp_path / "text.txt").write_text("\n\n".join("The cat sat down. A dog ran." for _ in "abcd"))
+    text, run = str(tmp_path / "text.txt"), str(tmp_path / "run")
+    assert train.main(["--text", text, "--hidden-size", "3", "--run", run]) == 130
+    assert starts == [calling.START] and "Stopped." in capsys.readouterr().out
+
+
+def test_a_wheel_has_all_files_of_the_package(tmp_path):
+    pytest.importorskip("wheel", reason="the build tools are not installed")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "theano_rnn", tmp_path / "theano_rnn", ignore=ignored)
+    files = {
+        str(path.relative_to(tmp_path))
+        for path in (tmp_path / "theano_rnn").rglob("*")
+        if path.is_file()
+    }
+    build = "-m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir made ."
+    done = subprocess.run(
+        [sys.executable, *build.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "made").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("theano_rnn/")}
+    assert files == packed and "theano_rnn/benchmark/peers.txt" in files

@@ -1,0 +1,142 @@
+"""How far back the error of a trained run reaches, and why it stops there."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from rich.console import Console
+
+from theano_rnn.commands import calling
+from theano_rnn.errors import RNNError
+
+
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    p = argparse.ArgumentParser(prog=calling.program("flow"), description=__doc__)
+    # fmt: off
+    p.add_argument("run", nargs="?", help=f"folder of a run of {calling.program('train')}")
+    p.add_argument("--demo", action="store_true",
+                   help="needs no run: the tutorial's own fault, last:4 for window:4, and a tanh, "
+                   "a ReLU with W = I, a GRU and an LSTM side by side")
+    p.add_argument("--text", metavar="FILE",
+                   help="look at a sentence of this text (default: of the run's validation text)")
+    p.add_argument("--sentence", type=int, metavar="N",
+                   help="which sentence, from 1 (default: the first of 16 to 32 tokens)")
+    p.add_argument("--steps", type=int, metavar="N", help="only the first N words of it")
+    p.add_argument("--lag", type=int, metavar="N",
+                   help="the longest lag to show (default: all of the sentence)")
+    p.add_argument("--cosine", type=float, metavar="X",
+                   help="also find the smallest K of window:K and chunk:K from which on the "
+                   "cosine of the truncated gradient with the full one is at least X, as in 0.99")
+    p.add_argument("--report", metavar="DIR",
+                   help="write report.html, interactive and in one file, and its figures as PNG")
+    # fmt: on
+    arguments = p.parse_args(argv)
+    of_run = ("run", "text", "sentence", "steps", "lag", "cosine")
+    if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
+        p.error("--demo has its own networks and its own sentence: give only --report with it")
+    if not arguments.demo and arguments.run is None:
+        p.error("give the folder of a run, or --demo")
+    return arguments
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse_arguments(argv)
+    console = Console(highlight=False)
+    report = None
+    try:
+        from theano_rnn.flow.report import Report
+
+        if arguments.report is not None:
+            report = Report(arguments.report)
+        page = (
+            show_demo(console, report) if arguments.demo else show_run(console, report, arguments)
+        )
+    except RNNError as error:
+        print(f"{calling.program('flow')}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if report is not None:
+            report.discard()
+    if page is not None:
+        say(console, f"The report is {page}")
+    return 0
+
+
+def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Optional[Path]:
+    """The flow of a run on a sentence; the path of the report, if there is one."""
+    from theano_rnn.flow import Flow, sentence
+    from theano_rnn.flow.findings import find
+    from theano_rnn.generation import load
+    from theano_rnn.run import Run
+    from theano_rnn.settings import Settings
+
+    if arguments.cosine is not None and not 0 < arguments.cosine <= 1:
+        raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
+    model, vocabulary = load(arguments.run)
+    settings = Settings.from_dict(
+        Run.open(arguments.run).settings(), f"{arguments.run}/settings.json"
+    )
+    x, y, number = sentence.choose(
+        vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag
+    )
+    words, targets = sentence.shown(vocabulary, x), sentence.shown(vocabulary, y)
+    say(console, f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
+    with console.status("measuring ..."):
+        flow = Flow(model, x, y)
+        found = find(
+            flow, words, targets, str(arguments.run), truncation=settings.truncation,
+            lags=arguments.lag,
+        )  # fmt: skip
+    show(console, found)
+    if arguments.cosine is not None:
+        for scheme in ("window", "chunk"):
+            K = flow.smallest_K(scheme, arguments.cosine)
+            say(
+                console,
+                f"{scheme}:{K} is the smallest whose cosine is {arguments.cosine} or more.",
+            )
+    return None if report is None else report.write(found)
+
+
+def show_demo(console: Console, report: Any) -> Optional[Path]:
+    from theano_rnn.flow import demo, terminal
+
+    with console.status("measuring ..."):
+        several = demo.findings()
+    for found in several:
+        say(console, terminal.heat_map(found, console.width, ramp(console)))
+        say(console, "\n".join(terminal.verdict_lines(found)) + "\n")
+    tanh = several[0]
+    K = tanh.K.index(4)
+    say(
+        console,
+        "The tutorial's own fault: its NumPy code is window:4, its Theano code last:4. The cosine "
+        f"of dE/dW with the full one is {tanh.cosines['window'][K]:.3f} with window:4 and "
+        f"{tanh.cosines['last'][K]:.3f} with last:4.",
+    )
+    console.print(terminal.side_by_side(several))
+    return None if report is None else report.write_demo(several)
+
+
+def show(console: Console, found: Any) -> None:
+    from theano_rnn.flow import terminal
+
+    say(console, terminal.heat_map(found, console.width, ramp(console)))
+    console.print(terminal.table_by_lag(found))
+    say(console, "\n".join(terminal.saturation_lines(found)))
+    say(console, "\n".join(terminal.verdict_lines(found)))
+
+
+def ramp(console: Console) -> str:
+    from theano_rnn.flow import terminal
+
+    return terminal.RAMP if console.encoding.startswith("utf") else terminal.ASCII_RAMP
+
+
+def say(console: Console, text: str) -> None:
+    """As wide as it is, with nothing in it taken for markup."""
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,48 @@
+"""Sample sentences from a trained run, word by word."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+from theano_rnn.commands import calling
+from theano_rnn.errors import RNNError
+
+
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    p = argparse.ArgumentParser(prog=calling.program("generate"), description=__doc__)
+    # fmt: off
+    p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
+    p.add_argument("--prime", default="", metavar="TEXT",
+                   help="how each sentence begins, in words that the run knows")
+    p.add_argument("--temperature", type=float, default=1.0, metavar="X",
+                   help="below 1 safer and more repetitive, above 1 wilder (default: %(default)s)")
+    p.add_argument("--count", type=int, default=10, metavar="N",
+                   help="number of sentences (default: %(default)s)")
+    p.add_argument("--seed", type=int, default=0, metavar="N",
+                   help="the same seed draws the same (default: %(default)s)")
+    # fmt: on
+    return p.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        from theano_rnn.generation import generate, load
+
+        model, vocabulary = load(arguments.run)
+        for sentence in generate(
+            model,
+            vocabulary,
+            prime=arguments.prime,
+            temperature=arguments.temperature,
+            count=arguments.count,
+            seed=arguments.seed,
+        ):
+            print(sentence)
+    except RNNError as error:
+        print(f"{calling.program('generate')}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,122 @@
+"""The metrics of a run as TensorBoard events: a scalar a figure, a step an epoch.
+
+They are written by tensorboardX, the extra ``tensorboard`` of this package.
+"""
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Any
+
+from theano_rnn.errors import RNNError
+
+#: What the figures of an epoch are called; those of --watch are watch/NAME.
+TAGS = {
+    "train_loss": "loss/training",
+    "valid_loss": "loss/validation",
+    "valid_perplexity": "loss/validation_perplexity",
+    "learning_rate": "training/learning_rate",
+    "gradient_norm": "training/gradient_norm",
+    "clipped": "training/clip_rate",
+    "skipped": "training/skipped_steps",
+}
+
+#: No figures of their own: the step, and what tokens/s is made of.
+OTHERS = ("epoch", "tokens", "seconds")
+
+
+def check() -> None:
+    """Refuse where tensorboardX is not installed.
+
+    Raises
+    ------
+    RNNError
+    """
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise RNNError(
+            "--tensorboard needs tensorboardX, which is not installed: "
+            "pip install 'theano-rnn[tensorboard]'"
+        )
+
+
+def scalars(record: dict[str, Any]) -> dict[str, float]:
+    """The figures of an epoch by tag.
+
+    >>> scalars({"epoch": 1, "train_loss": 2.5, "clipped": None, "tokens": 90, "seconds": 3.0})
+    {'loss/training': 2.5, 'training/tokens_per_second': 30.0}
+    """
+    found = {
+        TAGS.get(name, f"watch/{name}"): float(value)
+        for name, value in record.items()
+        if name not in OTHERS and value is not None
+    }
+    if record["seconds"]:
+        found["training/tokens_per_second"] = record["tokens"] / record["seconds"]
+    return found
+
+
+class Events:
+    """The event files of a run: one of each process that has trained it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+
+    Raises
+    ------
+    RNNError
+        If tensorboardX is not installed.
+
+    Notes
+    -----
+    A run that goes on may train an epoch again whose events are there already: it was killed
+    between these and its checkpoint. The first event of a process is the start of a session at
+    its first epoch, from which on TensorBoard forgets what earlier files have.
+    """
+
+    def __init__(self, folder: Path):
+        check()
+        self.folder = folder
+        self._writer: Any = None
+
+    def write(self, records: list[dict[str, Any]]) -> None:
+        """The last of the records of a run; all of them where there are no events yet.
+
+        Raises
+        ------
+        RNNError
+            If the files cannot be written.
+        """
+        try:
+            if self._writer is None:
+                is_first = not any(self.folder.glob("events.out.tfevents.*"))
+                records = records if is_first else records[-1:]
+                self._begin(records[0]["epoch"])
+            else:
+                records = records[-1:]
+            for record in records:
+                self._write(record)
+            self._writer.flush()
+        except OSError as error:
+            raise RNNError(f"{self.folder} cannot be written: {error.strerror}") from None
+
+    def _begin(self, epoch: int) -> None:
+        # Not its SummaryWriter, which writes from a queue in a thread: what it is told last can
+        # be lost, and what goes wrong there is not heard of here.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self.folder.mkdir(exist_ok=True)
+        # By second and host alone, a process would write over the file of one just before it.
+        self._writer = EventsWriter(str(self.folder / "events"), f".{time.time_ns()}")
+        start = SessionLog(status=SessionLog.START)
+        self._writer.write_event(Event(wall_time=time.time(), step=epoch, session_log=start))
+
+    def _write(self, record: dict[str, Any]) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=tag, simple_value=x) for tag, x in scalars(record).items()]
+        event = Event(wall_time=time.time(), step=record["epoch"], summary=Summary(value=values))
+        self._writer.write_event(event)
