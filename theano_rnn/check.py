@@ -44,6 +44,18 @@ class Row:
 
     loss, and gradients by the names of the parameters: Theano against NumPy. differences: NumPy
     against finite differences.
+
+    Attributes
+    ----------
+    truncation : str
+    loss : float
+        Relative error of E.
+    gradients : dict of float
+        Relative error by parameter.
+    differences : float
+        Relative error of the loops against finite differences.
+    tolerance : float
+        Of the loss and the gradients.
     """
 
     truncation: str
@@ -66,6 +78,19 @@ def relative_error(a, b) -> float:
     """max |a - b| / max(|a|, |b|): the largest difference in units of the largest element.
 
     Zeros equal zeros, and NaN or infinity anywhere gives NaN.
+
+    Parameters
+    ----------
+    a, b : arrays of one shape, or numbers
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> relative_error([1.0, 2.0], [1.0, 4.0])
+    0.5
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
@@ -145,7 +170,18 @@ def _check_scheme(truncation, architecture, length, seeds, dtype) -> Row:
 
 
 def random_parameters(architecture, seed, dtype) -> dict:
-    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient."""
+    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    seed : int
+    dtype : str
+
+    Returns
+    -------
+    dict of arrays
+    """
     parameters = initial(architecture.shapes, architecture.cell, "uniform", seed, dtype)
     rng = np.random.default_rng([seed, 2])
     for name, value in parameters.items():
@@ -176,6 +212,18 @@ def _check_net(model, parameters, x, y, rng) -> list:
 
 def differences_error(function, parameters, gradients, rng) -> float:
     """Gradients against finite differences of the function, the largest relative error.
+
+    Parameters
+    ----------
+    function : callable
+        Of a dict of parameters, to a float.
+    parameters, gradients : dicts of arrays
+    rng : numpy.random.Generator
+        Of the directions.
+
+    Returns
+    -------
+    float
 
     Notes
     -----

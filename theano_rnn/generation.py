@@ -11,6 +11,15 @@ from theano_rnn.settings import Settings
 def load(folder) -> tuple:
     """The best model of a run folder, and its vocabulary.
 
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    model : RNN
+    vocabulary : Vocabulary
+
     Raises
     ------
     RNNError
@@ -111,6 +120,10 @@ def draw(probabilities, temperature: float, random, never=()) -> int:
     random : numpy.random.Generator
     never : collection of int
         Tokens that are not drawn.
+
+    Returns
+    -------
+    int
     """
     with np.errstate(divide="ignore", over="ignore"):
         logits = np.log(probabilities.astype(np.float64))

@@ -70,7 +70,18 @@ def network(architecture: Architecture, truncation, parameters: dict, inputs: In
 
 
 def projected(architecture, parameters, rows):
-    """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table."""
+    """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : dict of expressions
+    rows : (n, ...) expression
+
+    Returns
+    -------
+    (n, G*H) expression
+    """
     p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
     return p + parameters["b"] if architecture.bias else p
 
@@ -80,6 +91,8 @@ def stack(architecture, parameters, loop, p, starts, kept=()):
 
     Parameters
     ----------
+    architecture : Architecture
+    parameters : dict of expressions
     loop : function (step, p, starts, weights) -> states
         Runs one layer, as in ``truncation.states``.
     p : (T, B, G*H) expression
@@ -108,14 +121,35 @@ def stack(architecture, parameters, loop, p, starts, kept=()):
 
 
 def predicted(architecture, parameters, output):
-    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output."""
+    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : dict of expressions
+    output : (N, H) expression
+
+    Returns
+    -------
+    (N, vocab_size) expression
+    """
     V = parameters[architecture.table if architecture.tied else "V"]  # (vocab_size, H)
     logits = tensor.dot(output, V.T)
     return logits + parameters["c"] if architecture.bias else logits
 
 
 def columns(state, H, n):
-    """(B, n * H) as n expressions (B, H)."""
+    """(B, n * H) as n expressions (B, H).
+
+    Parameters
+    ----------
+    state : (B, n * H) expression
+    H, n : int
+
+    Returns
+    -------
+    list of (B, H) expressions
+    """
     if n == 1:
         return [state]
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
@@ -136,6 +170,17 @@ def _projected_states(s, parameters, layer):
 
 
 def cross_entropy(logits, y):
-    """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens."""
+    """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens.
+
+    Parameters
+    ----------
+    logits : (N, vocab_size) expression
+    y : (N,) expression of token ids
+
+    Returns
+    -------
+    scalar expression
+        In nats.
+    """
     o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()

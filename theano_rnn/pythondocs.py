@@ -64,6 +64,10 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
         A folder of Python files to take the docstrings of. Left out: the standard library of
         this interpreter, with its language reference, if that is installed.
 
+    Returns
+    -------
+    list of str
+
     Raises
     ------
     RNNError
@@ -83,6 +87,14 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
 
 def english(document: str) -> List[str]:
     """The sentences of a docstring or help topic, without its code, markup and tables.
+
+    Parameters
+    ----------
+    document : str
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------

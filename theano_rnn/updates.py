@@ -305,6 +305,18 @@ OPTIMIZERS = {
 def make(name: str, parameters, **constants) -> Optimizer:
     """An optimizer by name, with other constants than its defaults where given.
 
+    Parameters
+    ----------
+    name : str
+        One of OPTIMIZERS: "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam".
+    parameters : list of shared variables
+    **constants
+        Such as ``momentum=0.95``.
+
+    Returns
+    -------
+    Optimizer
+
     Raises
     ------
     RNNError
@@ -321,7 +333,16 @@ def make(name: str, parameters, **constants) -> Optimizer:
 
 
 def check(name: str) -> None:
-    """RNNError for a name that is not one of OPTIMIZERS."""
+    """RNNError for a name that is not one of OPTIMIZERS.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    RNNError
+    """
     if str(name) not in OPTIMIZERS:
         *others, last = OPTIMIZERS
         shown = str(name)[:40]
@@ -332,7 +353,16 @@ def check(name: str) -> None:
 
 
 def global_norm(gradients):
-    """sqrt(sum g^2) over all gradients together, a scalar expression."""
+    """sqrt(sum g^2) over all gradients together, a scalar expression.
+
+    Parameters
+    ----------
+    gradients : list of expressions
+
+    Returns
+    -------
+    scalar expression
+    """
     return tensor.sqrt(sum(tensor.sqr(g).sum() for g in gradients))
 
 
@@ -381,6 +411,10 @@ def clip_by_value(gradients, clip) -> tuple:
     gradients : list of expressions
     norm : scalar expression
         Of all gradients together, before clipping.
+
+    Notes
+    -----
+    The norm is not that of what is returned, and says nothing of how many entries were cut.
     """
     norm = global_norm(gradients)
     clip = _scalar(clip, norm.dtype)

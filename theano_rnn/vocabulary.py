@@ -106,6 +106,7 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
+        """The number of tokens, special ones included."""
         return len(self.tokens)
 
     @classmethod
@@ -127,6 +128,10 @@ class Vocabulary:
         size : int, optional
             How many tokens, special ones included. Left out: all of a tokenized text, as its
             vocabulary was chosen already, otherwise at most 8000.
+
+        Returns
+        -------
+        Vocabulary
 
         Raises
         ------
@@ -170,6 +175,14 @@ class Vocabulary:
 
         At character level a newline is no token (the end token stands for it), so it is unknown.
 
+        Parameters
+        ----------
+        sentence : str
+
+        Returns
+        -------
+        (n,) int64 array
+
         Raises
         ------
         RNNError
@@ -185,6 +198,14 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text: no start token, a newline for each end but the last, usual spacing.
+
+        Parameters
+        ----------
+        ids : iterable of int
+
+        Returns
+        -------
+        str
 
         Raises
         ------
@@ -208,7 +229,12 @@ class Vocabulary:
         return "\n".join(join(line) for line in lines)
 
     def save(self, path: Union[str, Path]) -> None:
-        """Write the library's own ``tokenizer.json``."""
+        """Write the library's own ``tokenizer.json``.
+
+        Parameters
+        ----------
+        path : path
+        """
         try:
             Path(path).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         except OSError as error:
@@ -217,6 +243,14 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Union[str, Path]) -> "Vocabulary":
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Vocabulary
 
         Raises
         ------
@@ -247,7 +281,17 @@ class Vocabulary:
 
 
 def special_tokens(level: str, tokenized: bool = False) -> List[str]:
-    """The special tokens of a form of text, by id; the first one starts a sequence."""
+    """The special tokens of a form of text, by id; the first one starts a sequence.
+
+    Parameters
+    ----------
+    level : {"word", "char"}
+    tokenized : bool
+
+    Returns
+    -------
+    list of str
+    """
     if level not in LEVELS:
         raise RNNError(f"the level is {' or '.join(LEVELS)}, not {level!r}")
     if tokenized and level != "word":
