@@ -1,6 +1,7 @@
 # make train   trains on the default corpus         make test       runs the tests
 # make check   prints the gradient cross-check      make benchmark  prints speed and memory
 # make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
+# make docs    builds the pages of docs/ into site/  make figures    draws their figures again
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PEERS := .venv-peers
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test proofs lint check benchmark clean
+.PHONY: train test proofs lint check benchmark docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -32,6 +33,20 @@ check: $(MADE)
 benchmark: $(MADE) $(PEERS)/.made
 	$(BIN)/python scripts/benchmark.py --peers
 
+# Read it at site/index.html. Its search wants a server: python -m http.server --directory site
+docs: $(MADE)-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# A training of some minutes, two reports of it and of untrained networks; four of their pictures.
+figures: $(MADE)
+	rm -rf runs/figures
+	$(BIN)/python scripts/train.py --run runs/figures/default
+	$(BIN)/python scripts/gradient_flow.py runs/figures/default --cosine 0.99 \
+		--report runs/figures/flow
+	$(BIN)/python scripts/gradient_flow.py --demo --report runs/figures/demo
+	cp runs/figures/default/loss.png runs/figures/demo/gradient_flow.png \
+		runs/figures/flow/activation.png runs/figures/flow/lag.png docs/
+
 # JAX and PyTorch want another NumPy than Theano: they have an environment of their own.
 $(PEERS)/.made: theano_rnn/benchmark/peers.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -39,10 +54,10 @@ $(PEERS)/.made: theano_rnn/benchmark/peers.txt
 	@touch $@
 
 # The environment is made again when the interpreter or the pins have changed.
-$(MADE) $(MADE)-test: pyproject.toml FORCE
-	@sh scripts/make_environment.sh "$(PYTHON)" $(VENV) $@ $(if $(findstring -test,$@),test)
+$(MADE) $(MADE)-test $(MADE)-docs: pyproject.toml FORCE
+	@sh scripts/make_environment.sh "$(PYTHON)" $(VENV) $@ $(patsubst -%,%,$(@:$(MADE)%=%))
 
 FORCE:
 
 clean:
-	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) site .pytest_cache .ruff_cache .mypy_cache .hypothesis

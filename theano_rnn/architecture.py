@@ -18,8 +18,10 @@ class Architecture:
 
     Parameters
     ----------
-    vocab_size, hidden_size : int
-        Number of token ids; H, the units of each layer.
+    vocab_size : int
+        Number of token ids.
+    hidden_size : int
+        H, the units of each layer.
     cell : str
         "tanh", "sigmoid", "relu", "gru" or "lstm": the recurrence, see ``theano_rnn.cells``.
     layers : int
@@ -98,7 +100,12 @@ class Architecture:
 
     @property
     def state_size(self) -> int:
-        """Numbers in the state of one sequence: H for each part of each layer."""
+        """Numbers in the state of one sequence: H for each part of each layer.
+
+        Returns
+        -------
+        int
+        """
         return self.layers * CELLS[self.cell].parts * self.hidden_size
 
     @property

@@ -60,6 +60,11 @@ class Bigram:
 
     Attributes
     ----------
+    vocab_size : int
+    keys, key_counts : (pairs,) arrays
+        ``h * vocab_size + w`` of each pair seen, ascending, and how often it was.
+    history_counts, word_counts : (vocab_size,) arrays
+        ``count(h)`` and ``count(w)``.
     weights : array (3,)
         ``l0, l1, l2``; they sum to one.
     log_likelihoods : list of float
@@ -75,7 +80,17 @@ class Bigram:
     log_likelihoods: list[float]
 
     def components(self, histories: Ints, words: Ints) -> Floats:
-        """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n)."""
+        """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n).
+
+        Parameters
+        ----------
+        histories, words : (n,) int arrays
+            Each word, and the token before it.
+
+        Returns
+        -------
+        (3, n) array
+        """
         keys = histories * self.vocab_size + words
         found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         pair_counts = np.where(self.keys[found] == keys, self.key_counts[found], 0)
@@ -85,12 +100,31 @@ class Bigram:
         return np.stack([np.full(len(words), 1 / self.vocab_size), unigram, bigram])
 
     def probabilities(self, history: int) -> Floats:
-        """``p(w | history)`` for every w: (vocab_size,)."""
+        """``p(w | history)`` for every w: (vocab_size,).
+
+        Parameters
+        ----------
+        history : int
+            The token before.
+
+        Returns
+        -------
+        (vocab_size,) array
+        """
         words = np.arange(self.vocab_size)
         return self.weights @ self.components(np.full(self.vocab_size, history), words)
 
     def perplexity(self, sequences: Sequences) -> float:
-        """``exp`` of the mean negative log-probability of a predicted token."""
+        """``exp`` of the mean negative log-probability of a predicted token.
+
+        Parameters
+        ----------
+        sequences : sequences of 1-D int arrays
+
+        Returns
+        -------
+        float
+        """
         pairs = bigrams(sequences, self.vocab_size, "test")
         return float(np.exp(-np.log(self.weights @ self.components(*pairs)).mean()))
 
@@ -109,10 +143,19 @@ def fit_bigram(
     tolerance : float
         It ends when a step gains less log-likelihood than this per token.
 
+    Returns
+    -------
+    Bigram
+
     Notes
     -----
     After the last step each weight is mixed with one part in ``tokens of valid + 1`` of 1/3: a
     weight of zero would leave a token that neither split has seen with no probability.
+
+    References
+    ----------
+    F. Jelinek, R. Mercer, Interpolated estimation of Markov source parameters from sparse data
+    (1980).
     """
     histories, words = bigrams(train, vocab_size, "train")
     keys, key_counts = np.unique(histories * vocab_size + words, return_counts=True)
@@ -141,12 +184,39 @@ def fit_bigram(
 def bigram_perplexity(
     train: Sequences, valid: Sequences, test: Sequences, vocab_size: int
 ) -> float:
-    """Perplexity of ``test`` under `fit_bigram` of the other two; as `unigram_perplexity`."""
+    """Perplexity of ``test`` under `fit_bigram` of the other two; as `unigram_perplexity`.
+
+    Parameters
+    ----------
+    train, valid, test : sequences of 1-D int arrays
+    vocab_size : int
+
+    Returns
+    -------
+    float
+    """
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 
 
 def bigrams(sequences: Sequences, vocab_size: int, name: str) -> tuple[Ints, Ints]:
-    """Each predicted token and the token before it, over all sequences: two (n,) arrays."""
+    """Each predicted token and the token before it, over all sequences: two (n,) arrays.
+
+    Parameters
+    ----------
+    sequences : sequences of 1-D int arrays
+    vocab_size : int
+    name : str
+        Of the split, for the message.
+
+    Returns
+    -------
+    histories, words : (n,) int64 arrays
+
+    Raises
+    ------
+    RNNError
+        When a split predicts no token, or an id is outside of the vocabulary.
+    """
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
         raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")
     sequences = [np.asarray(s) for s in sequences]

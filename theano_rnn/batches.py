@@ -149,6 +149,11 @@ def padding(lengths: Sequence[int], groups: Sequence[Ints]) -> float:
     groups : list of 1-D int arrays
         As `buckets` returns them.
 
+    Returns
+    -------
+    float
+        From 0 to below 1.
+
     Examples
     --------
     >>> padding([4, 2, 1], [np.array([0, 1]), np.array([2])])  # 2 of 4 * 2 + 1 * 1

@@ -4,6 +4,9 @@ A step takes p_t = U x_t + b, the input of this step for B sequences, (B, G*H); 
 it, a list of ``parts`` expressions (B, H), s_{t-1} first; and the cell's matrices, as ``weights``
 makes them. It returns the state after it, a list of the same form.
 
+That is ``step(p_t, before, weights)``, of expressions, and of one cell the function below of its
+name. The functions of the gates are called in the same way.
+
 G gates share the matrices U and W, one below the other in the order stated. In the equations
 s' is s_{t-1}, sigma the logistic function and * element-wise.
 """
@@ -30,6 +33,17 @@ class Cell:
     ``gate_values``, of the arguments of the step, are the gates by name, each (B, H); of a cell
     without gates there are none. ``keeps`` is the name of the gate by which the state, for lstm
     c, is carried on as it is: dh_t/dh_{t-1} has that gate on its diagonal, the identity path.
+
+    Attributes
+    ----------
+    gates : int
+        G.
+    parts : int
+        Vectors of H numbers in the state: 1, for lstm 2.
+    step : function (p_t, before, weights) -> list of expressions (B, H)
+    weights : function (W) -> list of expressions
+    gate_values : function (p_t, before, weights) -> dict of expressions (B, H)
+    keeps : str or None
     """
 
     gates: int

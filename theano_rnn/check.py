@@ -46,6 +46,18 @@ class Row:
 
     loss, and gradients by the names of the parameters: Theano against NumPy. differences: NumPy
     against finite differences.
+
+    Attributes
+    ----------
+    truncation : str
+    loss : float
+        Relative error of E.
+    gradients : dict of float
+        Relative error by parameter.
+    differences : float
+        Relative error of the loops against finite differences.
+    tolerance : float
+        Of the loss and the gradients.
     """
 
     truncation: str
@@ -68,6 +80,19 @@ def relative_error(a: ArrayLike, b: ArrayLike) -> float:
     """max |a - b| / max(|a|, |b|): the largest difference in units of the largest element.
 
     Zeros equal zeros, and NaN or infinity anywhere gives NaN.
+
+    Parameters
+    ----------
+    a, b : arrays of one shape, or numbers
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> relative_error([1.0, 2.0], [1.0, 4.0])
+    0.5
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
@@ -149,7 +174,18 @@ def _check_scheme(
 
 
 def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Parameters:
-    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient."""
+    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    seed : int
+    dtype : str
+
+    Returns
+    -------
+    dict of arrays
+    """
     parameters = initial(architecture.shapes, architecture.cell, "uniform", seed, dtype)
     rng = np.random.default_rng([seed, 2])
     for name, value in parameters.items():
@@ -187,6 +223,18 @@ def differences_error(
     rng: np.random.Generator,
 ) -> float:
     """Gradients against finite differences of the function, the largest relative error.
+
+    Parameters
+    ----------
+    function : callable
+        Of a dict of parameters, to a float.
+    parameters, gradients : dicts of arrays
+    rng : numpy.random.Generator
+        Of the directions.
+
+    Returns
+    -------
+    float
 
     Notes
     -----

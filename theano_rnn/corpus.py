@@ -57,12 +57,26 @@ class Corpus:
 
     @property
     def token_counts(self) -> dict[str, int]:
-        """Tokens a model predicts in each split: all but the start, one end a sequence."""
+        """Tokens a model predicts in each split: all but the start, one end a sequence.
+
+        Returns
+        -------
+        dict
+            By "train", "valid" and "test".
+        """
         return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
 
 
 def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
     """What a model reads, and what it is to predict: each sequence but its last, but its first.
+
+    Parameters
+    ----------
+    sequences : sequence of 1-D int arrays
+
+    Returns
+    -------
+    x, y : lists of 1-D int arrays
 
     Examples
     --------
@@ -73,7 +87,16 @@ def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
 
 
 def count_tokens(sequences: Sequence[Ints]) -> int:
-    """How many tokens of the sequences are predicted: all but the start of each."""
+    """How many tokens of the sequences are predicted: all but the start of each.
+
+    Parameters
+    ----------
+    sequences : sequence of 1-D int arrays
+
+    Returns
+    -------
+    int
+    """
     return sum(len(s) - 1 for s in sequences)
 
 
@@ -156,7 +179,24 @@ def build_corpus(
     vocab_size: Optional[int] = None,
     tokenized: bool = False,
 ) -> Corpus:
-    """A corpus of sentences that are split already; parameters as for `load_corpus`."""
+    """A corpus of sentences that are split already; parameters as for `load_corpus`.
+
+    Parameters
+    ----------
+    train, valid, test : sequences of str
+        Sentences; of level "char", lines.
+    level, vocab_size, tokenized
+        As for `load_corpus`.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    RNNError
+        As `load_corpus` does for a bad size, and for a split without a sentence.
+    """
     for name, sentences in (("train", train), ("valid", valid), ("test", test)):
         if not len(sentences):
             raise RNNError(f"the {name} split has no sentence: every split needs at least one")
@@ -178,6 +218,10 @@ def read_text(path: PathLike, column: Optional[str] = None) -> str:
         A plain text, or a CSV file (``.csv``; ``.tsv`` with tabs) with a header line.
     column : str, optional
         The column of the CSV file; its cells become documents apart by a blank line.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
@@ -230,7 +274,19 @@ def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list
 
 
 def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[str]:
-    """The sentences of a text, or its lines, as the module says; none empty."""
+    """The sentences of a text, or its lines, as the module says; none empty.
+
+    Parameters
+    ----------
+    text : str
+    level : {"word", "char"}
+    tokenized : bool
+        Lines are sentences.
+
+    Returns
+    -------
+    list of str
+    """
     special_tokens(level, tokenized)
     if level == "word" and not tokenized:
         return split_sentences(text)
@@ -255,6 +311,14 @@ def split_sentences(text: str) -> list[str]:
     ``…`` (and closing quotes or brackets) that stands before a capital, a digit, a quote or a
     bracket, unless the word is an abbreviation such as Mr. or e.g., an initial, or the number of
     a list item. One pass over the words, so the time is linear in the length of any text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------

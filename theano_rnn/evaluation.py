@@ -27,6 +27,11 @@ def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
     model : RNN
     sequences : list of (T + 1,) arrays
         As ``corpus.Corpus`` has them.
+
+    Returns
+    -------
+    float
+        In nats a token.
     """
     total = 0.0
     for group in batches.buckets(sequences, BATCH_SIZE, seed=0):
@@ -43,6 +48,18 @@ def stream_loss(model: "RNN", sequences: Sequence[Ints], rows: int = 1) -> float
 
     Where the state stops being finite, as that of relu can on a text it has not seen, nothing
     after it can be judged: the loss is infinite.
+
+    Parameters
+    ----------
+    model : RNN
+    sequences : list of (T + 1,) arrays
+    rows : int
+        Parts that are judged side by side.
+
+    Returns
+    -------
+    float
+        In nats a token.
     """
     stream = batches.Stream(sequences, rows, PIECE)
     total, tokens, state = 0.0, 0, None
@@ -109,6 +126,18 @@ def _is_finite(loss: float, state: Floats) -> bool:
 def shown(perplexity: float, digits: int) -> str:
     """A perplexity in a table: one beyond all sense is not written out in its 308 figures.
 
+    Parameters
+    ----------
+    perplexity : float
+    digits : int
+        After the point.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> shown(96.46, 1), shown(math.exp(708), 1)
     ('96.5', '3.0e+307')
     """

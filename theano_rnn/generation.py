@@ -16,6 +16,15 @@ from theano_rnn.vocabulary import Vocabulary
 def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     """The best model of a run folder, and its vocabulary.
 
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    model : RNN
+    vocabulary : Vocabulary
+
     Raises
     ------
     RNNError
@@ -135,6 +144,10 @@ def draw(
     random : numpy.random.Generator
     never : collection of int
         Tokens that are not drawn.
+
+    Returns
+    -------
+    int
     """
     with np.errstate(divide="ignore", over="ignore"):
         logits = np.log(probabilities.astype(np.float64))

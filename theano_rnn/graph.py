@@ -91,7 +91,18 @@ def network(
 def projected(
     architecture: Architecture, parameters: dict[str, Variable], rows: Variable
 ) -> Variable:
-    """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table."""
+    """p = U x + b of the first layer, (n, G*H), for tokens given by their rows of the table.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : dict of expressions
+    rows : (n, ...) expression
+
+    Returns
+    -------
+    (n, G*H) expression
+    """
     p = rows if architecture.embedding_size is None else tensor.dot(rows, parameters["U"].T)
     return p + parameters["b"] if architecture.bias else p
 
@@ -108,6 +119,8 @@ def stack(
 
     Parameters
     ----------
+    architecture : Architecture
+    parameters : dict of expressions
     loop : function (step, p, starts, weights) -> states
         Runs one layer, as in ``truncation.states``.
     p : (T, B, G*H) expression
@@ -139,14 +152,35 @@ def stack(
 def predicted(
     architecture: Architecture, parameters: dict[str, Variable], output: Variable
 ) -> Variable:
-    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output."""
+    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : dict of expressions
+    output : (N, H) expression
+
+    Returns
+    -------
+    (N, vocab_size) expression
+    """
     V = parameters[architecture.table if architecture.tied else "V"]  # (vocab_size, H)
     logits = tensor.dot(output, V.T)
     return logits + parameters["c"] if architecture.bias else logits
 
 
 def columns(state: Variable, H: int, n: int) -> Variables:
-    """(B, n * H) as n expressions (B, H)."""
+    """(B, n * H) as n expressions (B, H).
+
+    Parameters
+    ----------
+    state : (B, n * H) expression
+    H, n : int
+
+    Returns
+    -------
+    list of (B, H) expressions
+    """
     if n == 1:
         return [state]
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
@@ -167,6 +201,17 @@ def _projected_states(s: Variable, parameters: dict[str, Variable], layer: int) 
 
 
 def cross_entropy(logits: Variable, y: Variable) -> Variable:
-    """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens."""
+    """E = -sum_t log softmax(logits_t)[y_t], summed over all tokens.
+
+    Parameters
+    ----------
+    logits : (N, vocab_size) expression
+    y : (N,) expression of token ids
+
+    Returns
+    -------
+    scalar expression
+        In nats.
+    """
     o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()

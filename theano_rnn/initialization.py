@@ -108,6 +108,15 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
 def check(scheme: str) -> Scheme:
     """The scheme meant by its name, such as "orthogonal" or "spectral:1.1".
 
+    Parameters
+    ----------
+    scheme : str
+
+    Returns
+    -------
+    Scheme
+        Its name, and R or None.
+
     Raises
     ------
     RNNError

@@ -92,6 +92,15 @@ class KneserNey:
 
         Of a long history the last ``order - 1`` tokens count; it may be shorter, or empty.
 
+        Parameters
+        ----------
+        history : sequence of int
+            The tokens before.
+
+        Returns
+        -------
+        (vocab_size,) array
+
         Raises
         ------
         RNNError
@@ -107,6 +116,15 @@ class KneserNey:
     def log_probabilities(self, sequences: Sequences) -> Floats:
         """Of every predicted token, one sequence after another: (tokens,).
 
+        Parameters
+        ----------
+        sequences : sequences of 1-D int arrays
+
+        Returns
+        -------
+        (tokens,) array
+            In nats.
+
         Raises
         ------
         RNNError
@@ -116,7 +134,16 @@ class KneserNey:
         return np.log(self._probabilities(*windows))
 
     def perplexity(self, sequences: Sequences) -> float:
-        """``exp`` of the mean negative log-probability of a predicted token."""
+        """``exp`` of the mean negative log-probability of a predicted token.
+
+        Parameters
+        ----------
+        sequences : sequences of 1-D int arrays
+
+        Returns
+        -------
+        float
+        """
         return float(np.exp(-self.log_probabilities(sequences).mean()))
 
     def _probabilities(self, past: Ints, words: Ints) -> Floats:

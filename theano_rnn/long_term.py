@@ -137,7 +137,22 @@ def learn(trial: Trial, watch: Optional[Watch] = None) -> Record:
 
 
 def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, n: int) -> Floats:
-    """n updates; the means of the loss and of the norm. It ends where the loss is not finite."""
+    """n updates; the means of the loss and of the norm. It ends where the loss is not finite.
+
+    Parameters
+    ----------
+    update : compiled function
+        As ``TaskNet.compile_update`` makes it.
+    task : Task
+    rng : numpy.random.Generator
+    trial : Trial
+    n : int
+
+    Returns
+    -------
+    (2,) array
+        Loss and norm of the gradient, means over the n updates.
+    """
     sums = np.zeros(2)
     for _ in range(n):
         E, norm = update(*task.generate(rng, trial.length, trial.batch_size))
@@ -148,7 +163,22 @@ def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, 
 
 
 def test(answer: Function, task: Task, rng: np.random.Generator, length: int) -> float:
-    """Share of fresh sequences answered wrongly: of GLANCE and, if it is near, of FRESH."""
+    """Share of fresh sequences answered wrongly: of GLANCE and, if it is near, of FRESH.
+
+    Parameters
+    ----------
+    answer : compiled function
+        As ``TaskNet.compile_answer`` makes it.
+    task : Task
+    rng : numpy.random.Generator
+    length : int
+        L.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
     wrong = seen = 0
     while seen < FRESH:
         x, y = task.generate(rng, length, TEST_BATCH)

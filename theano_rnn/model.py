@@ -76,6 +76,19 @@ class RNN:
     dtype : str, optional
         "float32" or "float64"; Theano's floatX where not given.
 
+    Attributes
+    ----------
+    architecture : Architecture
+        Which network it is, with the shapes of all parameters.
+    vocab_size, hidden_size : int
+        As given.
+    dtype : str
+        Of the parameters and of all that is computed.
+    shared : dict
+        Shared variables by name.
+    random : numpy.random.Generator
+        Of the dropout, where a step is given no other.
+
     Raises
     ------
     RNNError
@@ -218,11 +231,21 @@ class RNN:
 
         G is the number of gates of the cell. ``architecture.shapes`` has all names and shapes,
         in order.
+
+        Returns
+        -------
+        dict of arrays
+            In the dtype of the model.
         """
         return {name: self._shown(name, p.get_value(borrow=True)) for name, p in self._items()}
 
     def set_parameters(self, values: Mapping[str, Array]) -> None:
         """Take over parameters of the names and shapes that ``parameters`` returns.
+
+        Parameters
+        ----------
+        values : dict of arrays
+            All of them; float64 or float32, taken to the dtype of the model.
 
         Raises
         ------
@@ -248,18 +271,48 @@ class RNN:
         """Probabilities o_t of the next token after each token of x, (T, vocab_size).
 
         Of a batch (T, B), (T, B, vocab_size).
+
+        Parameters
+        ----------
+        x : (T,) or (T, B) token ids
+
+        Returns
+        -------
+        (T, vocab_size) or (T, B, vocab_size) array
+            Each row sums to 1.
         """
         tokens = feed_inputs(x, self.vocab_size)
         o: Floats = self.compiled("forward")(tokens, self.zero_state(tokens.shape[1]))[0]
         return o if is_single(x) else o.reshape((*tokens.shape, self.vocab_size))
 
     def predict(self, x: Tokens) -> Ints:
-        """The most likely next token after each token of x, of the shape of x."""
+        """The most likely next token after each token of x, of the shape of x.
+
+        Parameters
+        ----------
+        x : (T,) or (T, B) token ids
+
+        Returns
+        -------
+        int64 array of the shape of x
+        """
         tokens: Ints = np.argmax(self.forward_propagation(x), axis=-1)
         return tokens
 
     def ce_error(self, x: Tokens, y: Tokens, mask: Optional[Mask] = None) -> float:
-        """Cross-entropy E, in nats, summed over all tokens."""
+        """Cross-entropy E, in nats, summed over all tokens.
+
+        Parameters
+        ----------
+        x, y : (T,) or (T, B) token ids
+            What is read, and what is to be predicted.
+        mask : (T, B) booleans, optional
+            False in the padding of a batch.
+
+        Returns
+        -------
+        float
+        """
         return self.loss_and_state(x, y, mask=mask)[0]
 
     def loss_and_state(
@@ -285,11 +338,31 @@ class RNN:
         return float(loss), after
 
     def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
-        """Cross-entropy of sequences X with targets Y, in nats, summed over all tokens."""
+        """Cross-entropy of sequences X with targets Y, in nats, summed over all tokens.
+
+        Parameters
+        ----------
+        X, Y : lists of (T,) token ids
+            Of any lengths.
+
+        Returns
+        -------
+        float
+        """
         return sum(self.ce_error(x, y) for x, y in arguments.token_pairs(X, Y, self.vocab_size))
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
-        """Cross-entropy of sequences X with targets Y, in nats a token."""
+        """Cross-entropy of sequences X with targets Y, in nats a token.
+
+        Parameters
+        ----------
+        X, Y : lists of (T,) token ids
+            Of any lengths.
+
+        Returns
+        -------
+        float
+        """
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(
@@ -328,6 +401,16 @@ class RNN:
         """parameter -= learning_rate * gradient / B. Returns E before the step, in nats.
 
         Only the rows of the table that occur in x are updated, and V in place.
+
+        Parameters
+        ----------
+        x, y, mask
+            As everywhere.
+        learning_rate : float
+
+        Returns
+        -------
+        float
         """
         step = self._once("sgd", lambda: Step(self, clip_by=None))
         return step(x, y, learning_rate, mask=mask)[0]
@@ -387,7 +470,17 @@ class RNN:
         return o[0], after[0]
 
     def zero_state(self, rows: int) -> Floats:
-        """The state before the first token, (rows, state_size)."""
+        """The state before the first token, (rows, state_size).
+
+        Parameters
+        ----------
+        rows : int
+            B, the number of sequences.
+
+        Returns
+        -------
+        (rows, state_size) array
+        """
         state: Floats = np.zeros((rows, self.architecture.state_size), self.dtype)
         return state
 
@@ -417,7 +510,24 @@ class RNN:
         is_thinned: bool = False,
         truncation: Optional[Truncation] = None,
     ) -> tuple[list[Variable], graph.Inputs, graph.Network]:
-        """Fresh inputs of a graph as a list and by name, and the network on them."""
+        """Fresh inputs of a graph as a list and by name, and the network on them.
+
+        Parameters
+        ----------
+        is_masked : bool
+            Whether sequences of a batch differ in length.
+        is_thinned : bool
+            Whether there are factors of dropout.
+        truncation : Truncation, optional
+            That of the model where not given.
+
+        Returns
+        -------
+        symbols : list of symbolic variables
+        inputs : theano_rnn.graph.Inputs
+            The same by name.
+        network : theano_rnn.graph.Network
+        """
         x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
         state = tensor.matrix("state", self.dtype)
         inputs = graph.Inputs(
@@ -436,7 +546,18 @@ class RNN:
         return [a for a in order if a is not None], inputs, net
 
     def compiled(self, name: str, *variant: bool) -> Function:
-        """The function "forward", "loss" or "gradients", in the variant of its builder."""
+        """The function "forward", "loss" or "gradients", in the variant of its builder.
+
+        Parameters
+        ----------
+        name : str
+        *variant : bool
+            Of "loss": is_masked. Of "gradients": is_masked and is_thinned.
+
+        Returns
+        -------
+        compiled function
+        """
         build: Callable[..., Function] = getattr(self, f"_{name}")
         return self._once((name, *variant), lambda: build(*variant))
 

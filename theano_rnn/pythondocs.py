@@ -70,6 +70,10 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
         A folder of Python files to take the docstrings of. Left out: the standard library of
         this interpreter, with its language reference, if that is installed.
 
+    Returns
+    -------
+    list of str
+
     Raises
     ------
     RNNError
@@ -89,6 +93,14 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
 
 def english(document: str) -> list[str]:
     """The sentences of a docstring or help topic, without its code, markup and tables.
+
+    Parameters
+    ----------
+    document : str
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------

@@ -173,7 +173,19 @@ def l2(parameters: Variables) -> Variable:
 
 
 def check_omega(cell: str, truncation: str) -> None:
-    """RNNError where Omega is not defined: for gates, and where outputs hear different steps."""
+    """RNNError where Omega is not defined: for gates, and where outputs hear different steps.
+
+    Parameters
+    ----------
+    cell : str
+    truncation : str
+        "full" and "chunk:K" are understood.
+
+    Raises
+    ------
+    RNNError
+        For other cells and schemes.
+    """
     if cell not in ("tanh", "sigmoid", "relu"):
         raise RNNError(f"omega is for the cells tanh, sigmoid and relu, not {cell}; set it to 0")
     if not truncation.startswith(("full", "chunk")):

@@ -49,10 +49,23 @@ PLAIN = Remedy(
 def parse(text: str) -> Remedy:
     """The remedies meant by "sgd", or by names joined by + or by commas, as in "clip+omega".
 
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Remedy
+
     Raises
     ------
     RNNError
         For a name that is not one of REMEDIES, or two that exclude each other.
+
+    Examples
+    --------
+    >>> parse("clip+orthogonal").initialization
+    'orthogonal'
     """
     changes: dict[str, Any] = {}
     for name in names_of(text):
@@ -68,7 +81,14 @@ def parse(text: str) -> Remedy:
 
 
 def check(text: str, cell: str) -> None:
-    """RNNError for a remedy that is unknown, or not one of this cell's."""
+    """RNNError for a remedy that is unknown, or not one of this cell's.
+
+    Parameters
+    ----------
+    text : str
+        As for ``parse``.
+    cell : str
+    """
     remedy = parse(text)
     if remedy.has_omega:
         check_omega(cell, "full")
@@ -77,5 +97,14 @@ def check(text: str, cell: str) -> None:
 
 
 def names_of(text: str) -> list[str]:
-    """The names in a remedy such as "clip+omega", or "clip, omega"."""
+    """The names in a remedy such as "clip+omega", or "clip, omega".
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+    """
     return [name.strip() for name in str(text).replace(",", "+").split("+")]

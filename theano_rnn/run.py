@@ -1,16 +1,17 @@
 """A run folder: what one training leaves behind, as files that people and programs can read.
 
-settings.json        how it was trained
-tokenizer.json       the vocabulary
-best.safetensors     parameters of the lowest validation loss, with the state they were made in
-last.safetensors     parameters and all else where training stands, from which --resume goes on;
-                     last-1, last-2: the ones before it
-lock                 held by the process that trains
-metrics.jsonl        one line an epoch
-tensorboard/         the same as events, where the run has --tensorboard
-loss.png             the lines as a picture
-samples.txt          sentences from the best model
-result.json          perplexities of the best model and of the baselines
+::
+
+    settings.json      how it was trained
+    tokenizer.json     the vocabulary
+    best.safetensors   parameters of the lowest validation loss, with the state they were made in
+    last.safetensors   parameters and all else where training stands, from which --resume goes
+                       on; last-1, last-2: the ones before it
+    lock               held by the process that trains
+    metrics.jsonl      one line an epoch
+    loss.png           the lines as a picture
+    samples.txt        sentences from the best model
+    result.json        perplexities of the best model and of the baselines
 """
 
 import contextlib
@@ -35,7 +36,12 @@ KEPT = 3
 
 
 class Run:
-    """An open run folder. Made by ``Run.create`` or ``Run.open``."""
+    """An open run folder. Made by ``Run.create`` or ``Run.open``.
+
+    Parameters
+    ----------
+    folder : Path
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,6 +54,14 @@ class Run:
     @classmethod
     def create(cls, folder: PathLike) -> "Run":
         """Make a new folder.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        Run
 
         Raises
         ------
@@ -70,6 +84,14 @@ class Run:
     def open(cls, folder: PathLike) -> "Run":
         """Open the folder of an earlier run.
 
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        Run
+
         Raises
         ------
         RNNError
@@ -83,12 +105,36 @@ class Run:
     # ---- settings, result, metrics: JSON
 
     def save_settings(self, settings: Record) -> None:
+        """Write settings.json.
+
+        Parameters
+        ----------
+        settings : dict
+        """
         self._write("settings.json", _json(settings))
 
     def settings(self) -> Any:
+        """The content of settings.json.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        RNNError
+            If the file is missing or damaged.
+        """
         return self._read_json("settings.json")
 
     def save_result(self, result: Record) -> None:
+        """Write result.json.
+
+        Parameters
+        ----------
+        result : dict
+            As ``training.Training.result`` returns it.
+        """
         self._write("result.json", _json(result))
 
     @property
@@ -101,6 +147,13 @@ class Run:
         return epochs
 
     def append_metrics(self, record: Record) -> None:
+        """Add a line to metrics.jsonl.
+
+        Parameters
+        ----------
+        record : dict
+            Of an epoch.
+        """
         path = self.folder / "metrics.jsonl"
         with _writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -112,7 +165,17 @@ class Run:
         self.events = Events(self.folder / "tensorboard")
 
     def metrics(self) -> list[Record]:
-        """The records of all epochs so far."""
+        """The records of all epochs so far.
+
+        Returns
+        -------
+        list of dict
+
+        Raises
+        ------
+        RNNError
+            If the file is damaged.
+        """
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return []
@@ -123,19 +186,48 @@ class Run:
             raise RNNError(f"{path} is damaged ({error}); remove the damaged line") from None
 
     def drop_metrics_after(self, epoch: int) -> None:
-        """Forget the records of later epochs: a run was killed between record and checkpoint."""
+        """Forget the records of later epochs: a run was killed between record and checkpoint.
+
+        Parameters
+        ----------
+        epoch : int
+            The last one to keep, counted from 1.
+        """
         kept = [record for record in self.metrics() if record["epoch"] <= epoch]
         self._write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
 
     # ---- vocabulary, samples, picture
 
     def save_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Write tokenizer.json.
+
+        Parameters
+        ----------
+        vocabulary : Vocabulary
+        """
         vocabulary.save(self.folder / "tokenizer.json")
 
     def vocabulary(self) -> Vocabulary:
+        """The vocabulary in tokenizer.json.
+
+        Returns
+        -------
+        Vocabulary
+
+        Raises
+        ------
+        RNNError
+            If the file is missing or damaged.
+        """
         return Vocabulary.load(self.folder / "tokenizer.json")
 
     def save_samples(self, sentences: list[str]) -> None:
+        """Write samples.txt, a sentence a line.
+
+        Parameters
+        ----------
+        sentences : list of str
+        """
         self._write("samples.txt", "".join(f"{sentence}\n" for sentence in sentences))
 
     def save_loss_picture(self) -> None:
@@ -160,7 +252,16 @@ class Run:
     # ---- checkpoints
 
     def save_checkpoint(self, name: str, arrays: dict[str, Array], state: Record) -> None:
-        """Write arrays and the state of training as one file, whole or not at all."""
+        """Write arrays and the state of training as one file, whole or not at all.
+
+        Parameters
+        ----------
+        name : str
+            "best" or "last".
+        arrays : dict of arrays
+        state : dict
+            As JSON takes it.
+        """
         text = json.dumps(state)
         metadata = {"state": text, "sha256": _checksum(arrays, text)}
         self._write(f"{name}.safetensors", safetensors.numpy.save(arrays, metadata=metadata))
@@ -169,6 +270,11 @@ class Run:
         """Write where training stands; the ones before stay, the last ``KEPT`` of them.
 
         A crash at any moment leaves at least the one before whole.
+
+        Parameters
+        ----------
+        arrays, state
+            As for ``save_checkpoint``.
         """
         self.save_checkpoint("next", arrays, state)
         names = [*reversed(self._names_of_last()), "next"]  # the oldest first
@@ -218,6 +324,16 @@ class Run:
 
     def checkpoint(self, name: str) -> tuple[dict[str, Array], Record]:
         """The arrays by name and the state of training of a checkpoint.
+
+        Parameters
+        ----------
+        name : str
+            "best" or "last".
+
+        Returns
+        -------
+        arrays : dict
+        state : dict
 
         Raises
         ------
@@ -334,6 +450,14 @@ def parameters(arrays: dict[str, Array]) -> Parameters:
     """The parameters among the arrays of a checkpoint.
 
     The others have a dot in their name: the state of the optimizer, W.velocity, and the like.
+
+    Parameters
+    ----------
+    arrays : dict
+
+    Returns
+    -------
+    dict
     """
     return {name: array for name, array in arrays.items() if "." not in name}
 

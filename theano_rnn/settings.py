@@ -21,6 +21,8 @@ ON_NONFINITE = ("stop", "skip", "restore")
 class Settings:
     """How a model is trained; settings.json of a run.
 
+    Parameters
+    ----------
     text, train, valid, test, column, level, vocab_size, tokenized
         The corpus, as ``corpus.load_corpus`` takes them.
     cell, hidden_size, layers, bias, tied, embedding_size, dropout, initialization, truncation
@@ -140,7 +142,24 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: object, where: str) -> "Settings":
-        """Settings read from a file, which may have been altered by hand."""
+        """Settings read from a file, which may have been altered by hand.
+
+        Parameters
+        ----------
+        values : dict
+            By the names of the fields; those left out are at their defaults.
+        where : str
+            What a message says the values are from, such as the path of a file.
+
+        Returns
+        -------
+        Settings
+
+        Raises
+        ------
+        RNNError
+            For what is no dict, an unknown name or a bad value.
+        """
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
             raise RNNError(f"{where} does not hold settings")
@@ -154,6 +173,10 @@ class Settings:
 
     def corpus(self) -> Corpus:
         """The text, long enough for a step.
+
+        Returns
+        -------
+        Corpus
 
         Raises
         ------
@@ -176,11 +199,35 @@ class Settings:
         return corpus
 
     def stream_of(self, corpus: Corpus) -> Stream:
-        """The training text in parallel rows."""
+        """The training text in parallel rows.
+
+        Parameters
+        ----------
+        corpus : Corpus
+
+        Returns
+        -------
+        Stream
+
+        Raises
+        ------
+        RNNError
+            If the text has fewer tokens than rows.
+        """
         assert self.steps is not None
         return Stream(corpus.train, self.batch_size, self.steps)
 
     def architecture(self, vocab_size: int) -> Architecture:
+        """The network of these settings.
+
+        Parameters
+        ----------
+        vocab_size : int
+
+        Returns
+        -------
+        Architecture
+        """
         return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})
 
     @property
@@ -208,7 +255,18 @@ class Settings:
         return truncations.parse(self.truncation).K if self.stream else None
 
     def model(self, vocab_size: int, **changes: Any) -> RNN:
-        """A model of these settings, at its initial parameters."""
+        """A model of these settings, at its initial parameters.
+
+        Parameters
+        ----------
+        vocab_size : int
+        **changes
+            Other arguments of ``RNN`` than these settings give.
+
+        Returns
+        -------
+        RNN
+        """
         # A piece of a stream is one chunk: within it the gradient is whole.
         settings = {
             **{name: getattr(self, name) for name in NETWORK},
@@ -220,7 +278,16 @@ class Settings:
         return RNN(vocab_size, **settings)
 
     def step(self, model: RNN) -> Step:
-        """What changes the parameters of the model."""
+        """What changes the parameters of the model.
+
+        Parameters
+        ----------
+        model : RNN
+
+        Returns
+        -------
+        Step
+        """
         return Step(model, self.optimizer, clip_by=self.clip_by, l2=self.l2, omega=self.omega)
 
 

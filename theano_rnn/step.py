@@ -90,11 +90,21 @@ class Step:
         self._functions: dict[tuple[bool, bool], Function] = {}
 
     def state(self) -> Parameters:
-        """Copies of the optimizer's state by name, to be kept in a checkpoint."""
+        """Copies of the optimizer's state by name, to be kept in a checkpoint.
+
+        Returns
+        -------
+        dict of arrays
+            Such as "W.velocity", of the shape of W. Empty for sgd.
+        """
         return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
 
     def set_state(self, values: Mapping[str, Array]) -> None:
         """Take over a state that ``state`` returned.
+
+        Parameters
+        ----------
+        values : dict of arrays
 
         Raises
         ------
@@ -175,7 +185,19 @@ class Step:
         return float(loss), float(norm[0]) if norm else np.nan, after
 
     def function(self, is_masked: bool = False, is_alone: bool = True) -> Function:
-        """The compiled function of a step: with a mask or without, of one sequence or a batch."""
+        """The compiled function of a step: with a mask or without, of one sequence or a batch.
+
+        Parameters
+        ----------
+        is_masked : bool
+            Whether sequences of a batch differ in length.
+        is_alone : bool
+            Whether there is one sequence, and not a batch.
+
+        Returns
+        -------
+        compiled function
+        """
         key = is_masked, is_alone
         if key not in self._functions:
             self._functions[key] = self._compile(is_masked, is_alone)
@@ -283,7 +305,19 @@ class Step:
 
 
 def kept(model: "RNN", shape: tuple[int, ...], random: np.random.Generator) -> Floats:
-    """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean."""
+    """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
+
+    Parameters
+    ----------
+    model : theano_rnn.RNN
+    shape : tuple
+        (T, B), that of the tokens.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    (layers, T, B, H) array
+    """
     a = model.architecture
     is_kept = random.random((a.layers, *shape, a.hidden_size), np.float32) >= a.dropout
     factor: Floats = np.asarray(1 / (1 - a.dropout), model.dtype)

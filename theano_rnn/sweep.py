@@ -51,10 +51,24 @@ DEFAULT = [
 def trials(grid: object) -> list[Trial]:
     """The trials of a grid, in its order, each once.
 
+    Parameters
+    ----------
+    grid : list of dict
+
+    Returns
+    -------
+    list of Trial
+
     Raises
     ------
     RNNError
         For what is not a list of blocks, and for a bad setting.
+
+    Examples
+    --------
+    >>> grid = [{"task": "addition", "length": [20, 50], "remedy": ["sgd", "clip"]}]
+    >>> [(trial.length, trial.remedy) for trial in trials(grid)]
+    [(20, 'sgd'), (20, 'clip'), (50, 'sgd'), (50, 'clip')]
     """
     blocks = grid if isinstance(grid, list) else [grid]
     found = {}
@@ -83,7 +97,21 @@ def trials(grid: object) -> list[Trial]:
 
 
 def read_grid(path: PathLike) -> list[Trial]:
-    """The trials of a grid in a JSON file."""
+    """The trials of a grid in a JSON file.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    list of Trial
+
+    Raises
+    ------
+    RNNError
+        If the file cannot be read, or is no grid.
+    """
     try:
         grid = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -96,7 +124,16 @@ def read_grid(path: PathLike) -> list[Trial]:
 
 
 def key(record: Record) -> Key:
-    """What tells trials apart: all their settings."""
+    """What tells trials apart: all their settings.
+
+    Parameters
+    ----------
+    record : dict
+
+    Returns
+    -------
+    tuple
+    """
     return tuple(record[name] for name in SETTINGS)
 
 
@@ -146,15 +183,40 @@ class Results:
         self._file.close()
 
     def missing(self, trials: list[Trial]) -> list[Trial]:
-        """Those of the trials that have no record."""
+        """Those of the trials that have no record.
+
+        Parameters
+        ----------
+        trials : list of Trial
+
+        Returns
+        -------
+        list of Trial
+        """
         return [trial for trial in trials if key(asdict(trial)) not in self.records]
 
     def of(self, trials: list[Trial]) -> list[Record]:
-        """The records of the trials, in their order, where there are any."""
+        """The records of the trials, in their order, where there are any.
+
+        Parameters
+        ----------
+        trials : list of Trial
+
+        Returns
+        -------
+        list of dict
+        """
         keys = [key(asdict(trial)) for trial in trials]
         return [self.records[k] for k in keys if k in self.records]
 
     def add(self, record: Record) -> None:
+        """Write a record, and keep it.
+
+        Parameters
+        ----------
+        record : dict
+            As ``long_term.learn`` returns it.
+        """
         with _writing(self.path):
             self._file.write(json.dumps(record).encode() + b"\n")
             self._file.flush()
@@ -162,7 +224,16 @@ class Results:
         self.records[key(record)] = record
 
     def save_picture(self, records: list[Record]) -> Path:
-        """success.png: for each task, the share of seeds that solve it, by length."""
+        """success.png: for each task, the share of seeds that solve it, by length.
+
+        Parameters
+        ----------
+        records : list of dict
+
+        Returns
+        -------
+        Path
+        """
         from matplotlib.figure import Figure
 
         table = success(records)
@@ -193,7 +264,16 @@ class Results:
 
 
 def success(records: list[Record]) -> dict[Row, dict[int, list[Record]]]:
-    """(task, cell, remedy) -> length -> records of all seeds, by length."""
+    """(task, cell, remedy) -> length -> records of all seeds, by length.
+
+    Parameters
+    ----------
+    records : list of dict
+
+    Returns
+    -------
+    dict
+    """
     table: dict[Row, dict[int, list[Record]]] = {}
     for r in records:
         row = table.setdefault((r["task"], r["cell"], r["remedy"]), {})
@@ -275,10 +355,21 @@ def run(
 ) -> Iterator[tuple[Trial, Optional[Record], Optional[BaseException]]]:
     """Run trials on a cluster.
 
+    Parameters
+    ----------
+    trials : list of Trial
+    client : distributed.Client
+        As ``cluster`` gives it.
+
     Yields
     ------
     trial, record or None, exception or None
         In the order in which they end. An exception ends only its own trial.
+
+    Raises
+    ------
+    RNNError
+        If the scheduler is gone.
     """
     from distributed import as_completed
 

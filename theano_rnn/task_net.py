@@ -70,7 +70,18 @@ class TaskNet:
         self.shared = {name: theano.shared(value, name) for name, value in values.items()}
 
     def network(self, x: Variable) -> tuple[Variable, Variables, Variable]:
-        """p (T, B, G*H), states and the logits or numbers o (answers, B, outputs) for x."""
+        """p (T, B, G*H), states and the logits or numbers o (answers, B, outputs) for x.
+
+        Parameters
+        ----------
+        x : (T, B, inputs) expression
+
+        Returns
+        -------
+        p : (T, B, G*H) expression
+        states : list of (T, B, H) expressions
+        o : (answers, B, outputs) expression
+        """
         U, V, W, b, c = (self.shared[name] for name in "UVWbc")
         T, B, n = x.shape[0], x.shape[1], x.shape[2]
         H = W.shape[1]
@@ -88,7 +99,17 @@ class TaskNet:
         return p, states, o.reshape((A, B, self.task.outputs))
 
     def loss(self, o: Variable, y: Variable) -> Variable:
-        """E, the mean over the sequences of the loss of the answers."""
+        """E, the mean over the sequences of the loss of the answers.
+
+        Parameters
+        ----------
+        o : (answers, B, outputs) expression
+        y : (answers, B) expression
+
+        Returns
+        -------
+        scalar expression
+        """
         B = tensor.cast(y.shape[1], self.dtype)
         if self.task.is_symbol:
             n = o.shape[0] * o.shape[1]
@@ -96,7 +117,17 @@ class TaskNet:
         return tensor.sqr(o[:, :, 0] - y).sum() / B
 
     def gradients(self, E: Variable, p: Variable, states: Variables) -> dict[str, Variable]:
-        """dE/d of each parameter, by name; Omega's added to W's where it is a remedy."""
+        """dE/d of each parameter, by name; Omega's added to W's where it is a remedy.
+
+        Parameters
+        ----------
+        E, p, states
+            Expressions, of ``loss`` and ``network``.
+
+        Returns
+        -------
+        dict of expressions
+        """
         gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
         if self.remedy.has_omega:
             W = self.shared["W"]
@@ -107,12 +138,28 @@ class TaskNet:
         return gradients
 
     def symbols(self) -> tuple[Variable, Variable]:
+        """x and y of a batch.
+
+        Returns
+        -------
+        x : (T, B, inputs) variable
+        y : (answers, B) variable
+        """
         x = tensor.tensor3("x", self.dtype)
         y = tensor.lmatrix("y") if self.task.is_symbol else tensor.matrix("y", self.dtype)
         return x, y
 
     def compile_update(self, learning_rate: float) -> Function:
-        """f(x, y) -> E before the update, norm of the gradient before clipping."""
+        """f(x, y) -> E before the update, norm of the gradient before clipping.
+
+        Parameters
+        ----------
+        learning_rate : float
+
+        Returns
+        -------
+        compiled function
+        """
         x, y = self.symbols()
         with theano.config.change_flags(floatX=self.dtype):
             p, states, o = self.network(x)
@@ -125,7 +172,12 @@ class TaskNet:
         return compile_function([x, y], [E, norm], updates, name="update")
 
     def compile_answer(self) -> Function:
-        """f(x) -> o (answers, B, outputs)."""
+        """f(x) -> o (answers, B, outputs).
+
+        Returns
+        -------
+        compiled function
+        """
         x, _ = self.symbols()
         with theano.config.change_flags(floatX=self.dtype):
             return compile_function([x], self.network(x)[2], name="answer")

@@ -16,6 +16,9 @@ vectors; y (answers, B), what the last ``answers`` outputs should be. All sequen
 have one length, so that no batch is padded and none needs a mask: where the length varies from
 sequence to sequence, in addition and multiplication, here it varies from batch to batch.
 
+The functions of rng, length and batch below draw the sequences of the task of their name, as
+``Task.generate`` says.
+
 References
 ----------
 S. Hochreiter, J. Schmidhuber, Long short-term memory (1997). J. Martens, I. Sutskever, Learning
@@ -122,10 +125,23 @@ class Task:
 def find(name: str) -> Task:
     """A task by name.
 
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Task
+
     Raises
     ------
     RNNError
         For a name that is not one of TASKS.
+
+    Examples
+    --------
+    >>> find("addition").inputs, find("temporal_order").outputs
+    (2, 4)
     """
     if not isinstance(name, str) or name not in TASKS:
         raise RNNError(f"task {str(name)[:40]!r} is unknown; the tasks are {', '.join(TASKS)}")
@@ -217,7 +233,18 @@ def memorization(rng: np.random.Generator, length: int, batch: int) -> tuple[Flo
 
 
 def one_hot(symbols: Ints, n: int) -> Floats:
-    """(T, B, n) float32: 1 at each symbol, else 0."""
+    """(T, B, n) float32: 1 at each symbol, else 0.
+
+    Parameters
+    ----------
+    symbols : (T, B) int array
+    n : int
+        How many symbols there are.
+
+    Returns
+    -------
+    (T, B, n) float32 array
+    """
     rows: Floats = np.eye(n, dtype="float32")[symbols]
     return rows
 

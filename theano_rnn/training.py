@@ -26,7 +26,23 @@ STREAM = "stream.state"
 
 @dataclass
 class State:
-    """Where training stands. With the arrays of a checkpoint, all that is needed to go on."""
+    """Where training stands. With the arrays of a checkpoint, all that is needed to go on.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Whole epochs done, and steps of the next one.
+    learning_rate : float
+    best_loss, best_epoch : float, int
+        Lowest validation loss, in nats a token, and the epoch after which it was reached.
+    seconds_to_first_step : float or None
+        Of the process that began.
+    text : int or None
+        Checksum of the training tokens.
+    loss, tokens, norm, clipped, skipped, seconds
+        Sums over the steps of the epoch under way: E in nats, its tokens, norms of the gradient,
+        and the numbers of steps clipped and not taken.
+    """
 
     epoch: int = 0  # whole epochs done
     step: int = 0  # steps done of the next one
@@ -45,7 +61,22 @@ class State:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), of a cross-entropy in nats a token; exp(708), a number, for any larger."""
+    """exp(loss), of a cross-entropy in nats a token; exp(708), a number, for any larger.
+
+    Parameters
+    ----------
+    loss : float
+        In nats a token.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> perplexity(0.0)
+    1.0
+    """
     return math.exp(min(loss, 708.0))
 
 
@@ -61,6 +92,10 @@ def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: fl
         Its learning rate.
     loss, best : float
         Its validation loss, and the lowest one before it.
+
+    Returns
+    -------
+    float
     """
     if settings.decay_after is not None:
         is_enough = epoch < settings.decay_after
@@ -76,13 +111,33 @@ class Watch:
     stop = False
 
     def started(self, training: "Training") -> None:
-        """Before the first step."""
+        """Before the first step.
+
+        Parameters
+        ----------
+        training : Training
+        """
 
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
-        """After a step: its summed loss, the gradient's norm, its number of tokens."""
+        """After a step: its summed loss, the gradient's norm, its number of tokens.
+
+        Parameters
+        ----------
+        state : State
+        loss : float
+            In nats, summed over the tokens.
+        norm : float
+            Before clipping.
+        tokens : int
+        """
 
     def epoch(self, record: Record) -> None:
-        """After an epoch and its validation: the line of metrics.jsonl."""
+        """After an epoch and its validation: the line of metrics.jsonl.
+
+        Parameters
+        ----------
+        record : dict
+        """
 
 
 class Training:
@@ -96,6 +151,11 @@ class Training:
     corpus : Corpus
     resume : bool
         Go on from the folder's last checkpoint.
+
+    Raises
+    ------
+    RNNError
+        If no checkpoint is whole, or the last one is of another text, network or optimizer.
     """
 
     def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False) -> None:

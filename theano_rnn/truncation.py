@@ -8,7 +8,8 @@ and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
 Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
 z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
-earlier.
+earlier. The arguments of the four, run, inputs, starts and is_in, are those of ``states``, and K
+is the scheme's.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,14 @@ SCHEMES = ("full", "window", "chunk", "last")
 
 @dataclass(frozen=True)
 class Truncation:
-    """A scheme by name and its K (None for full)."""
+    """A scheme by name and its K (None for full).
+
+    Attributes
+    ----------
+    scheme : str
+        "full", "window", "chunk" or "last".
+    K : int or None
+    """
 
     scheme: str
     K: Optional[int] = None
@@ -55,10 +63,19 @@ def parse(
     truncate_gradient : int, optional
         Theano's word: K means last:K, and -1 means full.
 
+    Returns
+    -------
+    Truncation
+
     Raises
     ------
     RNNError
         For an unknown scheme, a K that is not a whole number of at least 1, or two schemes.
+
+    Examples
+    --------
+    >>> print(parse(bptt_truncate=4), parse(truncate_gradient=4), parse(truncate_gradient=-1))
+    window:4 last:4 full
     """
     words = {"bptt_truncate": bptt_truncate, "truncate_gradient": truncate_gradient}
     given = [name for name, value in words.items() if value is not None]
@@ -186,7 +203,19 @@ def chunk(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: in
 
 
 def starts_of_chunks(T: Variable, K: int) -> Variable:
-    """(T,) booleans: the steps whose state before is of another chunk."""
+    """(T,) booleans: the steps whose state before is of another chunk.
+
+    Parameters
+    ----------
+    T : int or integer expression
+        Steps of the sequence.
+    K : int or integer expression
+        Steps of a chunk.
+
+    Returns
+    -------
+    (T,) boolean expression
+    """
     t = tensor.arange(T)
     return tensor.eq(t % K, 0) & tensor.gt(t, 0)
 

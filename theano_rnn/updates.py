@@ -332,6 +332,18 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 def make(name: str, parameters: Variables, **constants: float) -> Optimizer:
     """An optimizer by name, with other constants than its defaults where given.
 
+    Parameters
+    ----------
+    name : str
+        One of OPTIMIZERS: "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam".
+    parameters : list of shared variables
+    **constants
+        Such as ``momentum=0.95``.
+
+    Returns
+    -------
+    Optimizer
+
     Raises
     ------
     RNNError
@@ -348,7 +360,16 @@ def make(name: str, parameters: Variables, **constants: float) -> Optimizer:
 
 
 def check(name: str) -> None:
-    """RNNError for a name that is not one of OPTIMIZERS."""
+    """RNNError for a name that is not one of OPTIMIZERS.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    RNNError
+    """
     if str(name) not in OPTIMIZERS:
         *others, last = OPTIMIZERS
         shown = str(name)[:40]
@@ -359,7 +380,16 @@ def check(name: str) -> None:
 
 
 def global_norm(gradients: Variables) -> Variable:
-    """sqrt(sum g^2) over all gradients together, a scalar expression."""
+    """sqrt(sum g^2) over all gradients together, a scalar expression.
+
+    Parameters
+    ----------
+    gradients : list of expressions
+
+    Returns
+    -------
+    scalar expression
+    """
     return tensor.sqrt(sum(tensor.sqr(g).sum() for g in gradients))
 
 
@@ -408,6 +438,10 @@ def clip_by_value(gradients: Variables, clip: Variable) -> tuple[Variables, Vari
     gradients : list of expressions
     norm : scalar expression
         Of all gradients together, before clipping.
+
+    Notes
+    -----
+    The norm is not that of what is returned, and says nothing of how many entries were cut.
     """
     norm = global_norm(gradients)
     clip = _scalar(clip, norm.dtype)

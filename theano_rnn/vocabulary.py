@@ -110,6 +110,7 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
+        """The number of tokens, special ones included."""
         return len(self.tokens)
 
     @classmethod
@@ -131,6 +132,10 @@ class Vocabulary:
         size : int, optional
             How many tokens, special ones included. Left out: all of a tokenized text, as its
             vocabulary was chosen already, otherwise at most 8000.
+
+        Returns
+        -------
+        Vocabulary
 
         Raises
         ------
@@ -174,6 +179,14 @@ class Vocabulary:
 
         At character level a newline is no token (the end token stands for it), so it is unknown.
 
+        Parameters
+        ----------
+        sentence : str
+
+        Returns
+        -------
+        (n,) int64 array
+
         Raises
         ------
         RNNError
@@ -189,6 +202,14 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text: no start token, a newline for each end but the last, usual spacing.
+
+        Parameters
+        ----------
+        ids : iterable of int
+
+        Returns
+        -------
+        str
 
         Raises
         ------
@@ -212,7 +233,12 @@ class Vocabulary:
         return "\n".join(join(line) for line in lines)
 
     def save(self, path: PathLike) -> None:
-        """Write the library's own ``tokenizer.json``."""
+        """Write the library's own ``tokenizer.json``.
+
+        Parameters
+        ----------
+        path : path
+        """
         try:
             Path(path).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         except OSError as error:
@@ -221,6 +247,14 @@ class Vocabulary:
     @classmethod
     def load(cls, path: PathLike) -> "Vocabulary":
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Vocabulary
 
         Raises
         ------
@@ -251,7 +285,17 @@ class Vocabulary:
 
 
 def special_tokens(level: str, tokenized: bool = False) -> list[str]:
-    """The special tokens of a form of text, by id; the first one starts a sequence."""
+    """The special tokens of a form of text, by id; the first one starts a sequence.
+
+    Parameters
+    ----------
+    level : {"word", "char"}
+    tokenized : bool
+
+    Returns
+    -------
+    list of str
+    """
     if level not in LEVELS:
         raise RNNError(f"the level is {' or '.join(LEVELS)}, not {level!r}")
     if tokenized and level != "word":

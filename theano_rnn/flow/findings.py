@@ -104,10 +104,16 @@ class Findings:
 
     @property
     def T(self) -> int:
+        """Steps of the text."""
         return len(self.inputs)
 
     def numbers(self) -> Record:
-        """All of it as JSON takes it: lists, and None for what is not finite."""
+        """All of it as JSON takes it: lists, and None for what is not finite.
+
+        Returns
+        -------
+        dict
+        """
         return {
             field.name: plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -136,6 +142,10 @@ def find(
         The scheme that the model is trained with.
     lags : int, optional
         The longest lag to show; that of the text where not given.
+
+    Returns
+    -------
+    Findings
     """
     T, a = flow.T, flow.architecture
     K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))

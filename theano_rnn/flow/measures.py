@@ -147,6 +147,15 @@ class Flow:
         """At how many steps an output is heard, the mean over outputs.
 
         Heard is where at least this share of the error at its own step arrives.
+
+        Parameters
+        ----------
+        least : float
+
+        Returns
+        -------
+        float
+            From 0 to T.
         """
         own = np.diag(self.norms)[:, None]
         heard = (self.norms >= least * own) & (own > 0) & (reach("full", self.T) > 0)
@@ -185,13 +194,17 @@ class Flow:
     def shares(self, name: str = "W") -> Floats:
         """How much of a parameter's gradient comes from output t through step k, (T, T).
 
-        C[t, k] along the gradient G, <C[t, k], G> / |G|^2: they add up to 1, and one that points
-        against the whole is negative.
+        C[t, k] along the gradient G, ``<C[t, k], G> / |G|^2``: they add up to 1, and one that
+        points against the whole is negative.
 
         Parameters
         ----------
         name : str
             Of a parameter of the steps: "W", "U", "b", "W2", ... or "L".
+
+        Returns
+        -------
+        (T, T) array
 
         Raises
         ------
@@ -239,6 +252,8 @@ class Flow:
             "window" or "chunk".
         wanted : float
             Above 0 and at most 1.
+        name : str
+            Of a parameter.
 
         Returns
         -------
@@ -264,12 +279,42 @@ class Flow:
     # ---- Jacobians
 
     def jacobian(self, t: int, k: int) -> Floats:
-        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t."""
+        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t.
+
+        Parameters
+        ----------
+        t, k : int
+            Steps from 1; 0 is the initial state.
+
+        Returns
+        -------
+        (S, S) array
+
+        Raises
+        ------
+        RNNError
+            For other steps.
+        """
         jacobian: Floats = self.jacobians_from(t, k)[-1]
         return jacobian
 
     def jacobians_from(self, t: int, k: int = 0) -> Floats:
-        """dh_t/dh_j for j = t, t-1, ..., k, (t-k+1, S, S)."""
+        """dh_t/dh_j for j = t, t-1, ..., k, (t-k+1, S, S).
+
+        Parameters
+        ----------
+        t, k : int
+            As for `jacobian`.
+
+        Returns
+        -------
+        (t-k+1, S, S) array
+
+        Raises
+        ------
+        RNNError
+            For other steps.
+        """
         if not 0 <= k <= t <= self.T:
             raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
         unit = np.eye(self.S)
@@ -292,6 +337,10 @@ class Flow:
         ----------
         ends : int
             How many t, spread from the middle of the text to its end.
+
+        Returns
+        -------
+        (number of ends, T) array
         """
         first = min(self.T, max(1, self.T // 2))
         at = np.unique(np.linspace(first, self.T, ends).round().astype(int))
@@ -315,6 +364,10 @@ class Flow:
 
         The mean over units and ends of prod f_t ... f_{t-n+1} (lstm) or z (gru), for lags n =
         0..T-1, (layers, T); None for a cell without gates.
+
+        Returns
+        -------
+        (layers, T) array or None
         """
         gate = CELLS[self.architecture.cell].keeps
         if gate is None:
@@ -330,7 +383,14 @@ class Flow:
     # ---- the matrices, and the bound
 
     def spectra(self) -> Spectra:
-        """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's."""
+        """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's.
+
+        Returns
+        -------
+        dict of dict
+            By "W", "W2", ...; of a gated cell by "W[0]", "W[1]", ...: each a dict of "sigma_max"
+            and "spectral_radius".
+        """
         found = {}
         for layer in range(self.architecture.layers):
             W, H = self.parameters[named("W", layer)], self.H
@@ -347,6 +407,15 @@ class Flow:
         """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
 
         It is known for one layer of a cell without gates.
+
+        Returns
+        -------
+        float or None
+
+        References
+        ----------
+        Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013),
+        section 2.1.
         """
         if self.architecture.cell not in GAMMA or self.architecture.layers > 1:
             return None
@@ -402,6 +471,20 @@ class Flow:
         ----------
         count : int, optional
             How many; all S where not given.
+
+        Returns
+        -------
+        (count,) array
+
+        Raises
+        ------
+        RNNError
+            For a count that is not from 1 to S.
+
+        References
+        ----------
+        G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, Lyapunov characteristic exponents
+        for smooth dynamical systems (1980).
         """
         count = arguments.whole_number(self.S if count is None else count, "count", at_least=1)
         if count > self.S:
@@ -419,6 +502,17 @@ class Flow:
 def by_lag(pairs: Floats) -> Floats:
     """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
 
+    Parameters
+    ----------
+    pairs : (T, T) array
+        Rows t, columns k.
+
+    Returns
+    -------
+    (T,) array
+
+    Examples
+    --------
     >>> by_lag(np.array([[1.0, 0.0], [2.0, 3.0]]))
     array([4., 2.])
     """
@@ -435,6 +529,24 @@ def functions_of(architecture: Architecture) -> Functions:
 def reach(scheme: str, T: int) -> Floats:
     """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
 
+    Parameters
+    ----------
+    scheme : str
+        "full", "window:K", "chunk:K" or "last:K".
+    T : int
+        Steps.
+
+    Returns
+    -------
+    (T, T) array
+
+    Raises
+    ------
+    RNNError
+        For another scheme.
+
+    Examples
+    --------
     >>> reach("window:1", 3).astype(int).tolist()
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """

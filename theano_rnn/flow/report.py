@@ -22,6 +22,11 @@ class Report:
 
     Files of an earlier report are replaced, each as one act; others are left alone.
 
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+
     Raises
     ------
     RNNError
@@ -43,13 +48,32 @@ class Report:
                 self.folder.rmdir()
 
     def write(self, f: Findings) -> Path:
-        """The report of one model; returns the path of its page."""
+        """The report of one model; returns the path of its page.
+
+        Parameters
+        ----------
+        f : Findings
+
+        Returns
+        -------
+        Path
+        """
         title = f"The gradient flow of {f.name}"
         made = page.page(title, page.sections_of(f), f.numbers())
         return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
 
     def write_demo(self, several: list[Findings]) -> Path:
-        """The demonstration's."""
+        """The demonstration's.
+
+        Parameters
+        ----------
+        several : list of Findings
+            As ``demo.findings`` returns them.
+
+        Returns
+        -------
+        Path
+        """
         schemes = demo.MEANT, demo.DONE
         numbers = {f.name: f.numbers() for f in several}
         made = page.page("Gradient flow", page.demo_sections(several, *schemes), numbers)

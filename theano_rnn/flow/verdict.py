@@ -75,6 +75,14 @@ class Verdict:
 def verdict(flow: Flow) -> Verdict:
     """The verdict on a flow; never an error, however short the text or odd the numbers.
 
+    Parameters
+    ----------
+    flow : Flow
+
+    Returns
+    -------
+    Verdict
+
     Examples
     --------
     >>> from theano_rnn import RNN

@@ -162,7 +162,12 @@ class NumpyRNN:
         return {name: value.copy() for name, value in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, Array]) -> None:
-        """Take copies of new parameters, of the model's shapes and dtype."""
+        """Take copies of new parameters, of the model's shapes and dtype.
+
+        Parameters
+        ----------
+        parameters : dict of arrays
+        """
         new = checked_parameters(parameters, self._net)
         for name, old in self._parameters.items():
             if new[name].shape != old.shape or new[name].dtype != old.dtype:
@@ -180,20 +185,47 @@ class NumpyRNN:
         ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l from 0 for every cell, and
         ``[t, l, 1]`` is c_t. With ``kept`` (T, layers, H), see `ce_error`, they are the states
         of the layers above what was dropped; no factor is in a row itself.
+
+        Parameters
+        ----------
+        x : sequence of T ints
+        kept : array (T, layers, H), optional
+
+        Returns
+        -------
+        array (T + 1, layers * parts * H)
         """
         x = checked_tokens("x", x, self.vocab_size)
         s = self._states(x, self._kept(kept, x))
         return s.reshape(len(s), -1)
 
     def forward_propagation(self, x: Tokens) -> Floats:
-        """Probabilities o_t of the next token after each token, (T, vocab_size)."""
+        """Probabilities o_t of the next token after each token, (T, vocab_size).
+
+        Parameters
+        ----------
+        x : sequence of T ints
+
+        Returns
+        -------
+        array (T, vocab_size)
+        """
         x = checked_tokens("x", x, self.vocab_size)
         kept = self._kept(None, x)
         s = self._states(x, kept)
         return np.stack([output(self._parameters, top(s[t], kept[t])) for t in range(len(x))])
 
     def predict(self, x: Tokens) -> Ints:
-        """The most probable next token after each token, (T,)."""
+        """The most probable next token after each token, (T,).
+
+        Parameters
+        ----------
+        x : sequence of T ints
+
+        Returns
+        -------
+        int64 array (T,)
+        """
         tokens: Ints = np.argmax(self.forward_propagation(x), axis=1)
         return tokens
 
@@ -221,12 +253,32 @@ class NumpyRNN:
         return sum(self._loss(*sentence) for sentence in self._sentences(x, y, mask, kept))
 
     def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
-        """Cross-entropy summed over all tokens of all sentences."""
+        """Cross-entropy summed over all tokens of all sentences.
+
+        Parameters
+        ----------
+        X, Y : lists of sequences of ints
+
+        Returns
+        -------
+        float
+            In nats.
+        """
         pairs = checked_pairs(X, Y, self.vocab_size)
         return sum(self._loss(x, y, self._kept(None, x)) for x, y in pairs)
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
-        """Cross-entropy a token: the total over the number of targets."""
+        """Cross-entropy a token: the total over the number of targets.
+
+        Parameters
+        ----------
+        X, Y : lists of sequences of ints
+
+        Returns
+        -------
+        float
+            In nats a token.
+        """
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(
@@ -236,6 +288,15 @@ class NumpyRNN:
 
         The arguments are those of `ce_error`; each sentence of a batch is truncated by its own
         length, and their gradients are summed.
+
+        Parameters
+        ----------
+        x, y, mask, kept
+            As for `ce_error`.
+
+        Returns
+        -------
+        dict of arrays
         """
         scheme, k = parse_truncation(self._truncation)
         gradients = [
@@ -245,7 +306,18 @@ class NumpyRNN:
         return {name: cast(Floats, sum(g[name] for g in gradients)) for name in self._parameters}
 
     def sgd_step(self, x: Tokens, y: Tokens, learning_rate: float) -> float:
-        """Subtract learning_rate times the gradient of one sentence; returns its loss before."""
+        """Subtract learning_rate times the gradient of one sentence; returns its loss before.
+
+        Parameters
+        ----------
+        x, y : sequences of T ints
+        learning_rate : float
+
+        Returns
+        -------
+        float
+            In nats, summed over the tokens.
+        """
         learning_rate = checked_positive("learning_rate", learning_rate)
         x, y = checked_pair(x, y, self.vocab_size)
         loss = self.ce_error(x, y)
