@@ -91,7 +91,7 @@ def _gru_weights(W):
 
 
 def gru_after(p_t, before, weights):
-    """The `gru` that resets after the product: that of cuDNN, PyTorch and Keras. W (3H, H), a (H,).
+    """The `gru` that resets after the product: cuDNN's, PyTorch's, Keras's. W (3H, H), a (H,).
 
     ::
 

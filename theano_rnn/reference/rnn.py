@@ -36,9 +36,10 @@ class NumpyRNN:
         In this order, with G the number of gates of the cell, stacked in its matrices:
         U (G*H, vocab_size), V (vocab_size, H), W (G*H, H); with bias b (G*H,), c (vocab_size,);
         then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
-        on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. When tied there is no V. With an embedding of any size D, L (D, vocab_size) comes
-        before them all and U is (G*H, D). All float64 or all float32, which is the dtype
-        everything is computed in. Copied.
+        on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. When tied there is no V.
+        With an embedding of any size D, L (D, vocab_size) comes before them all and U is
+        (G*H, D). All float64 or all float32, which is the dtype everything is computed in.
+        Copied.
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
