@@ -1,6 +1,7 @@
 # make train   trains on the default corpus         make test       runs the tests
 # make check   prints the gradient cross-check      make benchmark  prints speed and memory
 # make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
+# make test-peers  the gradients and parameters against PyTorch, in an environment of its own
 # make docs    builds the pages of docs/ into site/  make figures    draws their figures again
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
@@ -11,7 +12,7 @@ PEERS := .venv-peers
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test proofs lint check benchmark docs figures clean
+.PHONY: train test test-peers proofs lint check benchmark docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -21,6 +22,10 @@ test: $(MADE)-test lint
 
 proofs: $(MADE)-test
 	$(BIN)/python -m pytest -m slow
+
+# Those of the slow ones too.
+test-peers: $(MADE)-test $(PEERS)/.made
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_peers.py
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

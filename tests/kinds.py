@@ -6,10 +6,10 @@ import numpy as np
 
 from theano_rnn.reference import NumpyRNN
 
-GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "lstm": 4}
+GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "gru_after": 3, "lstm": 4}
 #: What a kind is where it does not say.
 PLAIN = {"cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding": False}
-#: Every kind of network up to three layers: 30, 18 tied, and 60 with an embedding.
+#: Every kind of network up to three layers: 36, 18 tied, and 72 with an embedding.
 KINDS = [
     dict(zip(PLAIN, (cell, layers, bias, tied, embedding)))
     for embedding, cell, layers, bias, tied in itertools.product(
@@ -17,7 +17,7 @@ KINDS = [
     )
     if not tied or embedding or GATES[cell] == 1
 ]
-#: The first 48 of them, and 20 of those with an embedding: one layer, and two with biases.
+#: The first 54 of them, and 24 of those with an embedding: one layer, and two with biases.
 SOME_KINDS = [
     kind
     for kind in KINDS
@@ -42,12 +42,13 @@ def net(kind, seed=0, hidden_size=3, vocab_size=5, T=6):
     shapes.update({"V": (vocab_size, H), "W": (G * H, H)})
     if tied:
         del shapes["V"]
+    biases = {"b": (G * H,), **({"a": (H,)} if cell == "gru_after" else {})} if bias else {}
+    shapes.update(biases)
     if bias:
-        shapes.update({"b": (G * H,), "c": (vocab_size,)})
+        shapes["c"] = (vocab_size,)
     for l in range(2, layers + 1):
         shapes.update({f"U{l}": (G * H, H), f"W{l}": (G * H, H)})
-        if bias:
-            shapes[f"b{l}"] = (G * H,)
+        shapes.update({f"{name}{l}": shape for name, shape in biases.items()})
     rng = np.random.default_rng(seed)
     low, high = (-0.75, 1.25) if cell == "relu" else (-1.5, 1.5)
     parameters = {name: rng.uniform(low, high, n) / np.sqrt(H) for name, n in shapes.items()}

@@ -57,6 +57,31 @@ def test_two_gru_steps_by_hand():
         np.testing.assert_allclose(gradients["W"], column(0.4, 0.4, 0.1) * dp[:, None], rtol=1e-13)
 
 
+def test_two_steps_of_the_gru_that_resets_after_by_hand():
+    # From s' = 0: z = r = 1/2, q = a = 2, h = 4/5, so s = 0.4. Then z = 3/4, r = 1/4,
+    # q = 10 * 0.4 + 2 = 6, h = 4/5, so s = 0.75 * 0.4 + 0.25 * 0.8 = 0.5.
+    D, W = LN3 / 0.4, column(5, -5, 10)
+    second = (LN3, -LN3, LN3 - 6 / 4 + 10 * 0.4)  # what two_step_net subtracts is given back
+    parameters = two_step_net(W, (0, 0, LN3 - 2 / 2), second, 0.4, D)
+    parameters |= {"b": np.zeros(3), "a": np.array([2.0]), "c": np.zeros(2)}
+    kind = {"cell": "gru_after", "bias": True}
+    model = NumpyRNN(parameters, **kind)
+    np.testing.assert_allclose(model.hidden_states([0, 1]), [[0.4], [0.5], [0]], rtol=1e-14)
+    ds_0, ds_1 = -D / 4, -D / (1 + np.exp(D * 0.5))
+    # dp_z = ds (0.4 - 0.8) 3/16, dp_h = ds / 4 * 9/25, dp_r = 6 dp_h * 3/16, dq = dp_h / 4
+    dp_z, dp_r, dp_h, dq = np.array([-0.075, 0.10125, 0.09, 0.0225]) * ds_1
+    # ds' = ds (z + 5 * (-0.075) - 5 * 0.10125 + 10 * 0.0225) = 0.09375 ds
+    for truncation, ds in (("full", ds_0 + 0.09375 * ds_1), ("chunk:1", ds_0), ("last:1", 0)):
+        gradients = NumpyRNN(parameters, truncation, **kind).bptt([0, 1], [0, 0])
+        # dp_z = -ds 4/5 / 4, dp_h = ds / 2 * 9/25, dp_r = 2 dp_h / 4, dq = dp_h / 2
+        first = np.array([-0.2, 0.09, 0.18]) * ds
+        expected = np.stack([first, [dp_z, dp_r, dp_h]], axis=1)
+        np.testing.assert_allclose(gradients["U"], expected, rtol=1e-13)
+        np.testing.assert_allclose(gradients["W"], 0.4 * column(dp_z, dp_r, dq), rtol=1e-13)
+        np.testing.assert_allclose(gradients["b"], expected.sum(axis=1), rtol=1e-13)
+        np.testing.assert_allclose(gradients["a"], [0.09 * ds + dq], rtol=1e-13)
+
+
 def test_one_lstm_step_by_hand():
     # From s' = c' = 0: i = 1/2, f = 3/4, o = 1/4, g = 4/5, so c = 0.4, s = tanh(0.4) / 4.
     s = np.tanh(0.4) / 4
@@ -117,14 +142,19 @@ def sigma(a):
     return 1 / (1 + np.exp(-a))
 
 
-def one_step(cell, U, W, b, x, s, c):
+def one_step(cell, U, W, b, a, x, s, c):
     """The equations as they are written, gate by gate."""
     H = W.shape[1]
-    U, W, b = (a.reshape(GATES[cell], H, *a.shape[1:]) for a in (U, W, b))
+    U, W, b = (m.reshape(GATES[cell], H, *m.shape[1:]) for m in (U, W, b))
     if cell == "gru":
         z = sigma(U[0] @ x + W[0] @ s + b[0])
         r = sigma(U[1] @ x + W[1] @ s + b[1])
         h = np.tanh(U[2] @ x + W[2] @ (r * s) + b[2])
+        return z * s + (1 - z) * h, None
+    if cell == "gru_after":
+        z = sigma(U[0] @ x + W[0] @ s + b[0])
+        r = sigma(U[1] @ x + W[1] @ s + b[1])
+        h = np.tanh(U[2] @ x + b[2] + r * (W[2] @ s + a))
         return z * s + (1 - z) * h, None
     a = U @ x + W @ s + b  # (G, H)
     if cell == "lstm":
@@ -149,7 +179,8 @@ def test_states_probabilities_and_losses_are_those_of_the_equations(kind):
         for l, suffix in enumerate(("", "2", "3")[:layers]):
             U, W = parameters["U" + suffix], parameters["W" + suffix]
             b = parameters.get("b" + suffix, np.zeros(len(W)))
-            s[l], c[l] = one_step(cell, U, W, b, below, s[l], c[l])
+            a = parameters.get("a" + suffix, 0)
+            s[l], c[l] = one_step(cell, U, W, b, a, below, s[l], c[l])
             below = s[l]
         V = parameters["L" if kind["embedding"] else "U"].T if kind["tied"] else parameters["V"]
         logits = V @ below + parameters.get("c", 0)
@@ -174,6 +205,8 @@ def test_parameters_and_gradients_have_the_documented_names_in_order_whatever_th
         (True, False): ["U", "V", "W", "b", "c", "U2", "W2", "b2", "U3", "W3", "b3"],
         (True, True): ["U", "W", "b", "c", "U2", "W2", "b2", "U3", "W3", "b3"],
     }[kind["bias"], kind["tied"]]
+    if kind["cell"] == "gru_after":  # an a behind each b
+        expected = [n for b in expected for n in ([b, "a" + b[1:]] if b[0] == "b" else [b])]
     expected = ["L"] * kind["embedding"] + expected
     assert list(parameters) == expected[: len(parameters)]
     model = NumpyRNN(dict(reversed(list(parameters.items()))), **kind)
@@ -185,9 +218,9 @@ def test_parameters_and_gradients_have_the_documented_names_in_order_whatever_th
 def test_biases_of_zero_are_no_biases(kind):
     parameters, x, y = net(kind, 10)
     for name in parameters:
-        if name[0] in "bc":
+        if name[0] in "abc":
             parameters[name] = np.zeros_like(parameters[name])
-    without = {name: value for name, value in parameters.items() if name[0] not in "bc"}
+    without = {name: value for name, value in parameters.items() if name[0] not in "abc"}
     for truncation in ("full", "window:1", "last:2"):
         gradients = NumpyRNN(parameters, truncation, **kind).bptt(x, y)
         expected = NumpyRNN(without, truncation, **{**kind, "bias": False}).bptt(x, y)

@@ -173,14 +173,16 @@ def test_last_is_what_each_layer_cut_to_its_last_steps_gives_one_layer_after_the
         d_above = (model.forward_propagation(x) - np.eye(5)[y]) @ V  # (T, H) V' (o_t - y_t)
         for l in reversed(range(layers)):
             suffix = "" if l == 0 else str(l + 1)
-            U, W, b = (parameters.get(name + suffix, 0) for name in "UWb")
+            U, W, b, a = (parameters.get(name + suffix, 0) for name in "UWba")
+            recurrent = [W, a][: len(CELLS[cell].recurrent)]
             inputs = embedded(parameters, x) if l == 0 else s[:-1, l - 1, 0]
             dU, dW, d_inputs = np.zeros_like(U), np.zeros_like(W), np.zeros_like(inputs)
             d = np.zeros((CELLS[cell].parts, 3))
             for j in list(reversed(range(T)))[:k]:
                 d[0] += d_above[j]
                 before = s[j - 1, l]
-                dp, dW_j, d_before = CELLS[cell].backward(U @ inputs[j] + b, W, before, d)
+                p = U @ inputs[j] + b
+                dp, dW_j, *_, d_before = CELLS[cell].backward(p, *recurrent, before, d)
                 d = np.array(d_before)
                 dU, dW = dU + np.outer(dp, inputs[j]), dW + dW_j
                 d_inputs[j] = U.T @ dp

@@ -23,11 +23,13 @@ class Architecture:
     hidden_size : int
         H, the units of each layer.
     cell : str
-        "tanh", "sigmoid", "relu", "gru" or "lstm": the recurrence, see ``theano_rnn.cells``.
+        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm": the recurrence, see
+        ``theano_rnn.cells``.
     layers : int
         How many recurrences, each reading the states of the one below.
     bias : bool
-        Whether a b is added to each layer's input, and c to the logits.
+        Whether a b is added to each layer's input, and c to the logits; for "gru_after" also an
+        a to each layer's product within the reset.
     tied : bool
         The output matrix V is the transpose of U, or of L where there is an embedding. They need
         the same shape: a cell of one gate, or an embedding of size H.
@@ -120,7 +122,9 @@ class Architecture:
          'U2': (16, 4), 'W2': (16, 4), 'b2': (16,)}
         """
         H, vocab_size = self.hidden_size, self.vocab_size
-        GH = CELLS[self.cell].gates * H
+        cell = CELLS[self.cell]
+        GH = cell.gates * H
+        biases: Shapes = {"b": (GH,), **({"a": (H,)} if cell.has_a else {})} if self.bias else {}
         shapes: Shapes = {}
         if self.embedding_size is not None:
             shapes["L"] = (self.embedding_size, vocab_size)
@@ -128,15 +132,15 @@ class Architecture:
         if not self.tied:
             shapes["V"] = (vocab_size, H)
         shapes["W"] = (GH, H)
+        shapes.update(biases)
         if self.bias:
-            shapes.update({"b": (GH,), "c": (vocab_size,)})
+            shapes["c"] = (vocab_size,)
         for layer in range(2, self.layers + 1):
             shapes.update({f"U{layer}": (GH, H), f"W{layer}": (GH, H)})
-            if self.bias:
-                shapes[f"b{layer}"] = (GH,)
+            shapes.update({f"{name}{layer}": shape for name, shape in biases.items()})
         return shapes
 
 
 def named(name: str, layer: int) -> str:
-    """U, W or b of a layer counted from 0: "U" of the first, "U2" of the second."""
+    """U, W, b or a of a layer counted from 0: "U" of the first, "U2" of the second."""
     return name if layer == 0 else f"{name}{layer + 1}"

@@ -26,7 +26,8 @@ GateFunction = Callable[[Variable, Variables, Variables], dict[str, Variable]]
 class Cell:
     """A recurrence: how many gates it has, how many vectors its state, its step, its matrices.
 
-    ``weights(W)`` is what the step multiplies with, made from W (G*H, H) once, outside the loop.
+    ``weights(W)`` is what the step multiplies with, made from W (G*H, H) once, outside the loop;
+    from W and a (H,) where the net has biases and ``has_a``, the cell a bias in the recurrence.
     Theano takes the gradient of W out of the loop, as one product over all steps, only where the
     product inside is of two matrices and the second one whole: so W is transposed here.
 
@@ -52,6 +53,7 @@ class Cell:
     weights: Callable[[Variable], Variables]
     gate_values: GateFunction = lambda p_t, before, weights: {}
     keeps: Optional[str] = None
+    has_a: bool = False
 
 
 def _whole(W: Variable) -> Variables:
@@ -107,6 +109,55 @@ def _gru_weights(W: Variable) -> Variables:
     return [W_T[:, : 2 * H], W_T[:, 2 * H :]]
 
 
+def gru_after(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+    """The `gru` that resets after the product: cuDNN's, PyTorch's, Keras's. W (3H, H), a (H,).
+
+    ::
+
+        z, r                                as in gru
+        h = tanh(p_h + r * (W_h s' + a))    the candidate; a only where there are biases
+        s_t = z * s' + (1 - z) * h
+
+    Cho et al. (2014) have it in the first version of their paper, arXiv:1406.1078v1, and `gru` in
+    the third. With biases p_h has one and a is another, which the reset gate scales.
+    """
+    (s_before,) = before
+    H = s_before.shape[1]
+    q = _gru_after_products(s_before, *weights)  # (B, 3H)
+    z, r = _zr(p_t + q, H)
+    h = tensor.tanh(p_t[:, 2 * H :] + r * q[:, 2 * H :])
+    return [z * s_before + (1 - z) * h]
+
+
+def gru_after_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+    """z and r of `gru_after`."""
+    z, r = _zr(p_t + _gru_after_products(before[0], *weights), before[0].shape[1])
+    return {"z": z, "r": r}
+
+
+def _zr(a: Variable, H: Variable) -> tuple[Variable, Variable]:
+    zr = tensor.nnet.sigmoid(a[:, : 2 * H])
+    return zr[:, :H], zr[:, H:]
+
+
+def _gru_after_products(
+    s_before: Variable, W_T: Variable, a: Optional[Variable] = None
+) -> Variable:
+    """W s' + (0, 0, a), (B, 3H); where there is an a, W_T (H+1, 3H) has it in its last row."""
+    if a is not None:
+        ones = tensor.ones_like(s_before[:, :1])
+        s_before = tensor.concatenate([s_before, ones], axis=1)  # (B, H+1)
+    return tensor.dot(s_before, W_T)
+
+
+def _gru_after_weights(W: Variable, a: Optional[Variable] = None) -> Variables:
+    if a is None:
+        return [W.T]
+    # As a row of the matrix its gradient is a part of one product; the loop in C++ has no sums.
+    row = tensor.concatenate([tensor.zeros((2 * a.shape[0],), a.dtype), a])
+    return [tensor.concatenate([W.T, row.dimshuffle("x", 0)]), a]
+
+
 def lstm(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     """Long short-term memory with a forget gate (Gers et al. 2000). Gates i, f, o, g; W (4H, H).
 
@@ -142,5 +193,6 @@ CELLS = {
     "sigmoid": Cell(gates=1, parts=1, step=sigmoid, weights=_whole),
     "relu": Cell(gates=1, parts=1, step=relu, weights=_whole),
     "gru": Cell(3, 1, gru, _gru_weights, gru_gates, keeps="z"),
+    "gru_after": Cell(3, 1, gru_after, _gru_after_weights, gru_after_gates, "z", has_a=True),
     "lstm": Cell(4, 2, lstm, _whole, lstm_gates, keeps="f"),
 }

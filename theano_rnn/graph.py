@@ -145,7 +145,9 @@ def stack(
             )
         p_of_layers.append(p)
         begin = starts[len(states) : len(states) + cell.parts]
-        states += loop(cell.step, p, begin, cell.weights(parameters[named("W", layer)]))
+        names = [named(name, layer) for name in ("W", "a")]  # a where the net has one
+        weights = cell.weights(*(parameters[name] for name in names if name in parameters))
+        states += loop(cell.step, p, begin, weights)
     return p_of_layers, states
 
 

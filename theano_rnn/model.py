@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
-from theano_rnn import arguments, graph
+from theano_rnn import arguments, graph, torch_state
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture
 from theano_rnn.engine import compile_function, tensor, theano
@@ -49,7 +49,8 @@ class RNN:
     hidden_size : int
         H, the number of units in the state of a layer.
     cell : str
-        "tanh", "sigmoid", "relu", "gru" or "lstm"; ``theano_rnn.cells`` has their equations.
+        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm"; ``theano_rnn.cells`` has their
+        equations.
     layers : int
         How many recurrences are stacked.
     bias : bool
@@ -192,6 +193,47 @@ class RNN:
         except RNNError as error:
             raise RNNError(f"{path}: {error}") from None
         return model
+
+    @classmethod
+    def from_torch(cls, path: PathLike, cell: Optional[str] = None, **settings: Any) -> "RNN":
+        """A model with the parameters of a PyTorch language model, a safetensors file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The state of a module as ``theano_rnn.torch_state`` has it, an nn.RNN, nn.GRU or
+            nn.LSTM between an embedding, if there is one, and a decoder.
+        cell : str, optional
+            "relu" where the nn.RNN has that nonlinearity and the file does not say so.
+        **settings
+            Those of RNN that are not in the file: truncation, dropout, seed, dtype. By default
+            the dtype is that of the file.
+
+        Returns
+        -------
+        RNN
+
+        Raises
+        ------
+        RNNError
+            If the file is missing, damaged, or of another module.
+        """
+        parameters, a = torch_state.load(path, cell)
+        settings = {"dtype": torch_state.dtype_of(parameters), **settings}
+        read = {name: getattr(a, name) for name in torch_state.READ}
+        model = cls(a.vocab_size, a.hidden_size, **read, **settings)
+        model.set_parameters(parameters)
+        return model
+
+    def to_torch(self, path: PathLike) -> None:
+        """Write the parameters for PyTorch, as ``theano_rnn.torch_module.load`` reads them.
+
+        Raises
+        ------
+        RNNError
+            If PyTorch has no such cell, or the file cannot be written.
+        """
+        torch_state.save(path, self.parameters(), self.architecture)
 
     @property
     def vocab_size(self) -> int:

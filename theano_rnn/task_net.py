@@ -193,7 +193,7 @@ def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
     Parameters
     ----------
     cell : str
-        "gru" or "lstm".
+        "gru", "gru_after" or "lstm".
     hidden_size, length, seed : int
 
     Returns
@@ -207,4 +207,4 @@ def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
     H = hidden_size
     kept = np.log(np.random.default_rng([seed, 3]).uniform(1, length - 1, H))
     rest = np.zeros(H)
-    return np.concatenate({"gru": [kept, rest, rest], "lstm": [-kept, kept, rest, rest]}[cell])
+    return np.concatenate({"lstm": [-kept, kept, rest, rest]}.get(cell, [kept, rest, rest]))

@@ -27,7 +27,14 @@ import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, named, table
-from theano_rnn.reference.steps import embedded, layer_input, output_error, output_matrix, top
+from theano_rnn.reference.steps import (
+    embedded,
+    layer_input,
+    output_error,
+    output_matrix,
+    recurrent,
+    top,
+)
 from theano_rnn.reference.types import Floats, Ints, Parameters
 
 
@@ -66,14 +73,18 @@ def bptt(
         d[-1, 0] = kept[t, -1] * (V.T @ error)  # dE_t/ds_t = kept_t V' (o_t - y_t)
         for j in range(t, first_step(t, T, k) - 1, -1):
             for l in reversed(range(net.layers)):
-                U, W = parameters[named("U", l)], parameters[named("W", l)]
+                U, weights = parameters[named("U", l)], recurrent(net, parameters, l)
                 if l == 0:
                     below = embedded(parameters, x[j])
                 else:
                     below = kept[j, l - 1] * states[j, l - 1, 0]
                 p = layer_input(parameters, l, below)
-                dp, dW, d[l] = backward(p, W, states[j - 1, l], d[l])  # d[l] is now of j - 1
-                gradients[named("W", l)] += dW
+                before = states[j - 1, l]
+                dp, *d_weights, d[l] = backward(p, *weights.values(), before, d[l])
+                # d[l] is now of j - 1
+                for name, dW in zip(weights, d_weights):
+                    if name in gradients:  # a is not, without biases
+                        gradients[name] += dW
                 if net.bias:
                     gradients[named("b", l)] += dp  # db += dE_t/dz_j
                 if l == 0 and not net.embedding:

@@ -8,6 +8,8 @@ below the other, in the order stated; the state before is a (parts, H) array or 
 
 ``d_after`` is dE with respect to the state after this step, ``d_before`` to the one before; dp is
 also dE/db, and dU is dp x_t'. Backward computes the gates again, so nothing is remembered.
+
+A cell whose recurrence has a bias a takes it behind W, and returns dE/da behind dW.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from theano_rnn.reference.types import Backward, Floats, State
 
 
 class Cell(NamedTuple):
-    """How many gates share a matrix, how many vectors the state has, and the two functions."""
+    """How many gates share a matrix, how many vectors the state has, the two functions."""
 
     gates: int
     parts: int
     forward: Callable[[Floats, Floats, State], State]
     backward: Callable[[Floats, Floats, State, State], Backward]
+    recurrent: str = "W"  # what the recurrence is made of: W, or W and, with biases, a
 
 
 def sigma(a: Floats) -> Floats:
@@ -109,6 +112,37 @@ def gru_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backwar
     return np.concatenate([dp_z, dp_r, dp_h]), np.concatenate(dW), (ds_before,)
 
 
+# The gated recurrent unit that resets after the product (Cho et al. 2014, version 1; cuDNN):
+#   z and r as above, h = tanh(p_h + r * (W_h s' + a)); a is 0 without biases
+
+
+def _gru_after_gates(p, W, a, s_before):
+    p_z, p_r, p_h = np.split(p, 3)
+    W_z, W_r, W_h = np.split(W, 3)
+    z = sigma(p_z + W_z @ s_before)
+    r = sigma(p_r + W_r @ s_before)
+    q = W_h @ s_before + a
+    return z, r, q, np.tanh(p_h + r * q)
+
+
+def gru_after_forward(p, W, a, before):
+    (s_before,) = before
+    z, _, _, h = _gru_after_gates(p, W, a, s_before)
+    return (z * s_before + (1 - z) * h,)
+
+
+def gru_after_backward(p, W, a, before, d_after):
+    (s_before,), (ds,) = before, d_after
+    z, r, q, h = _gru_after_gates(p, W, a, s_before)
+    dp_z = ds * (s_before - h) * z * (1 - z)  # dE/dz = ds * (s' - h), through sigma
+    dp_h = ds * (1 - z) * (1 - h**2)  # dE/dh = ds * (1 - z), through tanh
+    dp_r = dp_h * q * r * (1 - r)  # dE/dr = dp_h * q, through sigma
+    dq = dp_h * r  # dE/dq, which is dE/da too
+    by_gate = np.concatenate([dp_z, dp_r, dq])  # of what W s' is added to
+    ds_before = ds * z + W.T @ by_gate  # dE/ds' = ds * z + W_z' dp_z + W_r' dp_r + W_h' dq
+    return np.concatenate([dp_z, dp_r, dp_h]), np.outer(by_gate, s_before), dq, (ds_before,)
+
+
 # Long short-term memory with a forget gate (Gers et al. 2000), no peepholes. The state is (s, c).
 # Gates in the order i, f, o, g, with s' = s_{t-1} and c' = c_{t-1}:
 #   i, f, o = sigma(p + W s') each, g = tanh(p_g + W_g s')
@@ -145,5 +179,6 @@ CELLS = {
     "sigmoid": Cell(1, 1, sigmoid_forward, sigmoid_backward),
     "relu": Cell(1, 1, relu_forward, relu_backward),
     "gru": Cell(3, 1, gru_forward, gru_backward),
+    "gru_after": Cell(3, 1, gru_after_forward, gru_after_backward, recurrent="Wa"),
     "lstm": Cell(4, 2, lstm_forward, lstm_backward),
 }

@@ -19,7 +19,7 @@ class Net(NamedTuple):
 
 
 def named(name: str, l: int) -> str:
-    """U, W or b of layer l, counted from 0: ``"U"`` of the first, ``"U2"`` of the second."""
+    """U, W, b or a of layer l, counted from 0: ``"U"`` of the first, ``"U2"`` of the second."""
     return name if l == 0 else f"{name}{l + 1}"
 
 
@@ -47,12 +47,15 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     if not net.tied:
         words["V"] = ("vocab_size", "H")
     words["W"] = (G, "H")
+    biases = {"b": (G,)} if net.bias else {}
+    if net.bias and "a" in CELLS[net.cell].recurrent:
+        biases["a"] = ("H",)
+    words.update(biases)
     if net.bias:
-        words.update(b=(G,), c=("vocab_size",))
+        words["c"] = ("vocab_size",)
     for l in range(1, net.layers):
         words.update({named("U", l): (G, "H"), named("W", l): (G, "H")})
-        if net.bias:
-            words[named("b", l)] = (G,)
+        words.update({named(name, l): shape for name, shape in biases.items()})
     return words
 
 

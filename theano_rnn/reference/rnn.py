@@ -38,9 +38,10 @@ class NumpyRNN:
         In this order, with G the number of gates of the cell, stacked in its matrices:
         U (G*H, vocab_size), V (vocab_size, H), W (G*H, H); with bias b (G*H,), c (vocab_size,);
         then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
-        on. When tied there is no V. With an embedding of any size D, L (D, vocab_size) comes
-        before them all and U is (G*H, D). All float64 or all float32, which is the dtype
-        everything is computed in. Copied.
+        on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. When tied there is no V.
+        With an embedding of any size D, L (D, vocab_size) comes before them all and U is
+        (G*H, D). All float64 or all float32, which is the dtype everything is computed in.
+        Copied.
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
@@ -54,13 +55,14 @@ class NumpyRNN:
           derivative of relu at 0 is one half, as Theano's.
         - ``"gru"``, G = 3 in the order z, r, h: z = sigma(U_z x_t + W_z s' + b_z), r likewise,
           h = tanh(U_h x_t + W_h (r * s') + b_h), s_t = z * s' + (1 - z) * h.
+        - ``"gru_after"``, the same but for h = tanh(U_h x_t + b_h + r * (W_h s' + a)).
         - ``"lstm"``, G = 4 in the order i, f, o, g: i, f, o = sigma(U x_t + W s' + b) each,
           g = tanh(...), c_t = f * c_{t-1} + i * g, s_t = o * tanh(c_t). The state is (s, c),
           and a cut cuts both.
     layers : int
         How many recurrences, one on top of the other, all of H units.
     bias : bool
-        Whether there are b, b2, ... and c.
+        Whether there are b, b2, ... and c; for ``"gru_after"`` a, a2, ... too.
     tied : bool
         V is the transpose of L, or of U where there is no embedding; the gradient of that one
         is then the sum of both uses. Needs D = H, or G = 1 where there is no embedding.

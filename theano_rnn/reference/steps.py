@@ -35,6 +35,12 @@ def embedded(parameters: Parameters, token: int) -> Input:
     return parameters["L"][:, token] if "L" in parameters else token
 
 
+def recurrent(net: Net, parameters: dict, l: int) -> dict:
+    """W of layer l by name, and a of a cell that has it: 0 without biases."""
+    names = [named(name, l) for name in CELLS[net.cell].recurrent]
+    return {name: parameters.get(name, 0.0) for name in names}
+
+
 def next_state(
     net: Net, parameters: Parameters, token: int, before: Floats, kept: Floats
 ) -> Floats:
@@ -45,7 +51,8 @@ def next_state(
     after, below = [], embedded(parameters, token)
     for l in range(net.layers):
         p = layer_input(parameters, l, below)
-        after.append(CELLS[net.cell].forward(p, parameters[named("W", l)], before[l]))
+        weights = recurrent(net, parameters, l).values()
+        after.append(CELLS[net.cell].forward(p, *weights, before[l]))
         below = kept[l] * after[l][0]  # s_t of this layer is the input of the next
     return np.array(after)
 

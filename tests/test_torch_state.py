@@ -1,0 +1,196 @@
+"""Parameters in PyTorch's layout, without PyTorch: gate by gate, there and back, bad files."""
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from kinds import KINDS, assert_same, named, net
+
+from theano_rnn import RNN
+from theano_rnn.architecture import Architecture
+from theano_rnn.errors import RNNError
+from theano_rnn.reference import NumpyRNN
+from theano_rnn.torch_state import MODULES, from_torch, load, save, to_torch
+
+THEIRS = [kind for kind in KINDS if kind["cell"] in MODULES]
+
+
+def sigma(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def architecture(kind):
+    size = (3 if kind["tied"] else 4) if kind["embedding"] else None
+    settings = {name: kind[name] for name in ("cell", "layers", "bias", "tied")}
+    return Architecture(5, 3, **settings, embedding_size=size)
+
+
+def one_step(cell, state, l, x, s, c):
+    """The equations of PyTorch's documentation, in its names: h' and c' of a layer."""
+
+    def both(gate):
+        return tuple(
+            np.split(state[f"rnn.weight_{side}_l{l}"], gates)[gate] @ vector
+            + (np.split(state[f"rnn.bias_{side}_l{l}"], gates)[gate] if has_bias else 0)
+            for side, vector in (("ih", x), ("hh", s))
+        )
+
+    gates = {"gru_after": 3, "lstm": 4}.get(cell, 1)
+    has_bias = f"rnn.bias_ih_l{l}" in state
+    if cell == "gru_after":
+        r, z = sigma(sum(both(0))), sigma(sum(both(1)))
+        i_n, h_n = both(2)
+        n = np.tanh(i_n + r * h_n)
+        return (1 - z) * n + z * s, c
+    if cell == "lstm":
+        i, f, g, o = (sum(both(gate)) for gate in range(4))
+        c = sigma(f) * c + sigma(i) * np.tanh(g)
+        return sigma(o) * np.tanh(c), c
+    return (np.tanh if cell == "tanh" else lambda z: np.maximum(z, 0))(sum(both(0))), c
+
+
+@pytest.mark.parametrize("kind", THEIRS, ids=named)
+def test_their_equations_on_their_tensors_give_our_outputs(kind):
+    parameters, tokens, _ = net(kind, 1)
+    state = to_torch(parameters, architecture(kind))
+    s, c = np.zeros((2, kind["layers"], 3))
+    found = []
+    for token in tokens:
+        x = state["embedding.weight"][token] if kind["embedding"] else np.eye(5)[token]
+        for l in range(kind["layers"]):
+            x, c[l] = one_step(kind["cell"], state, l, x, s[l], c[l])
+            s[l] = x
+        logits = state["decoder.weight"] @ x + state.get("decoder.bias", 0)
+        found.append(np.exp(logits) / np.exp(logits).sum())
+    expected = NumpyRNN(parameters, **kind).forward_propagation(tokens)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", THEIRS, ids=named)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_there_and_back_nothing_has_changed(kind, dtype, tmp_path):
+    given = {name: array.astype(dtype) for name, array in net(kind, 2)[0].items()}
+    save(tmp_path / "file", given, architecture(kind))
+    parameters, found = load(tmp_path / "file")
+    assert found == architecture(kind)
+    assert_same(parameters, given)
+    assert {array.dtype for array in parameters.values()} == {np.dtype(dtype)}
+
+
+def test_two_biases_are_added_but_the_one_within_the_reset():
+    a = Architecture(5, 2, "gru_after", bias=True)
+    state = to_torch(RNN(5, 2, cell="gru_after", bias=True).parameters(), a)
+    state["rnn.bias_ih_l0"] = np.arange(6.0)  # r, z, n
+    state["rnn.bias_hh_l0"] = 10 * np.arange(6.0)
+    parameters, _ = from_torch(state)
+    assert parameters["b"].tolist() == [22, 33, 0, 11, 4, 5]  # z, r, h
+    assert parameters["a"].tolist() == [40, 50]
+
+
+def test_biases_that_only_the_decoder_has_are_zeros_elsewhere():
+    state = to_torch(RNN(5, 2, cell="lstm").parameters(), Architecture(5, 2, "lstm"))
+    parameters, a = from_torch({**state, "decoder.bias": np.ones(5)})
+    assert a.bias and not parameters["b"].any() and parameters["c"].all()
+
+
+def test_one_name_of_a_tied_tensor_is_enough(tmp_path):
+    a = Architecture(5, 2, embedding_size=2, tied=True)
+    given = RNN(5, 2, embedding_size=2, tied=True).parameters()
+    state = to_torch(given, a)
+    assert (state["embedding.weight"] == state["decoder.weight"]).all()
+    one = {name: array for name, array in state.items() if name != "decoder.weight"}
+    assert from_torch(one)[1] == a
+    # safetensors.torch.save_model keeps the first name by the alphabet, and notes the other.
+    one = {name: array for name, array in state.items() if name != "embedding.weight"}
+    metadata = {"format": "pt", "embedding.weight": "decoder.weight"}
+    safetensors.numpy.save_file(one, tmp_path / "file", metadata)
+    parameters, found = load(tmp_path / "file")
+    assert found == a
+    assert_same(parameters, given)
+
+
+def test_an_nn_rnn_is_tanh_unless_the_file_or_the_caller_says_relu(tmp_path):
+    a = Architecture(5, 2, "relu")
+    parameters = RNN(5, 2, cell="relu").parameters()
+    state = to_torch(parameters, a)
+    assert from_torch(state)[1].cell == "tanh" and from_torch(state, "relu")[1].cell == "relu"
+    save(tmp_path / "file", parameters, a)
+    assert load(tmp_path / "file")[1].cell == "relu"
+    assert load(tmp_path / "file", "tanh")[1].cell == "tanh"
+
+
+def test_a_model_goes_to_a_file_and_comes_from_it(tmp_path):
+    model = RNN(5, 3, cell="gru_after", layers=2, bias=True, embedding_size=2, dtype="float64")
+    model.to_torch(tmp_path / "file")
+    same = RNN.from_torch(tmp_path / "file", truncation="window:4", dropout=0.5)
+    assert (same.truncation, same.dtype, same.architecture.dropout) == ("window:4", "float64", 0.5)
+    assert_same(same.parameters(), model.parameters())
+    assert RNN.from_torch(tmp_path / "file", dtype="float32").dtype == "float32"
+
+
+@pytest.mark.parametrize("cell, message", [
+    ("gru", r"no module of the cell gru \(its nn.GRU is the cell gru_after\)"),
+    ("sigmoid", "no module of the cell sigmoid; it has those of tanh, relu, gru_after, lstm"),
+])  # fmt: skip
+def test_a_cell_that_pytorch_has_not_is_refused_and_no_file_written(cell, message, tmp_path):
+    with pytest.raises(RNNError, match=message):
+        RNN(5, 2, cell=cell).to_torch(tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+LSTM = to_torch(RNN(5, 2, cell="lstm", layers=2, bias=True, embedding_size=3).parameters(),
+                Architecture(5, 2, "lstm", 2, True, embedding_size=3))  # fmt: skip
+
+
+def without(name):
+    return {n: array for n, array in LSTM.items() if n != name}
+
+
+@pytest.mark.parametrize("state, message", [
+    ([], "the state is a list; pass a dict"),
+    ({}, "rnn.weight_ih_l0 is missing; such a module has embedding.weight or no embedding"),
+    ({"weight_ih_l0": np.ones((8, 3))}, "rnn.weight_ih_l0 is missing"),
+    (without("rnn.weight_hh_l1"), r"rnn.weight_hh_l1 \(8, 2\) is missing"),
+    (without("decoder.weight"), r"decoder.weight \(5, 2\) is missing"),
+    ({**LSTM, "rnn.weight_ih_l0_reverse": np.ones(1)}, "_reverse\" is unknown, of a bidirect"),
+    ({**LSTM, "rnn.weight_hr_l0": np.ones(1)}, "weight_hr_l0\" is unknown, of an nn.LSTM with a"),
+    ({**LSTM, "norm.weight": np.ones(1)}, "\"norm.weight\" is unknown; such a module"),
+    ({**LSTM, "rnn.weight_hh_l0": np.ones(8)}, r"weight_hh_l0 has shape \(8,\); it is a matrix"),
+    ({**LSTM, "rnn.weight_hh_l0": np.ones((10, 2))}, r"\(10, 2\); \(H, H\) is an nn.RNN"),
+    ({**LSTM, "rnn.weight_ih_l1": np.ones((8, 3))}, r"weight_ih_l1 has shape \(8, 3\).*\(8, 2\)"),
+    ({**LSTM, "decoder.weight": np.ones((6, 2))}, r"decoder.weight has shape \(6, 2\)"),
+    ({**LSTM, "rnn.bias_hh_l1": np.full(8, np.nan)}, "rnn.bias_hh_l1 has 8 values that are NaN"),
+])  # fmt: skip
+def test_another_state_is_refused_by_the_name_of_the_tensor(state, message):
+    with pytest.raises(RNNError, match=message):
+        from_torch(state)
+
+
+@pytest.mark.parametrize("cell, message", [
+    ("tanh", "the cell tanh is an nn.RNN of 1 gates; leave cell out, or name lstm"),
+    ("gru", "no module of the cell gru"),
+    ("elman", "cell 'elman' is unknown"),
+    (["lstm"], "is unknown"),
+])  # fmt: skip
+def test_a_cell_that_the_state_is_not_of_is_refused(cell, message):
+    with pytest.raises(RNNError, match=message):
+        from_torch(LSTM, cell)
+
+
+def test_a_file_that_is_missing_damaged_or_in_the_way_is_named(tmp_path):
+    with pytest.raises(RNNError, match="none: No such file"):
+        load(tmp_path / "none")
+    (tmp_path / "file").write_bytes(b"not safetensors")
+    with pytest.raises(RNNError, match="file is not a safetensors file"):
+        load(tmp_path / "file")
+    safetensors.numpy.save_file(without("decoder.bias"), tmp_path / "file")
+    assert load(tmp_path / "file")[1].bias
+    safetensors.numpy.save_file({"x": np.ones(1)}, tmp_path / "file")
+    with pytest.raises(RNNError, match=r"file: rnn.weight_ih_l0 is missing"):
+        load(tmp_path / "file")
+    with pytest.raises(RNNError, match="cannot be written: Is a directory"):
+        RNN(5, 2).to_torch(tmp_path)
+
+
+def test_parameters_of_another_architecture_are_refused():
+    with pytest.raises(RNNError, match="parameter W has shape"):
+        to_torch({**RNN(5, 3).parameters(), "W": np.ones((2, 2))}, Architecture(5, 3))

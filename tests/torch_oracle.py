@@ -1,0 +1,151 @@
+"""What the tests ask of PyTorch: a program for its interpreter, which has no Theano.
+
+    python torch_oracle.py gradients IN OUT   E and dE/d of our parameters, by autograd
+    python torch_oracle.py load IN OUT        logits of a file of ours, as torch_module loads it
+    python torch_oracle.py make IN OUT        modules of PyTorch's own drawing: state and logits
+
+IN and OUT are folders; arrays are safetensors, what is not an array is JSON in their metadata.
+Everything is float64. Of the package only ``torch_module`` is imported.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file, save_model
+from torch import nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy, embedding
+
+from theano_rnn import torch_module
+
+torch.set_default_dtype(torch.float64)
+
+#: Ours that have a module of PyTorch's, with its gates as blocks of ours.
+MODULES = {
+    "tanh": (nn.RNN, [0]),
+    "relu": (nn.RNN, [0]),
+    "gru_after": (nn.GRU, [1, 0, 2]),
+    "lstm": (nn.LSTM, [0, 1, 3, 2]),
+}
+
+
+def theirs(parameters: dict, l: int, order: list, cell: str) -> dict:
+    """The tensors of a layer of the module, made from ours by operations that autograd knows."""
+    suffix = "" if l == 0 else str(l + 1)
+
+    def blocks(a):
+        gates = a.chunk(len(order))
+        return torch.cat([gates[gate] for gate in order])
+
+    made = {
+        f"weight_{kind}_l{l}": blocks(parameters[name + suffix])
+        for kind, name in (("ih", "U"), ("hh", "W"))
+    }
+    if "b" in parameters:
+        b = blocks(parameters["b" + suffix])
+        made[f"bias_ih_l{l}"], made[f"bias_hh_l{l}"] = b, torch.zeros_like(b)
+        if cell == "gru_after":
+            a = parameters["a" + suffix]
+            made[f"bias_hh_l{l}"] = torch.cat([torch.zeros(2 * len(a)), a])
+    return made
+
+
+def by_module(kind: dict, parameters: dict, x):
+    """States of the top layer, (T, B, H), by PyTorch's recurrence."""
+    make, order = MODULES[kind["cell"]]
+    settings = {"nonlinearity": kind["cell"]} if make is nn.RNN else {}
+    H = parameters["W"].shape[1]
+    module = make(x.shape[2], H, kind["layers"], bias=kind["bias"], **settings)
+    tensors = {}
+    for l in range(kind["layers"]):
+        tensors.update(theirs(parameters, l, order, kind["cell"]))
+    assert tensors.keys() == dict(module.named_parameters()).keys()
+    return functional_call(module, tensors, (x,))[0]
+
+
+def sigmoid_step(p, W, s):
+    return torch.sigmoid(p + s @ W.t())
+
+
+def gru_step(p, W, s):
+    """Cho et al. (2014): the reset before the product, where nn.GRU has it after."""
+    (p_z, p_r, p_h), (W_z, W_r, W_h) = p.chunk(3, dim=1), W.chunk(3)
+    z, r = torch.sigmoid(p_z + s @ W_z.t()), torch.sigmoid(p_r + s @ W_r.t())
+    return z * s + (1 - z) * torch.tanh(p_h + (r * s) @ W_h.t())
+
+
+def by_steps(kind: dict, parameters: dict, x):
+    """States of the top layer of a cell that PyTorch has no module of: step by step."""
+    step = {"sigmoid": sigmoid_step, "gru": gru_step}[kind["cell"]]
+    for l in range(kind["layers"]):
+        suffix = "" if l == 0 else str(l + 1)
+        p = x @ parameters["U" + suffix].t()
+        p = p + parameters["b" + suffix] if kind["bias"] else p
+        W, states = parameters["W" + suffix], []
+        s = torch.zeros(x.shape[1], W.shape[1])
+        for p_t in p:
+            s = step(p_t, W, s)
+            states.append(s)
+        x = torch.stack(states)
+    return x
+
+
+def loss(kind: dict, parameters: dict, x, y, mask):
+    """E, summed over the tokens that the mask has. x, y, mask (T, B)."""
+    if kind["embedding"]:
+        inputs = embedding(x, parameters["L"].t())
+    else:
+        inputs = nn.functional.one_hot(x, parameters["U"].shape[1]).to(torch.float64)
+    s = (by_module if kind["cell"] in MODULES else by_steps)(kind, parameters, inputs)
+    table = parameters["L" if kind["embedding"] else "U"]
+    logits = s @ (table if kind["tied"] else parameters["V"].t())
+    logits = logits + parameters["c"] if kind["bias"] else logits
+    losses = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    return (losses * mask.flatten()).sum()
+
+
+def gradients(arrays: dict, kind: dict) -> dict:
+    """E and the gradients of one net."""
+    x, y, mask = (arrays.pop(name) for name in ("x", "y", "mask"))
+    for array in arrays.values():
+        array.requires_grad_(True)
+    E = loss(kind, arrays, x, y, mask)
+    found = torch.autograd.grad(E, list(arrays.values()))
+    return {"E": E.detach(), **dict(zip(arrays, found))}
+
+
+def read(path: Path) -> tuple:
+    """Arrays and what the metadata has."""
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        metadata = json.loads((file.metadata() or {}).get("json", "{}"))
+    return load_file(str(path)), metadata
+
+
+def main(what: str, source: str, target: str) -> None:
+    for path in sorted(Path(source).glob("*.safetensors")):
+        out = Path(target, path.name)
+        if what == "gradients":
+            arrays, kind = read(path)
+            found = gradients(arrays, kind)
+            save_file({name: a.contiguous() for name, a in found.items()}, str(out))
+            continue
+        if what == "load":
+            module = torch_module.load(path)
+            vocab_size = module.decoder.out_features
+        else:
+            settings = read(path)[1]
+            vocab_size, is_tied = settings["vocab_size"], settings.pop("tied")
+            torch.manual_seed(settings.pop("seed"))
+            module = torch_module.language_model(**settings)
+            if is_tied:
+                module.decoder.weight = module.embedding.weight
+            save_model(module, str(out.with_suffix(".state")))
+        x = torch.arange(12).reshape(6, 2) * 5 % vocab_size
+        save_file({"x": x, "logits": module(x).detach()}, str(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

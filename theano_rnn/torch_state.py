@@ -1,0 +1,331 @@
+"""Parameters as PyTorch names and lays them out, and back: the state of a module, safetensors.
+
+The module is the language model of ``theano_rnn.torch_module``: an ``nn.Embedding`` where there is
+an embedding, an ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` of all layers, an ``nn.Linear``.
+
+======================  ==================  =====================================================
+PyTorch                 shape               ours, of layer l = 0, 1, ...
+======================  ==================  =====================================================
+embedding.weight        (vocab_size, D)     L'
+rnn.weight_ih_l{l}      (G*H, inputs)       U, U2, ...
+rnn.weight_hh_l{l}      (G*H, H)            W, W2, ...
+rnn.bias_ih_l{l}        (G*H,)              b, b2, ...
+rnn.bias_hh_l{l}        (G*H,)              0; of nn.GRU in its last block a, a2, ...
+decoder.weight          (vocab_size, H)     V; where it is tied L', or U'
+decoder.bias            (vocab_size,)       c
+======================  ==================  =====================================================
+
+PyTorch adds two biases where we have one: both are read, and one is written. Its gates come in
+another order: r, z, n in nn.GRU, where ours are z, r, h, and i, f, g, o in nn.LSTM, where ours are
+i, f, o, g. The function of nn.GRU is the cell "gru_after"; that of "gru", which resets before the
+product, it does not have, nor that of "sigmoid".
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from theano_rnn import arguments
+from theano_rnn.architecture import Architecture, named
+from theano_rnn.cells import CELLS
+from theano_rnn.errors import RNNError
+
+Arrays = dict[str, np.ndarray]
+
+
+class Theirs(NamedTuple):
+    """Their module of one of our cells, and which of our gates each of theirs is."""
+
+    module: str
+    order: tuple[int, ...] = (0,)
+
+
+MODULES = {
+    "tanh": Theirs("nn.RNN"),
+    "relu": Theirs("nn.RNN"),
+    "gru_after": Theirs("nn.GRU", (1, 0, 2)),
+    "lstm": Theirs("nn.LSTM", (0, 1, 3, 2)),
+}
+#: The settings of an architecture that a state tells, other than the sizes.
+READ = ("cell", "layers", "bias", "tied", "embedding_size")
+EXPECTED = (
+    "such a module has embedding.weight or no embedding, rnn.weight_ih_l0, rnn.weight_hh_l0, "
+    "rnn.bias_ih_l0, rnn.bias_hh_l0 and so on for each layer, decoder.weight and decoder.bias"
+)
+INSTEAD = {"gru": " (its nn.GRU is the cell gru_after)"}
+
+
+def to_torch(parameters: Mapping, architecture: Architecture) -> Arrays:
+    """The parameters of a network as the state of the module.
+
+    Parameters
+    ----------
+    parameters : dict
+        As ``RNN.parameters`` returns them.
+    architecture : Architecture
+
+    Returns
+    -------
+    dict
+        Arrays by their names in PyTorch, in the dtype they have, for ``load_state_dict``.
+
+    Raises
+    ------
+    RNNError
+        If PyTorch has no such cell, or the parameters are not those of the architecture.
+
+    Examples
+    --------
+    >>> from theano_rnn import RNN
+    >>> model = RNN(5, 2, cell="lstm", bias=True)
+    >>> state = to_torch(model.parameters(), model.architecture)
+    >>> [f"{name} {array.shape}" for name, array in state.items()]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ['rnn.weight_ih_l0 (8, 5)', 'rnn.weight_hh_l0 (8, 2)', 'rnn.bias_ih_l0 (8,)',
+     'rnn.bias_hh_l0 (8,)', 'decoder.weight (5, 2)', 'decoder.bias (5,)']
+    >>> U, theirs = model.parameters()["U"], state["rnn.weight_ih_l0"]
+    >>> bool((U[4:6] == theirs[6:]).all())  # o, our third gate and their last
+    True
+    """
+    a = architecture
+    order = _theirs(a.cell).order
+    values = arguments.parameters(parameters, a.shapes, "float64")
+    dtype = dtype_of(parameters)
+    state = {} if a.embedding_size is None else {"embedding.weight": values["L"].T}
+    for l in range(a.layers):
+        state[f"rnn.weight_ih_l{l}"] = _blocks(values[named("U", l)], order)
+        state[f"rnn.weight_hh_l{l}"] = _blocks(values[named("W", l)], order)
+        if a.bias:
+            b = _blocks(values[named("b", l)], order)
+            state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"] = b, np.zeros_like(b)
+        if a.bias and CELLS[a.cell].has_a:
+            state[f"rnn.bias_hh_l{l}"][2 * a.hidden_size :] = values[named("a", l)]
+    state["decoder.weight"] = values[a.table].T if a.tied else values["V"]
+    if a.bias:
+        state["decoder.bias"] = values["c"]
+    return {name: array.astype(dtype, order="C") for name, array in state.items()}
+
+
+def from_torch(state: Mapping, cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
+    """The parameters and the architecture of the state of such a module.
+
+    Parameters
+    ----------
+    state : dict
+        Arrays by their names in PyTorch.
+    cell : str, optional
+        What the shapes do not say: "relu" where the nn.RNN has that nonlinearity. By default its
+        own, "tanh". An nn.GRU is "gru_after", an nn.LSTM "lstm".
+
+    Returns
+    -------
+    parameters : dict
+        In the order of ``architecture.shapes``, in the dtype they have.
+    architecture : Architecture
+        Tied where the decoder has no weight of its own, or the same numbers as the embedding, or
+        without an embedding as the transpose of the first layer's. With biases where there are
+        any; the missing ones are 0.
+
+    Raises
+    ------
+    RNNError
+        If it is the state of another module. The message has the name of the tensor.
+    """
+    if not isinstance(state, Mapping):
+        raise RNNError(f"the state is a {type(state).__name__}; pass a dict of arrays by name")
+    state = {str(name): np.asarray(array) for name, array in state.items()}
+    layers = _layers(state)
+    for name in ("rnn.weight_ih_l0", "rnn.weight_hh_l0"):
+        if name not in state:
+            raise RNNError(f"{name} is missing; {EXPECTED}")
+    _refuse_others(state, layers)
+    GH, H = _shape_of_matrix(state, "rnn.weight_hh_l0")
+    cell = _cell(cell, GH, H)
+    vocab_size, D = _shape_of_matrix(
+        state, "embedding.weight" if "embedding.weight" in state else "rnn.weight_ih_l0"
+    )
+    if "embedding.weight" not in state:
+        vocab_size, D = D, None
+    bias = any("bias" in name for name in state)
+    theirs = Architecture(vocab_size, H, cell, layers, bias, False, D)
+    state = _complete(state, theirs)
+    values = _ours(state, theirs)
+    is_tied = _is_tied(values, theirs)
+    architecture = Architecture(vocab_size, H, cell, layers, bias, is_tied, D)
+    return {name: values[name] for name in architecture.shapes}, architecture
+
+
+def save(path: Union[str, Path], parameters: Mapping, architecture: Architecture) -> None:
+    """Write ``to_torch`` of them as safetensors, the cell in its metadata.
+
+    Raises
+    ------
+    RNNError
+        As ``to_torch``, or if the file cannot be written.
+    """
+    metadata = {"cell": architecture.cell, "module": _theirs(architecture.cell).module}
+    data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise RNNError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
+    """``from_torch`` of a safetensors file.
+
+    Parameters
+    ----------
+    path : str or Path
+    cell : str, optional
+        As for ``from_torch``; by default the one that ``save`` left in the file.
+
+    Raises
+    ------
+    RNNError
+        If the file is missing, damaged, or of another module.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb"):
+            pass
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}
+    except OSError as error:
+        raise RNNError(f"{path}: {error.strerror or error}") from None
+    except (safetensors.SafetensorError, ValueError, TypeError) as error:
+        raise RNNError(
+            f"{path} is not a safetensors file of float32 or float64 arrays ({error}); write it "
+            "with safetensors.torch.save_model"
+        ) from None
+    # Of two names of one tensor safetensors.torch.save_model keeps one, and notes the other.
+    state.update({n: state[kept] for n, kept in metadata.items() if kept in state})
+    try:
+        return from_torch(state, metadata.get("cell") if cell is None else cell)
+    except RNNError as error:
+        raise RNNError(f"{path}: {error}") from None
+
+
+def dtype_of(arrays: Mapping) -> str:
+    """That of arrays by name: "float64" where float32 would lose digits."""
+    dtypes = [np.asarray(value).dtype for value in arrays.values()]
+    return "float32" if all(np.can_cast(dtype, "float32") for dtype in dtypes) else "float64"
+
+
+# ---- what the state says
+
+
+def _theirs(cell: str) -> Theirs:
+    if cell not in MODULES:
+        raise RNNError(
+            f"PyTorch has no module of the cell {cell}{INSTEAD.get(cell, '')}; "
+            f"it has those of {', '.join(MODULES)}"
+        )
+    return MODULES[cell]
+
+
+def _layers(state: Arrays) -> int:
+    """One more than the highest layer that is named."""
+    found = [re.fullmatch(r"rnn\.\w+_l([0-9]{1,4})", name) for name in state]
+    return max((int(match[1]) for match in found if match), default=0) + 1
+
+
+def _names(layers: int) -> list[str]:
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    recurrent = [f"rnn.{kind}_l{l}" for l in range(layers) for kind in kinds]
+    return ["embedding.weight", *recurrent, "decoder.weight", "decoder.bias"]
+
+
+def _refuse_others(state: Arrays, layers: int) -> None:
+    unknown = [name for name in state if name not in _names(layers)]
+    if not unknown:
+        return
+    name, why = unknown[0], ""
+    if "_reverse" in name:
+        why = ", of a bidirectional module, and this network reads forwards only"
+    elif "weight_hr" in name:
+        why = ", of an nn.LSTM with a projection (proj_size), which this network does not have"
+    raise RNNError(f"{json.dumps(name)} is unknown{why}; {EXPECTED}")
+
+
+def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
+    shape = state[name].shape
+    if len(shape) != 2 or 0 in shape:
+        raise RNNError(f"{name} has shape {shape}; it is a matrix")
+    return shape
+
+
+def _cell(cell: Any, GH: int, H: int) -> str:
+    """The one that is named, if it can be one of GH / H gates; else the only or the plain one."""
+    fitting = [name for name in MODULES if CELLS[name].gates * H == GH]
+    if not fitting:
+        raise RNNError(
+            f"rnn.weight_hh_l0 has shape {(GH, H)}; (H, H) is an nn.RNN, (3H, H) an nn.GRU, "
+            "(4H, H) an nn.LSTM"
+        )
+    if cell is None:
+        return fitting[0]
+    if not isinstance(cell, str) or cell not in CELLS:
+        raise RNNError(f"cell {cell!r} is unknown; the cells are {', '.join(MODULES)}")
+    module = _theirs(cell).module
+    if cell not in fitting:
+        raise RNNError(
+            f"rnn.weight_hh_l0 has shape {(GH, H)}, and the cell {cell} is an {module} of "
+            f"{CELLS[cell].gates} gates; leave cell out, or name {' or '.join(fitting)}"
+        )
+    return cell
+
+
+def _complete(state: Arrays, a: Architecture) -> Arrays:
+    """All tensors of the module, finite and in their shapes; missing biases 0, V where tied."""
+    GH, H, dtype = CELLS[a.cell].gates * a.hidden_size, a.hidden_size, dtype_of(state)
+    shapes = {} if a.embedding_size is None else {"embedding.weight": a.shapes["L"][::-1]}
+    for l in range(a.layers):
+        shapes[f"rnn.weight_ih_l{l}"] = a.shapes[named("U", l)]
+        shapes[f"rnn.weight_hh_l{l}"] = (GH, H)
+        shapes.update({f"rnn.bias_{kind}_l{l}": (GH,) for kind in ("ih", "hh")})
+    shapes.update({"decoder.weight": (a.vocab_size, H), "decoder.bias": (a.vocab_size,)})
+    complete = {}
+    for name, shape in shapes.items():
+        if name in state:
+            complete[name] = arguments.finite_array(state[name], name, shape, dtype)
+        elif "bias" in name:
+            complete[name] = np.zeros(shape, dtype)
+        elif name == "decoder.weight" and a.embedding_size == H:
+            complete[name] = complete["embedding.weight"]
+        else:
+            raise RNNError(f"{name} {shape} is missing; {EXPECTED}")
+    return complete
+
+
+def _ours(state: Arrays, a: Architecture) -> Arrays:
+    order, H = np.argsort(_theirs(a.cell).order), a.hidden_size
+    values = {"V": state["decoder.weight"], "c": state["decoder.bias"]}
+    if a.embedding_size is not None:
+        values["L"] = np.ascontiguousarray(state["embedding.weight"].T)
+    for l in range(a.layers):
+        values[named("U", l)] = _blocks(state[f"rnn.weight_ih_l{l}"], order)
+        values[named("W", l)] = _blocks(state[f"rnn.weight_hh_l{l}"], order)
+        b, recurrent = state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"].copy()
+        if CELLS[a.cell].has_a:  # its last block is within the reset
+            values[named("a", l)] = recurrent[2 * H :].copy()
+            recurrent[2 * H :] = 0
+        values[named("b", l)] = _blocks(b + recurrent, order)
+    return values
+
+
+def _is_tied(values: Arrays, a: Architecture) -> bool:
+    return np.array_equal(values["V"], values[a.table].T)
+
+
+def _blocks(array: np.ndarray, order) -> np.ndarray:
+    """The blocks of the gates, one below the other, in another order."""
+    gates = np.split(array, len(order))
+    return np.concatenate([gates[gate] for gate in order])
