@@ -23,7 +23,7 @@ product, it does not have, nor that of "sigmoid".
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -35,8 +35,10 @@ from theano_rnn import arguments
 from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
+from theano_rnn.types import Array, Ints
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Array]
+State = Mapping[str, Array]
 
 
 class Theirs(NamedTuple):
@@ -61,7 +63,7 @@ EXPECTED = (
 INSTEAD = {"gru": " (its nn.GRU is the cell gru_after)"}
 
 
-def to_torch(parameters: Mapping, architecture: Architecture) -> Arrays:
+def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     """The parameters of a network as the state of the module.
 
     Parameters
@@ -112,7 +114,7 @@ def to_torch(parameters: Mapping, architecture: Architecture) -> Arrays:
     return {name: array.astype(dtype, order="C") for name, array in state.items()}
 
 
-def from_torch(state: Mapping, cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
+def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
     """The parameters and the architecture of the state of such a module.
 
     Parameters
@@ -147,11 +149,11 @@ def from_torch(state: Mapping, cell: Optional[str] = None) -> tuple[Arrays, Arch
     _refuse_others(state, layers)
     GH, H = _shape_of_matrix(state, "rnn.weight_hh_l0")
     cell = _cell(cell, GH, H)
-    vocab_size, D = _shape_of_matrix(
-        state, "embedding.weight" if "embedding.weight" in state else "rnn.weight_ih_l0"
-    )
-    if "embedding.weight" not in state:
-        vocab_size, D = D, None
+    D: Optional[int] = None
+    if "embedding.weight" in state:
+        vocab_size, D = _shape_of_matrix(state, "embedding.weight")
+    else:
+        vocab_size = _shape_of_matrix(state, "rnn.weight_ih_l0")[1]
     bias = any("bias" in name for name in state)
     theirs = Architecture(vocab_size, H, cell, layers, bias, False, D)
     state = _complete(state, theirs)
@@ -161,7 +163,7 @@ def from_torch(state: Mapping, cell: Optional[str] = None) -> tuple[Arrays, Arch
     return {name: values[name] for name in architecture.shapes}, architecture
 
 
-def save(path: Union[str, Path], parameters: Mapping, architecture: Architecture) -> None:
+def save(path: Union[str, Path], parameters: State, architecture: Architecture) -> None:
     """Write ``to_torch`` of them as safetensors, the cell in its metadata.
 
     Raises
@@ -213,7 +215,7 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
         raise RNNError(f"{path}: {error}") from None
 
 
-def dtype_of(arrays: Mapping) -> str:
+def dtype_of(arrays: State) -> str:
     """That of arrays by name: "float64" where float32 would lose digits."""
     dtypes = [np.asarray(value).dtype for value in arrays.values()]
     return "float32" if all(np.can_cast(dtype, "float32") for dtype in dtypes) else "float64"
@@ -325,7 +327,7 @@ def _is_tied(values: Arrays, a: Architecture) -> bool:
     return np.array_equal(values["V"], values[a.table].T)
 
 
-def _blocks(array: np.ndarray, order) -> np.ndarray:
+def _blocks(array: Array, order: Union[Sequence[int], Ints]) -> Array:
     """The blocks of the gates, one below the other, in another order."""
     gates = np.split(array, len(order))
     return np.concatenate([gates[gate] for gate in order])

@@ -13,6 +13,7 @@ Sums are taken in another order than by BLAS: the results differ by rounding.
 import functools
 import zlib
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 from theano import tensor
@@ -24,6 +25,7 @@ from theano.tensor.basic import NotScalarConstantError, get_scalar_constant_valu
 from theano.tensor.blas import Dot22, Gemm, ldflags
 
 from theano_rnn.engine.loop.op import header
+from theano_rnn.types import Variable
 
 DTYPES = ("float32", "float64")
 
@@ -38,25 +40,25 @@ def c_source() -> str:
 class _ThinOp(COp):
     """What the two Ops share: the C++, and the BLAS it falls back on."""
 
-    def c_support_code(self, **kwargs):
+    def c_support_code(self, **kwargs: Any) -> str:
         return c_source()
 
-    def c_headers(self, **kwargs):
+    def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<cmath>"]
 
-    def c_libraries(self, **kwargs):
-        return ldflags()
+    def c_libraries(self, **kwargs: Any) -> list[str]:
+        return list(ldflags())
 
-    def c_lib_dirs(self, **kwargs):
-        return ldflags(libs=False, libs_dir=True)
+    def c_lib_dirs(self, **kwargs: Any) -> list[str]:
+        return list(ldflags(libs=False, libs_dir=True))
 
-    def c_header_dirs(self, **kwargs):
-        return ldflags(libs=False, include_dir=True)
+    def c_header_dirs(self, **kwargs: Any) -> list[str]:
+        return list(ldflags(libs=False, include_dir=True))
 
-    def c_compile_args(self, **kwargs):
-        return ldflags(libs=False, flags=True)
+    def c_compile_args(self, **kwargs: Any) -> list[str]:
+        return list(ldflags(libs=False, flags=True))
 
-    def c_code_cache_version(self):
+    def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(c_source().encode()))
 
 
@@ -71,17 +73,17 @@ class Product(_ThinOp):
 
     __props__ = ()
 
-    def make_node(self, x, y):
+    def make_node(self, x: Variable, y: Variable) -> Apply:
         broadcastable = (x.broadcastable[0], y.broadcastable[1])
         return Apply(self, [x, y], [tensor.TensorType(x.dtype, broadcastable)()])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
         return [(shapes[0][0], shapes[1][1])]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         outputs[0][0] = np.dot(*inputs)
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
         (x, y), (out,), fail = inputs, outputs, sub["fail"]
         return f"if (!thin::product<dtype_{x}>({x}, {y}, &{out})) {{ {fail} }}"
 
@@ -97,21 +99,21 @@ class AddProduct(_ThinOp):
 
     __props__ = ()
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.destroy_map = {0: [0]}
 
-    def make_node(self, z, alpha, x, y):
+    def make_node(self, z: Variable, alpha: Variable, x: Variable, y: Variable) -> Apply:
         return Apply(self, [z, alpha, x, y], [z.type()])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0]]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         z, alpha, x, y = inputs
         z += alpha * np.dot(x, y)
         outputs[0][0] = z
 
-    def c_code(self, node, name, inputs, outputs, sub):
+    def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
         (z, alpha, x, y), (out,), fail = inputs, outputs, sub["fail"]
         return f"""
         if (!thin::add_product<dtype_{z}>({z}, *(dtype_{z}*)PyArray_DATA({alpha}), {x}, {y})) {{
@@ -124,7 +126,7 @@ class AddProduct(_ThinOp):
 
 
 @local_optimizer([Dot22, Gemm])
-def local_thin_products(fgraph, node):
+def local_thin_products(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
     """Dot22 -> Product; Gemm in place that adds to the whole of its matrix -> AddProduct."""
     if not isinstance(node.op, (Dot22, Gemm)) or node.outputs[0].dtype not in DTYPES:
         return None
@@ -142,9 +144,9 @@ def local_thin_products(fgraph, node):
     return [new]
 
 
-def _is_one(scalar) -> bool:
+def _is_one(scalar: Variable) -> bool:
     try:
-        return get_scalar_constant_value(scalar) == 1
+        return bool(get_scalar_constant_value(scalar) == 1)
     except NotScalarConstantError:
         return False
 

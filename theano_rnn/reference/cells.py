@@ -14,7 +14,7 @@ A cell whose recurrence has a bias a takes it behind W, and returns dE/da behind
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class Cell(NamedTuple):
 
     gates: int
     parts: int
-    forward: Callable[[Floats, Floats, State], State]
-    backward: Callable[[Floats, Floats, State, State], Backward]
+    forward: Callable[..., State]
+    backward: Callable[..., Any]
     recurrent: str = "W"  # what the recurrence is made of: W, or W and, with biases, a
 
 
@@ -116,7 +116,9 @@ def gru_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backwar
 #   z and r as above, h = tanh(p_h + r * (W_h s' + a)); a is 0 without biases
 
 
-def _gru_after_gates(p, W, a, s_before):
+def _gru_after_gates(
+    p: Floats, W: Floats, a: Floats, s_before: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
     p_z, p_r, p_h = np.split(p, 3)
     W_z, W_r, W_h = np.split(W, 3)
     z = sigma(p_z + W_z @ s_before)
@@ -125,13 +127,15 @@ def _gru_after_gates(p, W, a, s_before):
     return z, r, q, np.tanh(p_h + r * q)
 
 
-def gru_after_forward(p, W, a, before):
+def gru_after_forward(p: Floats, W: Floats, a: Floats, before: State) -> State:
     (s_before,) = before
     z, _, _, h = _gru_after_gates(p, W, a, s_before)
     return (z * s_before + (1 - z) * h,)
 
 
-def gru_after_backward(p, W, a, before, d_after):
+def gru_after_backward(
+    p: Floats, W: Floats, a: Floats, before: State, d_after: State
+) -> tuple[Floats, Floats, Floats, tuple[Floats, ...]]:
     (s_before,), (ds,) = before, d_after
     z, r, q, h = _gru_after_gates(p, W, a, s_before)
     dp_z = ds * (s_before - h) * z * (1 - z)  # dE/dz = ds * (s' - h), through sigma

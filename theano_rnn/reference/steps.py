@@ -10,7 +10,7 @@ Dropout is a factor ``kept`` (T, layers, H), often 0 or 1/(1-p): upwards s_t of 
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def embedded(parameters: Parameters, token: int) -> Input:
     return parameters["L"][:, token] if "L" in parameters else token
 
 
-def recurrent(net: Net, parameters: dict, l: int) -> dict:
+def recurrent(net: Net, parameters: Parameters, l: int) -> dict[str, Any]:
     """W of layer l by name, and a of a cell that has it: 0 without biases."""
     names = [named(name, l) for name in CELLS[net.cell].recurrent]
     return {name: parameters.get(name, 0.0) for name in names}
