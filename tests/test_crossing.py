@@ -202,6 +202,8 @@ def model_and_oracle(kind, truncation, seed=0, **settings):
 KEPT = [
     ({"cell": "lstm", "layers": 2, "bias": True}, "window:2", None),
     ({"cell": "gru", "tied": True, "embedding": True}, "last:2", (2, 5, 3)),
+    ({"cell": "tanh", "bias": True, "embedding": True}, "full", (7, 7)),
+    ({"cell": "tanh", "layers": 2}, "chunk:2", (2, 5, 3)),
 ]
 
 

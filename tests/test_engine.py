@@ -11,6 +11,7 @@ import pytest
 
 from theano_rnn import engine
 from theano_rnn.engine import blas, cache, flags, scan_loop, tensor, theano
+from theano_rnn.engine.blas import usable_cores
 
 NO_BLAS = blas.Blas("none", None, "", "")
 PREFIXED = blas.Blas("openblas", "/somewhere/lib.so", "scipy_", "-lm")
@@ -134,8 +135,8 @@ def test_blas_is_found_and_its_product_is_right():
     a, b = random.normal(size=(17, 5)), random.normal(size=(5, 9))
     x, y = tensor.dmatrices("x", "y")
     product = engine.compile_function([x, y], tensor.dot(x, y))
-    ops = [str(node.op) for node in product.maker.fgraph.toposort()]
-    assert "Dot22" in ops
+    (op,) = (node.op for node in product.maker.fgraph.toposort())
+    assert isinstance(op, engine.thin.Product)
     np.testing.assert_allclose(product(a, b), a @ b, rtol=1e-13)
 
 
@@ -143,6 +144,12 @@ def test_blas_is_found_and_its_product_is_right():
 def test_blas_computes_in_one_thread_unless_told(asked, threads):
     code = "from theano_rnn.engine import BLAS, blas; print(blas.threads(BLAS))"
     assert python(code, OPENBLAS_NUM_THREADS=asked, OMP_NUM_THREADS="") == threads
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("", usable_cores()), ("1", 1)])
+def test_all_cores_are_used_where_asked_unless_the_user_says_otherwise(asked, threads):
+    code = "from theano_rnn import engine as e; e.use_threads(0); print(e.blas.threads(e.BLAS))"
+    assert python(code, OPENBLAS_NUM_THREADS=asked, OMP_NUM_THREADS="") == str(threads)
 
 
 def test_without_a_prefix_nothing_is_renamed():

@@ -20,6 +20,16 @@ def test_both_loops_of_a_step_are_lowered():
     assert loops[0].words == "1 products and 1 fused loops a step"
 
 
+@pytest.mark.parametrize(
+    ("cell", "layers", "products"), [("gru", 1, [2]), ("gru_after", 1, [1]), ("lstm", 2, [1, 1])]
+)
+def test_the_inputs_are_projected_outside_of_the_loops_of_gates(cell, layers, products):
+    """In a step stand the products with W alone: for gru one of z and r, and one of h."""
+    loops = explain(Step(RNN(5, 3, cell=cell, layers=layers)).function())
+    forward = [loop.words for loop in loops if loop.name == "recurrence"]
+    assert [words.split(" products")[0] for words in forward] == [str(n) for n in products]
+
+
 def test_a_loop_that_ends_on_a_condition_stays_a_scan_and_says_so():
     def doubled(x_t):
         return 2 * x_t, until(x_t > 3)

@@ -120,6 +120,15 @@ def test_next_token_chained_over_a_sentence_gives_the_rows_of_forward_propagatio
     assert (again == model.next_token(x[0])[0]).all()
 
 
+@pytest.mark.parametrize("kind", [{"cell": "gru"}, {"cell": "lstm", "layers": 2, "bias": True}])
+def test_next_token_hands_on_all_that_the_state_of_gates_and_layers_holds(kind):
+    model = RNN(VOCAB, 3, **kind, dtype="float64", seed=4)
+    x, state = np.random.default_rng(0).integers(VOCAB, size=8), None
+    for token, expected in zip(x, model.forward_propagation(x)):
+        o, state = model.next_token(token, state)
+        np.testing.assert_allclose(o, expected, rtol=1e-13)
+
+
 @pytest.mark.parametrize("truncation", ["window:2"])
 def test_float32_models_compute_in_float32_and_equal_numpy(truncation):
     model, oracle, x, y = model_and_oracle(3, truncation, T=8, dtype="float32")

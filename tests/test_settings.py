@@ -13,7 +13,10 @@ from theano_rnn.settings import RECIPES, Settings
     ("change", "message"),
     [
         # the network
-        ({"cell": "rnn"}, "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, lstm"),
+        (
+            {"cell": "rnn"},
+            "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, gru_after, lstm",
+        ),
         ({"hidden_size": 2.5}, "hidden_size must be a whole number of at least 1, not 2.5"),
         ({"layers": 0}, "layers must be a whole number of at least 1, not 0"),
         ({"bias": 1}, "bias must be True or False, not 1"),
@@ -120,7 +123,7 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
         "dropout": 0.0, "initialization": "uniform", "batch_size": 1, "stream": False,
         "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "decay_after": None,
         "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
-        "every": "10min", "on_nonfinite": "stop",
+        "every": "10min", "on_nonfinite": "stop", "threads": 1,
     }  # fmt: skip
     assert repr(settings.model(9)) == "RNN(9, 7, truncation='window:4')"
 
@@ -142,6 +145,25 @@ def test_a_recipe_is_settings_and_names_no_text(name):
         small["embedding_size"] = 4
     settings = Settings(**small)
     settings.step(settings.model(9))  # optimizer, clipping and regularizers fit the network
+
+
+def test_the_tutorials_recipe_is_the_published_one():
+    settings = Settings(**RECIPES["tutorial"])
+    assert (settings.cell, settings.vocab_size, settings.hidden_size) == ("tanh", 8000, 100)
+    assert (settings.truncation, settings.learning_rate) == ("window:4", 0.005)
+    assert (settings.batch_size, settings.optimizer, settings.clip) == (1, "sgd", 0)
+    assert (settings.decay, settings.improvement, settings.decay_after) == (0.5, 0, None)
+
+
+def test_the_plain_network_of_mikolov_is_the_one_whose_figures_are_shown():
+    settings = Settings(**RECIPES["mikolov"])
+    found = (settings.cell, settings.layers, settings.hidden_size, settings.embedding_size)
+    assert found == ("tanh", 1, 200, 200)
+    found = (settings.stream, settings.batch_size, settings.steps, settings.dropout)
+    assert found == (True, 10, 20, 0.35)
+    found = (settings.optimizer, settings.learning_rate, settings.clip, settings.clip_by)
+    assert found == ("sgd", 0.7, 1, "norm")
+    assert (settings.decay_after, settings.decay, settings.epochs) == (4, 0.7, 12)
 
 
 def test_the_small_network_of_zaremba_is_the_published_one():

@@ -267,9 +267,9 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         assert left_behind(resumed.run) == whole
 
 
-@pytest.mark.parametrize("cell", ["sigmoid", "relu", "gru"])
+@pytest.mark.parametrize("cell", ["sigmoid", "relu", "gru", "gru_after", "lstm"])
 def test_each_cell_is_trained_gone_on_with_and_sampled(tmp_path, corpus, cell):
-    # tanh and lstm: above
+    # tanh: above
     settings = dataclasses.replace(SETTINGS, cell=cell, batch_size=4, learning_rate=0.5)
     training = new_training(tmp_path / "run", corpus, settings)
     training.run.save_vocabulary(corpus.vocabulary)

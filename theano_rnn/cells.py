@@ -7,7 +7,9 @@ makes them. It returns the state after it, a list of the same form.
 That is ``step(p_t, before, weights)``, of expressions, and of one cell the function below of its
 name. The functions of the gates are called in the same way.
 
-G gates share the matrices U and W, one below the other in the order stated. In the equations
+G gates share the parameters U (G*H, D), W (G*H, H) and, where there are biases, b (G*H,), one
+below the other in the order stated; D is the vocabulary's size, or that of what a layer reads. An
+lstm with biases begins with 1 in those of its forget gate. In the equations
 s' is s_{t-1}, sigma the logistic function and * element-wise.
 """
 

@@ -228,6 +228,11 @@ class RNN:
     def to_torch(self, path: PathLike) -> None:
         """Write the parameters for PyTorch, as ``theano_rnn.torch_module.load`` reads them.
 
+        Parameters
+        ----------
+        path : path
+            Of a safetensors file; what is there is written over.
+
         Raises
         ------
         RNNError

@@ -47,6 +47,10 @@ class Settings:
         Stop after so many epochs without a new lowest validation loss; never where not given.
     epochs
         Passes over the training text.
+    threads
+        In which BLAS computes; 0 for all cores. Large batches gain from a second one, sentences
+        and characters do not, and threads that wait for each other on a busy machine cost far
+        more than they bring. OPENBLAS_NUM_THREADS, where it is set, says otherwise.
     every
         A checkpoint after so many steps, "500", or minutes, "10min", within the epochs; there is
         one at the end of each.
@@ -96,6 +100,7 @@ class Settings:
     decay_after: Optional[int] = None
     patience: Optional[int] = None
     epochs: int = 8
+    threads: int = 1
     every: str = "10min"
     on_nonfinite: str = "stop"
     watch: bool = False
@@ -122,6 +127,7 @@ class Settings:
             )
         _ = self.interval  # checks it
         arguments.whole_number(self.seed, "seed", at_least=0)
+        arguments.whole_number(self.threads, "threads", at_least=0)
         arguments.positive(self.learning_rate, "learning rate")
         arguments.at_least_zero(0 if self.clip is None else self.clip, "clip")
         for name in ("l2", "omega"):
@@ -326,6 +332,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "decay": 0.7,
         "decay_after": 4,
         "epochs": 12,
+        "threads": 0,
     },
     "zaremba-small": {
         "cell": "lstm",
@@ -340,5 +347,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 1.0,
         "decay_after": 4,
         "epochs": 13,
+        "threads": 0,
     },
 }

@@ -60,8 +60,9 @@ class Step:
 
     Notes
     -----
-    Under sgd without l2 only the rows of the table whose tokens occur are touched. Every other
-    optimizer goes over the whole table; see each for what it does to rows that did not occur.
+    Under sgd without l2 only the rows of the table whose tokens occur are touched, unless it is
+    tied: then it is V too, and all of it changes. Every other optimizer goes over the whole
+    table; see each for what it does to rows that did not occur.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import baselines, batches, evaluation
+from theano_rnn import baselines, batches, engine, evaluation
 from theano_rnn.corpus import Corpus, count_tokens
 from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.flow import watched
@@ -160,6 +160,7 @@ class Training:
 
     def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False) -> None:
         self.settings, self.run, self.corpus = settings, run, corpus
+        engine.use_threads(settings.threads)
         self.model = settings.model(corpus.vocabulary.size)
         self.step = settings.step(self.model)
         self._stream = settings.stream_of(corpus) if settings.stream else None

@@ -21,12 +21,12 @@ def describe() -> Record:
         # More than the cores there are means that others were at work.
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "cpu": cpu(),
-        "cores": usable_cores(),
+        "cores": engine.blas.usable_cores(),
         "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
         "python": platform.python_version(),
         "theano-pymc": theano.__version__,
         "numpy": np.__version__,
-        "blas": engine.BLAS.name,
+        "blas": engine.blas.words(engine.BLAS),
         "scan": engine.scan_loop.found(),
         "compiler": compiler(theano.config.cxx),
     }
@@ -46,13 +46,6 @@ def cpu() -> str:
         lines = []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Cores this process may use, of those there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def compiler(cxx: str) -> str:

@@ -12,10 +12,10 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from theano_rnn import RNN, arguments, batches
-from theano_rnn.benchmark import machine
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
 from theano_rnn.corpus import load_corpus
+from theano_rnn.engine.blas import usable_cores
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import Flow
 from theano_rnn.types import Ints, Record
@@ -162,16 +162,13 @@ def truncation(settings: Settings) -> list[Record]:
 
 
 def cells(settings: Settings) -> list[Record]:
-    """A step of each cell, in turns, for a sentence, characters and a batch."""
+    """A step of each cell, in turns, for a sentence, characters and, on all cores, a batch."""
     rows = []
     for name, workload in {**WORKLOADS, "batch": BATCH}.items():
+        threads = usable_cores() if name == "batch" else 1
+        specs = [Spec("ours", **workload, cell=cell, seed=settings.seed) for cell in CELLS]
         with contextlib.ExitStack() as stack:
-            children = [
-                stack.enter_context(
-                    Program(Spec("ours", **workload, cell=cell, seed=settings.seed))
-                )
-                for cell in CELLS
-            ]
+            children = [stack.enter_context(Program(spec, threads)) for spec in specs]
             at_T = [(child, workload["T"]) for child in children]
             times = milliseconds(at_T, settings.rounds, settings.seconds)
         tokens = workload["T"] * workload.get("B", 1)
@@ -180,6 +177,7 @@ def cells(settings: Settings) -> list[Record]:
                 {
                     "workload": name,
                     **workload,
+                    "threads": threads,
                     "cell": cell,
                     "ms": spread(ms),
                     "tokens_per_second": spread([1000 * tokens / each for each in ms]),
@@ -304,7 +302,7 @@ def _beside_peers(
         for program in programs:
             spec = Spec(program, **workload, cell=cell, truncation=truncation, seed=settings.seed)
             python = settings.peers_python if program in ("jax", "torch") else None
-            child = stack.enter_context(Program(spec, machine.usable_cores(), python=python))
+            child = stack.enter_context(Program(spec, usable_cores(), python=python))
             held[program] = child.ask("losses", steps=3)
             children.append((child, workload["T"]))
         times = dict(zip(programs, milliseconds(children, settings.rounds, settings.seconds)))

@@ -243,11 +243,13 @@ def cells(rows: Rows) -> Table:
         "One SGD step with the full gradient. sentence and char as above; batch: "
         "vocabulary {vocab_size}, hidden {hidden_size}, T {T}, B {B}.".format(**rows[-1])
     )
-    made = table("Cells", note, "workload", "cell", "ms", "tokens/s", "times tanh")
+    columns = ("workload", "threads", "cell", "ms", "tokens/s", "times tanh")
+    made = table("Cells", note, *columns)
     for i, row in enumerate(rows):
         is_first = i == 0 or rows[i - 1]["workload"] != row["workload"]
         made.add_row(
             row["workload"] if is_first else "",
+            str(row["threads"]) if is_first else "",
             row["cell"],
             figure(row["ms"]),
             number(row["tokens_per_second"]["median"]),

@@ -74,8 +74,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
     many = p.add_argument_group("many")
     many.add_argument("--sweep", nargs="?", const="default", metavar="GRID.json",
-                      help="all trials of a grid; without a file that of the README, about three "
-                      "quarters of an hour on two cores. The same command goes on with a sweep "
+                      help="all trials of a grid; without a file that of the README, half an "
+                      "hour on two cores. The same command goes on with a sweep "
                       "that was stopped")
     many.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, such as "
                       "tcp://host:8786 (default: a cluster on this machine)")

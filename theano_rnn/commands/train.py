@@ -128,6 +128,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     option(training, "--dynamic", "also judge a model that goes on learning from the test text, "
            "at this learning rate (0.1 where none is given)",
            type=float, metavar="X", nargs="?", const=0.1)
+    option(training, "--threads", "of BLAS; 0: all cores. Large batches gain from a second one; "
+           "OPENBLAS_NUM_THREADS says otherwise where it is set", type=int, metavar="N")
     option(training, "--seed", "of the split, the first parameters and the order of sentences: "
            "the same seed gives the same run", type=int, metavar="N")
 

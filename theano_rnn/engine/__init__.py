@@ -52,6 +52,12 @@ from theano_rnn.engine import (
 )
 from theano_rnn.engine.compiling import compile_function, shield_compiler
 
+
+def use_threads(count: int) -> None:
+    """Have BLAS compute in so many threads, 0 for all cores; the user's own number wins."""
+    blas.use_threads(BLAS, os.environ, count)
+
+
 shield_compiler()
 cache.mend()
 precompiled.mend()
@@ -71,4 +77,5 @@ __all__ = [
     "tensor",
     "theano",
     "thin",
+    "use_threads",
 ]

@@ -7,7 +7,6 @@ its turn is left to the turn itself. A function whose modules are in the cache p
 """
 
 import functools
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -22,12 +21,11 @@ from theano.link.c import cmodule
 from theano.link.c.basic import CLinker, get_module_cache
 from theano.link.vm import VMLinker
 
+from theano_rnn.engine.blas import usable_cores
 from theano_rnn.engine.loop.op import NativeLoop
 
 #: How many compilers run at once.
-COMPILERS = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-)
+COMPILERS = usable_cores()
 
 shipped_make_all = VMLinker.make_all
 

@@ -9,6 +9,7 @@ compiled module serves every environment that shares the cache, and outlives eac
 import ctypes
 import ctypes.util
 import importlib.util
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,11 +75,40 @@ def load(blas: Blas, environ: Mapping[str, str]) -> None:
     """
     if blas.library is None:
         return
-    library = ctypes.CDLL(blas.library, mode=ctypes.RTLD_GLOBAL)
-    if not any(environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")):
-        set_threads = getattr(library, f"{blas.prefix}openblas_set_num_threads", None)
-        if set_threads is not None:
-            set_threads(1)
+    ctypes.CDLL(blas.library, mode=ctypes.RTLD_GLOBAL)
+    use_threads(blas, environ, 1)
+
+
+def use_threads(blas: Blas, environ: Mapping[str, str], count: int) -> None:
+    """Have the library compute in so many threads, 0 for all cores, if the user set no number.
+
+    The user's is OPENBLAS_NUM_THREADS or OMP_NUM_THREADS.
+    """
+    if blas.library is None or any(
+        environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    ):
+        return
+    name = f"{blas.prefix}openblas_set_num_threads"
+    set_threads = getattr(ctypes.CDLL(blas.library), name, None)
+    if set_threads is not None:
+        set_threads(count or usable_cores())
+
+
+def usable_cores() -> int:
+    """Cores this process may use, of those there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def words(blas: Blas) -> str:
+    """The name, and the processor it computes for, which OPENBLAS_CORETYPE can set."""
+    name = f"{blas.prefix}openblas_get_corename"
+    kernel = blas.library and getattr(ctypes.CDLL(blas.library), name, None)
+    if not kernel:
+        return blas.name
+    kernel.restype = ctypes.c_char_p
+    return f"{blas.name} for {kernel().decode()}"
 
 
 def threads(blas: Blas) -> Optional[int]:
