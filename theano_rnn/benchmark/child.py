@@ -132,9 +132,9 @@ class Child:
         self.spec = spec
         self.step, self.parameters = LOADS[spec.program](spec)
         self.resident: Optional[int] = None  # at the first request for memory
-        self.sequences = functools.lru_cache(None)(self._sequences)
+        self._sequences = functools.lru_cache(None)(self.sequences)
 
-    def _sequences(self, T: int) -> list[tuple[Ints, Ints]]:
+    def sequences(self, T: int) -> list[tuple[Ints, Ints]]:
         """Random tokens x and y, each (T,), or (T, B) where B is more than one."""
         random = np.random.default_rng(self.spec.seed)
         tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, self.spec.B, T + 1))
@@ -143,7 +143,7 @@ class Child:
 
     def train(self, steps: int, T: int) -> Answer:
         """Losses of some steps, and the parameters after them."""
-        sequences = self.sequences(T)
+        sequences = self._sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {
             "losses": losses,
@@ -154,13 +154,13 @@ class Child:
 
     def losses(self, steps: int, T: int) -> Answer:
         """Losses of some steps, and the most memory that the process has held."""
-        sequences = self.sequences(T)
+        sequences = self._sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {"losses": losses, "peak": memory_in_bytes("VmHWM")}
 
     def time(self, steps: int, T: int) -> Answer:
         """Seconds that some steps take."""
-        sequences = self.sequences(T)
+        sequences = self._sequences(T)
         start = time.perf_counter()
         for i in range(steps):
             self.step(*sequences[i % SEQUENCES])
@@ -168,7 +168,7 @@ class Child:
 
     def memory(self, T: int) -> Answer:
         """Bytes the process grew to in one step, over what it held before the first request."""
-        x, y = self.sequences(T)[0]
+        x, y = self._sequences(T)[0]
         if self.resident is None:
             self.resident = memory_in_bytes("VmRSS")
         if self.resident is None or not forget_peak():
