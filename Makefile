@@ -25,7 +25,7 @@ proofs: $(MADE)-test
 
 # Those of the slow ones too.
 test-peers: $(MADE)-test $(PEERS)/.made
-	$(BIN)/python -m pytest -m "slow or not slow" tests/test_peers.py
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/test_peers.py
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

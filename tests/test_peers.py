@@ -168,7 +168,7 @@ def test_pytorch_loads_what_we_write_and_has_equal_outputs(tmp_path):
         theirs = safetensors.numpy.load_file(tmp_path / "out" / f"{name}.safetensors")
         found, expected = log_softmax(theirs["logits"]), log_outputs(model, theirs["x"])
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=name)
-    assert len(models) == 60
+    assert len(models) == 2 * 16 + 2 * 12
 
 
 def test_we_load_what_pytorch_writes_and_have_equal_outputs(tmp_path):
