@@ -185,7 +185,7 @@ class RNN:
             raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
         table = "U" if settings.get("embedding_size") is None else "L"
         for name in (table, "W"):
-            if name not in values or values[name].ndim != 2 or values[name].size == 0:
+            if name not in values or np.ndim(values[name]) != 2 or values[name].size == 0:
                 raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
         try:
             model = cls(values[table].shape[1], values["W"].shape[1], **settings)
@@ -631,7 +631,7 @@ class RNN:
         return compile_function(symbols, gradients, name="gradients")
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def _arrays(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError("it is not a zip file, or a damaged one")
