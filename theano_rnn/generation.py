@@ -7,6 +7,9 @@ from theano_rnn.errors import RNNError
 from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
 
+#: Sentences, and tokens of a sentence, at once.
+MOST = 1_000_000
+
 
 def load(folder) -> tuple:
     """The best model of a run folder, and its vocabulary.
@@ -20,8 +23,11 @@ def load(folder) -> tuple:
     settings = Settings.from_dict(run.settings(), f"{run.folder}/settings.json")
     vocabulary = run.vocabulary()
     arrays, _ = run.checkpoint("best")
-    model = settings.model(vocabulary.size)
     try:
+        # Before a network is made that may be larger than the checkpoint's.
+        shapes = settings.architecture(vocabulary.size).shapes
+        arguments.parameters(parameters(arrays), shapes, "float32")
+        model = settings.model(vocabulary.size)
         model.set_parameters(parameters(arrays))
     except RNNError as error:
         raise RNNError(
@@ -63,6 +69,8 @@ def generate(
     temperature = arguments.positive(temperature, "temperature")
     count = arguments.whole_number(count, "count", at_least=1)
     longest = arguments.whole_number(longest, "longest", at_least=1)
+    if max(count, longest) > MOST:
+        raise RNNError(f"count and longest must be at most {MOST:,}; draw more in several calls")
     random = np.random.default_rng(arguments.whole_number(seed, "seed", at_least=0))
     begin = _prime_tokens(vocabulary, prime)
     return [
@@ -73,13 +81,15 @@ def generate(
 
 def _prime_tokens(vocabulary, prime: str) -> list:
     """The start token and the tokens of the prime."""
+    if not isinstance(prime, str):
+        raise RNNError(f"the prime must be a text, not {arguments.shown(prime)}")
     if not prime.strip():
         return [vocabulary.start]
     tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
     if vocabulary.unknown in tokens:
         raise RNNError(
-            f"the prime {prime!r} has words that are not in the vocabulary of this run; "
-            "use words from the text it was trained on"
+            f"the prime {arguments.shown(prime)} has words that are not in the vocabulary of this "
+            "run; use words from the text it was trained on"
         )
     return tokens
 
@@ -88,6 +98,11 @@ def _sample(model, vocabulary, begin: list, temperature: float, random, longest:
     state = None
     for token in begin:
         probabilities, state = model.next_token(token, state)
+    if len(probabilities) != vocabulary.size:
+        raise RNNError(
+            f"the model has {len(probabilities)} tokens and the vocabulary {vocabulary.size}; "
+            "pass the one that it was trained with"
+        )
     drawn = list(begin[1:])
     never = {vocabulary.start, vocabulary.unknown} - {vocabulary.end}
     while len(drawn) < longest:

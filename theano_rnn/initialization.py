@@ -20,6 +20,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from theano_rnn import arguments
 from theano_rnn.errors import RNNError
 
 SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral:R")
@@ -108,8 +109,9 @@ def check(scheme: str) -> Scheme:
     RNNError
         For an unknown scheme, or an R that is not a positive number from 1e-30 to 1e30.
     """
-    shown = repr(str(scheme)[:40])
-    name, colon, R = str(scheme).partition(":")
+    scheme = scheme if isinstance(scheme, str) else arguments.shown(scheme)
+    shown = repr(scheme[:40])
+    name, colon, R = scheme.partition(":")
     if name + (":R" if colon else "") not in SCHEMES:
         *others, last = SCHEMES
         raise RNNError(

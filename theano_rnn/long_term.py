@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from theano_rnn import arguments, remedies, tasks
+from theano_rnn import arguments, memory, remedies, tasks
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.task_net import TaskNet
@@ -69,7 +69,9 @@ class Trial:
     def __post_init__(self):
         tasks.find(self.task)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise RNNError(f"cell {self.cell!r} is unknown; the cells are {', '.join(CELLS)}")
+            raise RNNError(
+                f"cell {arguments.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
+            )
         remedies.check(self.remedy, self.cell)
         arguments.whole_number(self.length, "length", at_least=tasks.SHORTEST)
         arguments.whole_number(self.seed, "seed", at_least=0)
@@ -77,6 +79,20 @@ class Trial:
             arguments.whole_number(getattr(self, name), name, at_least=1)
         for name in ("learning_rate", "clip", "alpha", "max_seconds"):
             arguments.positive(getattr(self, name), name)
+        self._check_memory()
+
+    def _check_memory(self):
+        """Refuse what this machine cannot hold: W, and the inputs and states of a batch."""
+        H, G, task = int(self.hidden_size), CELLS[self.cell].gates, tasks.find(self.task)
+        # Inputs are drawn as symbols or numbers of 8 bytes first, states have a gradient too.
+        steps = 2 * (int(self.length) + 2 * tasks.MEMORY)
+        batch = max(int(self.batch_size), TEST_BATCH)
+        numbers = 4 * G * H * (H + task.inputs) + steps * batch * (task.inputs + 4 * G * H)
+        if 8 * numbers > memory.total() // 2:
+            raise RNNError(
+                f"this trial needs {8 * numbers / 1e9:,.0f} GB, and this machine has "
+                f"{memory.total() / 1e9:,.0f}; make length, batch_size or hidden_size smaller"
+            )
 
 
 def learn(trial: Trial, watch=None) -> dict:

@@ -15,9 +15,13 @@ import warnings
 from pathlib import Path
 from typing import Iterator, List, Optional, Union
 
+from theano_rnn.arguments import shown
 from theano_rnn.corpus import split_sentences
 from theano_rnn.errors import RNNError
+from theano_rnn.files import read
 
+# Bytes of a Python file; the largest of the standard library has a fifth of it.
+LONGEST_SOURCE = 2**22
 # Tests, applications, generated tables and what was installed beside the library.
 SKIPPED = set(
     "test tests idle_test idlelib lib2to3 turtledemo site-packages dist-packages __pycache__ "
@@ -70,7 +74,10 @@ def python_sentences(library: Optional[Union[str, Path]] = None) -> List[str]:
         When no sentence is found.
     """
     documents = [] if library is not None else _topics()
-    folder = Path(sysconfig.get_path("stdlib") if library is None else library)
+    try:
+        folder = Path(sysconfig.get_path("stdlib") if library is None else library)
+    except TypeError:
+        raise RNNError(f"the library is a folder, not {shown(library)}") from None
     documents.extend(_docstrings(folder))
     sentences = {}
     for document in documents:
@@ -115,7 +122,7 @@ def _topics():
 def _docstrings(folder) -> Iterator[str]:
     for path in _sources(folder):
         try:
-            source = path.read_bytes()
+            source = read(path, LONGEST_SOURCE)
             if b'"""' not in source and b"'''" not in source:
                 continue
             with warnings.catch_warnings():

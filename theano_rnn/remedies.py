@@ -14,6 +14,7 @@ The other remedy is another cell.
 
 from collections import namedtuple
 
+from theano_rnn.arguments import shown
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.regularization import check_omega
@@ -53,7 +54,7 @@ def parse(text: str) -> Remedy:
         for setting, value in REMEDIES[name].items():
             if changes.get(setting, value) != value:
                 both = f"{setting} both {changes[setting]} and {value}"
-                raise RNNError(f"remedy {text!r} makes the {both}; give one of them")
+                raise RNNError(f"remedy {shown(text)} makes the {both}; give one of them")
             changes[setting] = value
     return PLAIN._replace(**changes)
 
@@ -69,4 +70,5 @@ def check(text: str, cell: str) -> None:
 
 def names_of(text: str) -> list:
     """The names in a remedy such as "clip+omega", or "clip, omega"."""
-    return [name.strip() for name in str(text).replace(",", "+").split("+")]
+    text = text if isinstance(text, str) else shown(text)
+    return [name.strip() for name in text.replace(",", "+").split("+")]

@@ -16,6 +16,7 @@ from functools import partial
 from numbers import Integral
 from typing import Optional
 
+from theano_rnn.arguments import shown
 from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
 
@@ -49,12 +50,15 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
     RNNError
         For an unknown scheme, a K that is not a whole number of at least 1, or two schemes.
     """
+    truncation = (
+        str(truncation) if isinstance(truncation, (str, Truncation)) else shown(truncation)
+    )
     words = {"bptt_truncate": bptt_truncate, "truncate_gradient": truncate_gradient}
     given = [name for name, value in words.items() if value is not None]
     if len(given) + (truncation != "full") > 1:
         raise RNNError(
-            f"truncation: {' and '.join(given)} and truncation={truncation!r} name more than one "
-            "scheme; give one of them"
+            f"truncation: {' and '.join(given)} and truncation={shown(truncation)} name more than "
+            "one scheme; give one of them"
         )
     if bptt_truncate is not None:
         return Truncation("window", _steps(bptt_truncate, "bptt_truncate"))
@@ -67,8 +71,8 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
     scheme, colon, K = str(truncation).partition(":")
     if scheme not in SCHEMES[1:] or not colon:
         raise RNNError(
-            f"truncation {truncation!r} is unknown; use 'full', 'window:K', 'chunk:K' or 'last:K' "
-            "with K a whole number of at least 1, as in 'window:4'"
+            f"truncation {shown(truncation)} is unknown; use 'full', 'window:K', 'chunk:K' or "
+            "'last:K' with K a whole number of at least 1, as in 'window:4'"
         )
     where = f"truncation {str(truncation)[:40]!r}"
     if K.isascii() and K.isdigit():  # int() would take " 4 " too, and refuse 5000 digits
@@ -78,9 +82,9 @@ def parse(truncation="full", bptt_truncate=None, truncate_gradient=None) -> Trun
 
 def _steps(K, where: str) -> int:
     if not isinstance(K, Integral) or isinstance(K, bool):
-        raise RNNError(f"{where}: K must be a whole number of at least 1, not {K!r}")
+        raise RNNError(f"{where}: K must be a whole number of at least 1, not {shown(K)}")
     if K < 1:
-        raise RNNError(f"{where}: K is {K}, and a gradient needs at least 1 step")
+        raise RNNError(f"{where}: K is {shown(K)}, and a gradient needs at least 1 step")
     if K >= 2**31:
         raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)

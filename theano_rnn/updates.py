@@ -322,10 +322,11 @@ def make(name: str, parameters, **constants) -> Optimizer:
 
 def check(name: str) -> None:
     """RNNError for a name that is not one of OPTIMIZERS."""
-    if str(name) not in OPTIMIZERS:
+    if not isinstance(name, str) or name not in OPTIMIZERS:
         *others, last = OPTIMIZERS
-        shown = str(name)[:40]
-        raise RNNError(f"optimizer {shown!r} is unknown; use {', '.join(others)} or {last}")
+        raise RNNError(
+            f"optimizer {arguments.shown(name)} is unknown; use {', '.join(others)} or {last}"
+        )
 
 
 # ---- clipping
@@ -409,5 +410,5 @@ def _checked(value, name, dtype):
         if arguments.positive(value, name, dtype) < np.finfo(dtype).tiny:
             raise RNNError(f"{name} is {value}, which {dtype} cannot hold; make it larger")
     elif not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
-        raise RNNError(f"{name} must be a number from 0 to below 1, not {value!r}")
+        raise RNNError(f"{name} must be a number from 0 to below 1, not {arguments.shown(value)}")
     return float(value)

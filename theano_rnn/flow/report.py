@@ -6,11 +6,11 @@ report.html    all of it, interactive; it needs no other file and no network
 """
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 from typing import List
 
+from theano_rnn import files
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import demo, page, pictures
 from theano_rnn.flow.findings import Findings
@@ -59,16 +59,11 @@ class Report:
             }
         )
 
-    def _write(self, files: dict) -> Path:
-        for name, data in files.items():
+    def _write(self, contents: dict) -> Path:
+        for name, data in contents.items():
             path = self.folder / name
-            beside = path.with_name(name + ".new")
             with self._writing(path):
-                try:
-                    beside.write_bytes(data)
-                    os.replace(beside, path)
-                finally:
-                    beside.unlink(missing_ok=True)
+                files.replace(path, data)
         return self.folder / "report.html"
 
     @contextlib.contextmanager

@@ -11,6 +11,9 @@ import numpy as np
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, described, shapes, table, times
 
+#: Beyond it the names of the parameters alone would fill the memory.
+MOST_LAYERS = 100
+
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
@@ -20,6 +23,8 @@ def checked_net(cell, layers, bias, tied, embedding) -> Net:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
     if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
         raise ValueError(f"layers is {layers!r}: pass an integer >= 1")
+    if layers > MOST_LAYERS:
+        raise ValueError(f"layers is more than {MOST_LAYERS}: pass fewer")
     for name, value in (("bias", bias), ("tied", tied), ("embedding", embedding)):
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}: pass True or False")
