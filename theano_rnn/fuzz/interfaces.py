@@ -353,14 +353,8 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
     texts = st.lists(st.builds(array, st.tuples(st.integers(0, 6)), INTS, SEEDS, st.just("C")))
     compiled = {"prepare": lambda: compile_all(count), "is_small": True}
     return [
-        Target("RNN methods", calls(count), lambda c, f: call(c, count), **compiled),
-        Target("Step", step_calls(count), lambda c, f: call_step(c, count), **compiled),
         Target("RNN", st.tuples(SIZES, SIZES, some(NAMES)), make_model),
         Target("NumpyRNN", of_loops(), make_loops, errors=(ValueError,)),
-        Target("Flow", st.tuples(sequences(), STATES, st.sampled_from(FLOWS),
-               st.tuples(FLOW_ARGUMENTS, FLOW_ARGUMENTS, FLOW_ARGUMENTS)), follow,
-               prepare=compile_flow),
-        Target("generate", some(generated), make_sentences, prepare=lambda: compile_all(1)),
         Target("Settings", some(SETTINGS), make_settings),
         Target("Truncation", st.tuples(mostly(NAMES["truncation"]), mostly(st.none()),
                mostly(st.none())), parse_truncation),
@@ -376,4 +370,10 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
         Target("grid", st.one_of(st.lists(grids, max_size=2), JSON), make_grid),
         Target("batches", st.tuples(mostly(texts), mostly(small), mostly(small), mostly(SEEDS)),
                make_batches),
+        Target("Flow", st.tuples(sequences(), STATES, st.sampled_from(FLOWS),
+               st.tuples(FLOW_ARGUMENTS, FLOW_ARGUMENTS, FLOW_ARGUMENTS)), follow,
+               prepare=compile_flow),
+        Target("generate", some(generated), make_sentences, prepare=lambda: compile_all(1)),
+        Target("RNN methods", calls(count), lambda c, f: call(c, count), **compiled),
+        Target("Step", step_calls(count), lambda c, f: call_step(c, count), **compiled),
     ]  # fmt: skip

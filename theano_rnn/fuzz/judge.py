@@ -2,6 +2,7 @@
 
 import errno
 import os
+import random
 import shutil
 import signal
 import sys
@@ -50,6 +51,8 @@ class Target:
         too much.
     prepare : function ()
         Done once, before any case: what is compiled.
+    near : function (case, random.Random), optional
+        Another case, near a drawn one: to draw takes ten times as long as to read.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Target:
     errors: tuple[type[Exception], ...] = (RNNError,)
     is_small: bool = True
     prepare: Callable[[], None] = lambda: None
+    near: Optional[Callable[[Any, random.Random], Any]] = None
 
 
 @dataclass

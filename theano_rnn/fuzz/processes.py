@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import resource
 import select
 import signal
@@ -20,6 +21,9 @@ from theano_rnn.fuzz.judge import LONGEST, Guard, Tally, Target, emptied, end, o
 
 #: Cases of one process, and the bytes that they may take beside what is there at its start.
 CHUNK, ROOM = 500, 2**30
+
+#: Cases near each one that is drawn, where a target has such.
+NEAR = 9
 
 #: Bytes of the case under way that are kept for the report.
 KEPT = 2**16
@@ -109,7 +113,7 @@ def _run(
 
         @hypothesis.seed(seed * 100 + rounds)
         @hypothesis.settings(
-            max_examples=cases - tally.cases,
+            max_examples=-(-(cases - tally.cases) // (1 if target.near is None else 1 + NEAR)),
             database=None,
             deadline=None,
             phases=[Phase.generate],
@@ -118,15 +122,19 @@ def _run(
         )
         @hypothesis.given(target.cases)
         def each(case: Any) -> None:
-            if tally.cases >= cases:
-                return
-            if under_way is not None:
-                os.ftruncate(under_way, 0)
-                os.pwrite(under_way, shown(case).encode(errors="replace")[:KEPT], 0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                end(target, case, folder, tally, guard)
-            emptied(folder)
+            first, drawn = case, random.Random(seed + tally.cases)
+            for i in range(1 if target.near is None else 1 + NEAR):
+                if tally.cases >= cases:
+                    return
+                if i:
+                    case = target.near(first, drawn)
+                if under_way is not None:
+                    os.ftruncate(under_way, 0)
+                    os.pwrite(under_way, shown(case).encode(errors="replace")[:KEPT], 0)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    end(target, case, folder, tally, guard)
+                emptied(folder)
 
         each()
         rounds += 1

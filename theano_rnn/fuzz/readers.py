@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import struct
 import tempfile
 import zipfile
@@ -19,8 +20,16 @@ from hypothesis import strategies as st
 from theano_rnn import sweep
 from theano_rnn.corpus import build_corpus, read_text, split_text
 from theano_rnn.errors import RNNError
-from theano_rnn.fuzz.hostile import EDITS as EDITS
-from theano_rnn.fuzz.hostile import NUMBERS, altered, damage, damaged, documents, written
+from theano_rnn.fuzz.hostile import (
+    EDITS,
+    KINDS,
+    NUMBERS,
+    altered,
+    damage,
+    damaged,
+    documents,
+    written,
+)
 from theano_rnn.fuzz.judge import Target
 from theano_rnn.generation import load
 from theano_rnn.long_term import Trial
@@ -378,6 +387,14 @@ def use_writing(folder: Path) -> None:
 TEXTS = [WORDS.encode(), LINES.encode(), "“Ça” 東京 ٣\r\n\r\nİI ǅ ﬁ\u2028x\x85y".encode()]
 
 
+def near(case: Any, drawn: random.Random) -> Any:
+    """A file damaged once more; of a case of several parts, the first is the file."""
+    if isinstance(case, tuple):
+        return (near(case[0], drawn), *case[1:])
+    edit = drawn.choice(KINDS), drawn.randrange(2**30), drawn.randrange(2**30)
+    return damage(case, [edit], [case])
+
+
 def readers() -> list[Target]:
     """All of them, each with its cases."""
     tokenizers = [
@@ -404,15 +421,48 @@ def readers() -> list[Target]:
         st.sampled_from([".csv", ".tsv", ".txt"]),
     )
     return [
-        Target("npz", st.one_of(zips(), damaged(npz_files())), read_npz),
-        Target("safetensors", checkpoints(), read_checkpoint),
-        Target("settings.json", documents(known), read_settings),
-        Target("tokenizer.json", documents(tokenizers), read_tokenizer),
-        Target("metrics.jsonl", lines, read_metrics),
-        Target("results.jsonl", results, read_results),
-        Target("grid.json", documents(grids), read_grid),
-        Target("text", texts, read_corpus),
-        Target("table", tables, read_table),
-        Target("python", damaged([SOURCE.encode()]), read_python),
+        Target("npz", st.one_of(zips(), damaged(npz_files())), read_npz, near=near),
+        Target("safetensors", checkpoints(), read_checkpoint, near=near),
+        Target("settings.json", documents(known), read_settings, near=near),
+        Target("tokenizer.json", documents(tokenizers), read_tokenizer, near=near),
+        Target("metrics.jsonl", lines, read_metrics, near=near),
+        Target("results.jsonl", results, read_results, near=near),
+        Target("grid.json", documents(grids), read_grid, near=near),
+        Target("text", texts, read_corpus, near=near),
+        Target("table", tables, read_table, near=near),
+        Target("python", damaged([SOURCE.encode()]), read_python, near=near),
         Target("run folder", folders(), read_folder),
     ]
+
+
+#: The readers that atheris runs: its bytes as a case of each.
+RAW: dict[str, Callable[[bytes], Any]] = {
+    "npz": bytes,
+    "safetensors": bytes,
+    "settings.json": bytes,
+    "tokenizer.json": bytes,
+    "metrics.jsonl": bytes,
+    "results.jsonl": bytes,
+    "grid.json": bytes,
+    "text": lambda data: (data, "word", False, None),
+    "table": lambda data: (data, "text", ".csv"),
+    "python": bytes,
+}
+
+
+def raw_seeds(name: str) -> list[bytes]:
+    """Valid files of a reader."""
+    record = {"epoch": 1, "train_loss": 3.0, "valid_loss": 2.5}
+    seeds = {
+        "npz": list(npz_files()),
+        "safetensors": list(safetensors_files()),
+        "settings.json": [run_files()["settings.json"]],
+        "tokenizer.json": [run_files()["tokenizer.json"]],
+        "metrics.jsonl": [written(record) + b"\n"],
+        "results.jsonl": [written(asdict(Trial("addition", 10))) + b"\n"],
+        "grid.json": [written(sweep.DEFAULT[:2])],
+        "text": TEXTS,
+        "table": [TABLE.encode()],
+        "python": [SOURCE.encode()],
+    }
+    return seeds[name]

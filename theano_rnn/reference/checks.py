@@ -83,7 +83,7 @@ def _checked_array(name: str, value: np.ndarray, words: tuple[str, ...]) -> np.n
 def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
     """`tokens` as a vector of integers in [0, vocab_size), or ``ValueError``."""
     # As objects every element keeps its own type: [True, 2] does not turn into [1, 2].
-    array = np.array(tokens, dtype=object)
+    array = _of_objects(where, tokens)
     if array.ndim != 1:
         raise ValueError(f"{where} has {array.ndim} dimensions: pass one list of token ids")
     if array.size == 0:
@@ -97,6 +97,14 @@ def checked_tokens(where: str, tokens, vocab_size: int) -> np.ndarray:
                 f" the vocabulary has {vocab_size}"
             )
     return array.astype(np.intp)
+
+
+def _of_objects(where: str, values) -> np.ndarray:
+    """Any values as an array of objects, or ``ValueError``."""
+    try:
+        return np.array(values, dtype=object)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"{where} is no array: {error}") from None
 
 
 def checked_pair(x, y, vocab_size: int, where=("x", "y")) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +136,7 @@ def checked_pairs(X, Y, vocab_size: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def checked_sentences(x, y, mask, kept, net: Net, parameters: dict) -> list[tuple]:
     """Each sentence alone, (x, y, kept) of its own length: one, or the columns of a batch."""
     vocab_size = table(parameters).shape[1]
-    x, y = np.array(x, dtype=object), np.array(y, dtype=object)
+    x, y = _of_objects("x", x), _of_objects("y", y)
     if 2 not in (x.ndim, y.ndim):
         if mask is not None:
             raise ValueError("mask is for batches: pass x and y (T, B) with it, or no mask")
@@ -156,7 +164,7 @@ def _checked_mask(mask, shape: tuple[int, int]) -> np.ndarray:
     """The mask as booleans (T, B), all of them true for None, or ``ValueError``."""
     if mask is None:
         return np.ones(shape, dtype=bool)
-    mask = np.array(mask, dtype=object)  # a ragged list is one of lists, which are no 0 or 1
+    mask = _of_objects("mask", mask)  # a ragged list is one of lists, which are no 0 or 1
     if mask.shape != shape:
         raise ValueError(f"mask has shape {mask.shape} and x has shape {shape}: pass the same")
     for (t, b), value in np.ndenumerate(mask):
