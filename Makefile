@@ -1,6 +1,7 @@
 # make train   trains on the default corpus         make test       runs the tests
 # make check   prints the gradient cross-check      make benchmark  prints speed and memory
 # make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
+# make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PEERS := .venv-peers
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test proofs lint check benchmark clean
+.PHONY: train test proofs fuzz lint check benchmark clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -20,6 +21,9 @@ test: $(MADE)-test lint
 
 proofs: $(MADE)-test
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(MADE)-test
+	$(BIN)/python -m theano_rnn.fuzz
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

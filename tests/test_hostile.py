@@ -20,6 +20,7 @@ from theano_rnn.arguments import token_pairs
 from theano_rnn.batches import buckets
 from theano_rnn.corpus import read_text
 from theano_rnn.feed import feed
+from theano_rnn.fuzz.hostile import Rude
 from theano_rnn.generation import generate, load
 from theano_rnn.long_term import Trial
 from theano_rnn.pythondocs import python_sentences
@@ -54,11 +55,11 @@ def outside(tmp_path):
 
 
 def refused(call, message):
-    """RNNError with the message, within a second and a hundred megabytes."""
-    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """RNNError with the message, within seconds of work and a hundred megabytes."""
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RNNError, match=message) as error:
         call()
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
     assert len(str(error.value)) < 1000
 
@@ -252,6 +253,8 @@ def test_layers_without_end_are_refused_by_both_networks():
 def test_sizes_do_not_wrap_around():
     small = Architecture(5, np.int8(100), cell="lstm")
     assert small.shapes["W"] == (400, 100) and type(small.hidden_size) is int
+    trial = Trial("addition", np.int64(10), hidden_size=np.int8(100))
+    assert json.loads(json.dumps(asdict(trial)))["hidden_size"] == 100
 
 
 def test_the_limits_of_a_process_count_as_its_memory():
@@ -292,9 +295,9 @@ def test_a_grid_of_more_trials_than_can_be_run_is_refused(tmp_path):
 def test_a_table_of_many_columns_and_rows_takes_no_time(tmp_path):
     columns = ",".join(f"c{i}" for i in range(50_000))
     (tmp_path / "a.csv").write_text(columns + "\n" + "x\n" * 50_000)
-    begin = time.monotonic()
+    begin = time.process_time()
     assert read_text(tmp_path / "a.csv", "c0").startswith("x\n\nx")
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_rows_are_read_as_before(tmp_path):
@@ -379,6 +382,7 @@ def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
         lambda: parse("full", HUGE),
         lambda: parse("full", None, -HUGE),
         lambda: token_pairs(np.array(3), np.array(3), 5),
+        lambda: feed(Rude(), [1], None, 5, False),
         lambda: Vocabulary(5),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", 1]),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", "\ud800"]),

@@ -58,7 +58,10 @@ def token_ids(tokens, name: str, vocab_size: int) -> np.ndarray:
     """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
     if isinstance(tokens, Sequence):
         _integers(tokens, name)
-    tokens = np.asarray(tokens)
+    try:
+        tokens = np.asarray(tokens)
+    except (TypeError, ValueError, RecursionError):
+        raise RNNError(f"{name} is a {type(tokens).__name__}; pass the ids of tokens") from None
     if tokens.ndim != 1:
         raise RNNError(
             f"{name} has shape {tokens.shape}; pass one sequence of token ids, shape (T,)"
