@@ -3,6 +3,7 @@
 # make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
 # make test-peers  the gradients and parameters against PyTorch, in an environment of its own
 # make docs    builds the pages of docs/ into site/  make figures    draws their figures again
+# make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PEERS := .venv-peers
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-peers proofs lint check benchmark docs figures clean
+.PHONY: train test test-peers proofs fuzz lint check benchmark docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -26,6 +27,9 @@ proofs: $(MADE)-test
 # Those of the slow ones too.
 test-peers: $(MADE)-test $(PEERS)/.made
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/test_peers.py
+
+fuzz: $(MADE)-test
+	PYTHONPATH=tests $(BIN)/python -m fuzz
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

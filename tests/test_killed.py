@@ -22,6 +22,10 @@ TRAINING = (
 ).split()
 
 
+#: Seconds of a training; the first one compiles, on a machine that may do other work too.
+LONGEST = 1800
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
@@ -43,7 +47,11 @@ def start(folder, *arguments):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # or it would train on when the tests have ended
+        raise
     assert process.returncode == 0, err
     return out
 

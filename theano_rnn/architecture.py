@@ -1,15 +1,17 @@
 """Which network it is: its settings, checked, and the shapes of the parameters they give."""
 
 import math
-import os
 from dataclasses import dataclass
 from numbers import Real
 from typing import Optional
 
-from theano_rnn import arguments
+from theano_rnn import arguments, memory
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Shapes
+
+#: The graph of more layers than these is beyond what Theano compiles.
+MOST_LAYERS = 100
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Architecture:
         "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm": the recurrence, see
         ``theano_rnn.cells``.
     layers : int
-        How many recurrences, each reading the states of the one below.
+        How many recurrences, each reading the states of the one below; at most 100.
     bias : bool
         Whether a b is added to each layer's input, and c to the logits; for "gru_after" also an
         a to each layer's product within the reset.
@@ -56,19 +58,25 @@ class Architecture:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        arguments.whole_number(self.vocab_size, "vocab_size", at_least=1)
-        arguments.whole_number(self.hidden_size, "hidden_size", at_least=1)
+        for name in ("vocab_size", "hidden_size", "layers", "embedding_size"):
+            value = getattr(self, name)
+            if value is not None or name != "embedding_size":
+                # As an int: four times a NumPy int8 is one too, and wraps around.
+                value = arguments.whole_number(value, name, at_least=1)
+                object.__setattr__(self, name, value)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise RNNError(f"cell {self.cell!r} is unknown; the cells are {', '.join(CELLS)}")
-        arguments.whole_number(self.layers, "layers", at_least=1)
+            shown = arguments.shown(self.cell)
+            raise RNNError(f"cell {shown} is unknown; the cells are {', '.join(CELLS)}")
+        if self.layers > MOST_LAYERS:
+            raise RNNError(f"layers must be at most {MOST_LAYERS}, not {self.layers}")
         for name in ("bias", "tied"):
             if not isinstance(getattr(self, name), bool):
-                raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if self.embedding_size is not None:
-            arguments.whole_number(self.embedding_size, "embedding_size", at_least=1)
+                value = arguments.shown(getattr(self, name))
+                raise RNNError(f"{name} must be True or False, not {value}")
         is_number = isinstance(self.dropout, Real) and not isinstance(self.dropout, bool)
         if not is_number or not 0 <= self.dropout < 1:
-            raise RNNError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
+            value = arguments.shown(self.dropout)
+            raise RNNError(f"dropout must be a number from 0 to below 1, not {value}")
         self._check_tied()
 
     def _check_tied(self) -> None:
@@ -88,7 +96,7 @@ class Architecture:
             Says how many it can.
         """
         numbers = sum(math.prod(shape) for shape in self.shapes.values())
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+        most = memory.total() // 16  # and once more, for the gradient
         if numbers > most:
             raise RNNError(
                 f"this network has {numbers:,} parameters, and the memory of this machine holds "

@@ -10,29 +10,45 @@ from typing import Any, Optional
 
 import numpy as np
 
+from theano_rnn import memory
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Array, Bools, Floats, Ints, Parameters, Shapes
 
 
 def whole_number(value: object, name: str, at_least: int) -> int:
-    """An integer that is not a bool, at_least or more."""
+    """An integer that is not a bool, at_least or more, of 64 bits."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
-        raise RNNError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
+        raise RNNError(f"{name} must be a whole number of at least {at_least}, not {shown(value)}")
+    if int(value) >= 2**63:
+        raise RNNError(f"{name} must be below 2^63, not {shown(value)}")
     return int(value)
 
 
 def positive(value: Any, name: str, dtype: str = "float64") -> float:
     """A positive number, finite in the dtype."""
     if not _is_number(value) or not 0 < value <= float(np.finfo(dtype).max):
-        raise RNNError(f"{name} must be a positive, finite number, not {value!r}")
+        raise RNNError(f"{name} must be a positive, finite number, not {shown(value)}")
     return float(value)
 
 
 def at_least_zero(value: Any, name: str, dtype: str = "float64") -> float:
     """A number of 0 or more, finite in the dtype."""
     if not _is_number(value) or not 0 <= value <= float(np.finfo(dtype).max):
-        raise RNNError(f"{name} must be a finite number, 0 or more, not {value!r}")
+        raise RNNError(f"{name} must be a finite number, 0 or more, not {shown(value)}")
     return float(value)
+
+
+def shown(value: object) -> str:
+    """A value in a message, however long it is and whatever it does when it is asked.
+
+    >>> shown("four"), shown(10**9999), shown([0] * 9999)[-6:]
+    ("'four'", 'an int that cannot be shown', ' 0 ...')
+    """
+    try:
+        text = repr(value)
+    except Exception:  # of a number of more digits than Python writes, ValueError
+        return f"an {type(value).__name__} that cannot be shown"
+    return text if len(text) <= 60 else text[:56] + " ..."
 
 
 def _is_number(value: object) -> bool:
@@ -43,7 +59,10 @@ def token_ids(tokens: object, name: str, vocab_size: int) -> Ints:
     """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
     if isinstance(tokens, Sequence):
         _integers(tokens, name)
-    tokens = np.asarray(tokens)
+    try:
+        tokens = np.asarray(tokens)
+    except (TypeError, ValueError, RecursionError):
+        raise RNNError(f"{name} is a {type(tokens).__name__}; pass the ids of tokens") from None
     if tokens.ndim != 1:
         raise RNNError(
             f"{name} has shape {tokens.shape}; pass one sequence of token ids, shape (T,)"
@@ -78,6 +97,15 @@ def _in_vocabulary(tokens: Array, name: str, vocab_size: int) -> Ints:
     return np.ascontiguousarray(tokens, dtype=np.int64)
 
 
+def check_positions(count: int, vocab_size: int) -> None:
+    """RNNError where the logits of so many positions, float32, do not fit in the memory."""
+    if 4 * count * vocab_size > memory.total() // 2:
+        raise RNNError(
+            f"{count:,} tokens at once, each with {vocab_size:,} probabilities, are more than "
+            "the memory of this machine holds; pass shorter sequences or a smaller batch"
+        )
+
+
 def token_pair(
     x: object, y: object, vocab_size: int, names: tuple[str, str] = ("x", "y")
 ) -> tuple[Ints, Ints]:
@@ -95,9 +123,8 @@ def token_pair(
 def token_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
     """Inputs and targets of many sequences."""
     for name, sequences in (("X", X), ("Y", Y)):
-        if not isinstance(sequences, (Sequence, np.ndarray)) or isinstance(
-            sequences, (str, bytes)
-        ):
+        is_one = isinstance(sequences, (str, bytes)) or getattr(sequences, "ndim", 1) == 0
+        if not isinstance(sequences, (Sequence, np.ndarray)) or is_one:
             raise RNNError(f"{name} is a {type(sequences).__name__}; pass a list of sequences")
     if len(X) != len(Y):
         raise RNNError(f"X has {len(X)} sequences and Y has {len(Y)}; each needs its other half")
@@ -251,7 +278,7 @@ def _rectangular(value: object, name: str, shape: str) -> Array:
         with warnings.catch_warnings():  # of lists of different lengths
             warnings.simplefilter("error", UserWarning)
             return np.asarray(value)
-    except (ValueError, UserWarning):
+    except (ValueError, TypeError, UserWarning, RecursionError):
         raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
 
 

@@ -167,6 +167,12 @@ def padding(lengths: Sequence[int], groups: Sequence[Ints]) -> float:
 
 def _lengths(sequences: Sequence[Ints]) -> Ints:
     """The steps of each sequence, int64."""
+    kinds = list, tuple, np.ndarray
+    is_list = isinstance(sequences, kinds) and getattr(sequences, "ndim", 1) > 0
+    if not is_list or not all(isinstance(s, kinds) for s in sequences):
+        raise RNNError(f"sequences must be a list of sequences, not {arguments.shown(sequences)}")
+    if not all(getattr(s, "ndim", 1) == 1 for s in sequences):
+        raise RNNError("sequences must be of shape (T,) each; one is not")
     lengths = np.array([len(s) - 1 for s in sequences], dtype=np.int64)
     if not len(lengths):
         raise RNNError("sequences is empty; pass at least one")

@@ -20,6 +20,8 @@ from typing import Optional
 
 import numpy as np
 
+from theano_rnn import files, memory
+from theano_rnn.arguments import shown
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Ints, PathLike
 from theano_rnn.vocabulary import Vocabulary, special_tokens
@@ -198,6 +200,8 @@ def build_corpus(
         As `load_corpus` does for a bad size, and for a split without a sentence.
     """
     for name, sentences in (("train", train), ("valid", valid), ("test", test)):
+        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Sequence):
+            raise RNNError(f"the {name} split must be a list of texts, not {shown(sentences)}")
         if not len(sentences):
             raise RNNError(f"the {name} split has no sentence: every split needs at least one")
     vocabulary = Vocabulary.train(train, level, vocab_size, tokenized)
@@ -230,14 +234,21 @@ def read_text(path: PathLike, column: Optional[str] = None) -> str:
         a CSV file and the column was not given or is not in it (the columns are listed), or is
         not one and a column was given.
     """
-    path = Path(path)
+    try:
+        path = Path(path)
+    except TypeError:
+        raise RNNError(f"a text is the name of a file, not {shown(path)}") from None
     delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
     if column is not None and delimiter is None:
-        raise RNNError(f"a column needs a .csv or .tsv file, and {path} is not one: leave it out")
+        raise RNNError(
+            f"a column needs a .csv or .tsv file, and {path!s:.200} is not one: leave it out"
+        )
     try:
-        text = path.read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            # Sentences and their token ids take several times the text.
+            text = files.read_stream(file, memory.total() // 16).decode("utf-8")
     except OSError as error:
-        raise RNNError(f"cannot read {path}: {error.strerror or error}") from None
+        raise RNNError(f"cannot read {path!s:.200}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise RNNError(
             f"{path} is not UTF-8: byte {error.start} (0x{error.object[error.start]:02x}), "
@@ -258,17 +269,17 @@ def read_text(path: PathLike, column: Optional[str] = None) -> str:
 def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list[str]:
     limit = csv.field_size_limit(sys.maxsize)  # a document may well exceed the default 128 KiB
     try:
-        rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = [name for name in rows.fieldnames or [] if name is not None]
+        # No DictReader: it goes over all columns of the header for each row, however short.
+        rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = next(filter(None, rows), [])
         if column not in columns:
             what = "say which column is the text" if column is None else f"no column {column!r}"
             names = ", ".join(f"{name!r:.60}" for name in columns[:20])
             raise RNNError(f"{path}: {what}; its columns are {names}")
-        return [cell for row in rows if (cell := row[column])]
+        at = len(columns) - 1 - columns[::-1].index(column)  # the last of that name
+        return [row[at] for row in rows if len(row) > at and row[at]]
     except csv.Error as error:
-        raise RNNError(
-            f"{path} is not well-formed CSV, line {rows.reader.line_num}: {error}"
-        ) from None
+        raise RNNError(f"{path} is not well-formed CSV, line {rows.line_num}: {error}") from None
     finally:
         csv.field_size_limit(limit)
 
@@ -366,7 +377,7 @@ def _ends_sentence(word: str, following: str, is_first: bool) -> bool:
 
 def _rng(seed: int) -> np.random.Generator:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise RNNError(f"the seed must be a whole number from 0, not {seed!r}")
+        raise RNNError(f"the seed must be a whole number from 0, not {shown(seed)}")
     return np.random.default_rng(seed)
 
 

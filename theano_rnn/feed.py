@@ -46,8 +46,10 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
     """
     if is_single(x) and mask is None:
         x, y = arguments.token_pair(x, y, vocab_size)
+        arguments.check_positions(len(x), vocab_size)
         return Feed(x[:, None], y, None, None, None)
     x, y, mask = arguments.token_batch(x, y, mask, vocab_size)
+    arguments.check_positions(x.size, vocab_size)
     if mask is None:
         return Feed(x, y.ravel(), None, None, None)
     order = None
@@ -62,8 +64,11 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
 def feed_inputs(x: object, vocab_size: int) -> Ints:
     """One sequence (T,) or a batch (T, B) of inputs, as (T, B)."""
     if is_single(x):
-        return arguments.token_ids(x, "x", vocab_size)[:, None]
-    return arguments.token_batch(x, None, None, vocab_size)[0]
+        x = arguments.token_ids(x, "x", vocab_size)[:, None]
+    else:
+        x = arguments.token_batch(x, None, None, vocab_size)[0]
+    arguments.check_positions(x.size, vocab_size)
+    return x
 
 
 def is_single(x: object) -> bool:

@@ -12,6 +12,9 @@ from theano_rnn.settings import Settings
 from theano_rnn.types import Floats, PathLike
 from theano_rnn.vocabulary import Vocabulary
 
+#: Sentences, and tokens of a sentence, at once.
+MOST = 1_000_000
+
 
 def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     """The best model of a run folder, and its vocabulary.
@@ -34,8 +37,11 @@ def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     settings = Settings.from_dict(run.settings(), f"{run.folder}/settings.json")
     vocabulary = run.vocabulary()
     arrays, _ = run.checkpoint("best")
-    model = settings.model(vocabulary.size)
     try:
+        # Before a network is made that may be larger than the checkpoint's.
+        shapes = settings.architecture(vocabulary.size).shapes
+        arguments.parameters(parameters(arrays), shapes, "float32")
+        model = settings.model(vocabulary.size)
         model.set_parameters(parameters(arrays))
     except RNNError as error:
         raise RNNError(
@@ -84,6 +90,8 @@ def generate(
     temperature = arguments.positive(temperature, "temperature")
     count = arguments.whole_number(count, "count", at_least=1)
     longest = arguments.whole_number(longest, "longest", at_least=1)
+    if max(count, longest) > MOST:
+        raise RNNError(f"count and longest must be at most {MOST:,}; draw more in several calls")
     random = np.random.default_rng(arguments.whole_number(seed, "seed", at_least=0))
     begin = _prime_tokens(vocabulary, prime)
     return [
@@ -94,13 +102,15 @@ def generate(
 
 def _prime_tokens(vocabulary: Vocabulary, prime: str) -> list[int]:
     """The start token and the tokens of the prime."""
+    if not isinstance(prime, str):
+        raise RNNError(f"the prime must be a text, not {arguments.shown(prime)}")
     if not prime.strip():
         return [vocabulary.start]
     tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
     if vocabulary.unknown in tokens:
         raise RNNError(
-            f"the prime {prime!r} has words that are not in the vocabulary of this run; "
-            "use words from the text it was trained on"
+            f"the prime {arguments.shown(prime)} has words that are not in the vocabulary of this "
+            "run; use words from the text it was trained on"
         )
     return tokens
 
@@ -116,6 +126,11 @@ def _sample(
     state = None
     for token in begin:
         probabilities, state = model.next_token(token, state)
+    if len(probabilities) != vocabulary.size:
+        raise RNNError(
+            f"the model has {len(probabilities)} tokens and the vocabulary {vocabulary.size}; "
+            "pass the one that it was trained with"
+        )
     drawn = list(begin[1:])
     never = {vocabulary.start, vocabulary.unknown} - {vocabulary.end}
     while len(drawn) < longest:

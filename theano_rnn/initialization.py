@@ -20,6 +20,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from theano_rnn import arguments
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Floats, Parameters, Shapes
 
@@ -122,8 +123,9 @@ def check(scheme: str) -> Scheme:
     RNNError
         For an unknown scheme, or an R that is not a positive number from 1e-30 to 1e30.
     """
-    shown = repr(str(scheme)[:40])
-    name, colon, R = str(scheme).partition(":")
+    scheme = scheme if isinstance(scheme, str) else arguments.shown(scheme)
+    shown = repr(scheme[:40])
+    name, colon, R = scheme.partition(":")
     if name + (":R" if colon else "") not in SCHEMES:
         *others, last = SCHEMES
         raise RNNError(

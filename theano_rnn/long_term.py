@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from theano_rnn import arguments, remedies, tasks
+from theano_rnn import arguments, memory, remedies, tasks
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.task_net import TaskNet
@@ -75,14 +75,30 @@ class Trial:
     def __post_init__(self) -> None:
         tasks.find(self.task)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise RNNError(f"cell {self.cell!r} is unknown; the cells are {', '.join(CELLS)}")
+            raise RNNError(
+                f"cell {arguments.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
+            )
         remedies.check(self.remedy, self.cell)
-        arguments.whole_number(self.length, "length", at_least=tasks.SHORTEST)
-        arguments.whole_number(self.seed, "seed", at_least=0)
-        for name in ("hidden_size", "batch_size", "max_updates", "test_every"):
-            arguments.whole_number(getattr(self, name), name, at_least=1)
+        least = {"length": tasks.SHORTEST, "seed": 0}
+        for name in (*least, "hidden_size", "batch_size", "max_updates", "test_every"):
+            value = arguments.whole_number(getattr(self, name), name, least.get(name, 1))
+            object.__setattr__(self, name, value)  # as an int, which JSON has
         for name in ("learning_rate", "clip", "alpha", "max_seconds"):
             arguments.positive(getattr(self, name), name)
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        """Refuse what this machine cannot hold: W, and the inputs and states of a batch."""
+        H, G, task = self.hidden_size, CELLS[self.cell].gates, tasks.find(self.task)
+        # Inputs are drawn as symbols or numbers of 8 bytes first, states have a gradient too.
+        steps = 2 * (self.length + 2 * tasks.MEMORY)
+        batch = max(self.batch_size, TEST_BATCH)
+        numbers = 4 * G * H * (H + task.inputs) + steps * batch * (task.inputs + 4 * G * H)
+        if 8 * numbers > memory.total() // 2:
+            raise RNNError(
+                f"this trial needs {8 * numbers / 1e9:,.0f} GB, and this machine has "
+                f"{memory.total() / 1e9:,.0f}; make length, batch_size or hidden_size smaller"
+            )
 
 
 def learn(trial: Trial, watch: Optional[Watch] = None) -> Record:

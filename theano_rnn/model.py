@@ -1,6 +1,8 @@
 """The recurrent language model: its parameters and its compiled functions."""
 
 import dataclasses
+import io
+import math
 import zipfile
 from collections.abc import ItemsView, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
-from theano_rnn import arguments, graph, torch_state
+from theano_rnn import arguments, graph, memory, torch_state
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture
 from theano_rnn.engine import compile_function, tensor, theano
@@ -146,8 +148,10 @@ class RNN:
         self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
         seed = arguments.whole_number(seed, "seed", at_least=0)
         self.dtype = theano.config.floatX if dtype is None else dtype
-        if self.dtype not in ("float32", "float64"):
-            raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
+        if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
+            raise RNNError(
+                f"dtype {arguments.shown(dtype)} is unknown; use 'float32' or 'float64'"
+            )
         values = initial(self.architecture.shapes, cell, initialization, seed, self.dtype)
         self.shared = {
             name: theano.shared(self._stored(name, value), name, borrow=True)
@@ -176,8 +180,8 @@ class RNN:
         RNNError
             If the file is missing, damaged, or holds other arrays.
         """
-        path = Path(path)
         try:
+            path = Path(path)
             values = _arrays(path)
         except OSError as error:
             raise RNNError(f"{path}: {error.strerror or error}") from None
@@ -187,8 +191,13 @@ class RNN:
         for name in (table, "W"):
             if name not in values or np.ndim(values[name]) != 2 or values[name].size == 0:
                 raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
+        sizes = values[table].shape[1], values["W"].shape[1]
+        known = {field.name for field in dataclasses.fields(Architecture)}
         try:
-            model = cls(values[table].shape[1], values["W"].shape[1], **settings)
+            # Before a network is made that may be larger than the file's.
+            network = {name: value for name, value in settings.items() if name in known}
+            arguments.parameters(values, Architecture(*sizes, **network).shapes, "float64")
+            model = cls(*sizes, **settings)
             model.set_parameters(values)
         except RNNError as error:
             raise RNNError(f"{path}: {error}") from None
@@ -632,9 +641,42 @@ class RNN:
 
 
 def _arrays(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError("it is not a zip file, or a damaged one")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+    """The arrays of an .npz file, none of which is larger than its file lets expect."""
+    if not path.is_file():
+        open(path, "rb").close()  # says why
+        raise ValueError("it is not a file")
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        declared = sum(member.file_size for member in members)
+        # Numbers of a network hardly shrink; a file of zeros does, a thousandfold.
+        most = min(16 * path.stat().st_size + 2**26, memory.total() // 4)
+        if declared > most:
+            raise ValueError(f"it would grow to {declared:,} bytes; {most:,} at most are read")
+        return {
+            member.filename.removesuffix(".npy"): _array(archive, member) for member in members
+        }
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """One array; its header is checked before room for its numbers is made."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("it is compressed in a way that NumPy does not use")
+    form: Any = np.lib.format  # which has no types
+    with archive.open(member) as file:
+        version = form.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"{member.filename[:60]!r} has another format")
+        size = int.from_bytes(file.read(2 * version[0]), "little")
+        if size > 10_000:
+            raise ValueError(f"the header of {member.filename[:60]!r} is too long")
+        head = io.BytesIO(size.to_bytes(2, "little") + file.read(size))
+        shape, is_fortran, dtype = form.read_array_header_1_0(head)
+        if dtype.hasobject:
+            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+        if min(shape, default=0) < 0:
+            raise ValueError(f"{member.filename[:60]!r} has the shape {shape}")
+        count = math.prod(shape)
+        if count * dtype.itemsize > member.file_size:
+            raise ValueError(f"{member.filename[:60]!r} has fewer numbers than it says")
+        values = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+    return values.reshape(shape, order="F" if is_fortran else "C")

@@ -16,10 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional, Union
 
+from theano_rnn.arguments import shown
 from theano_rnn.corpus import split_sentences
 from theano_rnn.errors import RNNError
+from theano_rnn.files import read
 from theano_rnn.types import PathLike
 
+# Bytes of a Python file; the largest of the standard library has a fifth of it.
+LONGEST_SOURCE = 2**22
 # Tests, applications, generated tables and what was installed beside the library.
 SKIPPED = set(
     "test tests idle_test idlelib lib2to3 turtledemo site-packages dist-packages __pycache__ "
@@ -80,7 +84,10 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
         When no sentence is found.
     """
     documents = [] if library is not None else _topics()
-    folder = Path(sysconfig.get_path("stdlib") if library is None else library)
+    try:
+        folder = Path(sysconfig.get_path("stdlib") if library is None else library)
+    except TypeError:
+        raise RNNError(f"the library is a folder, not {shown(library)}") from None
     documents.extend(_docstrings(folder))
     sentences: dict[str, str] = {}
     for document in documents:
@@ -133,7 +140,7 @@ def _topics() -> list[str]:
 def _docstrings(folder: Path) -> Iterator[str]:
     for path in _sources(folder):
         try:
-            source = path.read_bytes()
+            source = read(path, LONGEST_SOURCE)
             if b'"""' not in source and b"'''" not in source:
                 continue
             with warnings.catch_warnings():

@@ -14,6 +14,7 @@ The other remedy is another cell.
 
 from typing import Any, NamedTuple
 
+from theano_rnn.arguments import shown
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.regularization import check_omega
@@ -75,7 +76,7 @@ def parse(text: str) -> Remedy:
         for setting, value in REMEDIES[name].items():
             if changes.get(setting, value) != value:
                 both = f"{setting} both {changes[setting]} and {value}"
-                raise RNNError(f"remedy {text!r} makes the {both}; give one of them")
+                raise RNNError(f"remedy {shown(text)} makes the {both}; give one of them")
             changes[setting] = value
     return PLAIN._replace(**changes)
 
@@ -107,4 +108,5 @@ def names_of(text: str) -> list[str]:
     -------
     list of str
     """
-    return [name.strip() for name in str(text).replace(",", "+").split("+")]
+    text = text if isinstance(text, str) else shown(text)
+    return [name.strip() for name in text.replace(",", "+").split("+")]

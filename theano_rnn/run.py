@@ -17,15 +17,19 @@
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import safetensors
 import safetensors.numpy
 
+from theano_rnn import files, memory
 from theano_rnn.errors import RNNError
 from theano_rnn.events import Events
 from theano_rnn.types import Array, Parameters, PathLike, Record
@@ -33,6 +37,15 @@ from theano_rnn.vocabulary import Vocabulary
 
 #: How many of the last checkpoints are kept.
 KEPT = 3
+
+#: Most bytes of the header of a checkpoint: the names and shapes of some hundred arrays.
+HEADER = 2**20
+
+#: What reading a damaged or hostile file may end in.
+DAMAGED = (
+    OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+    MemoryError, safetensors.SafetensorError,
+)  # fmt: skip
 
 
 class Run:
@@ -68,7 +81,7 @@ class Run:
         RNNError
             If something of that name exists, or the folder cannot be made.
         """
-        folder = Path(folder)
+        folder = _path(folder)
         try:
             # What was killed before it had settings is no run, and made again.
             folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
@@ -76,8 +89,9 @@ class Run:
             raise RNNError(
                 f"the run folder {folder} exists; name another, or go on: --resume {folder}"
             ) from None
-        except OSError as error:
-            raise RNNError(f"the run folder {folder} cannot be made: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # ValueError of a name that no file can have
+            reason = getattr(error, "strerror", None) or error
+            raise RNNError(f"the run folder {folder!s:.200} cannot be made: {reason}") from None
         return cls(folder)
 
     @classmethod
@@ -97,8 +111,13 @@ class Run:
         RNNError
             If it is not a run folder.
         """
-        folder = Path(folder)
-        if not (folder / "settings.json").is_file():
+        folder = _path(folder)
+        try:
+            is_run = (folder / "settings.json").is_file()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RNNError(f"{folder!s:.200} is not a run folder: {reason}") from None
+        if not is_run:
             raise RNNError(f"{folder} is not a run folder: it has no settings.json")
         return cls(folder)
 
@@ -155,8 +174,9 @@ class Run:
             Of an epoch.
         """
         path = self.folder / "metrics.jsonl"
-        with _writing(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        with _writing(path):
+            with open(files.open_own(path, os.O_WRONLY | os.O_APPEND), "ab") as file:
+                file.write(json.dumps(record).encode() + b"\n")
         if self.events is not None:
             self.events.write(self.metrics())
 
@@ -164,8 +184,12 @@ class Run:
         """Write the metrics to come as TensorBoard events too, in ``tensorboard/``."""
         self.events = Events(self.folder / "tensorboard")
 
-    def metrics(self) -> list[Record]:
-        """The records of all epochs so far.
+    def metrics(self, names: Sequence[str] = ("epoch",)) -> list[Record]:
+        """The records of all epochs so far, each with a number of these names.
+
+        Parameters
+        ----------
+        names : sequence of str
 
         Returns
         -------
@@ -180,9 +204,9 @@ class Run:
         if not path.exists():
             return []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
-        except (OSError, ValueError) as error:
+            lines = files.read(path, files.LINES).decode("utf-8").splitlines()
+            return [_record(json.loads(line), names) for line in lines]
+        except DAMAGED as error:
             raise RNNError(f"{path} is damaged ({error}); remove the damaged line") from None
 
     def drop_metrics_after(self, epoch: int) -> None:
@@ -205,7 +229,7 @@ class Run:
         ----------
         vocabulary : Vocabulary
         """
-        vocabulary.save(self.folder / "tokenizer.json")
+        self._write("tokenizer.json", vocabulary.to_json())
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary in tokenizer.json.
@@ -234,7 +258,7 @@ class Run:
         """loss.png: loss of training and validation, and the learning rate, by epoch."""
         from matplotlib.figure import Figure
 
-        metrics = self.metrics()
+        metrics = self.metrics(("epoch", "train_loss", "valid_loss"))
         epochs = [record["epoch"] for record in metrics]
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -245,9 +269,9 @@ class Run:
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(loc="upper right")
-        path = self.folder / "loss.png"
-        with _writing(path):
-            figure.savefig(path, dpi=120)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=120)
+        self._write("loss.png", picture.getvalue())
 
     # ---- checkpoints
 
@@ -344,22 +368,18 @@ class Run:
         if not path.is_file():
             raise RNNError(f"{self.folder} has no checkpoint {path.name}")
         try:
+            _check_sizes(path)
             with safetensors.safe_open(str(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 arrays = {key: file.get_tensor(key) for key in file.keys()}
             state = json.loads(metadata["state"])
+            if not isinstance(state, dict):
+                raise ValueError("it does not say where training stands")
             # Those of older versions have none.
             if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
                 raise ValueError("its content is not that of its checksum")
             return arrays, state
-        except (
-            safetensors.SafetensorError,
-            OSError,
-            ValueError,
-            TypeError,
-            KeyError,
-            RecursionError,
-        ) as error:
+        except DAMAGED as error:
             raise RNNError(
                 f"the checkpoint {path} is damaged ({error}); use another checkpoint or run"
             ) from None
@@ -377,19 +397,19 @@ class Run:
         """
         path = self.folder / "lock"
         with _writing(path):
-            file = open(path, "a+")
+            file = open(files.open_own(path, os.O_RDWR), "r+b")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                file.seek(0)
+                holder = file.read(20).decode("ascii", "replace").strip()
                 raise RNNError(
-                    f"process {file.read().strip() or 'unknown'} is training in {self.folder}; "
+                    f"process {holder or 'unknown'} is training in {self.folder}; "
                     "wait for its end, or stop it"
                 ) from None
             with _writing(path):
                 file.truncate(0)
-                file.write(str(os.getpid()))
+                file.write(str(os.getpid()).encode())
                 file.flush()
             yield
 
@@ -399,26 +419,46 @@ class Run:
         """Replace a file as one act, so that a crash leaves the old one or the new one."""
         data = content.encode("utf-8") if isinstance(content, str) else content
         path = self.folder / name
-        beside = path.with_name(path.name + ".new")
         with _writing(path):
-            try:
-                with open(beside, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(beside, path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    beside.unlink()  # half of it on a full disk
-                raise
+            files.replace(path, data)
             _sync_folder(self.folder)
 
     def _read_json(self, name: str) -> Any:
         path = self.folder / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return json.loads(files.read(path, files.SMALL).decode("utf-8"))
+        except DAMAGED as error:
             raise RNNError(f"{path} is damaged or missing ({error})") from None
+
+
+def _path(folder: Any) -> Path:
+    try:
+        return Path(folder)
+    except TypeError:
+        raise RNNError(f"a run folder is a path, not a {type(folder).__name__}") from None
+
+
+def _record(value: object, names: Sequence[str]) -> Record:
+    """A line of the metrics, if it is one."""
+    if not isinstance(value, dict) or not all(_is_finite(value.get(name)) for name in names):
+        raise ValueError(f"a line is not a record with numbers for {', '.join(names)}")
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and abs(value) < 1e300
+
+
+def _check_sizes(path: Path) -> None:
+    """ValueError for a checkpoint that would take more memory than there is, before it does."""
+    with open(path, "rb") as file:
+        (header,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+        size = file.seek(0, os.SEEK_END)
+    if header > HEADER:
+        raise ValueError("its header is not that of a checkpoint")
+    if size > memory.total() // 4:
+        raise ValueError(f"its {size:,} bytes are more than the memory of this machine holds")
 
 
 def _is_unborn(folder: Path) -> bool:

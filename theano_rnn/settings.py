@@ -1,5 +1,6 @@
 """How a model is trained, in one flat block; and the recipes, which are such blocks by name."""
 
+import os
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
@@ -12,6 +13,7 @@ from theano_rnn.corpus import Corpus, load_corpus
 from theano_rnn.errors import RNNError
 from theano_rnn.model import RNN
 from theano_rnn.step import CLIPPINGS, Step
+from theano_rnn.vocabulary import special_tokens
 
 #: What follows a step that cannot be taken.
 ON_NONFINITE = ("stop", "skip", "restore")
@@ -113,18 +115,26 @@ class Settings:
         initialization.check(self.initialization)
         scheme = truncations.parse(self.truncation).scheme
         optimizers.check(self.optimizer)
-        if self.clip_by not in CLIPPINGS:
-            raise RNNError(f"clip by {self.clip_by!r} is unknown; use {' or '.join(CLIPPINGS)}")
+        if not isinstance(self.clip_by, str) or self.clip_by not in CLIPPINGS:
+            value = arguments.shown(self.clip_by)
+            raise RNNError(f"clip by {value} is unknown; use {' or '.join(CLIPPINGS)}")
+        for name in ("text", "train", "valid", "test", "column"):
+            if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
+                value = arguments.shown(getattr(self, name))
+                raise RNNError(f"{name} must be a name, or not given, not {value}")
         for name in ("stream", "tokenized", "watch", "tensorboard"):
             if not isinstance(getattr(self, name), bool):
-                raise RNNError(f"{name} must be True or False, not {getattr(self, name)!r}")
+                value = arguments.shown(getattr(self, name))
+                raise RNNError(f"{name} must be True or False, not {value}")
+        special_tokens(self.level, self.tokenized)  # checks both
+        if self.vocab_size is not None:
+            arguments.whole_number(self.vocab_size, "vocab size", at_least=1)
         for name in ("batch_size", "epochs", "decay_after", "patience"):
             if getattr(self, name) is not None or name in ("batch_size", "epochs"):
                 arguments.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
-        if self.on_nonfinite not in ON_NONFINITE:
-            raise RNNError(
-                f"on nonfinite {self.on_nonfinite!r} is unknown; use {', '.join(ON_NONFINITE)}"
-            )
+        if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ON_NONFINITE:
+            value = arguments.shown(self.on_nonfinite)
+            raise RNNError(f"on nonfinite {value} is unknown; use {', '.join(ON_NONFINITE)}")
         _ = self.interval  # checks it
         arguments.whole_number(self.seed, "seed", at_least=0)
         arguments.whole_number(self.threads, "threads", at_least=0)
@@ -137,7 +147,8 @@ class Settings:
         if not 0 < arguments.positive(self.decay, "decay") <= 1:
             raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
         if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
-            raise RNNError(f"improvement must be at least 0 and below 1, not {self.improvement}")
+            value = arguments.shown(self.improvement)
+            raise RNNError(f"improvement must be at least 0 and below 1, not {value}")
         if self.dynamic is not None:
             arguments.positive(self.dynamic, "dynamic")
         if self.stream and scheme != "chunk":
@@ -171,7 +182,8 @@ class Settings:
             raise RNNError(f"{where} does not hold settings")
         unknown = [name for name in values if name not in known]
         if unknown:
-            raise RNNError(f"{where}: unknown settings {', '.join(map(repr, unknown))}")
+            names = ", ".join(map(arguments.shown, unknown[:20]))
+            raise RNNError(f"{where}: unknown settings {names}")
         try:
             return cls(**values)
         except (RNNError, TypeError) as error:
@@ -243,15 +255,15 @@ class Settings:
         >>> Settings(every="500").interval, Settings(every="10min").interval
         ((500, 'steps'), (10, 'min'))
         """
-        number, unit = str(self.every), "steps"
+        shown = arguments.shown(self.every)
+        number, unit = self.every if isinstance(self.every, str) else shown, "steps"
         if number.endswith("min"):
             number, unit = number[: -len("min")], "min"
         if not (
             number.isascii() and number.isdigit() and 0 < int(number[:10]) and number[10:] == ""
         ):
             raise RNNError(
-                f"every {self.every!r} is no interval; give steps, as in '500', or minutes, as in "
-                "'10min'"
+                f"every {shown} is no interval; give steps, as in '500', or minutes, as in '10min'"
             )
         return int(number), unit
 

@@ -75,10 +75,10 @@ class Step:
         omega: float = 0.0,
         **constants: float,
     ) -> None:
-        if clip_by is not None and clip_by not in CLIPPINGS:
-            raise RNNError(
-                f"clip_by {clip_by!r} is unknown; use {', '.join(map(repr, CLIPPINGS))} or None"
-            )
+        is_name = isinstance(clip_by, str) and clip_by in CLIPPINGS
+        if clip_by is not None and not is_name:
+            known, given = ", ".join(map(repr, CLIPPINGS)), arguments.shown(clip_by)
+            raise RNNError(f"clip_by {given} is unknown; use {known} or None")
         self.model, self.clip_by = model, clip_by
         self.l2 = arguments.at_least_zero(l2, "l2", model.dtype)
         self.omega = arguments.at_least_zero(omega, "omega", model.dtype)
@@ -172,7 +172,10 @@ class Step:
             raise RNNError("clip is given, and this step does not clip; give clip_by too")
         arrays = [*fed.arrays(), model.checked_state(state, fed.rows)]
         if model.architecture.dropout:
-            arrays.append(kept(model, fed.x.shape, model.random if random is None else random))
+            random = model.random if random is None else random
+            if not isinstance(random, np.random.Generator):
+                raise RNNError(f"random must be a Generator, not {arguments.shown(random)}")
+            arrays.append(kept(model, fed.x.shape, random))
         # Theano takes a Python float for a float32 only where floatX is float32.
         numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
         arrays += [np.asarray(number, model.dtype) for number in numbers]

@@ -6,9 +6,11 @@ JSONL, written when it comes in. A sweep that was stopped goes on with what is n
 """
 
 import asyncio
+import io
 import itertools
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from theano_rnn import files
+from theano_rnn.arguments import shown as brief
 from theano_rnn.errors import RNNError
 from theano_rnn.long_term import Trial, learn
 from theano_rnn.types import PathLike, Record
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 #: All settings of a trial; the task, the cell and the remedy of a row of the table.
 Key = tuple[Any, ...]
 Row = tuple[str, str, str]
+
+#: In a grid; more would not end.
+MOST_TRIALS = 100_000
 
 SETTINGS = [field.name for field in fields(Trial)]
 
@@ -71,20 +78,26 @@ def trials(grid: object) -> list[Trial]:
     [(20, 'sgd'), (20, 'clip'), (50, 'sgd'), (50, 'clip')]
     """
     blocks = grid if isinstance(grid, list) else [grid]
-    found = {}
+    found: dict[tuple[Any, ...], Trial] = {}
     for number, block in enumerate(blocks, 1):
         if not isinstance(block, dict):
             raise RNNError(f"block {number} of the grid is not an object of settings and values")
         unknown = [name for name in block if name not in SETTINGS]
         if unknown:
+            names = ", ".join(brief(name).strip("'") for name in unknown[:20])
             raise RNNError(
-                f"block {number} of the grid sets {', '.join(unknown)}, which is unknown; "
+                f"block {number} of the grid sets {names}, which is unknown; "
                 f"the settings are {', '.join(SETTINGS)}"
             )
         missing = [name for name in ("task", "length") if name not in block]
         if missing:
             raise RNNError(f"block {number} of the grid has no {' and no '.join(missing)}")
         values = [value if isinstance(value, list) else [value] for value in block.values()]
+        if math.prod(map(len, values)) + len(found) > MOST_TRIALS:
+            raise RNNError(
+                f"block {number} of the grid stands for more than {MOST_TRIALS:,} trials; give "
+                "fewer values, in several grids"
+            )
         for combination in itertools.product(*values):
             try:
                 trial = Trial(**dict(zip(block, combination)))
@@ -113,8 +126,8 @@ def read_grid(path: PathLike) -> list[Trial]:
         If the file cannot be read, or is no grid.
     """
     try:
-        grid = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        grid = json.loads(files.read(path, files.SMALL).decode("utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RNNError(f"the grid {path} cannot be read: {reason}") from None
     try:
@@ -160,17 +173,16 @@ class Results:
         self.path = Path(folder) / "results.jsonl"
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "a+b")
-            self._file.seek(0)
-            lines = self._file.read().split(b"\n")
+            self._file = open(files.open_own(self.path, os.O_RDWR | os.O_APPEND), "r+b")
+            lines = files.read_stream(self._file, files.LINES).split(b"\n")
             # What stands after the last end of line is a record torn by a kill: it is run again.
             self._file.truncate(self._file.tell() - len(lines.pop()))
         self.records: dict[Key, Record] = {}
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)
-                self.records[key(record)] = record
-            except (ValueError, KeyError, TypeError):
+                self.records[key(record)] = _checked(record)
+            except (ValueError, KeyError, TypeError, RecursionError):
                 self._file.close()
                 raise RNNError(
                     f"line {number} of {self.path} is not a record of a trial; remove the line"
@@ -257,10 +269,23 @@ class Results:
             axes.set_ylabel("share of seeds that solve it (lines set apart)")
             axes.grid(alpha=0.3)
             axes.legend(loc="lower left", fontsize="small")
-        path = self.path.with_name("success.png")
+        path, picture = self.path.with_name("success.png"), io.BytesIO()
+        figure.savefig(picture, format="png", dpi=120)
         with _writing(path):
-            figure.savefig(path, dpi=120)
+            files.replace(path, picture.getvalue())
         return path
+
+
+def _checked(record: Record) -> Record:
+    """A record of a trial that could be run, with what came of it, or some ValueError."""
+    Trial(**{name: record[name] for name in SETTINGS})
+    rate = record["error_rate"]
+    numbers = [record["updates"], record["seconds"], *([] if rate is None else [rate])]
+    if not isinstance(record["solved"], bool) or not isinstance(record["ended"], str):
+        raise ValueError
+    if not all(isinstance(number, (int, float)) and 0 <= number < 1e30 for number in numbers):
+        raise ValueError
+    return record
 
 
 def success(records: list[Record]) -> dict[Row, dict[int, list[Record]]]:

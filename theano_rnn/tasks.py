@@ -31,7 +31,7 @@ from typing import Callable
 
 import numpy as np
 
-from theano_rnn import arguments
+from theano_rnn import arguments, memory
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Array, Bools, Floats, Ints
 
@@ -98,7 +98,15 @@ class Task:
             For a length below 10, or no sequence.
         """
         length = arguments.whole_number(length, "length", at_least=SHORTEST)
-        return self.draw(rng, length, arguments.whole_number(batch, "batch", at_least=1))
+        batch = arguments.whole_number(batch, "batch", at_least=1)
+        if not isinstance(rng, np.random.Generator):
+            raise RNNError(f"rng must be a numpy.random.Generator, not {arguments.shown(rng)}")
+        if 16 * (length + 2 * MEMORY) * batch * self.inputs > memory.total() // 2:
+            raise RNNError(
+                f"{batch:,} sequences of length {length:,} are more than the memory of this "
+                "machine holds; make fewer or shorter ones"
+            )
+        return self.draw(rng, length, batch)
 
     def is_wrong(self, output: Floats, target: Array) -> Bools:
         """Which sequences are answered wrongly.
@@ -144,7 +152,9 @@ def find(name: str) -> Task:
     (2, 4)
     """
     if not isinstance(name, str) or name not in TASKS:
-        raise RNNError(f"task {str(name)[:40]!r} is unknown; the tasks are {', '.join(TASKS)}")
+        raise RNNError(
+            f"task {arguments.shown(name)} is unknown; the tasks are {', '.join(TASKS)}"
+        )
     return TASKS[name]
 
 

@@ -10,7 +10,7 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import baselines, batches, engine, evaluation
+from theano_rnn import arguments, baselines, batches, engine, evaluation
 from theano_rnn.corpus import Corpus, count_tokens
 from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.flow import watched
@@ -58,6 +58,30 @@ class State:
     clipped: int = 0
     skipped: int = 0
     seconds: float = 0.0
+
+
+def state_of(values: Record) -> State:
+    """The state that a checkpoint holds.
+
+    Raises
+    ------
+    RNNError
+        If it is not one that this program wrote.
+    """
+    try:
+        state = State(**values)
+    except TypeError:
+        raise RNNError("it is of another version of this program; start a new run") from None
+    for name in ("epoch", "step", "best_epoch", "tokens", "clipped", "skipped"):
+        arguments.whole_number(getattr(state, name), f"{name} of its state", at_least=0)
+    arguments.at_least_zero(state.learning_rate, "learning_rate of its state")
+    for name in ("best_loss", "loss", "norm", "seconds"):
+        value = getattr(state, name)
+        if not isinstance(value, (int, float)) or not -1e300 < value:  # nor NaN
+            raise RNNError(f"{name} of its state is no number, but {arguments.shown(value)}")
+    if state.seconds_to_first_step is not None:
+        arguments.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
+    return state
 
 
 def perplexity(loss: float) -> float:
@@ -161,6 +185,9 @@ class Training:
     def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False) -> None:
         self.settings, self.run, self.corpus = settings, run, corpus
         engine.use_threads(settings.threads)
+        found = run.last() if resume and run.has_last else None
+        if found is not None:
+            self._check_shapes(found[0])
         self.model = settings.model(corpus.vocabulary.size)
         self.step = settings.step(self.model)
         self._stream = settings.stream_of(corpus) if settings.stream else None
@@ -170,24 +197,32 @@ class Training:
         text = zlib.crc32(np.concatenate(corpus.train).tobytes())
         self.state = State(learning_rate=settings.learning_rate, text=text)
         if resume:
-            self._resume(text)
+            self._resume(text, found)
 
-    def _resume(self, text: int) -> None:
+    def _check_shapes(self, arrays: dict[str, Array]) -> None:
+        """Before a network is made that may be larger than the checkpoint's."""
+        shapes = self.settings.architecture(self.corpus.vocabulary.size).shapes
+        try:
+            arguments.parameters(parameters(arrays), shapes, "float32")
+        except RNNError as error:
+            raise self._does_not_fit(error) from None
+
+    def _does_not_fit(self, error: Exception) -> RNNError:
+        return RNNError(f"{self.run.folder}: the last checkpoint does not fit: {error}")
+
+    def _resume(
+        self, text: int, found: Optional[tuple[dict[str, Array], Record, list[str]]]
+    ) -> None:
         settings, run = self.settings, self.run
-        if not run.has_last:  # it was killed before its first checkpoint
+        if found is None:  # it was killed before its first checkpoint
             run.drop_metrics_after(0)
             return
-        arrays, state, self.refused = run.last()
+        arrays, state, self.refused = found
         try:
             self._take_over(arrays)
-            self.state = State(**state)
+            self.state = state_of(state)
         except RNNError as error:
-            raise RNNError(f"{run.folder}: the last checkpoint does not fit: {error}") from None
-        except TypeError:
-            raise RNNError(
-                f"{run.folder}: the last checkpoint does not fit: it is of another version of "
-                "this program; start a new run"
-            ) from None
+            raise self._does_not_fit(error) from None
         if self.state.text != text:
             raise RNNError(
                 f"the text has changed since the run in {run.folder} began; start a new run"
@@ -413,7 +448,8 @@ class Training:
             end of each sentence counted as one; the baselines are trained on the same tokens.
         """
         corpus, model, settings, metrics = (
-            self.corpus, self.model, self.settings, self.run.metrics(),
+            self.corpus, self.model, self.settings,
+            self.run.metrics(("epoch", "train_loss", "valid_loss", "tokens", "seconds")),
         )  # fmt: skip
         arrays, state = self.run.checkpoint("best")
         last = model.parameters()
@@ -434,7 +470,7 @@ class Training:
             "seconds_to_first_step": self.state.seconds_to_first_step,
             "training_seconds": seconds,
             "epochs": self.state.epoch,
-            "best_epoch": state["epoch"],
+            "best_epoch": state_of(state).epoch,
             "vocab_size": size,
             "train_tokens": count_tokens(corpus.train),
             "valid_tokens": count_tokens(corpus.valid),

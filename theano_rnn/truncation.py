@@ -17,6 +17,7 @@ from functools import partial
 from numbers import Integral
 from typing import Callable, Optional
 
+from theano_rnn.arguments import shown
 from theano_rnn.cells import StepFunction
 from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
@@ -77,12 +78,15 @@ def parse(
     >>> print(parse(bptt_truncate=4), parse(truncate_gradient=4), parse(truncate_gradient=-1))
     window:4 last:4 full
     """
+    truncation = (
+        str(truncation) if isinstance(truncation, (str, Truncation)) else shown(truncation)
+    )
     words = {"bptt_truncate": bptt_truncate, "truncate_gradient": truncate_gradient}
     given = [name for name, value in words.items() if value is not None]
     if len(given) + (truncation != "full") > 1:
         raise RNNError(
-            f"truncation: {' and '.join(given)} and truncation={truncation!r} name more than one "
-            "scheme; give one of them"
+            f"truncation: {' and '.join(given)} and truncation={shown(truncation)} name more than "
+            "one scheme; give one of them"
         )
     if bptt_truncate is not None:
         return Truncation("window", _steps(bptt_truncate, "bptt_truncate"))
@@ -95,8 +99,8 @@ def parse(
     scheme, colon, K = str(truncation).partition(":")
     if scheme not in SCHEMES[1:] or not colon:
         raise RNNError(
-            f"truncation {truncation!r} is unknown; use 'full', 'window:K', 'chunk:K' or 'last:K' "
-            "with K a whole number of at least 1, as in 'window:4'"
+            f"truncation {shown(truncation)} is unknown; use 'full', 'window:K', 'chunk:K' or "
+            "'last:K' with K a whole number of at least 1, as in 'window:4'"
         )
     where = f"truncation {str(truncation)[:40]!r}"
     if K.isascii() and K.isdigit():  # int() would take " 4 " too, and refuse 5000 digits
@@ -106,9 +110,9 @@ def parse(
 
 def _steps(K: object, where: str) -> int:
     if not isinstance(K, Integral) or isinstance(K, bool):
-        raise RNNError(f"{where}: K must be a whole number of at least 1, not {K!r}")
+        raise RNNError(f"{where}: K must be a whole number of at least 1, not {shown(K)}")
     if K < 1:
-        raise RNNError(f"{where}: K is {K}, and a gradient needs at least 1 step")
+        raise RNNError(f"{where}: K is {shown(K)}, and a gradient needs at least 1 step")
     if int(K) >= 2**31:
         raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)

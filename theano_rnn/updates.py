@@ -370,10 +370,11 @@ def check(name: str) -> None:
     ------
     RNNError
     """
-    if str(name) not in OPTIMIZERS:
+    if not isinstance(name, str) or name not in OPTIMIZERS:
         *others, last = OPTIMIZERS
-        shown = str(name)[:40]
-        raise RNNError(f"optimizer {shown!r} is unknown; use {', '.join(others)} or {last}")
+        raise RNNError(
+            f"optimizer {arguments.shown(name)} is unknown; use {', '.join(others)} or {last}"
+        )
 
 
 # ---- clipping
@@ -472,5 +473,5 @@ def _checked(value: Any, name: str, dtype: str) -> float:
     elif (
         not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1
     ):
-        raise RNNError(f"{name} must be a number from 0 to below 1, not {value!r}")
+        raise RNNError(f"{name} must be a number from 0 to below 1, not {arguments.shown(value)}")
     return float(value)

@@ -25,6 +25,8 @@ from typing import Any, Optional
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from theano_rnn import files
+from theano_rnn.arguments import shown
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Ints, PathLike
 
@@ -94,17 +96,22 @@ class Vocabulary:
         self, tokens: Sequence[str], level: str = "word", tokenized: bool = False
     ) -> None:
         specials = special_tokens(level, tokenized)
-        tokens = list(tokens)
+        tokens = list(tokens) if isinstance(tokens, Iterable) else [tokens]
+        if not all(isinstance(token, str) for token in tokens):
+            raise RNNError("a vocabulary's tokens must be a list of strings")
         if tokens[: len(specials)] != specials or len(set(tokens)) != len(tokens):
             raise RNNError(
                 f"a vocabulary's tokens must be distinct and begin with {', '.join(specials)}; "
                 f"these are {len(set(tokens))} distinct of {len(tokens)}, beginning with "
-                f"{', '.join(map(str, tokens[: len(specials)]))}"
+                f"{', '.join(map(shown, tokens[: len(specials)]))}"
             )
         self.tokens = tokens
         self.level = level
         self.tokenized = tokenized
-        self._tokenizer = _tokenizer(tokens, level, tokenized)
+        try:
+            self._tokenizer = _tokenizer(tokens, level, tokenized)
+        except (TypeError, UnicodeEncodeError):  # of a lone surrogate
+            raise RNNError("a vocabulary's tokens must be Unicode text; one is not") from None
         ids = {token: index for index, token in enumerate(tokens)}
         self.start, self.end, self.unknown = ids[specials[0]], ids[END], ids[UNKNOWN]
 
@@ -159,15 +166,15 @@ class Vocabulary:
         if size is None:
             size = distinct if tokenized else min(distinct, DEFAULT_SIZE)
         elif isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-            raise RNNError(f"the vocabulary size must be a whole number, not {size!r}")
+            raise RNNError(f"the vocabulary size must be a whole number, not {shown(size)}")
         elif size <= len(specials):
             raise RNNError(
-                f"a vocabulary of {size} is too small: {', '.join(specials)} are in it, "
+                f"a vocabulary of {shown(size)} is too small: {', '.join(specials)} are in it, "
                 f"so ask for at least {len(specials) + 1}"
             )
         elif size > distinct:
             raise RNNError(
-                f"a vocabulary of {size} is larger than the text's: the training split has "
+                f"a vocabulary of {shown(size)} is larger than the text's: the training split has "
                 f"{len(counts)} distinct tokens, {distinct} with {', '.join(specials)}; ask for "
                 f"at most {distinct}, or leave the size out"
             )
@@ -195,9 +202,9 @@ class Vocabulary:
         try:
             ids = np.array(self._tokenizer.encode(sentence).ids, dtype=np.int64)
         except TypeError:
-            raise RNNError(f"not a text that can be encoded: {sentence!r:.60}") from None
+            raise RNNError(f"not a text that can be encoded: {shown(sentence)}") from None
         if self.tokenized and self.end in ids[1:-1]:
-            raise RNNError(f"a tokenized sentence contains {END} itself: {sentence!r:.60}")
+            raise RNNError(f"a tokenized sentence contains {END} itself: {shown(sentence)}")
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -217,9 +224,11 @@ class Vocabulary:
             When an id is not of this vocabulary.
         """
         lines: list[list[str]] = [[]]
-        for index in ids:
-            if not 0 <= index < self.size:
-                raise RNNError(f"id {index} is not in a vocabulary of {self.size} tokens")
+        given: Any = ids
+        is_list = isinstance(given, Iterable) and getattr(given, "ndim", 1) == 1
+        for index in given if is_list else [given]:
+            if not isinstance(index, (int, np.integer)) or not 0 <= index < self.size:
+                raise RNNError(f"id {shown(index)} is not in a vocabulary of {self.size} tokens")
             if index == self.end:
                 if not (self.tokenized and lines == [[]]):  # there, the first one is the start
                     lines.append([])
@@ -240,9 +249,13 @@ class Vocabulary:
         path : path
         """
         try:
-            Path(path).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+            files.replace(Path(path), self.to_json().encode("utf-8"))
         except OSError as error:
             raise RNNError(f"cannot write the vocabulary to {path}: {error.strerror}") from None
+
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return str(self._tokenizer.to_str(pretty=True))
 
     @classmethod
     def load(cls, path: PathLike) -> "Vocabulary":
@@ -262,11 +275,12 @@ class Vocabulary:
             When the file is missing, damaged, or not written by this package.
         """
         try:
-            stored = json.loads(Path(path).read_bytes().decode("utf-8"))
+            stored = json.loads(files.read(Path(path), files.VOCABULARY).decode("utf-8"))
         except OSError as error:
             raise RNNError(f"cannot read the vocabulary {path}: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
-            raise RNNError(f"the vocabulary {path} is damaged: {error}") from None
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            name = path if isinstance(path, Path) else shown(path)
+            raise RNNError(f"the vocabulary {name} is damaged: {error}") from None
         try:
             ids = stored["model"]["vocab"]
             tokens = sorted(ids, key=ids.__getitem__)
@@ -277,7 +291,10 @@ class Vocabulary:
                 # The whole file must be what saving would write: nothing of it is ignored.
                 if json.loads(vocabulary._tokenizer.to_str()) == stored:
                     return vocabulary
-        except (AttributeError, LookupError, TypeError, ValueError):
+        except (
+            AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError,
+            MemoryError,
+        ):  # fmt: skip
             pass  # not the structure of a tokenizer.json
         raise RNNError(
             f"{path} is not a vocabulary of this package, or was changed after it was saved"
@@ -296,8 +313,10 @@ def special_tokens(level: str, tokenized: bool = False) -> list[str]:
     -------
     list of str
     """
-    if level not in LEVELS:
-        raise RNNError(f"the level is {' or '.join(LEVELS)}, not {level!r}")
+    if not isinstance(level, str) or level not in LEVELS:
+        raise RNNError(f"the level is {' or '.join(LEVELS)}, not {shown(level)}")
+    if not isinstance(tokenized, (bool, np.bool_)):
+        raise RNNError(f"tokenized must be True or False, not {shown(tokenized)}")
     if tokenized and level != "word":
         raise RNNError("tokenized text is for the level word: leave out one of the two")
     return [END, UNKNOWN] if tokenized else [START, END, UNKNOWN]
@@ -330,6 +349,8 @@ def _tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokenizer:
 
 def _count(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str]:
     """How often each token occurs, cut as `Vocabulary.encode` does."""
+    if not isinstance(sentences, Iterable):
+        raise RNNError(f"sentences must be a list of texts, not {shown(sentences)}")
     counts: Counter[str] = Counter()
     cut = _cutter(level, tokenized).pre_tokenize_str
     lower = normalizers.Lowercase().normalize_str
@@ -341,7 +362,7 @@ def _count(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str
             text = sentence if tokenized else lower(sentence)
             counts.update(token for token, _ in cut(text))
         except (AttributeError, TypeError, UnicodeEncodeError):
-            raise RNNError(f"not a text that can be encoded: {sentence!r:.60}") from None
+            raise RNNError(f"not a text that can be encoded: {shown(sentence)}") from None
     return counts
 
 

@@ -10,6 +10,7 @@ What a truncation scheme does is leave some of these pairs out (``reach``).
 
 import functools
 import os
+from numbers import Real
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -157,6 +158,7 @@ class Flow:
         float
             From 0 to T.
         """
+        least = arguments.at_least_zero(least, "least")
         own = np.diag(self.norms)[:, None]
         heard = (self.norms >= least * own) & (own > 0) & (reach("full", self.T) > 0)
         return float(heard.sum(axis=1).mean())
@@ -212,8 +214,9 @@ class Flow:
             For another name.
         """
         f = self._use()
-        if name not in f.of_steps:
-            raise RNNError(f"{name!r} is no parameter of the steps; they are {f.of_steps}")
+        if not isinstance(name, str) or name not in f.of_steps:
+            shown = arguments.shown(name)
+            raise RNNError(f"{shown} is no parameter of the steps; they are {f.of_steps}")
         # Of the steps alone: the table's part as V has no step.
         G = f.gradients(self.x, self.states[:-1], self.total)[f.of_steps.index(name)]
         square = (G**2).sum()
@@ -239,6 +242,9 @@ class Flow:
         cosine, ratio : float
             Both 0 where the truncated gradient is 0.
         """
+        if not isinstance(name, str) or name not in self.full:
+            known = ", ".join(self.full)
+            raise RNNError(f"{arguments.shown(name)} is no parameter; they are {known}")
         full, cut = self.full[name], self.gradient(reach(scheme, self.T))[name]
         length = max(float(np.linalg.norm(full)), 1e-300)
         return cosine(cut, full), float(np.linalg.norm(cut) / length)
@@ -265,10 +271,13 @@ class Flow:
         RNNError
             For another scheme or cosine.
         """
-        if scheme not in ("window", "chunk"):
-            raise RNNError(f"scheme {scheme!r} has no K to choose; use 'window' or 'chunk'")
-        if not 0 < wanted <= 1:
-            raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {wanted!r}")
+        if not isinstance(scheme, str) or scheme not in ("window", "chunk"):
+            raise RNNError(
+                f"scheme {arguments.shown(scheme)} has no K to choose; use 'window' or 'chunk'"
+            )
+        if not isinstance(wanted, Real) or not 0 < wanted <= 1:
+            shown = arguments.shown(wanted)
+            raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {shown}")
         smallest = self.T
         for K in range(self.T - 1, 0, -1):
             if self.truncated(f"{scheme}:{K}", name)[0] < wanted:
@@ -315,6 +324,7 @@ class Flow:
         RNNError
             For other steps.
         """
+        t, k = (arguments.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
         if not 0 <= k <= t <= self.T:
             raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
         unit = np.eye(self.S)
@@ -342,6 +352,7 @@ class Flow:
         -------
         (number of ends, T) array
         """
+        ends = arguments.whole_number(ends, "ends", at_least=1)
         first = min(self.T, max(1, self.T // 2))
         at = np.unique(np.linspace(first, self.T, ends).round().astype(int))
         norms = np.full((len(at), self.T), np.nan)
@@ -550,6 +561,7 @@ def reach(scheme: str, T: int) -> Floats:
     >>> reach("window:1", 3).astype(int).tolist()
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
+    T = arguments.whole_number(T, "T", at_least=1)
     cut = truncation.parse(scheme)
     K = T if cut.K is None else cut.K
     t, k = np.arange(T)[:, None], np.arange(T)

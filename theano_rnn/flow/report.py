@@ -6,11 +6,11 @@ report.html    all of it, interactive; it needs no other file and no network
 """
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from theano_rnn import files
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import demo, page, pictures
 from theano_rnn.flow.findings import Findings
@@ -84,16 +84,11 @@ class Report:
             }
         )
 
-    def _write(self, files: dict[str, bytes]) -> Path:
-        for name, data in files.items():
+    def _write(self, contents: dict[str, bytes]) -> Path:
+        for name, data in contents.items():
             path = self.folder / name
-            beside = path.with_name(name + ".new")
             with self._writing(path):
-                try:
-                    beside.write_bytes(data)
-                    os.replace(beside, path)
-                finally:
-                    beside.unlink(missing_ok=True)
+                files.replace(path, data)
         return self.folder / "report.html"
 
     @contextlib.contextmanager

@@ -13,6 +13,9 @@ from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, described, shapes, table, times
 from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Parameters, Sentence
 
+#: Beyond it the names of the parameters alone would fill the memory.
+MOST_LAYERS = 100
+
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
@@ -22,6 +25,8 @@ def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
     if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
         raise ValueError(f"layers is {layers!r}: pass an integer >= 1")
+    if int(layers) > MOST_LAYERS:
+        raise ValueError(f"layers is more than {MOST_LAYERS}: pass fewer")
     for name, value in (("bias", bias), ("tied", tied), ("embedding", embedding)):
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}: pass True or False")
@@ -80,7 +85,7 @@ def _checked_array(name: str, value: Array, words: tuple[str, ...]) -> Floats:
 def checked_tokens(where: str, tokens: object, vocab_size: int) -> Ints:
     """`tokens` as a vector of integers in [0, vocab_size), or ``ValueError``."""
     # As objects every element keeps its own type: [True, 2] does not turn into [1, 2].
-    array = np.array(tokens, dtype=object)
+    array = _of_objects(where, tokens)
     if array.ndim != 1:
         raise ValueError(f"{where} has {array.ndim} dimensions: pass one list of token ids")
     if array.size == 0:
@@ -94,6 +99,14 @@ def checked_tokens(where: str, tokens: object, vocab_size: int) -> Ints:
                 f" the vocabulary has {vocab_size}"
             )
     return array.astype(np.intp)
+
+
+def _of_objects(where: str, values: object) -> Array:
+    """Any values as an array of objects, or ``ValueError``."""
+    try:
+        return np.array(values, dtype=object)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"{where} is no array: {error}") from None
 
 
 def checked_pair(
@@ -129,7 +142,7 @@ def checked_sentences(
 ) -> list[Sentence]:
     """Each sentence alone, (x, y, kept) of its own length: one, or the columns of a batch."""
     vocab_size = table(parameters).shape[1]
-    x, y = np.array(x, dtype=object), np.array(y, dtype=object)
+    x, y = _of_objects("x", x), _of_objects("y", y)
     if 2 not in (x.ndim, y.ndim):
         if mask is not None:
             raise ValueError("mask is for batches: pass x and y (T, B) with it, or no mask")
@@ -157,7 +170,7 @@ def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
     """The mask as booleans (T, B), all of them true for None, or ``ValueError``."""
     if mask is None:
         return np.ones(shape, dtype=bool)
-    mask = np.array(mask, dtype=object)  # a ragged list is one of lists, which are no 0 or 1
+    mask = _of_objects("mask", mask)  # a ragged list is one of lists, which are no 0 or 1
     if mask.shape != shape:
         raise ValueError(f"mask has shape {mask.shape} and x has shape {shape}: pass the same")
     for (t, b), value in np.ndenumerate(mask):
