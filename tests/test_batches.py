@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,19 @@ def test_pieces_are_found_by_index():
             stream[i]
     with pytest.raises(TypeError):
         stream[0.5]
+
+
+@pytest.mark.parametrize("n", [1_000, 100_000])
+def test_the_memory_of_an_epoch_does_not_grow_with_the_text(n):
+    stream = Stream([np.arange(n + 1) % 50], batch_size=4, steps=10)
+    tracemalloc.start()
+    try:
+        for x, y in stream:
+            assert x.shape == y.shape
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000  # bytes; the token ids are there already
 
 
 def test_pieces_are_views_of_one_array_and_cannot_be_written():

@@ -503,7 +503,7 @@ def test_bad_masks_are_refused_and_nothing_changes(mask, message):
 def test_a_mask_for_one_sequence_is_refused():
     for model in model_and_oracle(14)[:2]:
         for tokens in ([1, 2], np.array([1, 2])):
-            refuses(model, lambda m=model, x=tokens: m.ce_error(x, x, mask=[1, 0]), "x")
+            refuses(model, lambda m=model, x=tokens: m.ce_error(x, x, mask=[1, 0]), "for batches")
 
 
 def test_lengths_that_differ_are_refused_and_nothing_changes():

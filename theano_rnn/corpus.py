@@ -389,7 +389,7 @@ def _split(
     if n < 3:
         raise RNNError(
             f"the text has {n} sentence{'s' * (n != 1)}, and each of the three splits needs one: "
-            "give a longer text"
+            "give a longer text, or --tokenized where each line is a sentence"
         )
     if rng is not None:
         sentences = [sentences[i] for i in rng.permutation(n)]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from theano_rnn import arguments
+from theano_rnn.errors import RNNError
 from theano_rnn.types import Array, Bools, Floats, Ints
 
 
@@ -44,7 +45,9 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
     Under ``last`` (``is_last``) the sequences of a batch have to end together: each is moved to
     the last steps of its column, where scan's own truncate_gradient counts back from its end.
     """
-    if is_single(x) and mask is None:
+    if is_single(x):
+        if mask is not None:
+            raise RNNError("a mask is for batches, x and y of shape (T, B); leave it out")
         x, y = arguments.token_pair(x, y, vocab_size)
         arguments.check_positions(len(x), vocab_size)
         return Feed(x[:, None], y, None, None, None)

@@ -15,21 +15,27 @@ from typing import Any, Optional
 from rich.console import Console
 from rich.table import Table
 
+from theano_rnn.cells import CELLS
 from theano_rnn.commands import calling
 from theano_rnn.evaluation import shown
 
-CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
+#: Those that are compared where none are named.
+USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     p = argparse.ArgumentParser(prog=calling.program("compare"), description=__doc__)
     p.add_argument("--runs", metavar="DIR", required=True, help="folder of the runs")
     p.add_argument(
-        "--cells", default=",".join(CELLS), help="comma-separated (default: %(default)s)"
+        "--cells", default=",".join(USUAL), help="comma-separated (default: %(default)s)"
     )
     arguments, options = p.parse_known_args(argv)
+    cells = arguments.cells.split(",")
+    for cell in cells:
+        if cell not in CELLS:  # now, and not when its turn comes
+            p.error(f"cell {cell!r} is unknown; the cells are {', '.join(CELLS)}")
     results = {}
-    for cell in arguments.cells.split(","):
+    for cell in cells:
         run = Path(arguments.runs) / cell
         if not (run / "result.json").is_file():
             command = [*calling.process("train"), "--cell", cell, "--run", str(run), *options]
