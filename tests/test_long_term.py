@@ -391,3 +391,16 @@ def test_success_is_by_row_and_length_and_drawn(tmp_path):
         picture = results.save_picture(records)
     assert picture == tmp_path / "success.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5000
+
+
+def test_two_sweeps_cannot_write_to_one_folder(tmp_path):
+    with sweep.Results(tmp_path):
+        with pytest.raises(RNNError, match="another sweep writes to .*results.jsonl"):
+            sweep.Results(tmp_path)
+    sweep.Results(tmp_path).__exit__()
+
+
+def test_remedies_in_another_order_are_the_same_trial():
+    assert Trial("addition", 20, remedy="orthogonal, clip") == Trial(
+        "addition", 20, remedy="clip+orthogonal"
+    )

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -108,6 +110,23 @@ def test_a_scheduler_that_does_not_answer_is_one_line_and_loses_nothing(
     assert code == 2 and len(errors.splitlines()) == 1
     assert "there is no Dask scheduler at tcp://127.0.0.1:1" in errors
     assert lines(tmp_path / "kept") == before
+
+
+def test_another_server_at_the_address_is_one_line(called, grid, monkeypatch):
+    monkeypatch.setattr(sweep, "TIMEOUT", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(1000)
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        code, _, errors = called("--sweep", grid, "--run", "kept", "--scheduler", address)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert f"there is no Dask scheduler at {address}" in errors
 
 
 def record_of(trial):

@@ -79,6 +79,7 @@ class Trial:
                 f"cell {arguments.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
             )
         remedies.check(self.remedy, self.cell)
+        object.__setattr__(self, "remedy", remedies.ordered(self.remedy))
         least = {"length": tasks.SHORTEST, "seed": 0}
         for name in (*least, "hidden_size", "batch_size", "max_updates", "test_every"):
             value = arguments.whole_number(getattr(self, name), name, least.get(name, 1))

@@ -20,15 +20,15 @@ from theano_rnn.errors import RNNError
 from theano_rnn.regularization import check_omega
 from theano_rnn.updates import OPTIMIZERS
 
-#: What each changes.
+#: What each changes; combined, they are named in this order.
 REMEDIES: dict[str, dict[str, Any]] = {
     "clip": {"is_clipped": True},
     "omega": {"has_omega": True},
+    **{name: {"optimizer": name} for name in OPTIMIZERS},
     "orthogonal": {"initialization": "orthogonal"},
     "identity": {"initialization": "identity"},
     "spectral": {"initialization": "spectral:1"},
     "chrono": {"is_chrono": True},
-    **{name: {"optimizer": name} for name in OPTIMIZERS},
 }
 
 
@@ -95,6 +95,27 @@ def check(text: str, cell: str) -> None:
         check_omega(cell, "full")
     if remedy.is_chrono and CELLS[cell].gates == 1:
         raise RNNError(f"chrono is for the cells gru and lstm, not {cell}; leave it out")
+
+
+def ordered(text: str) -> str:
+    """The same remedies, joined by + in the order of REMEDIES.
+
+    Parameters
+    ----------
+    text : str
+        As for ``parse``, which takes it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> ordered("omega, clip")
+    'clip+omega'
+    """
+    names = names_of(text)
+    return "+".join(name for name in REMEDIES if name in names)
 
 
 def names_of(text: str) -> list[str]:

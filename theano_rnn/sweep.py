@@ -5,7 +5,7 @@ stands for all combinations. Every trial is one task of a Dask cluster; its reco
 JSONL, written when it comes in. A sweep that was stopped goes on with what is not in the file.
 """
 
-import asyncio
+import fcntl
 import io
 import itertools
 import json
@@ -166,7 +166,8 @@ class Results:
     Raises
     ------
     RNNError
-        If the folder or the file cannot be made, read or written, before anything is run.
+        If the folder or the file cannot be made, read or written, or another sweep writes to it;
+        before anything is run.
     """
 
     def __init__(self, folder: PathLike) -> None:
@@ -174,6 +175,7 @@ class Results:
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(files.open_own(self.path, os.O_RDWR | os.O_APPEND), "r+b")
+            self._lock()
             lines = files.read_stream(self._file, files.LINES).split(b"\n")
             # What stands after the last end of line is a record torn by a kill: it is run again.
             self._file.truncate(self._file.tell() - len(lines.pop()))
@@ -187,6 +189,15 @@ class Results:
                 raise RNNError(
                     f"line {number} of {self.path} is not a record of a trial; remove the line"
                 ) from None
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise RNNError(
+                f"another sweep writes to {self.path}; wait for its end, or name another --run"
+            ) from None
 
     def __enter__(self) -> "Results":
         return self
@@ -360,9 +371,10 @@ def cluster(scheduler: Optional[str] = None, workers: Optional[int] = None) -> I
         return
     try:
         client = Client(scheduler, timeout=TIMEOUT)
-    except (OSError, asyncio.TimeoutError, ValueError, TypeError) as error:
+    except Exception as error:  # what another server answers ends in any of them
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RNNError(
-            f"there is no Dask scheduler at {scheduler} ({str(error).splitlines()[0]}); "
+            f"there is no Dask scheduler at {scheduler} ({reason}); "
             "start one, or leave the address out for a cluster on this machine"
         ) from None
     with client:

@@ -117,8 +117,6 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:
         raise RNNError(f"--seeds must be at least 1, not {seeds}")
-    if "remedy" in given:
-        given["remedy"] = "+".join(remedies.names_of(given["remedy"]))
     return [Trial(**given, seed=seed) for seed in range(seeds)]
 
 
