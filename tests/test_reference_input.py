@@ -142,7 +142,7 @@ def test_bad_parameters_are_refused_and_nothing_changes(change, message):
 
 
 BAD_KINDS = [
-    ({"cell": "LSTM"}, "cell is 'LSTM': pass one of tanh, sigmoid, relu, gru, lstm"),
+    ({"cell": "LSTM"}, "cell is 'LSTM': pass one of tanh, sigmoid, relu, gru, gru_after, lstm"),
     ({"cell": None}, "cell is None: pass one of"),
     ({"cell": ["gru"]}, r"cell is \['gru'\]: pass one of"),
     ({"layers": 0}, "layers is 0: pass an integer >= 1"),

@@ -284,7 +284,7 @@ def test_a_training_step_makes_one_pass_over_the_logits():
     ]
     names = [type(op).__name__ for op in matrices]
     ours = "SoftmaxCrossEntropyGradient"
-    assert sorted(names) == ["DimShuffle"] * 2 + ["Dot22"] * 3 + [ours]
+    assert sorted(names) == ["DimShuffle"] * 2 + ["Product"] * 3 + [ours]
     assert matrices[names.index(ours)].inplace
 
 

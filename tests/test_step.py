@@ -108,7 +108,13 @@ def optimizing(optimizer):
     return Case({"bias": True}, optimizer=optimizer)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [  # each is tested against a loop in NumPy in test_updates.py too
+        pytest.param(name, marks=() if name in ("sgd", "momentum", "adam") else pytest.mark.slow)
+        for name in OPTIMIZERS
+    ],
+)
 def test_steps_in_a_row_are_those_of_the_papers_on_the_clipped_gradients_of_numpy(optimizer):
     case = optimizing(optimizer)
     case.restart()
@@ -538,8 +544,16 @@ def test_omega_where_it_is_not_defined_is_refused():
             Step(model, omega=1.0)
 
 
-@pytest.mark.parametrize("clip_by", ["norm", "value"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "nesterov"])
+@pytest.mark.parametrize(
+    ("optimizer", "clip_by"),
+    [
+        ("sgd", "norm"),
+        ("adam", "value"),
+        pytest.param("sgd", "value", marks=pytest.mark.slow),
+        pytest.param("adam", "norm", marks=pytest.mark.slow),
+        pytest.param("nesterov", "norm", marks=pytest.mark.slow),
+    ],
+)
 def test_a_step_whose_loss_is_not_finite_changes_nothing(optimizer, clip_by):
     model = RNN(6, 4, seed=1)
     step = Step(model, optimizer, clip_by=clip_by)

@@ -52,7 +52,7 @@ class Cell:
     gates: int
     parts: int
     step: StepFunction
-    weights: Callable[[Variable], Variables]
+    weights: Callable[..., Variables]
     gate_values: GateFunction = lambda p_t, before, weights: {}
     keeps: Optional[str] = None
     has_a: bool = False

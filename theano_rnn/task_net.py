@@ -41,7 +41,8 @@ class TaskNet:
     Attributes
     ----------
     shared : dict
-        The parameters: U (G*H, inputs), W (G*H, H), V (outputs, H), b (G*H,), c (outputs,).
+        The parameters: U (G*H, inputs), W (G*H, H), V (outputs, H), b (G*H,), c (outputs,);
+        of gru_after a (H,).
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class TaskNet:
         H, G = hidden_size, self.cell.gates
         shapes = {
             "U": (G * H, task.inputs), "V": (task.outputs, H), "W": (G * H, H),
-            "b": (G * H,), "c": (task.outputs,),
+            "b": (G * H,), **({"a": (H,)} if self.cell.has_a else {}), "c": (task.outputs,),
         }  # fmt: skip
         values = initialization.initial(shapes, cell, remedy.initialization, seed, dtype)
         if remedy.is_chrono:
@@ -83,6 +84,7 @@ class TaskNet:
         o : (answers, B, outputs) expression
         """
         U, V, W, b, c = (self.shared[name] for name in "UVWbc")
+        recurrent = [W, self.shared["a"]] if self.cell.has_a else [W]
         T, B, n = x.shape[0], x.shape[1], x.shape[2]
         H = W.shape[1]
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
@@ -90,7 +92,7 @@ class TaskNet:
 
         def run(loop: truncations.Loop, inputs: Variables, starts: Variables) -> Variables:
             (p,) = inputs
-            return loop(self.cell.step, p, starts, self.cell.weights(W))
+            return loop(self.cell.step, p, starts, self.cell.weights(*recurrent))
 
         states = truncations.states(truncations.Truncation("full"), run, [p], starts)
         A = self.task.answers
