@@ -99,6 +99,10 @@ REFUSED = {
         lambda: scan(lambda a, b: [b, a], [s, variable("BH", "r")]),
         "a state becomes what another one was",
     ),
+    "hundreds of states": (
+        lambda: scan(lambda *v: [tensor.tanh(a + 1) for a in v], [s * k for k in range(150)]),
+        "its C[+][+] is longer than 150,000 characters",
+    ),
 }
 
 

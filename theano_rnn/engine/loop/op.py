@@ -53,6 +53,11 @@ class Program:
     states: int
 
 
+#: Characters of C++ that are compiled; those of a step of gru or lstm are some 30,000. A compiler
+#: needs a minute for a million.
+LONGEST = 150_000
+
+
 class NativeLoop(COp):
     """All steps of a Scan in one C++ function.
 
@@ -149,6 +154,8 @@ def lowered(node: Apply) -> NativeLoop:
     scan = node.op
     loop = analyse(scan)
     function, support = emit(loop, plan(loop), [x.dtype for x in node.inputs])
+    if len(function) > LONGEST:
+        raise Refused(f"its C++ is longer than {LONGEST:,} characters: it takes long to compile")
     types = tuple(output.type for output in node.outputs)
     program = Program(function, support, types, 1 + scan.n_seqs, len(loop.states))
     return NativeLoop(program, name=scan.name)
