@@ -31,7 +31,7 @@ MODULES = ("tanh", "relu", "gru_after", "lstm")
 
 
 def has_torch():
-    check = [PEERS, "-c", "import torch, safetensors.torch"]
+    check = [PEERS, "-c", "import torch"]
     return Path(PEERS).exists() and subprocess.run(check, capture_output=True).returncode == 0
 
 

@@ -35,7 +35,7 @@ def describe() -> Record:
 def peers() -> dict[str, str]:
     """Versions of what is compared with, as peers.txt has them installed."""
     pins = Path(__file__).with_name("peers.txt").read_text("utf-8").splitlines()
-    return dict(line.split("==") for line in pins if "==" in line)
+    return dict(line.split("#")[0].strip().split("==") for line in pins if "==" in line)
 
 
 def cpu() -> str:
