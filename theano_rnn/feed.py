@@ -6,6 +6,7 @@ from typing import Optional
 import numpy as np
 
 from theano_rnn import arguments
+from theano_rnn.errors import RNNError
 
 
 class Feed(namedtuple("Feed", "x y is_in position order")):
@@ -42,6 +43,8 @@ def feed(x, y, mask, vocab_size: int, is_last: bool) -> Feed:
         x, y = arguments.token_pair(x, y, vocab_size)
         arguments.check_positions(len(x), vocab_size)
         return Feed(x[:, None], y, None, None, None)
+    if y is None:
+        raise RNNError("y is None; pass the targets, of the shape of x")
     x, y, mask = arguments.token_batch(x, y, mask, vocab_size)
     arguments.check_positions(x.size, vocab_size)
     if mask is None:

@@ -268,6 +268,8 @@ FLOW_ARGUMENTS = mostly(st.sampled_from(["W", "U", "window:2", "chunk:1", "windo
 
 def follow(case: tuple, folder: Path) -> None:
     (x, y, _), state, (method, count), given = case
+    if getattr(x, "ndim", 0) == getattr(y, "ndim", 0) == 2:
+        x, y = x[:, 0], y[:, 0]
     flow = Flow(models(1)[0], x, y, state)
     getattr(flow, method)(*given[:count])
     verdict(flow)
@@ -377,7 +379,7 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
         Target("grid", st.one_of(st.lists(grids, max_size=2), JSON), make_grid),
         Target("batches", st.tuples(mostly(texts), mostly(small), mostly(small), mostly(SEEDS)),
                make_batches),
-        Target("Flow", st.tuples(sequences(), STATES, st.sampled_from(FLOWS),
+        Target("Flow", st.tuples(sequences(), mostly(st.none(), STATES), st.sampled_from(FLOWS),
                st.tuples(FLOW_ARGUMENTS, FLOW_ARGUMENTS, FLOW_ARGUMENTS)), follow,
                prepare=compile_flow),
         Target("generate", some(generated), make_sentences,
