@@ -383,6 +383,7 @@ def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
         lambda: parse("full", None, -HUGE),
         lambda: token_pairs(np.array(3), np.array(3), 5),
         lambda: feed(Rude(), [1], None, 5, False),
+        lambda: feed([[0, 1]], None, None, 5, False),
         lambda: Vocabulary(5),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", 1]),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", "\ud800"]),

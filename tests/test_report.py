@@ -203,7 +203,7 @@ def test_an_earlier_report_stays_where_a_new_one_fails(tanh, tmp_path, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RNNError, match="No space left"):
         report.write(tanh[1])
     report.discard()

@@ -395,7 +395,7 @@ NOT_BELOW_1 = "must be a number from 0 to below 1, not"
     "name, constants, message",
     [
         ("Adam", {}, "'Adam' is unknown; use sgd, momentum, nesterov, adagrad, rmsprop or adam"),
-        (None, {}, "optimizer 'None' is unknown"),
+        (None, {}, "optimizer None is unknown"),
         ("sgd", {"momentum": 0.9}, "sgd has no constant momentum; its constants are: none"),
         ("adam", {"beta": 0.9}, "no constant beta; its constants are: beta1, beta2, epsilon"),
         ("momentum", {"words": ()}, "momentum has no constant words"),

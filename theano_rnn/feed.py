@@ -51,6 +51,8 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
         x, y = arguments.token_pair(x, y, vocab_size)
         arguments.check_positions(len(x), vocab_size)
         return Feed(x[:, None], y, None, None, None)
+    if y is None:
+        raise RNNError("y is None; pass the targets, of the shape of x")
     x, y, mask = arguments.token_batch(x, y, mask, vocab_size)
     arguments.check_positions(x.size, vocab_size)
     if mask is None:

@@ -11,9 +11,16 @@ from typing import Any, Optional
 
 from rich.console import Console
 
+<<<<<<< HEAD:tests/fuzz/coverage.py
 from fuzz.hostile import LARGEST
 from fuzz.judge import Guard, Tally, Target, emptied, end, on_alarm
 from fuzz.readers import RAW, raw_seeds
+=======
+from theano_rnn.fuzz.hostile import LARGEST
+from theano_rnn.fuzz.judge import Guard, Tally, Target, emptied, end, on_alarm
+from theano_rnn.fuzz.processes import fast_folder
+from theano_rnn.fuzz.readers import RAW, raw_seeds
+>>>>>>> w-fuzz:theano_rnn/fuzz/coverage.py
 
 #: What is traced for its coverage; the engine is no reader.
 TRACED = ["theano_rnn", "json", "zipfile", "csv", "safetensors", "numpy.lib.format"]
@@ -31,17 +38,17 @@ def run_readers(
     worst = 0
     for target in targets:
         if target.name in RAW and (only is None or target.name in only):
-            child = os.fork()
-            if child == 0:
-                _fuzz(atheris, target, seconds)
-            _, status = os.waitpid(child, 0)
+            with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
+                child = os.fork()
+                if child == 0:
+                    _fuzz(atheris, target, seconds, Path(folder))
+                _, status = os.waitpid(child, 0)
             worst = max(worst, os.waitstatus_to_exitcode(status) != 0)
     return worst
 
 
-def _fuzz(atheris: Any, target: Target, seconds: float) -> None:
+def _fuzz(atheris: Any, target: Target, seconds: float, folder: Path) -> None:
     """It does not return: libFuzzer ends the process."""
-    folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     inside, corpus = folder / "cases", folder / "corpus"
     inside.mkdir()
     corpus.mkdir()
@@ -49,12 +56,14 @@ def _fuzz(atheris: Any, target: Target, seconds: float) -> None:
         (corpus / str(i)).write_bytes(seed)
     signal.signal(signal.SIGALRM, on_alarm)
     tally, guard = Tally(), Guard(inside)
-    last = time.monotonic() + seconds
+    last: list[float] = []
 
     def one(data: bytes) -> None:
+        if not last:  # what is loaded has been instrumented by now
+            last.append(time.monotonic() + seconds)
         end(target, RAW[target.name](data), inside, tally, guard)
         emptied(inside)
-        if tally.failures or time.monotonic() > last:
+        if tally.failures or time.monotonic() > last[0]:
             print(
                 f"{target.name}: {tally.cases:,} executions, {tally.results:,} results, "
                 f"{tally.errors:,} errors, {sum(tally.counts.values())} failures, "

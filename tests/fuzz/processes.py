@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -49,7 +49,7 @@ def run_here(target: Target, cases: int, seed: int, folder: Path, guard: Any = N
 
 def _in_process(target: Target, cases: int, seed: int) -> Tally:
     """A fork of this process runs them; if it dies, the case it died of is a failure."""
-    with tempfile.TemporaryDirectory(dir=_fast()) as folder:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         under_way = os.open(Path(folder) / "case", os.O_RDWR | os.O_CREAT)
         reading, writing = os.pipe()
         child = os.fork()
@@ -155,6 +155,6 @@ def _received(reading: int, cases: int) -> tuple[bytes, bool]:
             data += part
 
 
-def _fast() -> Any:
+def fast_folder() -> Optional[str]:
     """A folder in memory, where there is one."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
