@@ -121,11 +121,22 @@ def test_the_rate_of_an_exact_decay_is_found_whatever_the_size_of_each_output():
     norms = np.where(lags >= 0, own[:, None] * 0.7 ** abs(lags), 0)
     left = left_by_lag(norms)
     np.testing.assert_allclose(left, 0.7 ** np.arange(T))
-    np.testing.assert_allclose(rate_of(left), 0.7)
+    np.testing.assert_allclose(rate_of(left), [0.7, 0.7, 0.7, 1])
     assert horizon_of(0.5 ** np.arange(12)) == 7  # 2^-7 < .01 < 2^-6
+
+
+def test_the_line_of_the_rate_goes_through_the_data_where_lag_0_does_not_lie_on_it():
+    n = np.arange(9)
+    left = np.where(n == 0, 1, 5 * 0.8**n)
+    line = rate_of(left)
+    weights = 9.0 - n
+    expected = np.polyfit(n, np.log(left), 1, w=np.sqrt(weights))
+    np.testing.assert_allclose(np.log([line.rate, line.start]), expected)
+    drawn = np.log(line.start * line.rate**n)
+    assert abs(np.average(drawn - np.log(left), weights=weights)) < 1e-12
 
 
 def test_a_rate_that_is_not_clear_is_no_verdict_of_vanishing():
     left = np.exp(-0.2 * np.arange(15)) * np.where(np.arange(15) < 9, 1, 4)
-    rate, low, high = rate_of(left)
+    rate, low, high, _ = rate_of(left)
     assert low < rate < 0.95 < high

@@ -57,6 +57,14 @@ class Findings:
     truncation, cosine, ratio
         The scheme that the model is trained with, the cosine of its dE/dW with the full one, and
         their norms' ratio.
+    ratios : dict
+        As ``cosines``: |truncated| / |full| for each K.
+    is_trained : bool
+        Whether it is a run's network; one that is as it begins is not.
+    rate_start : float or None
+        The fitted line of ``left`` is rate_start * rate^n, rate that of the verdict.
+    one_step : dict
+        Of the norms |ds_t/ds_{t-1}|: "mean", "max", and "above_1", the share that exceeds 1.
     saturation : dict
         As ``Flow.saturation``.
     spectra : dict
@@ -93,6 +101,10 @@ class Findings:
     truncation: str
     cosine: float
     ratio: float
+    ratios: dict[str, list[float]]
+    is_trained: bool
+    rate_start: Optional[float]
+    one_step: dict[str, float]
     saturation: Saturation
     spectra: Spectra
     live: float
@@ -129,6 +141,7 @@ def find(
     *,
     truncation: str = "full",
     lags: Optional[int] = None,
+    is_trained: bool = False,
 ) -> Findings:
     """Measure all that a report shows.
 
@@ -142,6 +155,7 @@ def find(
         The scheme that the model is trained with.
     lags : int, optional
         The longest lag to show; that of the text where not given.
+    is_trained : bool
 
     Returns
     -------
@@ -159,13 +173,16 @@ def find(
         if keeps is None
         else np.concatenate(list(flow.gates[keeps]), axis=1)
     ).T
+    said = verdict(flow)
+    one_step = flow.one_step_norms()
+    cuts = {s: [flow.truncated(f"{s}:{k}") for k in K] for s in SCHEMES}
     return Findings(
         name=name,
         cell=a.cell,
         inputs=list(inputs),
         targets=list(targets),
         loss=float(flow.losses.mean()),
-        verdict=verdict(flow),
+        verdict=said,
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
         lags=T - 1 if lags is None else lags,
@@ -176,10 +193,18 @@ def find(
         carried=flow.identity_path(),
         contributions=by_lag(shares),
         K=K,
-        cosines={s: [flow.truncated(f"{s}:{k}")[0] for k in K] for s in SCHEMES},
+        cosines={scheme: [cut[0] for cut in of] for scheme, of in cuts.items()},
+        ratios={scheme: [cut[1] for cut in of] for scheme, of in cuts.items()},
         truncation=truncation,
         cosine=cosine,
         ratio=ratio,
+        is_trained=is_trained,
+        rate_start=said.rate_start,
+        one_step={
+            "mean": float(one_step.mean()),
+            "max": float(one_step.max()),
+            "above_1": float((one_step > 1).mean()),
+        },
         saturation=flow.saturation(),
         spectra=flow.spectra(),
         live=flow.live_steps(),
@@ -287,8 +312,8 @@ def by_lag_curves(f: Findings) -> list[Curve]:
         ("|dE_t/ds_k|, mean", f.left[n], "#3b528b", "solid"),
         ("|ds_t/ds_k|, mean", geometric_mean(f.products)[n], "#555555", "solid"),
     ]
-    if f.verdict.rate:
-        rate = power(f.verdict.rate, n)
+    if f.verdict.rate and f.rate_start is not None:
+        rate = f.rate_start * power(f.verdict.rate, n)
         curves.append((f"rate {f.verdict.rate:.3g}", rate, "#21918c", "dot"))
     if f.bound is not None and f.radius is not None:
         curves.append(("bound (gamma sigma_max)^n", power(f.bound, n), "#b2182b", "dash"))

@@ -8,7 +8,7 @@ vanishes. What it does on one text is *observed*: a rate per step. And where gam
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -28,8 +28,17 @@ SHORTEST = 3
 #: Below it a number has lost digits to the smallest that float64 can hold.
 SMALLEST = 1e-290
 
-#: A rate, and its range: low and high.
-Rates = tuple[float, float, float]
+
+class Rate(NamedTuple):
+    """The line start * rate^n, fitted to what is left at lag n.
+
+    ``low`` and ``high`` are two standard errors of the slope away from the rate.
+    """
+
+    rate: float
+    low: float
+    high: float
+    start: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Verdict:
     rate : float or None
         What is left of |dE_t/dh_k| a step further back: exp of the slope of its mean log by lag.
         ``words`` have the range of two standard errors around it.
+    rate_start : float or None
+        Of the fitted line rate_start * rate^n: its value at lag 0.
     half_life : float or None
         Steps until half of it is left (when it grows: until it has doubled).
     horizon : int or None
@@ -65,6 +76,7 @@ class Verdict:
     bound: Optional[float]
     bound_says: str
     rate: Optional[float]
+    rate_start: Optional[float]
     half_life: Optional[float]
     horizon: Optional[int]
     zeros: float
@@ -92,7 +104,7 @@ def verdict(flow: Flow) -> Verdict:
     """
     left = left_by_lag(flow.norms)
     rates = rate_of(left)
-    rate = None if rates is None else rates[0]
+    rate = None if rates is None else rates.rate
     horizon = horizon_of(left)
     zeros = share_of_zeros(flow.norms)
     bound = flow.bound()
@@ -105,6 +117,7 @@ def verdict(flow: Flow) -> Verdict:
         bound=bound,
         bound_says=bound_says,
         rate=rate,
+        rate_start=None if rates is None else rates.start,
         half_life=half_life,
         horizon=horizon,
         zeros=zeros,
@@ -136,32 +149,27 @@ def left_by_lag(norms: Floats) -> Floats:
     return left
 
 
-def rate_of(left: Floats) -> Optional[Rates]:
-    """exp of the slope of log left, each lag weighted by its number of pairs, and its range.
+def rate_of(left: Floats) -> Optional[Rate]:
+    """The line through log left, each lag weighted by its number of pairs; None where there is none.
 
-    Returns
-    -------
-    rate, low, high : float
-        low and high are two standard errors of the slope away. None where there is no rate.
-
-    >>> [round(rate, 12) for rate in rate_of(0.5 ** np.arange(6))]
-    [0.5, 0.5, 0.5]
+    >>> [round(float(number), 12) for number in rate_of(3 * 0.5 ** np.arange(6))]
+    [0.5, 0.5, 0.5, 3.0]
     """
     T = len(left)
     n = np.flatnonzero(left > 0)
     if T < SHORTEST or len(n) == 0:
         return None
     if len(n) == 1:
-        return 0.0, 0.0, 0.0
+        return Rate(0.0, 0.0, 0.0, float(left[n[0]]))
     log, w = np.log(left[n]), (T - n).astype(float)
-    far = n - np.average(n, weights=w)
+    middle = np.average(n, weights=w)
+    far = n - middle
     slope = (w * far * log).sum() / (w * far**2).sum()
-    rest = log - np.average(log, weights=w) - slope * far
+    height = np.average(log, weights=w)
+    rest = log - height - slope * far
     error = ((w * rest**2).sum() / max(len(n) - 2, 1) / (w * far**2).sum()) ** 0.5
-    rate, low, high = (
-        float(np.exp(np.clip(slope + d, -700, 700))) for d in (0, -2 * error, 2 * error)
-    )
-    return rate, low, high
+    logs = np.array([slope, slope - 2 * error, slope + 2 * error, height - slope * middle])
+    return Rate(*np.exp(np.clip(logs, -700, 700)).tolist())
 
 
 def half_life_of(rate: float) -> float:
@@ -193,45 +201,43 @@ def share_of_zeros(norms: Floats) -> float:
 
 
 def _kind(
-    bound: Optional[float], rates: Optional[Rates], horizon: Optional[int], zeros: float
+    bound: Optional[float], rates: Optional[Rate], horizon: Optional[int], zeros: float
 ) -> str:
     if bound is not None and bound < 1:
         return PROVED
     if rates is None:
         return UNKNOWN
-    _, low, high = rates
-    if high < KEEPS or zeros > 0.5 or horizon is not None:
+    if rates.high < KEEPS or zeros > 0.5 or horizon is not None:
         return VANISHES
-    return EXPLODES if low > 1 / KEEPS else KEPT
+    return EXPLODES if rates.low > 1 / KEEPS else KEPT
 
 
 # ---- words
 
 
-def _words(kind: str, rates: Optional[Rates], horizon: Optional[int], T: int, zeros: float) -> str:
-    rate, low, high = (None, None, None) if rates is None else rates
-    if rate is None:
+def _words(kind: str, rates: Optional[Rate], horizon: Optional[int], T: int, zeros: float) -> str:
+    if rates is None:
         observed = (
             f"The text has {T} step{'s' * (T != 1)}; a rate needs {SHORTEST} and errors that are "
             "not 0."
         )
-    elif rate == 0:
+    elif rates.rate == 0:
         observed = "Nothing of |dE_t/ds_k| is left one step back."
     else:
         others = (
             f"{zeros:.0%} of the pairs t > k are exactly 0; of the others, a" if zeros else "A"
         )
-        observed = f"{others} step back leaves {rate:.3g} of |dE_t/ds_k| "
-        observed += f"({low:.3g} to {high:.3g}): "
-        half_life = half_life_of(rate)
+        observed = f"{others} step back leaves {rates.rate:.3g} of |dE_t/ds_k| "
+        observed += f"({rates.low:.3g} to {rates.high:.3g}): "
+        half_life = half_life_of(rates.rate)
         if math.isinf(half_life):
             observed += "neither half nor double."
         else:
-            change = "halves" if rate < 1 else "doubles"
+            change = "halves" if rates.rate < 1 else "doubles"
             observed += f"it {change} in {half_life:,.1f} step{'s' * (half_life != 1)}."
     if horizon is not None:
         observed += f" Less than 1 % is left after {horizon} step{'s' * (horizon != 1)}."
-    elif rate is not None and rate < 1:
+    elif rates is not None and rates.rate < 1:
         observed += f" More than 1 % is left at the longest lag of this text, {T - 1}."
     first = {
         PROVED: "Proved to vanish: no text can keep it.",
