@@ -9,8 +9,10 @@ import numpy as np
 
 from theano_rnn.architecture import named
 from theano_rnn.cells import CELLS
+from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra, by_lag
-from theano_rnn.flow.verdict import Verdict, left_by_lag, verdict
+from theano_rnn.flow.verdict import Verdict, verdict
+from theano_rnn.settings import NETWORK, Settings
 from theano_rnn.types import Floats, Ints, Record
 
 #: At most so many K are tried under each truncation scheme.
@@ -30,6 +32,7 @@ class Findings:
     name : str
         Of the model, as the report calls it.
     cell : str
+    layers : int
     inputs, targets : list of str
         The word read at each step, and the one to be predicted there.
     loss : float
@@ -38,17 +41,18 @@ class Findings:
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
     shares : (T, T)
-        Share of each pair in dE/dW.
+        Share of each pair in dE/dW; of all W together, where there are more layers.
     lags : int
         Lags are shown from 0 to this one.
     left : (T,)
-        What is left of |dE_t/ds_k| by lag, the geometric mean over t.
+        What is left of |dE_t/ds_k| by lag, the geometric mean over t; 1 at lag 0, for lstm at 1.
     products : (ends, T)
         |ds_t/ds_{t-n}| by lag n, for some ends t.
     bound, radius : float or None
         gamma sigma_max(W) and gamma times the spectral radius of W, of one layer without gates.
-    carried : (layers, T) or None
-        The part of the products that the gates carry.
+    carried, carried_mean : (layers, T) or None
+        The part of the products that the gates carry: of the unit that keeps most, which is its
+        norm, and of all on average.
     contributions : (T,)
         Share of dE/dW by lag.
     K : list of int
@@ -71,8 +75,8 @@ class Findings:
         As ``Flow.spectra``.
     live, omega : float
         As ``Flow.live_steps`` and ``Flow.omega``.
-    exponent : float or None
-        The largest Lyapunov exponent, nats a step; None where it takes too long.
+    exponent : float
+        The largest Lyapunov exponent, nats a step, the first quarter of the text left out.
     curves : dict
         By the name of a curve ("tanh", "gate f", ...): z (T, n), where the model is on it.
     open : (units, T)
@@ -83,6 +87,7 @@ class Findings:
 
     name: str
     cell: str
+    layers: int
     inputs: list[str]
     targets: list[str]
     loss: float
@@ -95,6 +100,7 @@ class Findings:
     bound: Optional[float]
     radius: Optional[float]
     carried: Optional[Floats]
+    carried_mean: Optional[Floats]
     contributions: Floats
     K: list[int]
     cosines: dict[str, list[float]]
@@ -109,7 +115,7 @@ class Findings:
     spectra: Spectra
     live: float
     omega: float
-    exponent: Optional[float]
+    exponent: float
     curves: dict[str, Floats]
     open: Floats
     open_name: str
@@ -141,7 +147,7 @@ def find(
     *,
     truncation: str = "full",
     lags: Optional[int] = None,
-    is_trained: bool = False,
+    settings: Optional[Settings] = None,
 ) -> Findings:
     """Measure all that a report shows.
 
@@ -155,7 +161,8 @@ def find(
         The scheme that the model is trained with.
     lags : int, optional
         The longest lag to show; that of the text where not given.
-    is_trained : bool
+    settings : Settings, optional
+        Of the run that the network is from; not given for one that is as it begins.
 
     Returns
     -------
@@ -163,8 +170,9 @@ def find(
     """
     T, a = flow.T, flow.architecture
     K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))
-    shares = flow.shares("W")
-    cosine, ratio = flow.truncated(truncation)
+    W = flow.recurrent
+    shares = flow.shares(W)
+    cosine, ratio = flow.truncated(truncation, W)
     is_plain = flow.bound() is not None
     keeps = CELLS[a.cell].keeps
     curves = operating_points(flow)
@@ -173,12 +181,16 @@ def find(
         if keeps is None
         else np.concatenate(list(flow.gates[keeps]), axis=1)
     ).T
-    said = verdict(flow)
+    products = flow.norms_by_lag(_ends(flow))
+    network = {name: getattr(a, name) for name in NETWORK}
+    assumed = Settings(truncation=truncation, **network) if settings is None else settings
+    said = verdict(flow, assumed, geometric_mean(products))
     one_step = flow.one_step_norms()
-    cuts = {s: [flow.truncated(f"{s}:{k}") for k in K] for s in SCHEMES}
+    cuts = {s: [flow.truncated(f"{s}:{k}", W) for k in K] for s in SCHEMES}
     return Findings(
         name=name,
         cell=a.cell,
+        layers=a.layers,
         inputs=list(inputs),
         targets=list(targets),
         loss=float(flow.losses.mean()),
@@ -186,11 +198,12 @@ def find(
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
         lags=T - 1 if lags is None else lags,
-        left=left_by_lag(flow.norms),
-        products=flow.norms_by_lag(_ends(flow)),
+        left=left_by_lag(flow.norms, flow.first_lag),
+        products=products,
         bound=flow.bound(),
         radius=GAMMA[a.cell] * flow.spectra()["W"]["spectral_radius"] if is_plain else None,
-        carried=flow.identity_path(),
+        carried=flow.identity_path(_ends(flow)),
+        carried_mean=flow.identity_path(_ends(flow), "mean"),
         contributions=by_lag(shares),
         K=K,
         cosines={scheme: [cut[0] for cut in of] for scheme, of in cuts.items()},
@@ -198,7 +211,7 @@ def find(
         truncation=truncation,
         cosine=cosine,
         ratio=ratio,
-        is_trained=is_trained,
+        is_trained=settings is not None,
         rate_start=said.rate_start,
         one_step={
             "mean": float(one_step.mean()),
@@ -209,7 +222,7 @@ def find(
         spectra=flow.spectra(),
         live=flow.live_steps(),
         omega=flow.omega(),
-        exponent=float(flow.lyapunov(1)[0]) if flow.S <= 256 else None,
+        exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
         curves=curves,
         open=opened[np.argsort(opened.mean(axis=1), kind="stable")],
         open_name=f"{a.cell}'(z)" if keeps is None else f"gate {keeps}",
@@ -290,19 +303,6 @@ def power(base: float, n: Union[Ints, int]) -> Any:
     """base^n, inf where it overflows."""
     with np.errstate(over="ignore"):
         return np.float64(base) ** n
-
-
-def geometric_mean(rows: Floats) -> Floats:
-    """Of each column, NaN left out; 0 where one of it is 0, NaN where none is there.
-
-    >>> geometric_mean(np.array([[1.0, 2.0], [4.0, np.nan]]))
-    array([2., 2.])
-    """
-    there = np.isfinite(rows)
-    with np.errstate(all="ignore"):
-        logs = np.where(there, np.log(np.where(there, rows, 1)), 0)
-        mean: Floats = np.exp(logs.sum(axis=0) / there.sum(axis=0))
-    return mean
 
 
 def by_lag_curves(f: Findings) -> list[Curve]:
