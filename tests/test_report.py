@@ -75,6 +75,8 @@ def test_the_contributions_and_cosines_of_the_page_are_those_of_flow(tanh, text)
         scheme = trace["name"].partition(":")[0]
         expected = [flow.truncated(f"{scheme}:{K}")[0] for K in trace["x"]]
         np.testing.assert_array_equal(trace["y"], expected)
+        ratios = [flow.truncated(f"{scheme}:{K}")[1] for K in trace["x"]]
+        np.testing.assert_array_equal(trace["customdata"], ratios)
     assert f.K[0] == 1 and f.K[-1] == flow.T
     assert (f.cosine, f.ratio) == flow.truncated("last:2")
 
@@ -186,12 +188,42 @@ def test_a_page_has_a_largest_size_whatever_the_text():
     made = page("x", sections_of(f), numbers_of(f))
     script = len(max(re.findall(r"<script>/\*.*?</script>", made, flags=re.S), key=len))
     assert len(made) - script < LARGEST * 10**6
-    assert "the last 150 of 400 steps" in made
+    assert "the last 150 of 400, heat.png has all" in made
     (trace,) = json_of(made, "heat-figure")["data"]
     assert trace["x"][0] == 251 and trace["x"][-1] == 400 and len(trace["z"]) == 150
     numbers = json_of(made, "numbers")
     assert numbers["first_step"] == 251
     np.testing.assert_array_equal(numbers["shares"][149][:150], f.shares[-1, 250:])
+
+
+def test_the_page_has_the_norms_of_the_one_step_jacobians(tanh):
+    flow, f = tanh
+    norms = flow.one_step_norms()
+    said = re.sub("<.*?>", "", verdict_html(f))
+    expected = (
+        f"mean {norms.mean():.3g}, max {norms.max():.3g}, above 1 at {(norms > 1).mean():.1%}"
+    )
+    assert expected in said
+
+
+def test_the_bars_of_one_words_error_open_on_the_largest_of_the_second_half(tanh, text):
+    flow, f = tanh
+    (bars,), (slider,) = (
+        json_of(text, "reach-figure")["data"],
+        json_of(text, "reach-figure")["layout"]["sliders"],
+    )
+    t = slider["active"]
+    assert flow.norms[t, t] == np.diag(flow.norms)[flow.T // 2 :].max()
+    np.testing.assert_array_equal(np.array(bars["y"], float), f.norms[t])
+
+
+@pytest.mark.parametrize("T", [2, 3, 9])
+def test_the_ticks_of_lags_and_of_K_are_whole(T):
+    _, f = measured(T=T)
+    for axes in (figures.lag(f), figures.contributions(f), figures.lags([f])):
+        assert isinstance(axes.layout.xaxis.dtick, int)
+    K = figures.truncation(f).layout.xaxis
+    assert K.type == "log" and all(isinstance(tick, int) for tick in K.tickvals)
 
 
 def test_reasons_and_remedies_are_lists_and_indices_stand_below(tanh):
@@ -314,6 +346,12 @@ def test_the_demonstration_shows_the_tutorials_fault(tmp_path):
     text = Report(tmp_path).write_demo(several).read_text()
     meant, done = json_of(text, "fault-figure")["data"]
     cells = [np.isfinite(np.array(trace["z"], float)).sum() for trace in (meant, done)]
+    assert "Not trained; under last:4" in text and "Trained with" not in text
+    for i in range(len(several)):
+        assert json_of(text, f"lag{i}-figure")["data"] and f'id="activation{i}-figure"' in text
+        (opened,) = json_of(text, f"saturation{i}-figure")["data"]
+        assert len(opened["z"]) == demo.HIDDEN_SIZE
+    assert (tmp_path / "report.html").stat().st_size < (5 + LARGEST) * 10**6
     assert cells == [5 * tanh.T - 10, 10]  # K+1 steps an output; the last K outputs' K, 3, ..., 1
     assert (tmp_path / "gradient_flow.png").stat().st_size < 200_000
 

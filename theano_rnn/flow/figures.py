@@ -132,11 +132,15 @@ def lag(f: Findings) -> Figure:
     lowest = lowest[np.isfinite(lowest) & (lowest > 0)].min()
     highest = max(1.0, float(np.nanmax(np.append(f.products, f.left))))
     figure.update_yaxes(
-        type="log", title="norm, 1 at lag 0", exponentformat="power",
+        type="log", title=norm_title(f), exponentformat="power",
         range=[float(np.log10(max(lowest, 1e-300))) - 0.3, float(np.log10(highest)) + 1],
         dtick=decade_tick(highest / max(lowest, 1e-300)),
     )  # fmt: skip
     return figure
+
+
+def norm_title(f: Findings) -> str:
+    return "norm, 1 at lag 0" + (" (of dE: at lag 1)" if f.cell == "lstm" else "")
 
 
 def lag_curves(f: Findings) -> list[Curve]:
@@ -239,10 +243,9 @@ def units(f: Findings) -> tuple[Ints, list[str]]:
         if name == f.open_name or not f.open_name.startswith("gate")
     ]
     unit = np.argsort(np.concatenate(columns, axis=1).mean(axis=0), kind="stable")
-    layers = len(f.curves) if f.carried is None else len(f.carried)
-    H = len(unit) // layers
+    H = len(unit) // f.layers
     rows = np.argsort(unit // H, kind="stable")[:: every(len(unit), MOST_UNITS)]
-    layer = "" if layers == 1 else "layer {}, "
+    layer = "" if f.layers == 1 else "layer {}, "
     return rows, [layer.format(unit[i] // H + 1) + f"unit {unit[i] % H + 1}" for i in rows]
 
 
@@ -265,7 +268,9 @@ def truncation(f: Findings) -> Figure:
     for scheme, cosines in f.cosines.items():
         figure.add_scatter(
             x=f.K, y=plain(cosines), name=f"{scheme}:K", mode="lines+markers",
-            line={"color": COLOURS[scheme]},
+            line={"color": COLOURS[scheme]}, customdata=plain(f.ratios[scheme]),
+            hovertemplate=f"{scheme}:%{{x}}<br>cosine %{{y:.3f}}<br>norm %{{customdata:.3g}} of "
+            "the full<extra></extra>",
         )  # fmt: skip
     scheme, _, K = f.truncation.partition(":")
     if K:

@@ -93,7 +93,7 @@ def sections_of(f: Findings) -> list[Section]:
             "Row t: the error of the word to be predicted there. Column k: the step that read "
             "the word under it. The colour is log10 |dE<sub>t</sub>/ds<sub>k</sub>|: how much of "
             "that error arrives at that step. s is all that goes from step to step: for lstm s "
-            "and c, and of every layer. Grey: exactly 0." + window_html(f),
+            "and c, and of every layer. Grey: exactly 0." + window_html(f, "heat.png"),
             figures.heat(f),
         ),
         Section(
@@ -120,7 +120,7 @@ def sections_of(f: Findings) -> list[Section]:
             "Saturation",
             marked(" ".join(terminal.saturation_lines(f)))
             + " Each row is a unit, layer by layer, the least open at the bottom."
-            + window_html(f),
+            + window_html(f, "saturation.png"),
             figures.saturation(f),
         ),
         Section(
@@ -148,10 +148,11 @@ def numbers_of(f: Findings) -> Record:
 def marked(text: str) -> str:
     """Plain text as HTML, dE_t/ds_k and the like with their indices below.
 
-    >>> marked("|dE_t/ds_k| < 1")
-    '|dE<sub>t</sub>/ds<sub>k</sub>| &lt; 1'
+    >>> marked("|ds_t/ds_{t-1}| < 1")
+    '|ds<sub>t</sub>/ds<sub>t-1</sub>| &lt; 1'
     """
-    return re.sub(r"\b(dE|ds|dh)_([tk](?:-[1n])?)", r"\1<sub>\2</sub>", html.escape(text))
+    index = r"\b(dE|ds|dh)_(?:\{([^}]+)\}|([tk]\b))"
+    return re.sub(index, r"\1<sub>\2\3</sub>", html.escape(text))
 
 
 def verdict_html(f: Findings) -> str:
@@ -166,28 +167,27 @@ def verdict_html(f: Findings) -> str:
 
 
 def lag_html(f: Findings) -> str:
-    one = f.one_step
     return marked(
-        "Thin: |ds_t/ds_t-n| from several ends t; their mean is drawn as far as all of them "
-        f"reach. One step: |ds_t/ds_t-1| is {one['mean']:.3g} on average, at most "
-        f"{one['max']:.3g}, and above 1 in {one['above_1']:.0%} of the steps. "
-    ) + marked(f.verdict.bound_says)
+        "Thin: |ds_t/ds_{t-n}| from several ends t; their mean is drawn as far as all of them "
+        f"reach. {f.verdict.bound_says}"
+    )
 
 
 def truncation_html(f: Findings) -> str:
     text = f"The cosine of the truncated dE/dW with the full one, for {len(f.K)} K from 1 to {f.T}"
-    text += ", the length of the text."
+    text += ", the length of the text; their norms' ratio stands at each point."
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
         text += f" {whose} {html.escape(f.truncation)}: {f.cosine:.3f}."
     return text
 
 
-def window_html(f: Findings) -> str:
-    """What a figure leaves out of a long text."""
+def window_html(f: Findings, png: str = "") -> str:
+    """What a figure leaves out of a long text, and the picture that has it."""
     if first_step(f.T) == 0:
         return ""
-    return f" Shown are the last {MOST_STEPS} of {f.T:,} steps; the PNG has all of them."
+    whole = f", {png} has all" if png else ""
+    return f" Steps: the last {MOST_STEPS} of {f.T:,}{whole}."
 
 
 def sentence_html(f: Findings) -> str:

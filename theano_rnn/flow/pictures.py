@@ -15,6 +15,7 @@ from theano_rnn.flow.figures import (
     farthest,
     lag_curves,
     log_norms,
+    norm_title,
     own_name,
     thinned,
     units,
@@ -136,9 +137,9 @@ def lag(ax: "Axes", f: Findings) -> None:
     for name, values, colour, dash in lag_curves(f):
         ax.semilogy(n, _drawable(values), DASHES[dash], color=colour, label=name)
     seen = _drawable(np.concatenate([f.left[n], f.products[:, n].ravel()]))
-    seen = seen[np.isfinite(seen)]  # the bound may go far beyond them
-    ax.set_ylim(seen.min() / 3, max(1, seen.max()) * 10)
-    ax.set(title="Norms against lag", xlabel="lag n = t - k, in steps", ylabel="norm, 1 at lag 0")
+    seen = np.append(seen[np.isfinite(seen)], 1.0)  # the bound may go far beyond them
+    ax.set_ylim(seen.min() / 3, seen.max() * 10)
+    ax.set(title="Norms against lag", xlabel="lag n = t - k, in steps", ylabel=norm_title(f))
     _whole(ax.xaxis)
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
