@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from kinds import GATES
 
-from theano_rnn import RNN, RNNError
+from theano_rnn import RNN, RNNError, memory
 from theano_rnn.cells import CELLS
-from theano_rnn.flow import Flow, by_lag, measures, reach
+from theano_rnn.flow import Flow, by_lag, reach
+from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega
 
@@ -18,6 +19,7 @@ KINDS = {
     "sigmoid": {"cell": "sigmoid"},
     "relu": {"cell": "relu"},
     "gru": {"cell": "gru", "bias": True},
+    "gru_after": {"cell": "gru_after", "bias": True},
     "lstm": {"cell": "lstm", "bias": True, "embedding_size": 2},
     "two layers of tanh, tied": {"layers": 2, "tied": True},
     "two layers of lstm": {"cell": "lstm", "layers": 2},
@@ -198,6 +200,38 @@ def test_the_smallest_K_reaches_the_cosine_and_the_one_below_does_not(scheme):
         assert K == 1 or model_flow.truncated(f"{scheme}:{K - 1}")[0] < wanted
 
 
+def test_from_the_smallest_K_on_all_have_the_cosine_and_the_first_is_the_first_that_has_it():
+    differ = 0
+    for seed, wanted in itertools.product(range(4), (0.9, 0.99)):
+        model_flow, _ = flow(T=12, seed=seed, scale=1.5)
+        cosines = np.array([model_flow.truncated(f"chunk:{K}")[0] for K in range(1, 13)])
+        has = cosines >= wanted
+        first, lasting = (
+            model_flow.first_K("chunk", wanted),
+            model_flow.smallest_K("chunk", wanted),
+        )
+        assert first == 1 + has.argmax() and has[lasting - 1 :].all()
+        assert lasting == 1 or not has[lasting - 2]
+        differ += first < lasting
+    assert differ  # chunks are not alike in order
+
+
+def test_of_more_layers_all_W_are_taken_as_one():
+    model_flow, by_hand = flow("two layers of lstm", state=False)
+    assert model_flow.recurrent == ["W", "W2"]
+    full = by_hand.bptt(model_flow.x, model_flow.y)
+    cut = oracle(by_hand.parameters(), "two layers of lstm", "window:1")
+    cut = cut.bptt(model_flow.x, model_flow.y)
+    full, cut = (np.concatenate([of[n].ravel() for n in ("W", "W2")]) for of in (full, cut))
+    cosine, ratio = model_flow.truncated("window:1", model_flow.recurrent)
+    norms = np.linalg.norm(cut), np.linalg.norm(full)
+    assert abs(cosine - cut @ full / norms[0] / norms[1]) < 1e-12
+    assert abs(ratio - norms[0] / norms[1]) < 1e-12
+    squares = {n: (model_flow.full[n] ** 2).sum() for n in ("W", "W2")}
+    expected = sum(model_flow.shares(n) * squares[n] for n in squares) / sum(squares.values())
+    np.testing.assert_allclose(model_flow.shares(["W", "W2"]), expected, atol=1e-14)
+
+
 def test_reach_is_the_picture_of_each_scheme():
     for scheme, rows in {
         "full": ("x..", "xx.", "xxx"),
@@ -265,10 +299,10 @@ def test_spectra_are_those_of_each_gates_matrix():
     model_flow, by_hand = flow("gru")
     W = by_hand.parameters()["W"]
     found = model_flow.spectra()
-    assert list(found) == ["W[0]", "W[1]", "W[2]"]
+    assert list(found) == ["W[z]", "W[r]", "W[h]"]
     block = W[H : 2 * H]
-    assert abs(found["W[1]"]["sigma_max"] - np.linalg.svd(block)[1][0]) < 1e-12
-    assert abs(found["W[1]"]["spectral_radius"] - abs(np.linalg.eigvals(block)).max()) < 1e-12
+    assert abs(found["W[r]"]["sigma_max"] - np.linalg.svd(block)[1][0]) < 1e-12
+    assert abs(found["W[r]"]["spectral_radius"] - abs(np.linalg.eigvals(block)).max()) < 1e-12
 
 
 @pytest.mark.parametrize("kind, gate", [("gru", "z"), ("lstm", "f")])
@@ -278,14 +312,26 @@ def test_the_identity_path_is_the_product_of_the_gate_that_keeps(kind, gate):
     path = model_flow.identity_path()
     assert path.shape == (1, T)
     for n in range(T):
-        products = [kept[t - n : t].prod(axis=0) for t in range(max(n, 1), T + 1)]
-        expected = 1.0 if n == 0 else np.mean(products)
-        assert abs(path[0, n] - expected) < 1e-14
+        products = [kept[t - n : t].prod(axis=0) for t in (3, 4, 5, 6) if t >= n]
+        for of, numbers in (("largest", np.max(products, 1)), ("mean", np.mean(products, 1))):
+            expected = np.exp(np.mean(np.log(numbers)))
+            assert abs(model_flow.identity_path(of_units=of)[0, n] - expected) < 1e-14
     # lstm: dc_t/dc_{t-1} is nothing else.
     if kind == "lstm":
         block = model_flow.jacobian(3, 2)[H:, H:]
         np.testing.assert_allclose(block, np.diag(kept[2]), atol=1e-14)
     assert flow()[0].identity_path() is None
+
+
+@pytest.mark.parametrize("kind", ["gru", "gru_after"])
+def test_of_a_gru_without_W_the_gates_carry_all_that_is_carried(kind):
+    model_flow, _ = flow(kind)
+    parameters = {**model_flow.parameters, "W": 0 * model_flow.parameters["W"]}
+    model = RNN(VOCAB, H, dtype="float64", **KINDS[kind])
+    model.set_parameters(parameters)
+    bare = Flow(model, model_flow.x, model_flow.y)
+    np.testing.assert_allclose(bare.jacobian(4, 3), np.diag(bare.gates["z"][0, 3]), atol=1e-14)
+    np.testing.assert_allclose(bare.identity_path()[0], geometric_mean(bare.norms_by_lag()))
 
 
 # ---- saturation, exponents
@@ -345,6 +391,14 @@ def test_lyapunov_exponents_of_a_linear_net_are_the_logarithms_of_its_eigenvalue
     assert abs(model_flow.lyapunov().sum() - volume) < 1e-9  # exactly, whatever the length
 
 
+def test_a_transient_of_the_exponents_is_not_counted():
+    model_flow, _ = flow(T=9)
+    Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(H, 1)))
+    carried = [np.linalg.norm(model_flow.jacobian(t, 0) @ Q) for t in (3, 9)]
+    expected = np.log(carried[1] / carried[0]) / 6
+    assert abs(model_flow.lyapunov(1, transient=3)[0] - expected) < 1e-12
+
+
 # ---- what the notes say of the tutorial
 
 
@@ -396,18 +450,25 @@ def test_a_net_whose_states_overflow_is_an_error():
         Flow(model, [0, 1, 2, 3], [1, 2, 3, 4])
 
 
-def test_a_text_too_long_for_the_memory_is_an_error_with_sizes():
+def test_a_text_too_long_for_the_memory_is_an_error_with_sizes(monkeypatch):
     model = RNN(VOCAB, 100)
+    long = Flow(model, [0] * 100_000, [1] * 100_000)  # the states fit
     with pytest.raises(RNNError, match=r"need 24,000\.0 GB.*a text of at most [\d,]+ tokens"):
-        Flow(model, [0] * 100_000, [1] * 100_000)
-    longest = 10
-    measures.check_memory(longest, 100)
+        _ = long.norms
+    monkeypatch.setattr(memory, "total", lambda: 10**9)
+    with pytest.raises(RNNError, match=r"Jacobians of 3,000 steps.*need 0\.7 GB.*most 2,083 tok"):
+        long.jacobians_from(3000)
+    assert long.jacobian(3000, 2999).shape == (100, 100)
+
+
+def test_of_the_array_that_the_errors_are_made_from_nothing_is_kept():
+    assert flow()[0]._pulled[1].base is None
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda f: f.shares("V"), r"'V' is no parameter of the steps; they are \['U', 'W'\]"),
+        (lambda f: f.shares("V"), "'V' is no parameter of the steps; they are U, W"),
         (lambda f: f.gradient(np.ones((2, 2))), "weights"),
         (lambda f: f.gradient(np.full((T, T), np.nan)), "weights"),
         (lambda f: f.truncated("sideways:3"), "sideways:3"),
@@ -416,6 +477,10 @@ def test_a_text_too_long_for_the_memory_is_an_error_with_sizes():
         (lambda f: f.smallest_K("window", float("nan")), "above 0 and at most 1"),
         (lambda f: f.jacobian(2, 3), "needs 0 <= k <= t <= 6"),
         (lambda f: f.jacobian(7, 3), "needs 0 <= k <= t <= 6"),
+        (lambda f: f.shares(["W", "V"]), "'V' is no parameter of the steps"),
+        (lambda f: f.first_K("last", 0.9), "use 'window' or 'chunk'"),
+        (lambda f: f.identity_path(of_units="least"), "'largest' or 'mean', not 'least'"),
+        (lambda f: f.lyapunov(1, transient=T), "transient is 6, and the text has 6 steps"),
         (lambda f: f.lyapunov(0), "count"),
         (lambda f: f.lyapunov(H + 1), "count is 4, and the state has 3 numbers"),
     ],

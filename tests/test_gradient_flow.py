@@ -1,5 +1,6 @@
 """scripts/gradient_flow.py as a user runs it, on a tiny run; and how it refuses bad input."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -10,7 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from theano_rnn import RNN
 from theano_rnn.commands import flow
+from theano_rnn.flow import Flow, terminal
+from theano_rnn.flow.decay import geometric_mean, left_by_lag
+from theano_rnn.flow.findings import find
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -58,9 +63,83 @@ def test_a_run_is_answered_in_the_terminal(called):
     assert "log10 |dE_t/ds_k|" in out and "By lag" in out and "The bound is silent" in out
     assert "vanish" in out or "kept" in out or "explode" in out
     assert "Trained with last:4: the cosine" in out
-    assert re.search(r"window:\d+ is the smallest", out) and re.search(r"chunk:\d+ is the", out)
+    said = r"From {}:\d+ on every K has a cosine of 0.99 or more(; the first that has it is .*)?\."
+    assert all(re.search(said.format(scheme), out) for scheme in ("window", "chunk"))
+    assert "-0.0" not in out
+    assert re.search(r"One-step \|ds_t/ds_\{t-1\}\|: mean [\d.]+, max [\d.]+, above 1 at", out)
+    steps = int(re.search(r", (\d+) steps:", out)[1])
+    assert f" steps on average, of {(steps + 1) / 2:.1f} possible" in out
     steps = int(re.search(r", (\d+) steps:", out)[1])
     assert 16 <= steps + 1 <= 32
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Flow and findings of a network that is as it begins."""
+    x, y = np.random.default_rng(0).integers(9, size=(2, 12))
+    flow = Flow(RNN(9, 5, layers=2, seed=1, dtype="float64"), x, y)
+    words = [list("abcdefghi"[i] for i in ids) for ids in (x, y)]
+    return flow, find(flow, *words, "net", truncation="last:4")
+
+
+def test_a_network_that_is_as_it_begins_is_not_said_to_be_trained(measured):
+    _, found = measured
+    lines = "\n".join(terminal.verdict_lines(found))
+    assert "Not trained; under last:4: the cosine" in lines and not found.is_trained
+    assert "Trained with" not in lines
+
+
+def test_dE_dW_of_two_layers_is_that_of_both_and_said_to_be(measured):
+    flow, found = measured
+    assert (found.cosine, found.ratio) == flow.truncated("last:4", ["W", "W2"])
+    np.testing.assert_array_equal(found.shares, flow.shares(["W", "W2"]))
+    assert "dE/dW is that of the W of all 2 layers together." in terminal.verdict_lines(found)
+
+
+def test_the_numbers_of_the_findings_are_those_of_the_flow(measured):
+    flow, found = measured
+    norms = flow.one_step_norms()
+    one_step = {"mean": norms.mean(), "max": norms.max(), "above_1": (norms > 1).mean()}
+    assert found.one_step == one_step
+    for scheme, K in [("window", 3), ("chunk", 5), ("last", 1)]:
+        i = found.K.index(K)
+        cut = flow.truncated(f"{scheme}:{K}", ["W", "W2"])
+        assert (found.cosines[scheme][i], found.ratios[scheme][i]) == cut
+    assert (found.live, found.omega) == (flow.live_steps(), flow.omega())
+    assert found.exponent == flow.lyapunov(1, transient=3)[0]
+    np.testing.assert_array_equal(found.left, left_by_lag(flow.norms))
+    np.testing.assert_array_equal(found.products, flow.norms_by_lag())
+    assert found.rate_start == found.verdict.rate_start and found.layers == 2
+
+
+def test_the_tables_have_the_numbers_of_the_findings(measured):
+    _, found = measured
+    rows = list(zip(*(column.cells for column in terminal.table_by_lag(found).columns)))
+    assert [int(row[0]) for row in rows] == [0, 1, 2, 3, 4, 5, 6, 8, 10, 11]
+    up_to = np.cumsum(found.contributions)
+    for lag, left, product, share, sum_ in rows:
+        n = int(lag)
+        assert left == f"{found.left[n]:.2g}" and share == terminal.percent(found.contributions[n])
+        assert product == f"{geometric_mean(found.products)[n]:.2g}" and sum_ == terminal.percent(
+            up_to[n]
+        )
+    rows = list(zip(*(column.cells for column in terminal.table_of_truncation(found).columns)))
+    assert rows[-1] == ("12", *["1.000, 1"] * 3)
+    i = found.K.index(2)
+    assert rows[1][1] == f"{found.cosines['window'][i]:.3f}, {found.ratios['window'][i]:.3g}"
+
+
+@pytest.mark.parametrize("first, also", [(8, "; the first that has it is chunk:8"), (16, "")])
+def test_the_sentence_of_the_cosine_names_the_first_K_where_a_larger_one_has_less(first, also):
+    said = terminal.smallest_K_line("chunk", 0.99, 16, first)
+    assert said == f"From chunk:16 on every K has a cosine of 0.99 or more{also}."
+
+
+def test_nothing_is_printed_as_less_than_nothing(measured):
+    _, found = measured
+    assert terminal.percent(-1e-9) == "0.0%"
+    ones = dataclasses.replace(found, norms=np.where(np.tri(12) > 0, 0.999, np.nan))
+    assert "the largest, 1e0.0:" in terminal.heat_map(ones)
 
 
 def test_a_report_is_left_with_the_words_of_the_text(called, folder):
@@ -77,7 +156,8 @@ def test_a_report_is_left_with_the_words_of_the_text(called, folder):
 def test_steps_and_lag_limit_what_is_shown(called):
     code, out, _ = called("run", "--steps", 9, "--lag", 3)
     assert code == 0 and ", 9 steps:" in out
-    rows = [line for line in out.splitlines() if re.match(r"│\s+\d", line)]
+    by_lag, _ = out.split("Truncated dE/dW")
+    rows = [line for line in by_lag.splitlines() if re.match(r"│\s+\d", line)]
     assert [int(row.split("│")[1]) for row in rows] == [0, 1, 2, 3]
 
 

@@ -1,5 +1,6 @@
 """The verdict: what is proved, what is seen, and where the bound is silent."""
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN
-from theano_rnn.flow import Flow
-from theano_rnn.flow.verdict import Verdict, horizon_of, left_by_lag, rate_of, verdict
+from theano_rnn.flow import Flow, advice
+from theano_rnn.flow.decay import geometric_mean, horizon_of, left_by_lag, rate_of
+from theano_rnn.flow.verdict import Verdict, verdict
+from theano_rnn.settings import Settings
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.integers(20, size=(2, 14))
@@ -38,6 +41,42 @@ def test_a_largest_singular_value_below_1_proves_that_a_tanh_net_vanishes():
     assert v.rate < 0.9 and "< 1" in v.bound_says and "Proved" in v.words
     assert any("spectral radius" in reason for reason in v.reasons)
     assert any(remedy.startswith("--initialization orthogonal") for remedy in v.remedies)
+
+
+def test_what_is_proved_has_the_lag_of_one_percent_and_what_is_seen_on_the_text():
+    v = verdict(flow(W=orthogonal(0.8), U_scale=1e-6))
+    assert v.kind == "proved to vanish" and v.observed == "decays slowly"
+    assert v.guaranteed == 21 and 0.8**21 <= 0.01 < 0.8**20
+    assert "At most 1 % is left after 21 steps" in v.bound_says
+    assert "no text can keep it. Decays slowly; 1 % is not reached" in v.words
+    v = verdict(flow(W_scale=0.9, U_scale=9))
+    assert v.observed == "observed to vanish" and "Observed to vanish, on this text" in v.words
+
+
+def test_what_has_more_than_one_percent_left_at_the_longest_lag_is_not_said_to_vanish():
+    f = carrying(0.8)
+    v = verdict(f)
+    assert math.isclose(v.rate, 0.8, rel_tol=1e-6) and v.horizon is None
+    assert v.kind == v.observed == "decays slowly" and v.guaranteed is None
+    assert "More than 1 % is left at the longest lag" in v.words and v.reasons
+    assert verdict(carrying(0.6)).kind == "observed to vanish"
+
+
+def carrying(z):
+    """A gru whose every one-step Jacobian is z."""
+    model = RNN(20, 8, cell="gru", bias=True, dtype="float64")
+    p = {**model.parameters(), "W": np.zeros((24, 8)), "U": np.ones((24, 20))}
+    p["U"][:8] = math.log(z / (1 - z))
+    model.set_parameters(p)
+    return Flow(model, X, Y)
+
+
+def test_products_that_say_otherwise_than_the_errors_are_named():
+    f, n = carrying(0.8), np.arange(14)
+    assert "products" not in verdict(f, products=0.8**n).words
+    assert "products |ds_t/ds_k| do fall below 1 %, after 7" in verdict(f, products=0.5**n).words
+    vanishes = carrying(0.6)
+    assert "products |ds_t/ds_k| do not fall" in verdict(vanishes, products=0.9**n).words
 
 
 def test_sigmoid_is_proved_to_vanish_up_to_a_singular_value_of_4():
@@ -80,6 +119,67 @@ def test_of_gates_no_bound_is_known_and_the_gate_that_keeps_is_the_reason(cell):
     assert any("gate that keeps" in reason for reason in v.reasons) and v.remedies
 
 
+def test_the_gate_that_keeps_is_said_to_be_what_is_carried():
+    (reason,) = [r for r in verdict(carrying(0.6)).reasons if "gate that keeps" in r]
+    assert "z, is 0.60 on average, the share that is carried a step back" in reason
+    assert reason.endswith("closed (below .1) in 0% of its values")
+
+
+def test_of_a_sigmoid_the_spectral_radius_is_judged_with_its_quarter():
+    (reason,) = [r for r in verdict(flow(W=orthogonal(3.1), cell="sigmoid")).reasons if "rad" in r]
+    assert "gamma x spectral radius = 0.25 x 3.1 = 0.775" in reason and "W by itself" not in reason
+
+
+def test_what_helps_sigmoid_does_not_prove_that_it_vanishes():
+    remedies = verdict(flow(cell="sigmoid")).remedies
+    assert not any("orthogonal" in remedy for remedy in remedies)
+    assert any(remedy.startswith("--initialization spectral:4:") for remedy in remedies)
+    f = Flow(RNN(20, 8, cell="sigmoid", initialization="spectral:4"), X, Y)
+    assert f.bound() >= 1
+    assert (
+        verdict(f, Settings(cell="sigmoid", initialization="spectral:4")).remedies[0][:5]
+        == "--cel"
+    )
+
+
+def test_a_truncation_that_leads_elsewhere_is_the_first_to_be_helped():
+    f = flow()
+    assert f.truncated("last:2")[0] < 0.9
+    first, second, *others = verdict(f, Settings(truncation="last:2")).remedies
+    assert first.startswith("--truncation window:2: ") and "cosine of last:2" in first
+    assert second.startswith("--truncation full: ")
+    assert any(remedy.startswith("--truncation full --omega 2") for remedy in others)
+    assert not any("--truncation" in remedy for remedy in verdict(f).remedies)
+    stream = Settings(truncation="chunk:1", stream=True)
+    assert verdict(f, stream).remedies[0].startswith("--truncation chunk:2: ")
+
+
+SETTINGS = [
+    Settings(),
+    Settings(cell="sigmoid", truncation="last:4"),
+    Settings(cell="relu", initialization="identity", clip=1.0, truncation="window:4"),
+    Settings(cell="tanh", initialization="orthogonal", omega=1.0, l2=1e-3),
+    Settings(tied=True, bias=True, hidden_size=8, layers=2),
+    Settings(cell="gru", truncation="chunk:2", stream=True),
+    Settings(cell="lstm", bias=True),
+    Settings(cell="lstm", embedding_size=4),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s.cell} {s.truncation}")
+def test_every_remedy_is_taken_with_the_rest_of_the_settings_and_changes_them(settings):
+    settings = dataclasses.replace(settings, hidden_size=8)
+    f = Flow(settings.model(20), X, Y)
+    for vanishes, explodes in ((True, False), (False, True)):
+        found = advice.remedies(f, vanishes, explodes, settings)
+        assert found
+        for remedy in found:
+            changed = dataclasses.replace(settings, **remedy.changes)
+            now = dataclasses.asdict(settings)
+            assert all(now[name] != value for name, value in remedy.changes.items())
+            assert changed != settings
+
+
 def test_layers_have_no_bound():
     v = verdict(flow(layers=2))
     assert v.bound is None and "2 layers" in v.bound_says
@@ -110,7 +210,9 @@ def test_every_remedy_names_options_that_train_has():
     script = (Path(__file__).parent.parent / "theano_rnn" / "commands" / "train.py").read_text()
     flows = [flow(cell=cell) for cell in ("tanh", "sigmoid", "relu", "gru", "lstm")]
     flows += [flow(W=orthogonal(1.5), U_scale=1e-6), flow(W=orthogonal(1.5), U_scale=40)]
-    remedies = [remedy for f in flows for remedy in verdict(f).remedies]
+    cut, closed = Settings(truncation="last:2"), Settings(cell="lstm", bias=True)
+    verdicts = [*map(verdict, flows), verdict(flow(), cut), verdict(flow(cell="lstm"), closed)]
+    remedies = [remedy for v in verdicts for remedy in v.remedies]
     options = {option for remedy in remedies for option in re.findall("--[a-z0-9-]+", remedy)}
     assert len(options) >= 7 and all(f'"{option}"' in script for option in options)
 
@@ -121,11 +223,45 @@ def test_the_rate_of_an_exact_decay_is_found_whatever_the_size_of_each_output():
     norms = np.where(lags >= 0, own[:, None] * 0.7 ** abs(lags), 0)
     left = left_by_lag(norms)
     np.testing.assert_allclose(left, 0.7 ** np.arange(T))
-    np.testing.assert_allclose(rate_of(left), 0.7)
+    np.testing.assert_allclose(rate_of(left), [0.7, 0.7, 0.7, 1])
     assert horizon_of(0.5 ** np.arange(12)) == 7  # 2^-7 < .01 < 2^-6
+
+
+def test_of_an_lstm_all_is_measured_from_lag_1_on():
+    T = 12
+    lags = np.arange(T)[:, None] - np.arange(T)
+    norms = np.where(lags >= 0, np.where(lags == 0, 0.2, 0.6 ** np.maximum(lags, 0)), 0)
+    left = left_by_lag(norms, first=1)
+    np.testing.assert_allclose(left[1:], 0.6 ** np.arange(11))
+    np.testing.assert_allclose(left[0], 1 / 3)
+    np.testing.assert_allclose(rate_of(left, first=1), [0.6, 0.6, 0.6, 1 / 0.6])
+    f = flow(cell="lstm", bias=True)
+    assert f.first_lag == 1 and flow(cell="gru").first_lag == 0
+    v = verdict(f)
+    assert (v.rate, v.rate_start) == tuple(rate_of(left_by_lag(f.norms, 1), 1)[::3])
+    assert "1 % of what is there at lag 1" in v.words
+
+
+def test_zeros_are_left_out_of_every_mean_by_lag():
+    norms = np.array([[1.0, 0, 0], [0.5, 1, 0], [0.25, 0, 1]])
+    np.testing.assert_allclose(left_by_lag(norms), [1, 0.5, 0.25])
+    products = np.array([[1, 0.5, 0.25], [1, 0, np.nan]])
+    np.testing.assert_allclose(geometric_mean(products), [1, 0.5, 0.25])
+    assert geometric_mean(np.zeros((2, 1)))[0] == 0
+
+
+def test_the_line_of_the_rate_goes_through_the_data_where_lag_0_does_not_lie_on_it():
+    n = np.arange(9)
+    left = np.where(n == 0, 1, 5 * 0.8**n)
+    line = rate_of(left)
+    weights = 9.0 - n
+    expected = np.polyfit(n, np.log(left), 1, w=np.sqrt(weights))
+    np.testing.assert_allclose(np.log([line.rate, line.start]), expected)
+    drawn = np.log(line.start * line.rate**n)
+    assert abs(np.average(drawn - np.log(left), weights=weights)) < 1e-12
 
 
 def test_a_rate_that_is_not_clear_is_no_verdict_of_vanishing():
     left = np.exp(-0.2 * np.arange(15)) * np.where(np.arange(15) < 9, 1, 4)
-    rate, low, high = rate_of(left)
+    rate, low, high, _ = rate_of(left)
     assert low < rate < 0.95 < high

@@ -68,7 +68,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """The flow of a run on a sentence; the path of the report, if there is one."""
-    from theano_rnn.flow import Flow, sentence
+    from theano_rnn.flow import Flow, sentence, terminal
     from theano_rnn.flow.findings import find
     from theano_rnn.generation import load
     from theano_rnn.run import Run
@@ -89,16 +89,14 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
         flow = Flow(model, x, y)
         found = find(
             flow, words, targets, str(arguments.run), truncation=settings.truncation,
-            lags=arguments.lag,
+            lags=arguments.lag, settings=settings,
         )  # fmt: skip
     show(console, found)
     if arguments.cosine is not None:
         for scheme in ("window", "chunk"):
-            K = flow.smallest_K(scheme, arguments.cosine)
-            say(
-                console,
-                f"{scheme}:{K} is the smallest whose cosine is {arguments.cosine} or more.",
-            )
+            asked = scheme, arguments.cosine, flow.recurrent
+            K = flow.smallest_K(*asked), flow.first_K(*asked)
+            say(console, terminal.smallest_K_line(scheme, arguments.cosine, *K))
     return None if report is None else report.write(found)
 
 
@@ -127,6 +125,7 @@ def show(console: Console, found: Any) -> None:
 
     say(console, terminal.heat_map(found, console.width, ramp(console)))
     console.print(terminal.table_by_lag(found))
+    console.print(terminal.table_of_truncation(found))
     say(console, "\n".join(terminal.saturation_lines(found)))
     say(console, "\n".join(terminal.verdict_lines(found)))
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from theano_rnn.architecture import named
 from theano_rnn.cells import CELLS
+from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra, by_lag
-from theano_rnn.flow.verdict import Verdict, left_by_lag, verdict
+from theano_rnn.flow.verdict import Verdict, verdict
+from theano_rnn.settings import NETWORK, Settings
 from theano_rnn.types import Floats, Ints, Record
 
 #: At most so many K are tried under each truncation scheme.
@@ -30,6 +32,7 @@ class Findings:
     name : str
         Of the model, as the report calls it.
     cell : str
+    layers : int
     inputs, targets : list of str
         The word read at each step, and the one to be predicted there.
     loss : float
@@ -38,17 +41,18 @@ class Findings:
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
     shares : (T, T)
-        Share of each pair in dE/dW.
+        Share of each pair in dE/dW; of all W together, where there are more layers.
     lags : int
         Lags are shown from 0 to this one.
     left : (T,)
-        What is left of |dE_t/ds_k| by lag, the geometric mean over t.
+        What is left of |dE_t/ds_k| by lag, the geometric mean over t; 1 at lag 0, for lstm at 1.
     products : (ends, T)
         |ds_t/ds_{t-n}| by lag n, for some ends t.
     bound, radius : float or None
         gamma sigma_max(W) and gamma times the spectral radius of W, of one layer without gates.
-    carried : (layers, T) or None
-        The part of the products that the gates carry.
+    carried, carried_mean : (layers, T) or None
+        The part of the products that the gates carry: of the unit that keeps most, which is its
+        norm, and of all on average.
     contributions : (T,)
         Share of dE/dW by lag.
     K : list of int
@@ -57,14 +61,22 @@ class Findings:
     truncation, cosine, ratio
         The scheme that the model is trained with, the cosine of its dE/dW with the full one, and
         their norms' ratio.
+    ratios : dict
+        As ``cosines``: |truncated| / |full| for each K.
+    is_trained : bool
+        Whether it is a run's network; one that is as it begins is not.
+    rate_start : float or None
+        The fitted line of ``left`` is rate_start * rate^n, rate that of the verdict.
+    one_step : dict
+        Of the norms |ds_t/ds_{t-1}|: "mean", "max", and "above_1", the share that exceeds 1.
     saturation : dict
         As ``Flow.saturation``.
     spectra : dict
         As ``Flow.spectra``.
     live, omega : float
         As ``Flow.live_steps`` and ``Flow.omega``.
-    exponent : float or None
-        The largest Lyapunov exponent, nats a step; None where it takes too long.
+    exponent : float
+        The largest Lyapunov exponent, nats a step, the first quarter of the text left out.
     curves : dict
         By the name of a curve ("tanh", "gate f", ...): z (T, n), where the model is on it.
     open : (units, T)
@@ -75,6 +87,7 @@ class Findings:
 
     name: str
     cell: str
+    layers: int
     inputs: list[str]
     targets: list[str]
     loss: float
@@ -87,17 +100,22 @@ class Findings:
     bound: Optional[float]
     radius: Optional[float]
     carried: Optional[Floats]
+    carried_mean: Optional[Floats]
     contributions: Floats
     K: list[int]
     cosines: dict[str, list[float]]
     truncation: str
     cosine: float
     ratio: float
+    ratios: dict[str, list[float]]
+    is_trained: bool
+    rate_start: Optional[float]
+    one_step: dict[str, float]
     saturation: Saturation
     spectra: Spectra
     live: float
     omega: float
-    exponent: Optional[float]
+    exponent: float
     curves: dict[str, Floats]
     open: Floats
     open_name: str
@@ -129,6 +147,7 @@ def find(
     *,
     truncation: str = "full",
     lags: Optional[int] = None,
+    settings: Optional[Settings] = None,
 ) -> Findings:
     """Measure all that a report shows.
 
@@ -142,6 +161,8 @@ def find(
         The scheme that the model is trained with.
     lags : int, optional
         The longest lag to show; that of the text where not given.
+    settings : Settings, optional
+        Of the run that the network is from; not given for one that is as it begins.
 
     Returns
     -------
@@ -149,8 +170,9 @@ def find(
     """
     T, a = flow.T, flow.architecture
     K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))
-    shares = flow.shares("W")
-    cosine, ratio = flow.truncated(truncation)
+    W = flow.recurrent
+    shares = flow.shares(W)
+    cosine, ratio = flow.truncated(truncation, W)
     is_plain = flow.bound() is not None
     keeps = CELLS[a.cell].keeps
     curves = operating_points(flow)
@@ -159,32 +181,48 @@ def find(
         if keeps is None
         else np.concatenate(list(flow.gates[keeps]), axis=1)
     ).T
+    products = flow.norms_by_lag(_ends(flow))
+    network = {name: getattr(a, name) for name in NETWORK}
+    assumed = Settings(truncation=truncation, **network) if settings is None else settings
+    said = verdict(flow, assumed, geometric_mean(products))
+    one_step = flow.one_step_norms()
+    cuts = {s: [flow.truncated(f"{s}:{k}", W) for k in K] for s in SCHEMES}
     return Findings(
         name=name,
         cell=a.cell,
+        layers=a.layers,
         inputs=list(inputs),
         targets=list(targets),
         loss=float(flow.losses.mean()),
-        verdict=verdict(flow),
+        verdict=said,
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
         lags=T - 1 if lags is None else lags,
-        left=left_by_lag(flow.norms),
-        products=flow.norms_by_lag(_ends(flow)),
+        left=left_by_lag(flow.norms, flow.first_lag),
+        products=products,
         bound=flow.bound(),
         radius=GAMMA[a.cell] * flow.spectra()["W"]["spectral_radius"] if is_plain else None,
-        carried=flow.identity_path(),
+        carried=flow.identity_path(_ends(flow)),
+        carried_mean=flow.identity_path(_ends(flow), "mean"),
         contributions=by_lag(shares),
         K=K,
-        cosines={s: [flow.truncated(f"{s}:{k}")[0] for k in K] for s in SCHEMES},
+        cosines={scheme: [cut[0] for cut in of] for scheme, of in cuts.items()},
+        ratios={scheme: [cut[1] for cut in of] for scheme, of in cuts.items()},
         truncation=truncation,
         cosine=cosine,
         ratio=ratio,
+        is_trained=settings is not None,
+        rate_start=said.rate_start,
+        one_step={
+            "mean": float(one_step.mean()),
+            "max": float(one_step.max()),
+            "above_1": float((one_step > 1).mean()),
+        },
         saturation=flow.saturation(),
         spectra=flow.spectra(),
         live=flow.live_steps(),
         omega=flow.omega(),
-        exponent=float(flow.lyapunov(1)[0]) if flow.S <= 256 else None,
+        exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
         curves=curves,
         open=opened[np.argsort(opened.mean(axis=1), kind="stable")],
         open_name=f"{a.cell}'(z)" if keeps is None else f"gate {keeps}",
@@ -267,19 +305,6 @@ def power(base: float, n: Union[Ints, int]) -> Any:
         return np.float64(base) ** n
 
 
-def geometric_mean(rows: Floats) -> Floats:
-    """Of each column, NaN left out; 0 where one of it is 0, NaN where none is there.
-
-    >>> geometric_mean(np.array([[1.0, 2.0], [4.0, np.nan]]))
-    array([2., 2.])
-    """
-    there = np.isfinite(rows)
-    with np.errstate(all="ignore"):
-        logs = np.where(there, np.log(np.where(there, rows, 1)), 0)
-        mean: Floats = np.exp(logs.sum(axis=0) / there.sum(axis=0))
-    return mean
-
-
 def by_lag_curves(f: Findings) -> list[Curve]:
     """(name, values, colour, dash) of everything that has a value at each lag 0..lags."""
     n = np.arange(f.lags + 1)
@@ -287,8 +312,8 @@ def by_lag_curves(f: Findings) -> list[Curve]:
         ("|dE_t/ds_k|, mean", f.left[n], "#3b528b", "solid"),
         ("|ds_t/ds_k|, mean", geometric_mean(f.products)[n], "#555555", "solid"),
     ]
-    if f.verdict.rate:
-        rate = power(f.verdict.rate, n)
+    if f.verdict.rate and f.rate_start is not None:
+        rate = f.rate_start * power(f.verdict.rate, n)
         curves.append((f"rate {f.verdict.rate:.3g}", rate, "#21918c", "dot"))
     if f.bound is not None and f.radius is not None:
         curves.append(("bound (gamma sigma_max)^n", power(f.bound, n), "#b2182b", "dash"))

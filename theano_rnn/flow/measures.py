@@ -9,20 +9,21 @@ What a truncation scheme does is leave some of these pairs out (``reach``).
 """
 
 import functools
-import os
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
-from theano_rnn import arguments, truncation
+from theano_rnn import arguments, memory, truncation
 from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
+from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.graphs import Functions
 from theano_rnn.model import RNN
 from theano_rnn.regularization import BOUND
-from theano_rnn.types import Array, Bools, Floats, Parameters, Tokens
+from theano_rnn.types import Array, Bools, Floats, Ints, Parameters, Tokens
 
 #: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
 GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
@@ -33,6 +34,8 @@ SATURATED, CLOSED, OPEN = 0.9, 0.1, 0.9
 Spectra = dict[str, dict[str, float]]
 #: As `Flow.saturation` returns it.
 Saturation = dict[str, Any]
+#: A parameter's name, or those of several that are taken as one.
+Names = Union[str, Sequence[str]]
 
 
 class Flow:
@@ -52,7 +55,8 @@ class Flow:
     Raises
     ------
     RNNError
-        For bad tokens, or if the arrays would not fit into memory: the message has the size.
+        For bad tokens; and by what needs an array for each pair of steps, if that would not fit
+        into memory: the message has the size.
 
     Examples
     --------
@@ -69,7 +73,6 @@ class Flow:
         self.x, self.y = arguments.token_pair(x, y, model.vocab_size)
         self.T, self.H = len(self.x), model.hidden_size
         self.S = self.architecture.state_size
-        check_memory(self.T, self.S)
         parameters = model.parameters()
         self.functions = functions_of(model.architecture)
         self.functions.set_parameters(parameters)
@@ -105,6 +108,9 @@ class Flow:
     def _pulled(self) -> tuple[Floats, Floats]:
         """The errors, and dE_t/dh_0, (T, S)."""
         T, S = self.T, self.S
+        # As they come, put together from the parts of the state, and turned round.
+        what = f"the errors of {T:,} outputs at {T:,} steps of a state of {S:,} numbers"
+        check_memory(what, T, 24 * S, 2)
         at_end = np.zeros((T, S))
         at_end[-1, self.top] = self.own[-1]
         own = np.concatenate([np.zeros((1, self.H)), self.own[:-1]])
@@ -116,7 +122,7 @@ class Flow:
         errors[:, -1] = at_end
         for k in range(T - 1):
             errors[:, k] = pulled[T - 2 - k]
-        return errors, pulled[-1]
+        return errors, pulled[-1].copy()  # a view would keep all of it
 
     @functools.cached_property
     def norms(self) -> Floats:
@@ -193,7 +199,17 @@ class Flow:
         """The full gradient, as `gradient` has it."""
         return self.gradient()
 
-    def shares(self, name: str = "W") -> Floats:
+    @property
+    def first_lag(self) -> int:
+        """The lag from which on errors are in all of a state: 1 for lstm, whose c has none at 0."""
+        return CELLS[self.architecture.cell].parts - 1
+
+    @property
+    def recurrent(self) -> list[str]:
+        """The names of all W: "W", of more layers "W2", ... too."""
+        return [named("W", layer) for layer in range(self.architecture.layers)]
+
+    def shares(self, name: Names = "W") -> Floats:
         """How much of a parameter's gradient comes from output t through step k, (T, T).
 
         C[t, k] along the gradient G, ``<C[t, k], G> / |G|^2``: they add up to 1, and one that
@@ -201,8 +217,9 @@ class Flow:
 
         Parameters
         ----------
-        name : str
-            Of a parameter of the steps: "W", "U", "b", "W2", ... or "L".
+        name : str, or list of str
+            Of a parameter of the steps: "W", "U", "b", "W2", ... or "L"; or of several, taken as
+            one, as in ``recurrent``.
 
         Returns
         -------
@@ -214,43 +231,43 @@ class Flow:
             For another name.
         """
         f = self._use()
-        if not isinstance(name, str) or name not in f.of_steps:
-            shown = arguments.shown(name)
-            raise RNNError(f"{shown} is no parameter of the steps; they are {f.of_steps}")
+        names = chosen(name, f.of_steps, "parameter of the steps")
         # Of the steps alone: the table's part as V has no step.
-        G = f.gradients(self.x, self.states[:-1], self.total)[f.of_steps.index(name)]
-        square = (G**2).sum()
+        G = dict(zip(f.of_steps, f.gradients(self.x, self.states[:-1], self.total)))
+        square = sum((G[n] ** 2).sum() for n in names)
         if square == 0:
             return np.zeros((self.T, self.T))
-        directions = [G if n == name else np.zeros_like(v) for n, v in f.stored_of_steps()]
+        directions = [G[n] if n in names else np.zeros_like(v) for n, v in f.stored_of_steps()]
         response = f.responses(self.x, self.states[:-1], *directions)  # (T, S)
         shares: Floats = np.einsum("tks,ks->tk", self.errors, response) / square
         return shares
 
-    def truncated(self, scheme: str, name: str = "W") -> tuple[float, float]:
+    def truncated(self, scheme: str, name: Names = "W") -> tuple[float, float]:
         """cos(truncated, full) of a parameter's gradient, and |truncated| / |full|.
 
         Parameters
         ----------
         scheme : str
             "window:4", "chunk:10", "last:4" or "full".
-        name : str
-            Of a parameter.
+        name : str, or list of str
+            Of a parameter, or of several, taken as one.
 
         Returns
         -------
         cosine, ratio : float
             Both 0 where the truncated gradient is 0.
         """
-        if not isinstance(name, str) or name not in self.full:
-            known = ", ".join(self.full)
-            raise RNNError(f"{arguments.shown(name)} is no parameter; they are {known}")
-        full, cut = self.full[name], self.gradient(reach(scheme, self.T))[name]
-        length = max(float(np.linalg.norm(full)), 1e-300)
-        return cosine(cut, full), float(np.linalg.norm(cut) / length)
+        names = chosen(name, list(self.full), "parameter")
+        gradient = self.gradient(reach(scheme, self.T))
+        full = np.concatenate([self.full[n].ravel() for n in names])
+        cut = np.concatenate([gradient[n].ravel() for n in names])
+        norm = np.linalg.norm(full)
+        return cosine(cut, full), float(np.linalg.norm(cut) / norm) if norm > 0 else 0.0
 
-    def smallest_K(self, scheme: str, wanted: float, name: str = "W") -> int:
-        """The least K of "window" or "chunk" from which on the cosine with full is as wanted.
+    def smallest_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
+        """The smallest K from which on every cosine with the full gradient is at least ``wanted``.
+
+        A smaller K may have it too, by chance: see ``first_K``.
 
         Parameters
         ----------
@@ -258,8 +275,8 @@ class Flow:
             "window" or "chunk".
         wanted : float
             Above 0 and at most 1.
-        name : str
-            Of a parameter.
+        name : str, or list of str
+            Of a parameter, or of several.
 
         Returns
         -------
@@ -271,6 +288,19 @@ class Flow:
         RNNError
             For another scheme or cosine.
         """
+        has = self._has(scheme, wanted, name)
+        return next((K + 1 for K in range(self.T - 1, 0, -1) if not has(K)), 1)
+
+    def first_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
+        """The smallest K whose cosine is at least ``wanted``; larger ones may fall below it again.
+
+        Arguments, result and errors are those of ``smallest_K``.
+        """
+        has = self._has(scheme, wanted, name)
+        return next((K for K in range(1, self.T) if has(K)), self.T)
+
+    def _has(self, scheme: str, wanted: float, name: Names) -> Callable[[int], bool]:
+        """K -> whether the cosine of scheme:K is at least ``wanted``."""
         if not isinstance(scheme, str) or scheme not in ("window", "chunk"):
             raise RNNError(
                 f"scheme {arguments.shown(scheme)} has no K to choose; use 'window' or 'chunk'"
@@ -278,12 +308,7 @@ class Flow:
         if not isinstance(wanted, Real) or not 0 < wanted <= 1:
             shown = arguments.shown(wanted)
             raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {shown}")
-        smallest = self.T
-        for K in range(self.T - 1, 0, -1):
-            if self.truncated(f"{scheme}:{K}", name)[0] < wanted:
-                break
-            smallest = K
-        return smallest
+        return lambda K: self.truncated(f"{scheme}:{K}", name)[0] >= wanted
 
     # ---- Jacobians
 
@@ -327,6 +352,8 @@ class Flow:
         t, k = (arguments.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
         if not 0 <= k <= t <= self.T:
             raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
+        what = f"the Jacobians of {t - k:,} steps of a state of {self.S:,} numbers"
+        check_memory(what, t - k, 24 * self.S**2, 1)
         unit = np.eye(self.S)
         if k == t:
             return unit[None]
@@ -352,14 +379,19 @@ class Flow:
         -------
         (number of ends, T) array
         """
-        ends = arguments.whole_number(ends, "ends", at_least=1)
-        first = min(self.T, max(1, self.T // 2))
-        at = np.unique(np.linspace(first, self.T, ends).round().astype(int))
+        at = self._ends(ends)
         norms = np.full((len(at), self.T), np.nan)
         for row, t in zip(norms, at):
             products = self.jacobians_from(t)[: self.T]
             row[: len(products)] = [_norm(J) for J in products]
         return norms
+
+    def _ends(self, count: int) -> Ints:
+        """So many steps t, spread from the middle of the text to its end."""
+        count = arguments.whole_number(count, "ends", at_least=1)
+        first = min(self.T, max(1, self.T // 2))
+        ends: Ints = np.unique(np.linspace(first, self.T, count).round().astype(int))
+        return ends
 
     def singular_values(self) -> Floats:
         """Of every one-step Jacobian, (T, S), the largest first."""
@@ -370,26 +402,43 @@ class Flow:
             ]
         )
 
-    def identity_path(self) -> Optional[Floats]:
-        """The part of |dh_t/dh_{t-n}| that the gates carry: products of the gate that keeps.
+    def identity_path(self, ends: int = 8, of_units: str = "largest") -> Optional[Floats]:
+        """The part of dh_t/dh_{t-n} that the gate that keeps carries, (layers, T).
 
-        The mean over units and ends of prod f_t ... f_{t-n+1} (lstm) or z (gru), for lags n =
-        0..T-1, (layers, T); None for a cell without gates.
+        diag(prod f_t ... f_{t-n+1}) for lstm, of z for gru, n = 0..T-1: its 2-norm, which is its
+        largest element, as the geometric mean over the ends of ``norms_by_lag``.
+
+        Parameters
+        ----------
+        ends : int
+            As for ``norms_by_lag``.
+        of_units : str
+            "largest", the norm; or "mean", of what a unit keeps on average.
 
         Returns
         -------
         (layers, T) array or None
+            None for a cell without gates.
+
+        Raises
+        ------
+        RNNError
+            For another ``of_units``.
         """
+        if of_units not in ("largest", "mean"):
+            shown = arguments.shown(of_units)
+            raise RNNError(f"of_units must be 'largest' or 'mean', not {shown}")
         gate = CELLS[self.architecture.cell].keeps
         if gate is None:
             return None
-        kept = self.gates[gate]  # (layers, T, H)
-        carried = np.ones((self.architecture.layers, self.T))
-        product = np.ones((self.architecture.layers, self.T + 1, self.H))
-        for n in range(1, self.T):
-            product = product[:, 1:] * kept[:, : self.T - n + 1]  # of n steps, by the first one
-            carried[:, n] = product.mean(axis=(1, 2))
-        return carried
+        kept, at = self.gates[gate], self._ends(ends)  # (layers, T, H)
+        carried = np.full((len(at), self.architecture.layers, self.T), np.nan)
+        for row, t in zip(carried, at):
+            products = np.cumprod(kept[:, :t][:, ::-1], axis=1)  # of 1, 2, ..., t steps
+            row[:, 0] = 1
+            of_lags = products.max(axis=2) if of_units == "largest" else products.mean(axis=2)
+            row[:, 1 : t + 1] = of_lags[:, : self.T - 1]
+        return geometric_mean(carried)
 
     # ---- the matrices, and the bound
 
@@ -399,16 +448,16 @@ class Flow:
         Returns
         -------
         dict of dict
-            By "W", "W2", ...; of a gated cell by "W[0]", "W[1]", ...: each a dict of "sigma_max"
-            and "spectral_radius".
+            By "W", "W2", ...; of a gated cell by "W[z]", "W[r]", "W[h]", ...: each a dict of
+            "sigma_max" and "spectral_radius".
         """
         found = {}
-        for layer in range(self.architecture.layers):
-            W, H = self.parameters[named("W", layer)], self.H
-            for gate in range(len(W) // H):
-                block = W[gate * H : (gate + 1) * H]
-                key = named("W", layer) + (f"[{gate}]" if len(W) > H else "")
-                found[key] = {
+        # In the order of their rows: the gates, and what they write.
+        last = "g" if self.architecture.cell == "lstm" else "h"
+        gates = [f"[{gate}]" for gate in (*self.gates, last)] if self.gates else [""]
+        for name in self.recurrent:
+            for gate, block in zip(gates, np.split(self.parameters[name], len(gates))):
+                found[name + gate] = {
                     "sigma_max": _norm(block),
                     "spectral_radius": float(abs(np.linalg.eigvals(block)).max()),
                 }
@@ -471,7 +520,7 @@ class Flow:
             },
         }
 
-    def lyapunov(self, count: Optional[int] = None) -> Floats:
+    def lyapunov(self, count: Optional[int] = None, transient: int = 0) -> Floats:
         """Lyapunov exponents, the largest first, in nats a step, (count,).
 
         By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. For
@@ -482,6 +531,8 @@ class Flow:
         ----------
         count : int, optional
             How many; all S where not given.
+        transient : int
+            So many steps at the beginning turn the directions and are not counted.
 
         Returns
         -------
@@ -490,7 +541,7 @@ class Flow:
         Raises
         ------
         RNNError
-            For a count that is not from 1 to S.
+            For a count that is not from 1 to S, or a transient that leaves no step.
 
         References
         ----------
@@ -500,14 +551,17 @@ class Flow:
         count = arguments.whole_number(self.S if count is None else count, "count", at_least=1)
         if count > self.S:
             raise RNNError(f"count is {count}, and the state has {self.S} numbers")
+        transient = arguments.whole_number(transient, "transient", at_least=0)
+        if transient >= self.T:
+            raise RNNError(f"transient is {transient}, and the text has {self.T} steps")
         # Any directions, but none along a unit: one that is off would count as all being lost.
         Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(self.S, count)))
         sums = np.zeros(count)
         for t in range(1, self.T + 1):
             Q, R = np.linalg.qr(self.jacobian(t, t - 1) @ Q)
             with np.errstate(divide="ignore"):
-                sums += np.log(abs(np.diag(R)))
-        return np.sort(sums / self.T)[::-1]
+                sums += np.log(abs(np.diag(R))) if t > transient else 0
+        return np.sort(sums / (self.T - transient))[::-1]
 
 
 def by_lag(pairs: Floats) -> Floats:
@@ -580,16 +634,23 @@ def cosine(a: Floats, b: Floats) -> float:
     return float((a * b).sum() / norms) if norms > 0 else 0.0
 
 
-def check_memory(T: int, S: int) -> None:
-    """Refuse a text whose errors (T, T, S) do not fit in a quarter of this machine's memory."""
-    needed = 8 * 3 * T * T * S  # the errors, and while they are made as much again, and a half
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def chosen(name: Names, known: list[str], what: str) -> list[str]:
+    """The names, each of which has to be known."""
+    names = [name] if isinstance(name, str) or not isinstance(name, Sequence) else list(name)
+    for each in names:
+        if not isinstance(each, str) or each not in known:
+            raise RNNError(f"{arguments.shown(each)} is no {what}; they are {', '.join(known)}")
+    return names
+
+
+def check_memory(what: str, steps: int, unit: int, power: int) -> None:
+    """Refuse unit * steps^power bytes where they are more than half of the memory there is."""
+    needed, there = unit * steps**power, memory.total()
     if needed > there // 2:
-        longest = int((there // 2 / (24 * S)) ** 0.5)
+        longest = int((there / 2 / unit) ** (1 / power))
         raise RNNError(
-            f"the errors of {T:,} outputs at {T:,} steps of a state of {S:,} numbers need "
-            f"{needed / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}; a text of at most "
-            f"{longest:,} tokens can be taken"
+            f"{what} need {needed / 1e9:,.1f} GB, and this process may have {there / 1e9:,.1f}; "
+            f"a text of at most {longest:,} tokens can be taken"
         )
 
 

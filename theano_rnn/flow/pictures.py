@@ -7,20 +7,35 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 import numpy as np
 
-from theano_rnn.flow.figures import COLOURS, log_norms, thinned
-from theano_rnn.flow.findings import Findings, activation, by_lag_curves, derivative
+from theano_rnn.flow.axes import powers_of_two
+from theano_rnn.flow.figures import (
+    COLOURS,
+    ZERO,
+    argument_of,
+    farthest,
+    lag_curves,
+    log_norms,
+    norm_title,
+    own_name,
+    thinned,
+    units,
+)
+from theano_rnn.flow.findings import Findings, activation, derivative
 from theano_rnn.flow.measures import reach
 from theano_rnn.types import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 #: (figure, findings): draws them.
 Draw = Callable[["Figure", Findings], object]
 
+#: Beyond them Matplotlib's own arithmetic over- or underflows.
+DRAWN = 1e-280, 1e280
 DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":"}
 
 
@@ -51,16 +66,21 @@ def demo_picture(several: Sequence[Findings], schemes: Sequence[str]) -> bytes:
         hears = reach(scheme, tanh.T) > 0
         heat(ax, tanh, z=np.where(hears, z, np.nan), title=scheme, vmin=top - 6, vmax=top)
     truncation(axes[0, 2], tanh)
-    axes[0, 2].set_title("dE/dW, truncated against full")
+    axes[0, 2].set_title("dE/dW of tanh, truncated against full")
     for f in several:
         n = np.arange(f.lags + 1)
-        axes[0, 3].semilogy(n, f.left[n], ".-", label=_text(f.name))
-    axes[0, 3].set(title="what is left of |dE_t/ds_k|", xlabel="lag, in steps")
+        axes[0, 3].semilogy(n, _drawable(f.left[n]), ".-", label=_text(f.name))
+    axes[0, 3].set(title="what is left of |dE_t/ds_k|", xlabel="lag n = t - k, in steps")
+    _whole(axes[0, 3].xaxis)
     axes[0, 3].grid(alpha=0.3)
     axes[0, 3].legend()
     for ax, f in zip(axes[1], several):
         image = heat(ax, f, title=f"{f.name}: {f.verdict.kind}", vmin=top - 6, vmax=top)
-    figure.colorbar(image, ax=list(axes[1]), label="log10 |dE_t/ds_k|", shrink=0.9)
+    for ax in (*axes[0, :2], *axes[1]):
+        ax.set_xlabel("step k, the word read")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("output t, the word to be predicted")
+    figure.colorbar(image, ax=list(axes.ravel()), label="log10 |dE_t/ds_k|", aspect=40)
     return _png(figure, dpi=90)
 
 
@@ -83,9 +103,14 @@ def heat(
     image = ax.imshow(
         z, cmap="viridis", extent=extent, interpolation="nearest", vmin=vmin, vmax=vmax
     )
+    zero = np.where(f.norms == 0, 0.0, np.nan)
+    if np.isfinite(zero).any():
+        ax.imshow(zero, cmap=_grey(), extent=extent, interpolation="nearest")
+        ax.plot([], "s", color=ZERO, label="exactly 0")
+        ax.legend(loc="upper right", fontsize="small")
     _words(ax.xaxis, f.inputs, rotation=90)
     _words(ax.yaxis, f.targets)
-    ax.set_title(_text(title or f.name))
+    ax.set_title(_text(title or "Which word reaches which"))
     if title is None:
         ax.set_xlabel("step k, the word read")
         ax.set_ylabel("output t, the word to be predicted")
@@ -98,24 +123,32 @@ def _bar(ax: "Axes", image: "AxesImage", label: str) -> None:
     ax.figure.colorbar(image, label=label)
 
 
+def _grey() -> "Colormap":
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([ZERO])
+
+
 def lag(ax: "Axes", f: Findings) -> None:
     n = np.arange(f.lags + 1)
-    for row in f.products:
-        ax.semilogy(n, np.where(row[n] > 0, row[n], np.nan), color="#cccccc", linewidth=0.8)
-    for name, values, colour, dash in by_lag_curves(f):
-        values = np.where((values > 0) & np.isfinite(values), values, np.nan)
-        ax.semilogy(n, values, DASHES[dash], color=colour, label=name)
-    seen = np.concatenate([f.left[n], f.products[:, n].ravel()])
-    seen = seen[np.isfinite(seen) & (seen > 1e-300)]  # the bound may go far beyond them
-    ax.set_ylim(seen.min() / 3, max(1, seen.max()) * 10)
-    ax.set(xlabel="lag n = t - k, in steps", ylabel="norm, 1 at lag 0")
+    for i, row in enumerate(f.products):
+        label = None if i else "|ds_t/ds_k| from one end t"
+        ax.semilogy(n, _drawable(row[n]), color="#cccccc", linewidth=0.8, label=label)
+    for name, values, colour, dash in lag_curves(f):
+        ax.semilogy(n, _drawable(values), DASHES[dash], color=colour, label=name)
+    seen = _drawable(np.concatenate([f.left[n], f.products[:, n].ravel()]))
+    seen = np.append(seen[np.isfinite(seen)], 1.0)  # the bound may go far beyond them
+    ax.set_ylim(seen.min() / 3, seen.max() * 10)
+    ax.set(title="Norms against lag", xlabel="lag n = t - k, in steps", ylabel=norm_title(f))
+    _whole(ax.xaxis)
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
 
 
 def operating(figure: "Figure", f: Findings) -> None:
+    figure.suptitle("Where the model is on its curves")
     for ax, (name, z) in zip(np.atleast_1d(figure.subplots(1, len(f.curves))), f.curves.items()):
-        far = float(min(max(4.0, abs(z[np.isfinite(z)]).max() * 1.05), 20))
+        far = farthest(z)
         grid, here = np.linspace(-far, far, 401), thinned(z.ravel(), 400)
         for of, colour, label in (
             (activation, "#3b528b", "value"),
@@ -123,20 +156,23 @@ def operating(figure: "Figure", f: Findings) -> None:
         ):
             ax.plot(grid, of(name, grid), color=colour, label=label)
             ax.plot(here, of(name, here), ".", color=colour, alpha=0.3)
-        ax.set(title=name, xlabel="z", xlim=(-far, far))
+        ax.set(title=name, xlabel=argument_of(name), xlim=(-far, far))
         ax.grid(alpha=0.3)
         ax.legend(fontsize="small")
 
 
 def saturation(ax: "Axes", f: Findings) -> None:
     top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
-    extent = (0.5, f.T + 0.5, -0.5, len(f.open) - 0.5)
+    rows, _ = units(f)
+    extent = (0.5, f.T + 0.5, 0.5, len(rows) + 0.5)
     image = ax.imshow(
-        f.open, cmap="viridis", vmin=0, vmax=top, aspect="auto", extent=extent, origin="lower",
-        interpolation="nearest",
+        f.open[rows], cmap="viridis", vmin=0, vmax=top, aspect="auto", extent=extent,
+        origin="lower", interpolation="nearest",
     )  # fmt: skip
     _words(ax.xaxis, f.inputs, rotation=90)
-    ax.set_ylabel("unit, the least open below")
+    ax.set(title="Saturation", xlabel="step, the word read")
+    ax.set_ylabel("units, the least open below")
+    ax.set_yticks([])
     _bar(ax, image, f.open_name)
 
 
@@ -144,15 +180,23 @@ def contributions(ax: "Axes", f: Findings) -> None:
     n = np.arange(f.lags + 1)
     ax.bar(n, f.contributions[n], color="#3b528b", label="of this lag")
     ax.plot(n, np.cumsum(f.contributions)[n], color="#e08214", label="up to it")
-    ax.set(xlabel="lag, in steps", ylabel="share of dE/dW")
+    ax.set_title("What each lag contributes to dE/dW")
+    ax.set(xlabel="lag n = t - k, in steps", ylabel="share of dE/dW")
+    _whole(ax.xaxis)
     ax.grid(alpha=0.3)
     ax.legend()
 
 
 def truncation(ax: "Axes", f: Findings) -> None:
     for scheme, cosines in f.cosines.items():
-        ax.plot(f.K, cosines, ".-", color=COLOURS[scheme], label=f"{scheme}:K")
-    ax.set(xlabel="K", ylabel="cosine with the full dE/dW")
+        ax.semilogx(f.K, cosines, ".-", color=COLOURS[scheme], label=f"{scheme}:K")
+    scheme, _, K = f.truncation.partition(":")
+    if K:
+        at = [min(int(K), f.T)], [f.cosine]
+        ax.plot(*at, "*", color=COLOURS[scheme], markersize=14, label=own_name(f))
+    ax.set(title="Truncation", xlabel="K", ylabel="cosine with the full dE/dW")
+    ax.set_xticks(powers_of_two(f.T), [str(K) for K in powers_of_two(f.T)])
+    ax.minorticks_off()
     ax.grid(alpha=0.3)
     ax.legend()
 
@@ -178,6 +222,18 @@ def _png(figure: "Figure", dpi: float = 110) -> bytes:
         warnings.simplefilter("ignore")  # of letters that the font does not have
         figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
+
+
+def _drawable(values: Floats) -> Floats:
+    """On a logarithmic axis: NaN where there is no point, or one too far out to be drawn."""
+    with np.errstate(invalid="ignore"):
+        return np.where((values >= DRAWN[0]) & (values <= DRAWN[1]), values, np.nan)
+
+
+def _whole(axis: "Axis") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _words(axis: "Axis", words: Sequence[str], rotation: float = 0) -> None:

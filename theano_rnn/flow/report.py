@@ -59,7 +59,7 @@ class Report:
         Path
         """
         title = f"The gradient flow of {f.name}"
-        made = page.page(title, page.sections_of(f), f.numbers())
+        made = page.page(title, page.sections_of(f), page.numbers_of(f))
         return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
 
     def write_demo(self, several: list[Findings]) -> Path:
@@ -75,7 +75,7 @@ class Report:
         Path
         """
         schemes = demo.MEANT, demo.DONE
-        numbers = {f.name: f.numbers() for f in several}
+        numbers = {f.name: page.numbers_of(f) for f in several}
         made = page.page("Gradient flow", page.demo_sections(several, *schemes), numbers)
         return self._write(
             {

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.table import Table
 
-from theano_rnn.flow.findings import Findings, geometric_mean, power
+from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.flow.findings import Findings, power
 
 #: From the largest down, a character a decade; below them a space.
 RAMP, ASCII_RAMP = "█▓▒░·", "@#+-."
@@ -20,22 +21,48 @@ def verdict_lines(f: Findings) -> list[str]:
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
     lines.append(
-        f"An output is heard at {f.live:.1f} steps on average: at least 1 % of its error arrives "
-        f"there. Omega is {f.omega:.3g}; 0 keeps every norm."
+        f"An output is heard at {f.live:.1f} steps on average, of {(f.T + 1) / 2:.1f} possible: "
+        f"at least 1 % of its error arrives there. Omega is {f.omega:.3g}; 0 keeps every norm."
     )
-    if f.exponent is not None:
-        lines.append(
-            f"Largest Lyapunov exponent along this text: {f.exponent:.3f} nats a step, a factor "
-            f"of {math.exp(f.exponent):.3g}."
-        )
+    one = f.one_step
+    lines.append(
+        f"One-step |ds_t/ds_{{t-1}}|: mean {one['mean']:.3g}, max {one['max']:.3g}, above 1 at "
+        f"{percent(one['above_1'])} of the steps."
+    )
+    lines.append(
+        f"Largest Lyapunov exponent along this text, its first quarter left out: {f.exponent:.3f} "
+        f"nats a step, a factor of {math.exp(f.exponent):.3g}."
+    )
     if f.truncation != "full":
+        by = "Trained with" if f.is_trained else "Not trained; under"
         lines.append(
-            f"Trained with {f.truncation}: the cosine of that dE/dW with the full one is "
-            f"{f.cosine:.3f}, its norm {f.ratio:.3g} of it."
+            f"{by} {f.truncation}: the cosine of that dE/dW with the full one is {f.cosine:.3f}, "
+            f"its norm {f.ratio:.3g} of it."
         )
+    if f.layers > 1:
+        lines.append(f"dE/dW is that of the W of all {f.layers} layers together.")
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
+
+
+def percent(share: float) -> str:
+    """In percent with one digit, and no minus before a zero.
+
+    >>> percent(0.1234), percent(-0.0001)
+    ('12.3%', '0.0%')
+    """
+    return f"{round(100 * share, 1) + 0.0:.1f}%"
+
+
+def smallest_K_line(scheme: str, wanted: float, lasting: int, first: int) -> str:
+    """From which K on the cosine is ``wanted``, and the first that has it if that is another.
+
+    >>> smallest_K_line("chunk", 0.99, 16, 8)
+    'From chunk:16 on every K has a cosine of 0.99 or more; the first that has it is chunk:8.'
+    """
+    said = f"From {scheme}:{lasting} on every K has a cosine of {wanted} or more"
+    return f"{said}; the first that has it is {scheme}:{first}." if first < lasting else f"{said}."
 
 
 def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
@@ -57,7 +84,7 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
         cells = "".join(_shade(d, ramp) * cell for d in row)
         lines.append(f"{_fit(word, BESIDE - 1):>{BESIDE - 1}} {cells}".rstrip())
     lines.extend(_upright(f.inputs[first:], cell))
-    top = math.log10(largest) if largest > 0 else -math.inf
+    top = round(math.log10(largest), 1) + 0.0 if largest > 0 else -math.inf  # no -0.0
     steps = "  ".join(f"{c} {i}" for i, c in enumerate(ramp))
     lines.append(f"decades below the largest, 1e{top:.1f}:  {steps}")
     return "\n".join(lines)
@@ -97,7 +124,20 @@ def table_by_lag(f: Findings) -> Table:
             "-" if np.isnan(products[lag]) else f"{products[lag]:.2g}",
         ]
         row += [] if f.bound is None else [f"{power(f.bound, lag):.2g}"]
-        table.add_row(*row, f"{f.contributions[lag]:.1%}", f"{up_to[lag]:.1%}")
+        table.add_row(*row, percent(f.contributions[lag]), percent(up_to[lag]))
+    return table
+
+
+def table_of_truncation(f: Findings) -> Table:
+    """Cosine with the full dE/dW, and the norm as a part of its norm, by scheme and K."""
+    table = Table(title="Truncated dE/dW: cosine with the full, norm ratio", title_justify="left")
+    table.add_column("K", justify="right")
+    for scheme in f.cosines:
+        table.add_column(f"{scheme}:K", justify="right")
+    shown = [i for i, K in enumerate(f.K) if K in LAGS or K == f.K[-1]]
+    for i in shown:
+        cells = [f"{f.cosines[s][i]:.3f}, {f.ratios[s][i]:.3g}" for s in f.cosines]
+        table.add_row(f"{f.K[i]}", *cells)
     return table
 
 
@@ -106,13 +146,14 @@ def saturation_lines(f: Findings) -> list[str]:
     s = f.saturation
     lines: list[str] = []
     if s["saturated"] is not None:
-        lines.append(f"States at their ends: {s['saturated']:.1%}.")
+        lines.append(f"States at their ends: {percent(s['saturated'])}.")
     if s["derivative"] is not None:
         lines.append(f"Mean {f.cell}'(z): {s['derivative']:.3f}.")
     if s["dead"] is not None:
-        lines.append(f"Units that are 0 at every word: {s['dead']:.1%}.")
+        lines.append(f"Units that are 0 at every word: {percent(s['dead'])}.")
     for name, (closed, opened) in s["gates"].items():
-        lines.append(f"Gate {name}: below .1 in {closed:.1%}, above .9 in {opened:.1%}.")
+        shares = percent(closed), percent(opened)
+        lines.append("Gate {}: below .1 in {}, above .9 in {}.".format(name, *shares))
     for name, found in f.spectra.items():
         lines.append(
             f"{name}: sigma_max {found['sigma_max']:.3g}, spectral radius "

@@ -1,0 +1,145 @@
+"""What helps: options of ``train.py`` that go against what was seen."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from theano_rnn import truncation
+from theano_rnn.cells import CELLS
+from theano_rnn.errors import RNNError
+from theano_rnn.flow.measures import GAMMA, Flow
+from theano_rnn.flow.reasons import MANY
+from theano_rnn.settings import NETWORK, Settings
+
+#: Below this cosine with the full gradient a truncated one leads elsewhere.
+ALIKE = 0.9
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Settings to be changed, and what that does.
+
+    >>> str(Remedy({"cell": "lstm", "bias": True}, "gates that keep the state"))
+    '--cell lstm --bias: gates that keep the state'
+    """
+
+    changes: dict[str, Any]
+    effect: str
+
+    def __str__(self) -> str:
+        options = " ".join(_option(name, value) for name, value in self.changes.items())
+        return f"{options}: {self.effect}"
+
+
+def _option(name: str, value: Any) -> str:
+    option = "--" + name.replace("_", "-")
+    if value is True:
+        return option
+    return f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+
+
+def remedies(
+    flow: Flow, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
+) -> list[Remedy]:
+    """What ``train.py`` takes together with the settings, and they do not have.
+
+    Parameters
+    ----------
+    flow : Flow
+    vanishes, explodes : bool
+        What there is to go against, if anything; a truncation is gone against in any case.
+    settings : Settings, optional
+        Of the run; those of the network alone where not given.
+
+    Returns
+    -------
+    list of Remedy
+    """
+    if settings is None:
+        settings = Settings(**{name: getattr(flow.architecture, name) for name in NETWORK})
+    found = list(_of_truncation(flow, settings))
+    if explodes:
+        found += _against_explosion(flow, settings)
+    if vanishes:
+        found += _against_vanishing(flow, settings)
+    found = [_what_is_new(remedy, settings) for remedy in found if accepts(settings, remedy)]
+    return [remedy for remedy in found if remedy.changes]
+
+
+def accepts(settings: Settings, remedy: Remedy) -> bool:
+    """Whether ``train.py`` takes the remedy with all else as it is."""
+    try:
+        dataclasses.replace(settings, **remedy.changes)
+    except RNNError:
+        return False
+    return True
+
+
+def _what_is_new(remedy: Remedy, settings: Settings) -> Remedy:
+    now = dataclasses.asdict(settings)
+    return Remedy(
+        {n: value for n, value in remedy.changes.items() if now[n] != value}, remedy.effect
+    )
+
+
+def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+    """Where the run's truncation, and not its network, keeps the gradient short."""
+    scheme = truncation.parse(settings.truncation)
+    cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
+    if scheme.K is None or cosine >= ALIKE:
+        return
+    why = f"the cosine of {settings.truncation} with the full gradient is {cosine:.2f} here"
+    if settings.stream:
+        longer = 2 * scheme.K
+        yield Remedy({"truncation": f"chunk:{longer}"}, f"a cut less often; {why}")
+        return
+    if scheme.scheme == "last":
+        effect = f"every output is heard, {scheme.K} steps back; {why}"
+        yield Remedy({"truncation": f"window:{scheme.K}"}, effect)
+    yield Remedy({"truncation": "full"}, f"nothing is cut; {why}")
+
+
+def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+    if not (settings.clip and settings.clip <= 1 and settings.clip_by == "norm"):
+        effect = "the step stays bounded, the direction is kept"
+        yield Remedy({"clip": 1.0, "clip_by": "norm"}, effect)
+    yield Remedy({"initialization": _even(flow)}, "products of W begin without growth")
+    if settings.l2 < 1e-5:
+        yield Remedy({"l2": 1e-5}, "W stays small")
+
+
+def _even(flow: Flow) -> str:
+    """The initialization under which products of gamma W neither grow nor shrink."""
+    gamma = GAMMA.get(flow.architecture.cell, 1)
+    return "orthogonal" if gamma == 1 else f"spectral:{1 / gamma:g}"
+
+
+def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+    a, found = flow.architecture, flow.saturation()
+    lstm = {"cell": "lstm", "bias": True}
+    if CELLS[a.cell].keeps is not None:
+        yield Remedy(lstm, "a forget gate that begins open, f at .73 and not at .5")
+        if a.cell == "lstm" and a.bias:
+            yield Remedy({"epochs": 2 * settings.epochs}, "f is learned")
+        return
+    if a.cell == "sigmoid":
+        yield Remedy({"cell": "tanh"}, "a derivative of up to 1 instead of 1/4")
+        yield Remedy(
+            {"initialization": _even(flow)}, "a W so large that 1/4 of it does not forget"
+        )
+    elif a.cell == "tanh":
+        yield Remedy({"initialization": _even(flow)}, "products of W begin at norm 1")
+    if a.cell in ("tanh", "sigmoid") and found["saturated"] > MANY and settings.l2 < 1e-4:
+        yield Remedy({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
+    identity = {"cell": "relu", "initialization": "identity"}
+    yield Remedy(identity, "a unit that is on keeps all of it; it wants a --clip of 1")
+    if not settings.omega:
+        omega = Remedy({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
+        whole = {"truncation": "full", **omega.changes}
+        yield omega if accepts(settings, omega) else Remedy(whole, omega.effect)
+    gates = Remedy(lstm, "gates that keep the state, as --cell gru has")
+    plain = {"embedding_size": a.hidden_size} if a.tied and a.embedding_size is None else {}
+    # A cell with gates can tie V to an embedding only; and Omega is not for gates.
+    changes = {**lstm, **plain, **({"omega": 0.0} if settings.omega else {})}
+    yield Remedy(changes, gates.effect)
