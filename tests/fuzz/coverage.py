@@ -11,16 +11,10 @@ from typing import Any, Optional
 
 from rich.console import Console
 
-<<<<<<< HEAD:tests/fuzz/coverage.py
 from fuzz.hostile import LARGEST
 from fuzz.judge import Guard, Tally, Target, emptied, end, on_alarm
+from fuzz.processes import fast_folder
 from fuzz.readers import RAW, raw_seeds
-=======
-from theano_rnn.fuzz.hostile import LARGEST
-from theano_rnn.fuzz.judge import Guard, Tally, Target, emptied, end, on_alarm
-from theano_rnn.fuzz.processes import fast_folder
-from theano_rnn.fuzz.readers import RAW, raw_seeds
->>>>>>> w-fuzz:theano_rnn/fuzz/coverage.py
 
 #: What is traced for its coverage; the engine is no reader.
 TRACED = ["theano_rnn", "json", "zipfile", "csv", "safetensors", "numpy.lib.format"]

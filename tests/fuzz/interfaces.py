@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-<<<<<<< HEAD:tests/fuzz/interfaces.py
 from fuzz.hostile import ARRAYS, JSON, ODD, ORDERS, array, mostly
 from fuzz.judge import Target
-from theano_rnn import arguments, batches, long_term, sweep, tasks, truncation
-=======
 from theano_rnn import arguments, long_term, sweep, tasks, truncation
 from theano_rnn.batches import Stream, batch, buckets
->>>>>>> w-fuzz:theano_rnn/fuzz/interfaces.py
 from theano_rnn.corpus import build_corpus, load_corpus
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import Flow, verdict
