@@ -116,11 +116,11 @@ def test_a_row_of_the_saturation_is_the_unit_it_says(kind):
     values = (
         flow.gates[keeps] if keeps else [figures.derivative(f.cell, z) for z in f.curves.values()]
     )  # (layers, T, H)
-    for row, custom in zip(trace["z"], trace["customdata"]):
-        *layer, unit = re.findall(r"\d+", custom[0][1])
+    for row, name in zip(trace["z"], trace["y"]):
+        *layer, unit = re.findall(r"\d+", name)
         of_layer = values[int(layer[0]) - 1 if layer else 0]
         np.testing.assert_allclose(row, of_layer[:, int(unit) - 1], atol=6e-4)
-    names = [custom[0][1] for custom in trace["customdata"]]
+    names = list(trace["y"])
     assert len(set(names)) == len(f.open) == len(values) * flow.H
     assert [name for name in names if "layer 2" in name] == [
         name for name in names[flow.H :] if "layer" in name
@@ -184,10 +184,11 @@ def test_the_page_has_no_button_that_uploads(text):
 
 
 def test_a_page_has_a_largest_size_whatever_the_text():
-    _, f = measured(T=400, hidden_size=100, truncation="window:4", cell="gru")
-    made = page("x", sections_of(f), numbers_of(f))
+    _, f = measured(T=400, hidden_size=60, truncation="window:4", cell="gru")
+    wide = ["'" * 20] * f.T  # each of them &#x27; on the page
+    made = page("x", sections_of(dataclasses.replace(f, inputs=wide, targets=wide)), numbers_of(f))
     script = len(max(re.findall(r"<script>/\*.*?</script>", made, flags=re.S), key=len))
-    assert len(made) - script < LARGEST * 10**6
+    assert len(made.encode("utf-8")) - script < LARGEST * 10**6
     assert "the last 150 of 400, heat.png has all" in made
     (trace,) = json_of(made, "heat-figure")["data"]
     assert trace["x"][0] == 251 and trace["x"][-1] == 400 and len(trace["z"]) == 150

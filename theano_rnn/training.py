@@ -63,6 +63,15 @@ class State:
 def state_of(values: Record) -> State:
     """The state that a checkpoint holds.
 
+    Parameters
+    ----------
+    values : dict
+        As ``Run.last`` returns it.
+
+    Returns
+    -------
+    State
+
     Raises
     ------
     RNNError

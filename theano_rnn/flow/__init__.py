@@ -3,7 +3,8 @@
 ``measures``  errors, contributions, Jacobians, saturation, exponents of a model on a text
 ``verdict``   what they say, in words: proved or seen to vanish or explode, why, and what helps
 ``findings``  all that a report shows, measured once; ``sentence``, of which text
-``report``    its folder: ``page`` and ``figures`` (Plotly), ``pictures`` (PNG); ``terminal``
+``report``    its folder: ``page``, ``figures``, ``axes`` (Plotly), ``pictures`` (PNG)
+``terminal``  the same in characters
 ``demo``      the tutorial's fault, and four recurrences side by side, without a run
 ``watch``     a few of them after each epoch of a training
 ``graphs``    the compiled functions of a single step that all of it is computed with

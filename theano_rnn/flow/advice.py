@@ -14,6 +14,8 @@ from theano_rnn.settings import NETWORK, Settings
 
 #: Below this cosine with the full gradient a truncated one leads elsewhere.
 ALIKE = 0.9
+#: What keeps a step bounded, a smaller clip too.
+CLIPPED: dict[str, Any] = {"clip": 1.0, "clip_by": "norm"}
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,16 @@ def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Remedy]:
 
 
 def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Remedy]:
-    if not (settings.clip and settings.clip <= 1 and settings.clip_by == "norm"):
+    if not _is_clipped(settings):
         effect = "the step stays bounded, the direction is kept"
-        yield Remedy({"clip": 1.0, "clip_by": "norm"}, effect)
+        yield Remedy(CLIPPED, effect)
     yield Remedy({"initialization": _even(flow)}, "products of W begin without growth")
     if settings.l2 < 1e-5:
         yield Remedy({"l2": 1e-5}, "W stays small")
+
+
+def _is_clipped(settings: Settings) -> bool:
+    return 0 < (settings.clip or 0) <= CLIPPED["clip"] and settings.clip_by == "norm"
 
 
 def _even(flow: Flow) -> str:
@@ -132,14 +138,15 @@ def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Remedy]:
         yield Remedy({"initialization": _even(flow)}, "products of W begin at norm 1")
     if a.cell in ("tanh", "sigmoid") and found["saturated"] > MANY and settings.l2 < 1e-4:
         yield Remedy({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
-    identity = {"cell": "relu", "initialization": "identity"}
-    yield Remedy(identity, "a unit that is on keeps all of it; it wants a --clip of 1")
+    if (a.cell, settings.initialization) != ("relu", "identity"):
+        clip = {} if _is_clipped(settings) else CLIPPED
+        identity = {"cell": "relu", "initialization": "identity", **clip}
+        yield Remedy(identity, "a unit that is on keeps all of it")
     if not settings.omega:
         omega = Remedy({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
         whole = {"truncation": "full", **omega.changes}
         yield omega if accepts(settings, omega) else Remedy(whole, omega.effect)
-    gates = Remedy(lstm, "gates that keep the state, as --cell gru has")
     plain = {"embedding_size": a.hidden_size} if a.tied and a.embedding_size is None else {}
     # A cell with gates can tie V to an embedding only; and Omega is not for gates.
     changes = {**lstm, **plain, **({"omega": 0.0} if settings.omega else {})}
-    yield Remedy(changes, gates.effect)
+    yield Remedy(changes, "gates that keep the state, as --cell gru has")

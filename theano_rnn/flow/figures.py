@@ -29,8 +29,8 @@ from theano_rnn.types import Floats, Ints
 DECADES = 12
 COLOURS = {"window": "#1b7837", "chunk": "#2166ac", "last": "#b2182b"}
 SCALE, ZERO = "Viridis", "#bbbbbb"
-#: Points of one word on a curve.
-POINTS = 50
+#: Points of one word on all curves together.
+POINTS = 240
 #: The curve of `by_lag_curves` that is a mean over ends.
 MEAN = "|ds_t/ds_k|, mean"
 
@@ -181,7 +181,7 @@ def operating(f: Findings) -> Figure:
                 row=1, col=column,
             )  # fmt: skip
             for t in words:
-                chosen = all_z if t < 0 else thinned(z[t], POINTS)
+                chosen = all_z if t < 0 else thinned(z[t], max(2, POINTS // len(names)))
                 updates[t]["x"].append(plain(np.round(chosen, 4)))
                 updates[t]["y"].append(plain(np.round(of(name, chosen), 4)))
         figure.update_xaxes(title=argument_of(name), row=1, col=column, range=[-far, far])
@@ -223,15 +223,12 @@ def saturation(f: Findings) -> Figure:
     first, (rows, names) = first_step(f.T), units(f)
     figure = figure_of(height=460, xaxis=words_axis(f.inputs, "step, the word read", first))
     top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
-    words = [f"{k + 1}, “{word}”" for k, word in enumerate(escaped(f.inputs))][first:]
     figure.add_heatmap(
         z=plain(np.round(f.open[rows, first:], 3)), x=list(range(first + 1, f.T + 1)), zmin=0.0,
         zmax=top, colorscale=SCALE, colorbar={"title": {"text": f.open_name}},
-        customdata=[[[word, name] for word in words] for name in names],
-        hovertemplate=f"step %{{customdata[0]}}<br>%{{customdata[1]}}<br>{f.open_name} "
-        "%{z:.3f}<extra></extra>",
+        y=names, hovertemplate=f"%{{x}}<br>%{{y}}<br>{f.open_name} %{{z:.3f}}<extra></extra>",
     )  # fmt: skip
-    figure.update_yaxes(title="unit, the least open below", showticklabels=False)
+    figure.update_yaxes(title="unit, the least open below", type="category", showticklabels=False)
     return figure
 
 

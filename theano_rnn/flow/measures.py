@@ -201,7 +201,11 @@ class Flow:
 
     @property
     def first_lag(self) -> int:
+<<<<<<< HEAD
         """The lag from which on all of a state has errors: 1 for lstm, whose c has none at 0."""
+=======
+        """The lag from which on errors are in all of a state: 1 for lstm, c having none at 0."""
+>>>>>>> w-flow
         return CELLS[self.architecture.cell].parts - 1
 
     @property
@@ -294,7 +298,20 @@ class Flow:
     def first_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
         """The smallest K whose cosine is at least ``wanted``; larger ones may fall below it again.
 
-        Arguments, result and errors are those of ``smallest_K``.
+        Parameters
+        ----------
+        scheme, wanted, name
+            As for ``smallest_K``.
+
+        Returns
+        -------
+        int
+            From 1 to T.
+
+        Raises
+        ------
+        RNNError
+            For another scheme or cosine.
         """
         has = self._has(scheme, wanted, name)
         return next((K for K in range(1, self.T) if has(K)), self.T)

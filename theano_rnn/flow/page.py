@@ -76,7 +76,8 @@ def page(title: str, sections: list[Section], numbers: Record) -> str:
 
 
 def _json(id: str, value: object) -> str:
-    text = json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text = text.replace("<", "\\u003c").replace(">", "\\u003e")
     return f'<script type="application/json" id="{id}">{text}</script>'
 
 
