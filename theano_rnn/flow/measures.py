@@ -201,11 +201,7 @@ class Flow:
 
     @property
     def first_lag(self) -> int:
-<<<<<<< HEAD
-        """The lag from which on all of a state has errors: 1 for lstm, whose c has none at 0."""
-=======
         """The lag from which on errors are in all of a state: 1 for lstm, c having none at 0."""
->>>>>>> w-flow
         return CELLS[self.architecture.cell].parts - 1
 
     @property
