@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -271,3 +272,14 @@ def test_the_doctor_says_what_to_do_without_a_compiler():
         THEANO_FLAGS=own,
     )
     assert "install g++" in printed
+
+
+def test_the_package_has_theano_from_the_engine_which_configures_it_first():
+    package = Path(engine.__file__).parents[1]
+    by_itself = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if path.parent != package / "engine" and path.parent != package / "engine" / "loop"
+        if re.search(r"^(import|from) theano\b", path.read_text(), re.M)
+    ]
+    assert by_itself == ["benchmark/stock.py"]  # which is to be Theano as it is

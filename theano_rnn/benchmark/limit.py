@@ -7,8 +7,6 @@ that go back from the logits, and that of the gradient of W. Rows of U cost noth
 
 from typing import Any
 
-from theano.graph.basic import Apply
-
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.loop.op import header
 from theano_rnn.types import Function, Variable
@@ -19,10 +17,10 @@ class Products(theano.graph.op.COp):
 
     __props__ = ()
 
-    def make_node(self, sizes: Variable) -> Apply:
+    def make_node(self, sizes: Variable) -> Any:
         return Apply(self, [sizes], [tensor.dscalar()])
 
-    def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
+    def perform(self, node: Any, inputs: list[Any], outputs: list[Any]) -> None:
         raise NotImplementedError("the products are measured in C")
 
     def c_support_code(self, **kwargs: Any) -> str:
@@ -67,7 +65,7 @@ class Products(theano.graph.op.COp):
         )
 
     def c_code(
-        self, node: Apply, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
+        self, node: Any, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]
     ) -> str:
         (sizes,), (done,), fail = inputs, outputs, sub["fail"]
         return f"""
