@@ -18,7 +18,7 @@ class Products(theano.graph.op.COp):
     __props__ = ()
 
     def make_node(self, sizes: Variable) -> Any:
-        return Apply(self, [sizes], [tensor.dscalar()])
+        return theano.graph.basic.Apply(self, [sizes], [tensor.dscalar()])
 
     def perform(self, node: Any, inputs: list[Any], outputs: list[Any]) -> None:
         raise NotImplementedError("the products are measured in C")
