@@ -1,6 +1,9 @@
 """Products of many rows with few: as NumPy's and BLAS's, whatever the sizes and layouts."""
 
 import functools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,3 +146,32 @@ def test_a_step_on_a_sentence_takes_three_and_is_that_of_blas(monkeypatch):
     assert losses == pytest.approx(losses_of_blas, rel=1e-12)
     for name in ours:
         assert abs(ours[name] - of_blas[name]).max() < 1e-12
+
+
+THREADED = """
+import os, signal
+import numpy as np
+from theano_rnn.engine import compile_function, tensor, theano
+rng = np.random.default_rng(0)
+s, V, dz = rng.normal(size=(20, 100)), rng.normal(size=(2011, 100)), rng.normal(size=(20, 2011))
+a, b, z = tensor.dmatrix(), tensor.dmatrix(), tensor.dmatrix()
+product = compile_function([a, b], tensor.dot(a, b))
+added = theano.function([theano.In(z, mutable=True), a, b], z - 0.125 * tensor.dot(a, b))
+for x, y in ((s, V.T), (dz, V)):
+    assert abs(product(x, y) - x @ y).max() < 1e-12 * abs(x @ y).max()
+    assert (product(x, y) == product(x, y)).all()
+child = os.fork()  # which has none of the threads of its parent
+if child == 0:
+    signal.alarm(60)
+    os._exit(not np.allclose(product(dz, V), dz @ V))
+assert os.waitpid(child, 0)[1] == 0
+wanted = V - 0.125 * dz.T @ s
+assert abs(added(V, dz.T, s) - wanted).max() < 1e-12 * abs(wanted).max()
+"""
+
+
+@pytest.mark.parametrize("threads", ["2", "3", "", "many"])
+def test_in_threads_it_is_the_same_product(threads):
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", THREADED], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

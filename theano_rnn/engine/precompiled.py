@@ -57,7 +57,8 @@ def compile_str(
     flags = [*(preargs or ()), "-g0"]
     # The few modules that are compiled once, without -O3, would each want headers of their own.
     same = tuple(flag for flag in flags if not flag.startswith("-W") and flag not in HARMLESS)
-    header = precompiled(same) if "-O3" in flags else None
+    # Nor do the few in threads: they would for the one flag.
+    header = precompiled(same) if "-O3" in flags and "-fopenmp" not in flags else None
     if header is not None:
         flags += ["-include", str(header)]
     return shipped(module_name, src_code, location, preargs=flags, **settings)

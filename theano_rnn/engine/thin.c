@@ -42,10 +42,10 @@ static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
     T* const to = (T*)PyArray_DATA(*out);
     bool has_memory = true;
     if (1 < m && m <= FEW && n >= MANY && b.row == 1 && b.column >= k) {
-        has_memory = by_transposed(m, n, k, a.at, a.row, a.column, b.at, b.column, to, n);
+        has_memory = by_transposed_in_threads(m, n, k, a.at, a.row, a.column, b.at, b.column, to, n);
     } else if (adds(m, n, k, b)) {
         std::fill(to, to + m * n, T(0));
-        has_memory = add(m, n, k, T(1), a.at, a.row, a.column, b.at, b.row, to, n);
+        has_memory = add_in_threads(m, n, k, T(1), a.at, a.row, a.column, b.at, b.row, to, n);
     } else {
         native_loop::product<T>(m, n, k, a, b, to);
     }
@@ -90,7 +90,7 @@ static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayOb
     T* const to = (T*)PyArray_DATA(out);
     if (!adds(m, n, k, b)) {
         native_loop::add_product<T>(m, n, k, alpha, a, b, to, row);
-    } else if (!add(m, n, k, alpha, a.at, a.row, a.column, b.at, b.row, to, row)) {
+    } else if (!add_in_threads(m, n, k, alpha, a.at, a.row, a.column, b.at, b.row, to, row)) {
         PyErr_NoMemory();
         return false;
     }

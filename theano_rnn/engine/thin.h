@@ -12,6 +12,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <omp.h>
+#include <pthread.h>
+#include <vector>
 
 #define THIN_INLINE static inline __attribute__((always_inline))
 
@@ -47,6 +50,39 @@ THIN_INLINE typename Lanes<T>::vector load(const T* at) {
 template <typename T>
 THIN_INLINE void store(T* at, typename Lanes<T>::vector value) {
     *(typename Lanes<T>::vector*)at = value;
+}
+
+// ---- threads
+
+// A product of fewer multiplications is done before a second thread has begun.
+static const npy_intp WORTH_A_THREAD = 2000000;
+
+// The threads of gcc's OpenMP do not outlast a fork: its child computes in one.
+static bool is_forked = false;
+static void note_fork() { is_forked = true; }
+
+static int asked_for() {
+    pthread_atfork(NULL, NULL, note_fork);
+    const char* text = std::getenv("OPENBLAS_NUM_THREADS");
+    if (text == NULL || *text == 0) text = std::getenv("OMP_NUM_THREADS");
+    return std::min(std::max(text == NULL ? 1 : std::atoi(text), 1), omp_get_num_procs());
+}
+
+// As many as the user gives BLAS; one where that is not said.
+static inline int threads(npy_intp multiplications) {
+    static const int asked = asked_for();
+    if (is_forked) return 1;
+    return int(std::min<npy_intp>(asked, std::max<npy_intp>(multiplications / WORTH_A_THREAD, 1)));
+}
+
+// work(i) for i < n, each in a thread of its own; whether all returned true.
+template <typename Work>
+static inline bool in_threads(int n, const Work& work) {
+    bool done = true;
+    if (n == 1) return work(0);
+#pragma omp parallel for num_threads(n) schedule(static, 1) reduction(&& : done)
+    for (int i = 0; i < n; ++i) done = work(i) && done;
+    return done;
 }
 
 // ---- x y', y of many rows
@@ -240,6 +276,46 @@ static inline bool add(npy_intp m, npy_intp n, npy_intp k, T alpha, const T* x, 
     }
     std::free(packed);
     return true;
+}
+
+// ---- the same in threads, each with its part of the long dimension
+
+template <typename T>
+static inline bool by_transposed_in_threads(npy_intp m, npy_intp n, npy_intp k, const T* x,
+                                            npy_intp x_row, npy_intp x_column, const T* y,
+                                            npy_intp y_row, T* out, npy_intp out_row) {
+    const int parts = threads(m * n * k);
+    const npy_intp piece = (n / parts + 63) / 64 * 64;
+    return in_threads(parts, [=](int i) {
+        const npy_intp begin = std::min(n, i * piece), end = i + 1 == parts ? n : std::min(n, begin + piece);
+        return by_transposed(m, end - begin, k, x, x_row, x_column, y + begin * y_row, y_row,
+                             out + begin, out_row);
+    });
+}
+
+template <typename T>
+static inline bool add_in_threads(npy_intp m, npy_intp n, npy_intp k, T alpha, const T* x,
+                                  npy_intp x_row, npy_intp x_column, const T* y, npy_intp y_row,
+                                  T* out, npy_intp out_row) {
+    const int parts = threads(m * n * k);
+    if (m >= k)
+        return in_threads(parts, [=](int i) {
+            const npy_intp begin = m * i / parts, rows = m * (i + 1) / parts - begin;
+            return add(rows, n, k, alpha, x + begin * x_row, x_row, x_column, y, y_row,
+                       out + begin * out_row, out_row);
+        });
+    // Sums of parts of the terms: the first one goes to `out`, the others are added to it in order.
+    std::vector<T> sums((parts - 1) * m * n);
+    const bool done = in_threads(parts, [=, &sums](int i) {
+        const npy_intp begin = k * i / parts, terms = k * (i + 1) / parts - begin;
+        return add(m, n, terms, alpha, x + begin * x_column, x_row, x_column, y + begin * y_row,
+                   y_row, i ? sums.data() + (i - 1) * m * n : out, i ? n : out_row);
+    });
+    for (int i = 1; done && i < parts; ++i)
+        for (npy_intp r = 0; r < m; ++r)
+            for (npy_intp c = 0; c < n; ++c)
+                out[r * out_row + c] += sums[((i - 1) * m + r) * n + c];
+    return done;
 }
 
 }  // namespace thin

@@ -7,6 +7,7 @@ matrix once. The rewrite ``thin_products`` puts the Ops below where Theano's sta
 the sizes when they run, and give BLAS what is not thin. It is switched off by its name, as in
 ``mode.excluding("thin_products")`` or in the flag ``optimizer_excluding``.
 
+They compute in as many threads as OPENBLAS_NUM_THREADS gives BLAS, and in one where it is not set.
 Sums are taken in another order than by BLAS: the results differ by rounding.
 """
 
@@ -56,7 +57,7 @@ class _ThinOp(COp):
         return list(ldflags(libs=False, include_dir=True))
 
     def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return list(ldflags(libs=False, flags=True))
+        return ["-fopenmp", *ldflags(libs=False, flags=True)]
 
     def c_code_cache_version(self) -> tuple[int, ...]:
         return (1, zlib.crc32(c_source().encode()))
