@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <vector>
 
 // As Theano declares them.
@@ -30,15 +31,42 @@ struct Matrix {
     npy_intp row, column;  // strides
 };
 
+// OpenBLAS gives a product of 20 rows to its threads too. That brings nothing, and they go on
+// spinning for work on the cores that others need: a step took ten times as long.
+struct FewThreads {
+    static const npy_intp SMALL = npy_intp(1) << 21;  // multiplications
+    static void* find(const char* name, const char* prefixed) {
+        void* const at = dlsym(RTLD_DEFAULT, prefixed);
+        return at == NULL ? dlsym(RTLD_DEFAULT, name) : at;
+    }
+    static int count() {
+        static int (*const get)() = (int (*)())find("openblas_get_num_threads",
+                                                    "scipy_openblas_get_num_threads");
+        return get == NULL ? 1 : get();
+    }
+    static void set(int count) {
+        static void (*const set)(int) = (void (*)(int))find("openblas_set_num_threads",
+                                                            "scipy_openblas_set_num_threads");
+        if (set != NULL) set(count);
+    }
+    int before;
+    FewThreads(npy_intp m, npy_intp n, npy_intp k) : before(m * n * k < SMALL ? count() : 1) {
+        if (before > 1) set(1);
+    }
+    ~FewThreads() { if (before > 1) set(before); }
+};
+
 static inline void gemm(char ta, char tb, int m, int n, int k, const float* a, int lda,
                         const float* b, int ldb, float* c, int ldc, float alpha = 1,
                         float beta = 0) {
+    const FewThreads few(m, n, k);
     sgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
 static inline void gemm(char ta, char tb, int m, int n, int k, const double* a, int lda,
                         const double* b, int ldb, double* c, int ldc, double alpha = 1,
                         double beta = 0) {
+    const FewThreads few(m, n, k);
     dgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
