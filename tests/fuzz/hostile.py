@@ -94,7 +94,7 @@ FLOATS = st.one_of(
 
 SCALARS = st.one_of(st.none(), st.booleans(), INTEGERS, FLOATS, TEXTS)
 
-JSON = st.one_of(
+JSON: st.SearchStrategy = st.one_of(
     SCALARS,
     st.lists(SCALARS, max_size=4),
     st.dictionaries(TEXTS, SCALARS, max_size=3),

@@ -285,7 +285,7 @@ def load_text(case: dict, folder: Path) -> None:
     (folder / "a.txt").write_text("The cat sat. A dog ran. It was home. Oh no.")
     files = ("a.txt", "nowhere")
     named = {n: folder / v if isinstance(v, str) and v in files else v for n, v in case.items()}
-    given = {"text": folder / "a.txt", **named}
+    given: dict[str, Any] = {"text": folder / "a.txt", **named}
     if given["text"] is not None:  # that would be the default corpus, whatever the case is
         load_corpus(**given)
 
@@ -360,7 +360,10 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
     }  # fmt: skip
     small = st.integers(1, 4)
     texts = st.lists(st.builds(array, st.tuples(st.integers(0, 6)), INTS, SEEDS, st.just("C")))
-    compiled = {"prepare": lambda: compile_all(count), "is_small": True}
+
+    def prepare() -> None:
+        compile_all(count)
+
     return [
         Target("RNN", st.tuples(SIZES, SIZES, some(NAMES)), make_model),
         Target("NumpyRNN", of_loops(), make_loops, errors=(ValueError,)),
@@ -384,6 +387,6 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
                prepare=compile_flow),
         Target("generate", some(generated), make_sentences,
                prepare=lambda: make_sentences({}, Path())),
-        Target("RNN methods", calls(count), lambda c, f: call(c, count), **compiled),
-        Target("Step", step_calls(count), lambda c, f: call_step(c, count), **compiled),
+        Target("RNN methods", calls(count), lambda c, f: call(c, count), prepare=prepare),
+        Target("Step", step_calls(count), lambda c, f: call_step(c, count), prepare=prepare),
     ]  # fmt: skip

@@ -108,12 +108,12 @@ def _run(
     target: Target, cases: int, seed: int, folder: Path, tally: Tally, guard: Any, under_way: Any
 ) -> None:
     """Draw cases until there are enough; hypothesis ends a round early where it sees no more."""
-    rounds = 0
+    rounds, many = 0, 1 if target.near is None else 1 + NEAR
     while tally.cases < cases and rounds < 100:
 
         @hypothesis.seed(seed * 100 + rounds)
         @hypothesis.settings(
-            max_examples=-(-(cases - tally.cases) // (1 if target.near is None else 1 + NEAR)),
+            max_examples=-(-(cases - tally.cases) // many),
             database=None,
             deadline=None,
             phases=[Phase.generate],
@@ -123,10 +123,10 @@ def _run(
         @hypothesis.given(target.cases)
         def each(case: Any) -> None:
             first, drawn = case, random.Random(seed + tally.cases)
-            for i in range(1 if target.near is None else 1 + NEAR):
+            for i in range(many):
                 if tally.cases >= cases:
                     return
-                if i:
+                if i and target.near is not None:
                     case = target.near(first, drawn)
                 if under_way is not None:
                     os.ftruncate(under_way, 0)
