@@ -22,7 +22,7 @@ from theano_rnn.flow.axes import (
     words_axis,
 )
 from theano_rnn.flow.findings import Curve, Findings, activation, by_lag_curves, derivative, plain
-from theano_rnn.flow.measures import reach as hears
+from theano_rnn.flow.pairs import reach as hears
 from theano_rnn.types import Floats, Ints
 
 #: The lowest power of ten a colour stands for, below the largest.

@@ -10,7 +10,8 @@ import numpy as np
 from theano_rnn.architecture import named
 from theano_rnn.cells import CELLS
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra, by_lag
+from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra
+from theano_rnn.flow.pairs import by_lag
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.settings import NETWORK, Settings
 from theano_rnn.types import Floats, Ints, Record

@@ -15,15 +15,16 @@ from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
-from theano_rnn import arguments, memory, truncation
+from theano_rnn import arguments, memory
 from theano_rnn.architecture import Architecture, named
 from theano_rnn.cells import CELLS
 from theano_rnn.errors import RNNError
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.graphs import Functions
+from theano_rnn.flow.pairs import cosine, lengths_of, reach
 from theano_rnn.model import RNN
 from theano_rnn.regularization import BOUND
-from theano_rnn.types import Array, Bools, Floats, Ints, Parameters, Tokens
+from theano_rnn.types import Array, Floats, Ints, Parameters, Tokens
 
 #: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
 GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
@@ -127,7 +128,7 @@ class Flow:
     @functools.cached_property
     def norms(self) -> Floats:
         """|dE_t/dh_k|, (T, T)."""
-        return _lengths(self.errors)
+        return lengths_of(self.errors)
 
     @functools.cached_property
     def total(self) -> Floats:
@@ -144,10 +145,10 @@ class Flow:
         # dE/dh_k J_k is what h_{k-1} hears but for the output that it makes itself.
         before = np.concatenate([self._pulled[1].sum(axis=0)[None], self.total[:-1]])
         before[1:, self.top] -= self.own[:-1]
-        norms = _lengths(self.total)
+        norms = lengths_of(self.total)
         counts = norms >= BOUND**0.5
         with np.errstate(over="ignore"):  # infinity, of an error that explodes beyond all numbers
-            ratios = (_lengths(before)[counts] / norms[counts]) ** 2
+            ratios = (lengths_of(before)[counts] / norms[counts]) ** 2
             return float(np.mean((ratios - 1) ** 2)) if len(ratios) else 0.0
 
     def live_steps(self, least: float = 0.01) -> float:
@@ -577,74 +578,11 @@ class Flow:
         return np.sort(sums / (self.T - transient))[::-1]
 
 
-def by_lag(pairs: Floats) -> Floats:
-    """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
-
-    Parameters
-    ----------
-    pairs : (T, T) array
-        Rows t, columns k.
-
-    Returns
-    -------
-    (T,) array
-
-    Examples
-    --------
-    >>> by_lag(np.array([[1.0, 0.0], [2.0, 3.0]]))
-    array([4., 2.])
-    """
-    return np.array([np.trace(pairs, -lag) for lag in range(len(pairs))])
-
-
 @functools.lru_cache(maxsize=16)
 def functions_of(architecture: Architecture) -> Functions:
     """The compiled functions of an architecture, once; the parameters are set at each use."""
     zeros = {name: np.zeros(shape) for name, shape in architecture.shapes.items()}
     return Functions(architecture, zeros)
-
-
-def reach(scheme: str, T: int) -> Floats:
-    """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
-
-    Parameters
-    ----------
-    scheme : str
-        "full", "window:K", "chunk:K" or "last:K".
-    T : int
-        Steps.
-
-    Returns
-    -------
-    (T, T) array
-
-    Raises
-    ------
-    RNNError
-        For another scheme.
-
-    Examples
-    --------
-    >>> reach("window:1", 3).astype(int).tolist()
-    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
-    """
-    T = arguments.whole_number(T, "T", at_least=1)
-    cut = truncation.parse(scheme)
-    K = T if cut.K is None else cut.K
-    t, k = np.arange(T)[:, None], np.arange(T)
-    schemes: dict[str, Callable[[], Bools]] = {
-        "full": lambda: t >= k,
-        "window": lambda: (t >= k) & (t - k <= K),
-        "chunk": lambda: (t >= k) & (t // K == k // K),
-        "last": lambda: (t >= k) & (k >= T - K),
-    }
-    return schemes[cut.scheme]().astype(np.float64)
-
-
-def cosine(a: Floats, b: Floats) -> float:
-    """Of the angle between two arrays; 0 where one of them is 0."""
-    norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float((a * b).sum() / norms) if norms > 0 else 0.0
 
 
 def chosen(name: Names, known: list[str], what: str) -> list[str]:
@@ -665,14 +603,6 @@ def check_memory(what: str, steps: int, unit: int, power: int) -> None:
             f"{what} need {needed / 1e9:,.1f} GB, and this process may have {there / 1e9:,.1f}; "
             f"a text of at most {longest:,} tokens can be taken"
         )
-
-
-def _lengths(a: Floats) -> Floats:
-    """2-norms along the last axis, also where the squares are beyond the numbers of float64."""
-    scale = abs(a).max(axis=-1)
-    scale[scale == 0] = 1
-    lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
-    return lengths
 
 
 def _norm(a: Floats) -> float:

@@ -21,7 +21,7 @@ from theano_rnn.flow.figures import (
     units,
 )
 from theano_rnn.flow.findings import Findings, activation, derivative
-from theano_rnn.flow.measures import reach
+from theano_rnn.flow.pairs import reach
 from theano_rnn.types import Floats
 
 if TYPE_CHECKING:
