@@ -1,0 +1,79 @@
+"""Arrays of outputs t (rows) and steps k (columns): which pairs a scheme keeps, sums by lag."""
+
+from typing import Callable
+
+import numpy as np
+
+from theano_rnn import arguments, truncation
+from theano_rnn.types import Bools, Floats
+
+
+def reach(scheme: str, T: int) -> Floats:
+    """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
+
+    Parameters
+    ----------
+    scheme : str
+        "full", "window:K", "chunk:K" or "last:K".
+    T : int
+        Steps.
+
+    Returns
+    -------
+    (T, T) array
+
+    Raises
+    ------
+    RNNError
+        For another scheme.
+
+    Examples
+    --------
+    >>> reach("window:1", 3).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    T = arguments.whole_number(T, "T", at_least=1)
+    cut = truncation.parse(scheme)
+    K = T if cut.K is None else cut.K
+    t, k = np.arange(T)[:, None], np.arange(T)
+    schemes: dict[str, Callable[[], Bools]] = {
+        "full": lambda: t >= k,
+        "window": lambda: (t >= k) & (t - k <= K),
+        "chunk": lambda: (t >= k) & (t // K == k // K),
+        "last": lambda: (t >= k) & (k >= T - K),
+    }
+    return schemes[cut.scheme]().astype(np.float64)
+
+
+def cosine(a: Floats, b: Floats) -> float:
+    """Of the angle between two arrays; 0 where one of them is 0."""
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    return float((a * b).sum() / norms) if norms > 0 else 0.0
+
+
+def by_lag(pairs: Floats) -> Floats:
+    """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
+
+    Parameters
+    ----------
+    pairs : (T, T) array
+        Rows t, columns k.
+
+    Returns
+    -------
+    (T,) array
+
+    Examples
+    --------
+    >>> by_lag(np.array([[1.0, 0.0], [2.0, 3.0]]))
+    array([4., 2.])
+    """
+    return np.array([np.trace(pairs, -lag) for lag in range(len(pairs))])
+
+
+def lengths_of(a: Floats) -> Floats:
+    """2-norms along the last axis, also where the squares are beyond the numbers of float64."""
+    scale = abs(a).max(axis=-1)
+    scale[scale == 0] = 1
+    lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
+    return lengths
