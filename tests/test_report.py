@@ -15,7 +15,8 @@ import pytest
 from theano_rnn import RNN
 from theano_rnn.errors import RNNError
 from theano_rnn.flow import Flow, by_lag, demo, figures, pictures, terminal
-from theano_rnn.flow.findings import activation, find, operating_points, plain
+from theano_rnn.flow.curves import activation, operating_points
+from theano_rnn.flow.findings import find, plain
 from theano_rnn.flow.page import LARGEST, numbers_of, page, sections_of, verdict_html
 from theano_rnn.flow.report import Report
 
@@ -154,6 +155,8 @@ def test_the_operating_points_lie_on_the_curves_where_the_states_and_gates_are(k
             value = np.concatenate(list(flow.gates[name[5:]]), axis=1)
         elif name == "tanh(c)":
             value = np.tanh(flow.states[1:, flow.H :])
+        elif name in ("tanh g", "tanh h"):
+            continue  # of the candidates: in test_findings
         else:
             value = flow.hidden()[i]
         np.testing.assert_allclose(activation(name, z), value, atol=1e-12)
@@ -207,14 +210,14 @@ def test_the_page_has_the_norms_of_the_one_step_jacobians(tanh):
     assert expected in said
 
 
-def test_the_bars_of_one_words_error_open_on_the_largest_of_the_second_half(tanh, text):
+def test_the_bars_of_one_words_error_open_on_the_largest_loss_of_the_second_half(tanh, text):
     flow, f = tanh
     (bars,), (slider,) = (
         json_of(text, "reach-figure")["data"],
         json_of(text, "reach-figure")["layout"]["sliders"],
     )
     t = slider["active"]
-    assert flow.norms[t, t] == np.diag(flow.norms)[flow.T // 2 :].max()
+    assert flow.losses[t] == flow.losses[flow.T // 2 :].max()
     np.testing.assert_array_equal(np.array(bars["y"], float), f.norms[t])
 
 

@@ -68,7 +68,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """The flow of a run on a sentence; the path of the report, if there is one."""
-    from theano_rnn.flow import Flow, sentence, terminal
+    from theano_rnn.flow import Flow, sentence
     from theano_rnn.flow.findings import find
     from theano_rnn.generation import load
     from theano_rnn.run import Run
@@ -89,14 +89,9 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
         flow = Flow(model, x, y)
         found = find(
             flow, words, targets, str(arguments.run), truncation=settings.truncation,
-            lags=arguments.lag, settings=settings,
+            lags=arguments.lag, settings=settings, wanted=arguments.cosine,
         )  # fmt: skip
     show(console, found)
-    if arguments.cosine is not None:
-        for scheme in ("window", "chunk"):
-            asked = scheme, arguments.cosine, flow.recurrent
-            K = flow.smallest_K(*asked), flow.first_K(*asked)
-            say(console, terminal.smallest_K_line(scheme, arguments.cosine, *K))
     return None if report is None else report.write(found)
 
 
@@ -128,6 +123,8 @@ def show(console: Console, found: Any) -> None:
     console.print(terminal.table_of_truncation(found))
     say(console, "\n".join(terminal.saturation_lines(found)))
     say(console, "\n".join(terminal.verdict_lines(found)))
+    for line in terminal.smallest_K_lines(found):
+        say(console, line)
 
 
 def ramp(console: Console) -> str:

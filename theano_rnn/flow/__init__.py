@@ -2,6 +2,7 @@
 
 ``measures``  errors, contributions, Jacobians, saturation, exponents of a model on a text
 ``pairs``     of outputs and steps: those that a truncation scheme keeps, sums by lag
+``curves``    activations and gates, and where the model is on them
 ``verdict``   what they say, in words: proved or seen to vanish or explode, why, and what helps
 ``findings``  all that a report shows, measured once; ``sentence``, of which text
 ``report``    its folder: ``page``, ``figures``, ``axes`` (Plotly), ``pictures`` (PNG)

@@ -21,7 +21,8 @@ from theano_rnn.flow.axes import (
     style,
     words_axis,
 )
-from theano_rnn.flow.findings import Curve, Findings, activation, by_lag_curves, derivative, plain
+from theano_rnn.flow.curves import activation, derivative
+from theano_rnn.flow.findings import Curve, Findings, by_lag_curves, plain
 from theano_rnn.flow.pairs import reach as hears
 from theano_rnn.types import Floats, Ints
 
@@ -55,7 +56,8 @@ def heat_traces(
     with np.errstate(invalid="ignore"):
         text = [
             [
-                f"E<sub>{t + 1}</sub>, of “{asked[t]}”<br>at step {k + 1}, “{read[k]}”"
+                f"E<sub>{t + 1}</sub> = {f.losses[t]:.3g}, of “{asked[t]}”"
+                f"<br>at step {k + 1}, “{read[k]}”"
                 f"<br>|dE/ds| = {f.norms[t, k]:.3g}<br>share of dE/dW {f.shares[t, k]:.2%}"
                 if k <= t
                 else ""
@@ -87,9 +89,9 @@ def log_norms(norms: Floats) -> Floats:
 def reach(f: Findings) -> Figure:
     first = first_step(f.T)
     norms, labels = f.norms[first:, first:], escaped(f.targets)
-    # It opens on the largest error of the second half: an early one has no way back to show.
-    own = np.nan_to_num(np.diag(norms).copy(), posinf=0.0)
-    active = len(own) // 2 + int(own[len(own) // 2 :].argmax())
+    # It opens on the largest loss of the second half: an early one has no way back to show.
+    losses = f.losses[first:]
+    active = len(losses) // 2 + int(losses[len(losses) // 2 :].argmax())
     figure = figure_of(xaxis=words_axis(f.inputs, "step k, the word read", first))
     figure.add_bar(
         x=list(range(first + 1, f.T + 1)), y=plain(norms[active]), marker_color="#3b528b"
@@ -268,6 +270,11 @@ def truncation(f: Findings) -> Figure:
             line={"color": COLOURS[scheme]}, customdata=plain(f.ratios[scheme]),
             hovertemplate=f"{scheme}:%{{x}}<br>cosine %{{y:.3f}}<br>norm %{{customdata:.3g}} of "
             "the full<extra></extra>",
+        )  # fmt: skip
+    if f.wanted is not None:
+        figure.add_hline(
+            y=f.wanted, line={"color": "#555555", "dash": "dot", "width": 1},
+            annotation={"text": f"wanted: {f.wanted}", "yanchor": "top"},
         )  # fmt: skip
     scheme, _, K = f.truncation.partition(":")
     if K:

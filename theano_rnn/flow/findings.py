@@ -7,8 +7,8 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from theano_rnn.architecture import named
 from theano_rnn.cells import CELLS
+from theano_rnn.flow.curves import derivative, operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra
 from theano_rnn.flow.pairs import by_lag
@@ -36,8 +36,8 @@ class Findings:
     layers : int
     inputs, targets : list of str
         The word read at each step, and the one to be predicted there.
-    loss : float
-        E a word, in nats.
+    losses : (T,)
+        E_t of each word, in nats.
     verdict : Verdict
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
@@ -64,6 +64,10 @@ class Findings:
         their norms' ratio.
     ratios : dict
         As ``cosines``: |truncated| / |full| for each K.
+    wanted : float or None
+        The cosine that was asked for.
+    lasting, first : dict
+        By "window" and "chunk", the K of ``Flow.smallest_K`` and ``Flow.first_K`` for it.
     is_trained : bool
         Whether it is a run's network; one that is as it begins is not.
     rate_start : float or None
@@ -91,7 +95,7 @@ class Findings:
     layers: int
     inputs: list[str]
     targets: list[str]
-    loss: float
+    losses: Floats
     verdict: Verdict
     norms: Floats
     shares: Floats
@@ -109,6 +113,9 @@ class Findings:
     cosine: float
     ratio: float
     ratios: dict[str, list[float]]
+    wanted: Optional[float]
+    lasting: dict[str, int]
+    first: dict[str, int]
     is_trained: bool
     rate_start: Optional[float]
     one_step: dict[str, float]
@@ -149,6 +156,7 @@ def find(
     truncation: str = "full",
     lags: Optional[int] = None,
     settings: Optional[Settings] = None,
+    wanted: Optional[float] = None,
 ) -> Findings:
     """Measure all that a report shows.
 
@@ -164,10 +172,17 @@ def find(
         The longest lag to show; that of the text where not given.
     settings : Settings, optional
         Of the run that the network is from; not given for one that is as it begins.
+    wanted : float, optional
+        A cosine above 0 and at most 1, whose smallest K are to be found.
 
     Returns
     -------
     Findings
+
+    Raises
+    ------
+    RNNError
+        For another cosine; as ``Flow`` where the memory does not suffice.
     """
     T, a = flow.T, flow.architecture
     K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))
@@ -187,6 +202,11 @@ def find(
     assumed = Settings(truncation=truncation, **network) if settings is None else settings
     said = verdict(flow, assumed, geometric_mean(products))
     one_step = flow.one_step_norms()
+    found = {
+        scheme: (flow.smallest_K(scheme, wanted, W), flow.first_K(scheme, wanted, W))
+        for scheme in ("window", "chunk")
+        if wanted is not None
+    }
     cuts = {s: [flow.truncated(f"{s}:{k}", W) for k in K] for s in SCHEMES}
     return Findings(
         name=name,
@@ -194,7 +214,7 @@ def find(
         layers=a.layers,
         inputs=list(inputs),
         targets=list(targets),
-        loss=float(flow.losses.mean()),
+        losses=flow.losses,
         verdict=said,
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
@@ -212,6 +232,9 @@ def find(
         truncation=truncation,
         cosine=cosine,
         ratio=ratio,
+        wanted=wanted,
+        lasting={scheme: K[0] for scheme, K in found.items()},
+        first={scheme: K[1] for scheme, K in found.items()},
         is_trained=settings is not None,
         rate_start=said.rate_start,
         one_step={
@@ -233,68 +256,6 @@ def find(
 def _ends(flow: Flow) -> int:
     """How many ends t the products of Jacobians are taken from: a wide state takes long."""
     return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
-
-
-# ---- where the model is on its curves
-
-
-def operating_points(flow: Flow) -> dict[str, Floats]:
-    """z of each curve of the cell, at every step and unit, (T, n).
-
-    Without gates, of each layer z_t = U x_t + W s_{t-1} + b. With gates, each gate's z, from its
-    value, and for lstm c, which goes through tanh; the layers side by side.
-    """
-    a = flow.architecture
-    parts = CELLS[a.cell].parts
-    states = flow.states.reshape(flow.T + 1, a.layers, parts, flow.H)
-    if CELLS[a.cell].keeps is None:
-        names = [a.cell if a.layers == 1 else f"{a.cell}, layer {n + 1}" for n in range(a.layers)]
-        return {name: _preactivation(flow, states[:, :, 0], n) for n, name in enumerate(names)}
-    tiny = np.finfo("float64").tiny
-    with np.errstate(divide="ignore"):
-        points = {
-            f"gate {name}": np.concatenate(
-                list(np.log(np.maximum(g, tiny)) - np.log(np.maximum(1 - g, 1e-17))), axis=1
-            )
-            for name, g in flow.gates.items()
-        }
-    if a.cell == "lstm":
-        points["tanh(c)"] = states[1:, :, 1].reshape(flow.T, -1)
-    return points
-
-
-def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
-    """z of one layer of a cell without gates, s (T+1, layers, H)."""
-    p, a = flow.parameters, flow.architecture
-    U, W = (p[named(name, layer)] for name in "UW")
-    b = p.get(named("b", layer))
-    if layer > 0:
-        below = s[1:, layer - 1] @ U.T
-    elif a.embedding_size is None:
-        below = U[:, flow.x].T
-    else:
-        below = p["L"][:, flow.x].T @ U.T
-    z: Floats = below + s[:-1, layer] @ W.T + (0 if b is None else b)
-    return z
-
-
-def activation(name: str, z: Floats) -> Floats:
-    """phi of a curve by its name: "tanh", "sigmoid", "relu", a "gate f" or "tanh(c)"."""
-    if name.startswith("tanh"):
-        return np.tanh(z)
-    return np.maximum(z, 0) if name.startswith("relu") else 0.5 * (1 + np.tanh(0.5 * z))
-
-
-def derivative(name: str, z: Floats) -> Floats:
-    """phi' of a curve by its name, with Theano's 1/2 for relu at 0.
-
-    >>> derivative("tanh", np.zeros(1)), derivative("gate f", np.zeros(1))
-    (array([1.]), array([0.25]))
-    """
-    if name.startswith("relu"):
-        return np.heaviside(z, 0.5)
-    phi = activation(name, z)
-    return 1 - phi**2 if name.startswith("tanh") else phi * (1 - phi)
 
 
 # ---- by lag

@@ -100,7 +100,8 @@ def sections_of(f: Findings) -> list[Section]:
         Section(
             "reach",
             "One word's error, step by step",
-            "Move the slider to the word whose prediction is judged." + window_html(f),
+            "Move the slider to the word whose prediction is judged; it begins at the largest "
+            "loss of the second half." + window_html(f),
             figures.reach(f),
         ),
         Section(
@@ -180,7 +181,7 @@ def truncation_html(f: Findings) -> str:
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
         text += f" {whose} {html.escape(f.truncation)}: {f.cosine:.3f}."
-    return text
+    return " ".join([text, *map(html.escape, terminal.smallest_K_lines(f))])
 
 
 def window_html(f: Findings, png: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 import numpy as np
 
 from theano_rnn.flow.axes import powers_of_two
+from theano_rnn.flow.curves import activation, derivative
 from theano_rnn.flow.figures import (
     COLOURS,
     ZERO,
@@ -20,7 +21,7 @@ from theano_rnn.flow.figures import (
     thinned,
     units,
 )
-from theano_rnn.flow.findings import Findings, activation, derivative
+from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.pairs import reach
 from theano_rnn.types import Floats
 
@@ -190,6 +191,8 @@ def contributions(ax: "Axes", f: Findings) -> None:
 def truncation(ax: "Axes", f: Findings) -> None:
     for scheme, cosines in f.cosines.items():
         ax.semilogx(f.K, cosines, ".-", color=COLOURS[scheme], label=f"{scheme}:K")
+    if f.wanted is not None:
+        ax.axhline(f.wanted, color="#555555", linestyle=":", label=f"wanted: {f.wanted}")
     scheme, _, K = f.truncation.partition(":")
     if K:
         at = [min(int(K), f.T)], [f.cosine]

@@ -55,6 +55,13 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}%"
 
 
+def smallest_K_lines(f: Findings) -> list[str]:
+    """The K that have the cosine that was asked for; nothing where none was."""
+    if f.wanted is None:
+        return []
+    return [smallest_K_line(s, f.wanted, f.lasting[s], f.first[s]) for s in f.lasting]
+
+
 def smallest_K_line(scheme: str, wanted: float, lasting: int, first: int) -> str:
     """From which K on the cosine is ``wanted``, and the first that has it if that is another.
 
