@@ -274,7 +274,7 @@ def truncation(f: Findings) -> Figure:
     if f.wanted is not None:
         figure.add_hline(
             y=f.wanted, line={"color": "#555555", "dash": "dot", "width": 1},
-            annotation={"text": f"wanted: {f.wanted}", "yanchor": "top"},
+            annotation={"text": f"wanted: {f.wanted}"}, annotation_position="bottom left",
         )  # fmt: skip
     scheme, _, K = f.truncation.partition(":")
     if K:
