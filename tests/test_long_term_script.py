@@ -1,5 +1,6 @@
 """scripts/long_term.py, as a user runs it: one task, a sweep on Dask, and bad input."""
 
+import gc
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from theano_rnn import sweep
+from theano_rnn import RNNError, sweep
 from theano_rnn.commands import tasks
 from theano_rnn.long_term import Trial
 
@@ -127,6 +128,34 @@ def test_another_server_at_the_address_is_one_line(called, grid, monkeypatch):
         code, _, errors = called("--sweep", grid, "--run", "kept", "--scheduler", address)
     assert code == 2 and len(errors.splitlines()) == 1
     assert f"there is no Dask scheduler at {address}" in errors
+
+
+def test_a_server_that_says_nothing_is_one_line(called, grid, monkeypatch):
+    monkeypatch.setattr(sweep, "TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        code, _, errors = called("--sweep", grid, "--run", "kept", "--scheduler", address)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert f"there is no Dask scheduler at {address} (no answer in 0.3 s)" in errors
+
+
+def test_a_client_that_found_no_scheduler_is_closed_before_it_is_garbage(monkeypatch):
+    from distributed import Client
+
+    async def answers(address):  # as something does that is not a scheduler
+        pass
+
+    monkeypatch.setattr(sweep, "_answers", answers)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(RNNError, match="there is no Dask scheduler"):
+            with sweep.cluster("host:port"):
+                pass
+        left = [client for client in gc.get_objects() if isinstance(client, Client)]
+        assert left and {client.status for client in left} == {"closed"}
+    finally:
+        gc.enable()
 
 
 def record_of(trial):

@@ -5,6 +5,7 @@ stands for all combinations. Every trial is one task of a Dask cluster; its reco
 JSONL, written when it comes in. A sweep that was stopped goes on with what is not in the file.
 """
 
+import asyncio
 import fcntl
 import io
 import itertools
@@ -14,7 +15,8 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -369,9 +371,16 @@ def cluster(scheduler: Optional[str] = None, workers: Optional[int] = None) -> I
             with Client(local) as client:
                 yield client
         return
+    client = Client.__new__(Client)
     try:
-        client = Client(scheduler, timeout=TIMEOUT)
+        with ThreadPoolExecutor(1) as thread:  # in case this one has an event loop of its own
+            thread.submit(asyncio.run, _answers(scheduler)).result()
+        client.__init__(scheduler, timeout=TIMEOUT)
     except Exception as error:  # what another server answers ends in any of them
+        # Left to the garbage collector it would close itself in the midst of anything: where that
+        # holds Dask's lock, as a cluster that begins does, both wait for ever.
+        with suppress(Exception):
+            client.close()
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RNNError(
             f"there is no Dask scheduler at {scheduler} ({reason}); "
@@ -379,6 +388,17 @@ def cluster(scheduler: Optional[str] = None, workers: Optional[int] = None) -> I
         ) from None
     with client:
         yield client
+
+
+async def _answers(address: str) -> None:
+    """Or an error: a client would wait for ever for a server that says nothing."""
+    from distributed.comm import connect
+
+    try:
+        comm = await asyncio.wait_for(connect(address, timeout=TIMEOUT), TIMEOUT)
+    except asyncio.TimeoutError:
+        raise OSError(f"no answer in {TIMEOUT} s") from None
+    await comm.close()
 
 
 def _hush() -> None:
