@@ -69,4 +69,4 @@ $(MADE) $(MADE)-test $(MADE)-docs: pyproject.toml FORCE
 FORCE:
 
 clean:
-	rm -rf $(VENV) $(PEERS) site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-3.* .compiled site .pytest_cache .ruff_cache .mypy_cache .hypothesis
