@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import function_in_python
 
 from theano_rnn import RNN, baselines
 from theano_rnn.corpus import build_corpus, pairs
@@ -19,6 +20,7 @@ from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
 from theano_rnn.step import Step
 from theano_rnn.training import Training, Watch, next_rate, perplexity
+from theano_rnn.updates import OPTIMIZERS
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 #: Batches, dropout, an optimizer with a state; and a stream with a state of two parts a layer.
@@ -31,6 +33,7 @@ STREAM = dataclasses.replace(
     optimizer="momentum", learning_rate=0.1,
 )  # fmt: skip
 MODELS, STEPS = {}, {}
+QUICK = {"MODELS": {}, "STEPS": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +58,15 @@ def compiled_once(monkeypatch):
 
     monkeypatch.setattr(Settings, "model", model)
     monkeypatch.setattr(Settings, "step", step)
+
+
+@pytest.fixture
+def quickly_compiled(monkeypatch):
+    """Compiled as ``function_in_python`` does, and not shared with those that are C."""
+    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
+    for name, shared in QUICK.items():
+        monkeypatch.setitem(globals(), name, shared)
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +279,60 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         resumed = Training(settings, halted.run, corpus, resume=True)
         resumed.run_epochs(Watch())
         assert left_behind(resumed.run) == whole
+
+
+#: What is fed in a step of a training with dropout.
+FED = {
+    "sentences": {},
+    "batches": {"batch_size": 4},
+    "stream": {"stream": True, "truncation": "chunk:4", "batch_size": 3},
+}
+
+
+def ends_the_same_stopped(folder, corpus, settings, stops):
+    """Stopped within epochs, gone on with by the folder alone as in a new process, to the end."""
+    training = new_training(folder / "whole", corpus, settings)
+    training.run_epochs(Watch())
+    whole = left_behind(training.run)
+    assert training.state.epoch == settings.epochs
+    halted = new_training(folder / "halted", corpus, settings)
+    for steps in stops:
+        halted.run_epochs(StopAfter(steps))
+        reached = vars(halted.state)
+        assert reached["step"] > 0 and reached["epoch"] < settings.epochs
+        halted = Training(settings, Run.open(folder / "halted"), corpus, resume=True)
+        assert vars(halted.state) == reached
+    halted.run_epochs(Watch())
+    assert left_behind(halted.run) == whole
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("fed", ["sentences", "stream"])
+def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
+    tmp_path, corpus, quickly_compiled, fed, optimizer
+):
+    few = dataclasses.replace(corpus, train=corpus.train[:8], valid=corpus.valid[:4])
+    settings = Settings(
+        hidden_size=4, epochs=2, decay_after=1, dropout=0.4, optimizer=optimizer,
+        learning_rate=0.01, **FED[fed],
+    )  # fmt: skip
+    n = 8 if fed == "sentences" else len(settings.stream_of(few))
+    ends_the_same_stopped(tmp_path, few, settings, [2, n - 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("fed", FED)
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+@pytest.mark.parametrize("clip_by", ["norm", "value"])
+def test_every_training_that_was_stopped_ends_as_one_that_was_not(
+    tmp_path, corpus, clip_by, cell, fed, optimizer
+):
+    settings = Settings(
+        cell=cell, layers=2, bias=True, hidden_size=4, epochs=2, dropout=0.4, optimizer=optimizer,
+        learning_rate=0.01, clip=0.5, clip_by=clip_by, **FED[fed],
+    )  # fmt: skip
+    ends_the_same_stopped(tmp_path, corpus, settings, [3, 9])
 
 
 @pytest.mark.parametrize("cell", ["sigmoid", "relu", "gru", "gru_after", "lstm"])
