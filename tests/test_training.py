@@ -552,38 +552,95 @@ EXPLODES = {
 }
 
 
+class Arrays(Watch):
+    """What a training has reached after each step that it took."""
+
+    def __init__(self, training):
+        self.training, self.reached = training, [training._arrays()]
+
+    def step(self, state, loss, norm, tokens):
+        self.reached.append(self.training._arrays())
+
+
+def is_finite(arrays):
+    return all(np.isfinite(value).all() for value in arrays.values())
+
+
+def bits(arrays):
+    return {name: value.tobytes() for name, value in arrays.items()}
+
+
 @pytest.mark.parametrize("cell", EXPLODES)
 def test_a_rate_that_explodes_stops_with_the_step_the_parameter_and_the_sentence(
     tmp_path, corpus, cell
 ):
     settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], every="1")
     training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
     with pytest.raises(RNNError) as stopped:
-        training.run_epochs(Watch())
+        training.run_epochs(watch)
     words = str(stopped.value)
     found = re.search(
         r"not finite in epoch 1, step (\d+), and the step was not taken\. Parameter (\w+), of norm"
-        r" (\S+), has .*\. It read: '(.+)'; the last good checkpoint is of epoch 1, step (\d+)",
+        r" (\S+), has (.*)\. It read: '(.+)'; the last good checkpoint is of epoch 1, step (\d+)"
+        r"\. Try a smaller --learning-rate than .* a --clip, or --on-nonfinite skip or restore$",
         words,
     )
-    step, name, norm, text, good = found.groups()
-    assert name in training.model.parameters() and float(norm) > 0
-    assert 1 <= int(good) <= int(step) - 1
+    step, name, norm, why, text, good = found.groups()
+    # The step after those that were taken, and it changed nothing.
+    assert int(step) == len(watch.reached) == training.state.step + 1
+    assert bits(training._arrays()) == bits(watch.reached[-1])
+    # A parameter whose gradient is not finite, or else the largest, with its norm.
     order = np.random.default_rng([settings.seed, 0]).permutation(len(corpus.train))
-    sentence = corpus.train[order[int(step) - 1]][:-1]
-    assert text == " ".join(corpus.vocabulary.tokens[token] for token in sentence[:12])
-    kept, _, refused = training.run.last()
-    assert refused == [] and all(np.isfinite(value).all() for value in kept.values())
+    sentence = corpus.train[order[int(step) - 1]]
+    at_fault = training.model.parameters()
+    norms = {n: np.linalg.norm(p.astype("float64")) for n, p in at_fault.items()}
+    gradients = training.model.bptt(sentence[:-1], sentence[1:])
+    bad = [n for n, g in gradients.items() if not np.isfinite(g).all()]
+    assert why == ("such a gradient" if bad else "the largest norm")
+    assert name in (bad or [max(norms, key=norms.get)]) and norm == f"{norms[name]:.3g}"
+    assert text == " ".join(corpus.vocabulary.tokens[token] for token in sentence[:-1][:12])
+    # The last checkpoint whose parameters are numbers, as it says, and no other.
+    last = max(n for n, arrays in enumerate(watch.reached) if is_finite(arrays))
+    kept, state, refused = training.run.last()
+    assert int(good) == state["step"] == last >= 1 and refused == []
+    assert bits(kept) == bits(watch.reached[last])
 
 
-def test_a_step_that_cannot_be_taken_is_skipped_and_counted(tmp_path, corpus):
-    settings = dataclasses.replace(SETTINGS, **EXPLODES["relu"], on_nonfinite="skip", epochs=1)
+def test_what_explodes_before_there_is_a_checkpoint_says_so(tmp_path, corpus):
+    settings = dataclasses.replace(SETTINGS, **{**EXPLODES["relu"], "clip": 1e30})
+    with pytest.raises(
+        RNNError, match=r"there is no checkpoint yet\. .* 100 or --clip than 1e\+30"
+    ):
+        new_training(tmp_path / "run", corpus, settings).run_epochs(Watch())
+
+
+@pytest.mark.parametrize("cell", EXPLODES)
+def test_steps_that_cannot_be_taken_are_skipped_and_counted(tmp_path, corpus, cell):
+    settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], on_nonfinite="skip", epochs=1)
     training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
     with contextlib.suppress(RNNError):  # the validation loss may be no number
-        training.run_epochs(Watch())
+        training.run_epochs(watch)
     (record,) = training.run.metrics() or [vars(training.state)]
-    assert record["skipped"] > 0
-    assert all(np.isfinite(p).all() for p in training.model.parameters().values())
+    taken = len(watch.reached) - 1
+    assert record["skipped"] == len(corpus.train) - taken > 0 < taken
+    assert bits(training._arrays()) == bits(watch.reached[-1])
+
+
+@pytest.mark.parametrize("cell", EXPLODES)
+def test_what_explodes_is_restored_and_goes_on_at_a_lower_rate(tmp_path, corpus, cell):
+    settings = dataclasses.replace(
+        SETTINGS, **EXPLODES[cell], on_nonfinite="restore", decay=1e-39, decay_after=9, epochs=1
+    )  # no checkpoint is due within the epoch: it goes back to the first parameters
+    training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
+    training.run_epochs(watch)
+    (record,) = training.run.metrics()
+    skipped, rate = record["skipped"], record["learning_rate"]
+    assert skipped == len(corpus.train) - (len(watch.reached) - 1)
+    assert skipped == 1 and rate == settings.learning_rate * settings.decay < 1
+    assert record["valid_loss"] < 3 and is_finite(training._arrays())
 
 
 def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
