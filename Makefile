@@ -4,16 +4,18 @@
 # make test-peers  the gradients and parameters against PyTorch, in an environment of its own
 # make docs    builds the pages of docs/ into site/  make figures    draws their figures again
 # make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
+# make reproduce  ten steps of several nets, twice on each of PYTHONS: the same bits, and losses
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+PYTHONS ?= python3.9 python3.11
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-peers proofs fuzz lint check benchmark docs figures clean
+.PHONY: train test test-peers proofs fuzz reproduce lint check benchmark docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -30,6 +32,10 @@ test-peers: $(MADE)-test $(PEERS)/.made
 
 fuzz: $(MADE)-test
 	PYTHONPATH=tests $(BIN)/python -m fuzz
+
+# In .venv-3.9, .venv-3.11: an environment for each.
+reproduce:
+	@sh tests/reproduce/all.sh $(PYTHONS)
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .
@@ -69,4 +75,4 @@ $(MADE) $(MADE)-test $(MADE)-docs: pyproject.toml FORCE
 FORCE:
 
 clean:
-	rm -rf $(VENV) $(PEERS) site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-3.* .compiled site .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -2,10 +2,19 @@
 
 import functools
 import os
+import shlex
+from pathlib import Path
 
 # The nets of the tests are small: a second thread of BLAS only waits, and where the machine is
 # busy it waits long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# What tests compile is kept for the next time, apart from the user's own; the processes that
+# tests start inherit it, and so do those of pytest -n.
+FLAGS = os.environ.get("THEANO_FLAGS", "")
+if "compiledir=" not in FLAGS:
+    cache = shlex.quote(str(Path(__file__).parent.parent / ".compiled"))
+    os.environ["THEANO_FLAGS"] = ",".join(filter(None, [FLAGS, f"base_compiledir={cache}"]))
 
 import numpy as np
 

@@ -572,3 +572,29 @@ def test_a_step_whose_loss_is_not_finite_changes_nothing(optimizer, clip_by):
             np.testing.assert_array_equal(a, b)
     model.set_parameters({n: np.full(p.shape, 0.1) for n, p in model.parameters().items()})
     assert np.isfinite(step(x, y, 0.1, 1.0)[0])  # and the next one is as ever
+
+
+@functools.cache
+def steep():
+    """A relu net with a finite E whose gradient overflows, and its parameters."""
+    model = RNN(6, 4, cell="relu", dtype="float32")
+    U, W, V = np.full((4, 6), 1e-38), 3e19 * np.eye(4), np.zeros((6, 4))
+    V[3] = 1  # s_3 = W W U x_1 = 9, dE/ds_3 = 1: dE/dU has W W = 9e38
+    model.set_parameters({"U": U, "V": V, "W": W})
+    assert 0 < model.ce_error([0, 3, 1], [3, 1, 2]) < 100
+    assert not np.isfinite(model.bptt([0, 3, 1], [3, 1, 2])["U"]).all()
+    return model, model.parameters()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_step_whose_gradient_alone_is_not_finite_changes_nothing(optimizer):
+    model, parameters = steep()
+    step = Step(model, optimizer)
+    model.set_parameters({name: np.full(p.shape, 0.1) for name, p in parameters.items()})
+    step([1, 2], [2, 3], 0.1)
+    model.set_parameters(parameters)
+    before = [*model.parameters().values(), *step.state().values()]
+    with pytest.raises(NotFinite, match="no step was taken"):
+        step([0, 3, 1], [3, 1, 2], 0.1, 1.0)
+    after = [*model.parameters().values(), *step.state().values()]
+    assert [a.tobytes() for a in after] == [a.tobytes() for a in before]

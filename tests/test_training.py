@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import function_in_python
 
 from theano_rnn import RNN, baselines
 from theano_rnn.corpus import build_corpus, pairs
@@ -19,6 +20,7 @@ from theano_rnn.run import Run, parameters
 from theano_rnn.settings import Settings
 from theano_rnn.step import Step
 from theano_rnn.training import Training, Watch, next_rate, perplexity
+from theano_rnn.updates import OPTIMIZERS
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 #: Batches, dropout, an optimizer with a state; and a stream with a state of two parts a layer.
@@ -31,6 +33,7 @@ STREAM = dataclasses.replace(
     optimizer="momentum", learning_rate=0.1,
 )  # fmt: skip
 MODELS, STEPS = {}, {}
+QUICK = {"MODELS": {}, "STEPS": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +58,15 @@ def compiled_once(monkeypatch):
 
     monkeypatch.setattr(Settings, "model", model)
     monkeypatch.setattr(Settings, "step", step)
+
+
+@pytest.fixture
+def quickly_compiled(monkeypatch):
+    """Compiled as ``function_in_python`` does, and not shared with those that are C."""
+    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
+    for name, shared in QUICK.items():
+        monkeypatch.setitem(globals(), name, shared)
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +279,60 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         resumed = Training(settings, halted.run, corpus, resume=True)
         resumed.run_epochs(Watch())
         assert left_behind(resumed.run) == whole
+
+
+#: What is fed in a step of a training with dropout.
+FED = {
+    "sentences": {},
+    "batches": {"batch_size": 4},
+    "stream": {"stream": True, "truncation": "chunk:4", "batch_size": 3},
+}
+
+
+def ends_the_same_stopped(folder, corpus, settings, stops):
+    """Stopped within epochs, gone on with by the folder alone as in a new process, to the end."""
+    training = new_training(folder / "whole", corpus, settings)
+    training.run_epochs(Watch())
+    whole = left_behind(training.run)
+    assert training.state.epoch == settings.epochs
+    halted = new_training(folder / "halted", corpus, settings)
+    for steps in stops:
+        halted.run_epochs(StopAfter(steps))
+        reached = vars(halted.state)
+        assert reached["step"] > 0 and reached["epoch"] < settings.epochs
+        halted = Training(settings, Run.open(folder / "halted"), corpus, resume=True)
+        assert vars(halted.state) == reached
+    halted.run_epochs(Watch())
+    assert left_behind(halted.run) == whole
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("fed", ["sentences", "stream"])
+def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
+    tmp_path, corpus, quickly_compiled, fed, optimizer
+):
+    few = dataclasses.replace(corpus, train=corpus.train[:8], valid=corpus.valid[:4])
+    settings = Settings(
+        hidden_size=4, epochs=2, decay_after=1, dropout=0.4, optimizer=optimizer,
+        learning_rate=0.01, **FED[fed],
+    )  # fmt: skip
+    n = 8 if fed == "sentences" else len(settings.stream_of(few))
+    ends_the_same_stopped(tmp_path, few, settings, [2, n - 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("fed", FED)
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+@pytest.mark.parametrize("clip_by", ["norm", "value"])
+def test_every_training_that_was_stopped_ends_as_one_that_was_not(
+    tmp_path, corpus, clip_by, cell, fed, optimizer
+):
+    settings = Settings(
+        cell=cell, layers=2, bias=True, hidden_size=4, epochs=2, dropout=0.4, optimizer=optimizer,
+        learning_rate=0.01, clip=0.5, clip_by=clip_by, **FED[fed],
+    )  # fmt: skip
+    ends_the_same_stopped(tmp_path, corpus, settings, [3, 9])
 
 
 @pytest.mark.parametrize("cell", ["sigmoid", "relu", "gru", "gru_after", "lstm"])
@@ -486,38 +552,95 @@ EXPLODES = {
 }
 
 
+class Arrays(Watch):
+    """What a training has reached after each step that it took."""
+
+    def __init__(self, training):
+        self.training, self.reached = training, [training._arrays()]
+
+    def step(self, state, loss, norm, tokens):
+        self.reached.append(self.training._arrays())
+
+
+def is_finite(arrays):
+    return all(np.isfinite(value).all() for value in arrays.values())
+
+
+def bits(arrays):
+    return {name: value.tobytes() for name, value in arrays.items()}
+
+
 @pytest.mark.parametrize("cell", EXPLODES)
 def test_a_rate_that_explodes_stops_with_the_step_the_parameter_and_the_sentence(
     tmp_path, corpus, cell
 ):
     settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], every="1")
     training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
     with pytest.raises(RNNError) as stopped:
-        training.run_epochs(Watch())
+        training.run_epochs(watch)
     words = str(stopped.value)
     found = re.search(
         r"not finite in epoch 1, step (\d+), and the step was not taken\. Parameter (\w+), of norm"
-        r" (\S+), has .*\. It read: '(.+)'; the last good checkpoint is of epoch 1, step (\d+)",
+        r" (\S+), has (.*)\. It read: '(.+)'; the last good checkpoint is of epoch 1, step (\d+)"
+        r"\. Try a smaller --learning-rate than .* a --clip, or --on-nonfinite skip or restore$",
         words,
     )
-    step, name, norm, text, good = found.groups()
-    assert name in training.model.parameters() and float(norm) > 0
-    assert 1 <= int(good) <= int(step) - 1
+    step, name, norm, why, text, good = found.groups()
+    # The step after those that were taken, and it changed nothing.
+    assert int(step) == len(watch.reached) == training.state.step + 1
+    assert bits(training._arrays()) == bits(watch.reached[-1])
+    # A parameter whose gradient is not finite, or else the largest, with its norm.
     order = np.random.default_rng([settings.seed, 0]).permutation(len(corpus.train))
-    sentence = corpus.train[order[int(step) - 1]][:-1]
-    assert text == " ".join(corpus.vocabulary.tokens[token] for token in sentence[:12])
-    kept, _, refused = training.run.last()
-    assert refused == [] and all(np.isfinite(value).all() for value in kept.values())
+    sentence = corpus.train[order[int(step) - 1]]
+    at_fault = training.model.parameters()
+    norms = {n: np.linalg.norm(p.astype("float64")) for n, p in at_fault.items()}
+    gradients = training.model.bptt(sentence[:-1], sentence[1:])
+    bad = [n for n, g in gradients.items() if not np.isfinite(g).all()]
+    assert why == ("such a gradient" if bad else "the largest norm")
+    assert name in (bad or [max(norms, key=norms.get)]) and norm == f"{norms[name]:.3g}"
+    assert text == " ".join(corpus.vocabulary.tokens[token] for token in sentence[:-1][:12])
+    # The last checkpoint whose parameters are numbers, as it says, and no other.
+    last = max(n for n, arrays in enumerate(watch.reached) if is_finite(arrays))
+    kept, state, refused = training.run.last()
+    assert int(good) == state["step"] == last >= 1 and refused == []
+    assert bits(kept) == bits(watch.reached[last])
 
 
-def test_a_step_that_cannot_be_taken_is_skipped_and_counted(tmp_path, corpus):
-    settings = dataclasses.replace(SETTINGS, **EXPLODES["relu"], on_nonfinite="skip", epochs=1)
+def test_what_explodes_before_there_is_a_checkpoint_says_so(tmp_path, corpus):
+    settings = dataclasses.replace(SETTINGS, **{**EXPLODES["relu"], "clip": 1e30})
+    with pytest.raises(
+        RNNError, match=r"there is no checkpoint yet\. .* 100 or --clip than 1e\+30"
+    ):
+        new_training(tmp_path / "run", corpus, settings).run_epochs(Watch())
+
+
+@pytest.mark.parametrize("cell", EXPLODES)
+def test_steps_that_cannot_be_taken_are_skipped_and_counted(tmp_path, corpus, cell):
+    settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], on_nonfinite="skip", epochs=1)
     training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
     with contextlib.suppress(RNNError):  # the validation loss may be no number
-        training.run_epochs(Watch())
+        training.run_epochs(watch)
     (record,) = training.run.metrics() or [vars(training.state)]
-    assert record["skipped"] > 0
-    assert all(np.isfinite(p).all() for p in training.model.parameters().values())
+    taken = len(watch.reached) - 1
+    assert record["skipped"] == len(corpus.train) - taken > 0 < taken
+    assert bits(training._arrays()) == bits(watch.reached[-1])
+
+
+@pytest.mark.parametrize("cell", EXPLODES)
+def test_what_explodes_is_restored_and_goes_on_at_a_lower_rate(tmp_path, corpus, cell):
+    settings = dataclasses.replace(
+        SETTINGS, **EXPLODES[cell], on_nonfinite="restore", decay=1e-39, decay_after=9, epochs=1
+    )  # no checkpoint is due within the epoch: it goes back to the first parameters
+    training = new_training(tmp_path / "run", corpus, settings)
+    watch = Arrays(training)
+    training.run_epochs(watch)
+    (record,) = training.run.metrics()
+    skipped, rate = record["skipped"], record["learning_rate"]
+    assert skipped == len(corpus.train) - (len(watch.reached) - 1)
+    assert skipped == 1 and rate == settings.learning_rate * settings.decay < 1
+    assert record["valid_loss"] < 3 and is_finite(training._arrays())
 
 
 def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):

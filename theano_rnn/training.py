@@ -285,6 +285,8 @@ class Training:
         start = time.perf_counter() if start is None else start
         watch.started(self)
         self._saved_at = time.monotonic()
+        if self.settings.on_nonfinite == "restore" and not self.run.has_last:
+            self._save_last()  # what there is to go back to, before there is another
         try:
             while not (self.is_over or watch.stop):
                 self._steps(watch, start)
