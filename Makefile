@@ -5,6 +5,7 @@
 # make docs    builds the pages of docs/ into site/  make figures    draws their figures again
 # make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
 # make reproduce  ten steps of several nets, twice on each of PYTHONS: the same bits, and losses
+# make killed  kills trainings at fifty moments, and sees each end as one that was left alone
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PYTHONS ?= python3.9 python3.11
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-peers proofs fuzz reproduce lint check benchmark docs figures clean
+.PHONY: train test test-peers proofs killed fuzz reproduce lint check benchmark docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -29,6 +30,9 @@ proofs: $(MADE)-test
 # Those of the slow ones too.
 test-peers: $(MADE)-test $(PEERS)/.made
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/test_peers.py
+
+killed: $(MADE)-test
+	$(BIN)/python -m pytest -m slow --verbose tests/test_killed.py
 
 fuzz: $(MADE)-test
 	PYTHONPATH=tests $(BIN)/python -m fuzz
