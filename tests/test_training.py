@@ -2,15 +2,18 @@
 
 import contextlib
 import dataclasses
+import errno
+import functools
 import json
 import math
+import os
 import re
 
 import numpy as np
 import pytest
 from conftest import function_in_python
 
-from theano_rnn import RNN, baselines
+from theano_rnn import RNN, baselines, files
 from theano_rnn.corpus import build_corpus, pairs
 from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.flow import Flow, watched
@@ -705,6 +708,41 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
     monkeypatch.setattr(Run, "save_last", save)
     assert halted.run.last()[1]["step"] == 4
     resumed = Training(settings, halted.run, corpus, resume=True)
+    resumed.run_epochs(Watch())
+    assert left_behind(resumed.run) == left_behind(training.run)
+
+
+@pytest.mark.parametrize(
+    ("names", "step"),
+    [
+        (["next"], 4),  # within the epoch
+        (["best", "next"], None),  # at its end
+        (["best"], None),
+        (["metrics"], None),
+        (["next"], None),
+    ],
+)
+def test_a_run_whose_disk_was_full_is_gone_on_with_to_the_same_end(
+    tmp_path, corpus, monkeypatch, names, step
+):
+    settings = dataclasses.replace(BATCHES, every="4")
+    training = new_training(tmp_path / "whole", corpus, settings)
+    training.run_epochs(Watch())
+    halted = new_training(tmp_path / "halted", corpus, settings)
+
+    def on_a_full_disk(write, path, data):
+        is_due = step is None or halted.state.step == step
+        if path.stem in names and (halted.run.folder / "metrics.jsonl").exists() and is_due:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    with monkeypatch.context() as full:
+        for act in ("replace", "append"):
+            full.setattr(files, act, functools.partial(on_a_full_disk, getattr(files, act)))
+        with pytest.raises(RNNError, match=r"\.\w+ cannot be written: No space left on device$"):
+            halted.run_epochs(Watch())
+    resumed = Training(settings, Run.open(halted.run.folder), corpus, resume=True)
+    assert resumed.refused == [] and len(resumed.run.metrics()) == resumed.state.epoch
     resumed.run_epochs(Watch())
     assert left_behind(resumed.run) == left_behind(training.run)
 
