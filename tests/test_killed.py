@@ -113,6 +113,20 @@ def test_killed_at_any_moment_it_ends_the_same(folder, whole, number):
     assert killed_and_gone_on_with(folder, f"run{number}", seconds, [moment]) == expected
 
 
+def whole_run(folder):
+    """Whether all that a run leaves is there and can be read, and where it stands is in it."""
+    run = Run(folder)
+    _, state, refused = run.last()
+    names = "best.safetensors loss.png samples.txt settings.json tokenizer.json".split()
+    return (
+        not refused
+        and all((folder / name).stat().st_size for name in names)
+        and run.epochs_judged == state["epoch"] == len(run.metrics())
+        and run.checkpoint("best")[1]["epoch"] == state["best_epoch"]
+        and run.vocabulary().size > 0
+    )
+
+
 def test_sigterm_ends_at_the_next_step_with_everything_written(folder, whole):
     process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "terminated")
     while not (folder / "terminated" / "metrics.jsonl").exists():
@@ -121,7 +135,7 @@ def test_sigterm_ends_at_the_next_step_with_everything_written(folder, whole):
     process.send_signal(signal.SIGTERM)
     out = finish(process)
     assert "as SIGTERM asks" in out and "--resume terminated" in out
-    assert (folder / "terminated" / "result.json").exists()
+    assert whole_run(folder / "terminated")
 
 
 def test_two_processes_cannot_train_in_one_folder(folder, whole):
@@ -133,5 +147,10 @@ def test_two_processes_cannot_train_in_one_folder(folder, whole):
     _, err = second.communicate(timeout=300)
     assert second.returncode == 2
     assert f"process {process.pid} is training in shared" in err and len(err.splitlines()) == 1
+    third = start(folder, *TRAINING, "--run", "shared")
+    _, err = third.communicate(timeout=300)
+    assert third.returncode == 2 and "the run folder shared exists" in err
+    assert len(err.splitlines()) == 1 and process.poll() is None
     process.send_signal(signal.SIGTERM)
     finish(process)
+    assert whole_run(folder / "shared")

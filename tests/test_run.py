@@ -1,9 +1,12 @@
 """What a run folder keeps, and how it refuses what is damaged."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,22 +144,96 @@ def test_a_crash_between_the_renames_leaves_a_checkpoint(run, monkeypatch, stops
     assert run.last()[1] == {"epoch": 5}
 
 
-def test_on_a_full_disk_the_checkpoint_that_was_there_stays(run):
-    run.save_last(PARAMETERS, {"epoch": 1})
-    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+def on_a_full_disk(run, use, most):
+    """What is said where no file can grow beyond so many bytes: a part is written, then no more.
+
+    ``use`` is Python, of an open run and NumPy.
+    """
     program = (
         "import resource, signal, sys, numpy as np\n"
         "from theano_rnn.run import Run\n"
         "from theano_rnn.errors import RNNError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: Run.open(sys.argv[1]).save_last({'W': np.ones(10_000)}, {'epoch': 2})\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
+        "run = Run.open(sys.argv[1])\n"
+        f"try: {use}\n"
         "except RNNError as error: print(error)\n"
     )
     command = [sys.executable, "-c", program, str(run.folder)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert "next.safetensors cannot be written: File too large" in done.stdout, done.stderr
-    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+    assert done.returncode == 0 and done.stderr == ""
+    return done.stdout
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        ("run.save_last({'W': np.ones(10_000)}, {'epoch': 2})", "next.safetensors"),
+        ("run.save_checkpoint('best', {'W': np.ones(10_000)}, {})", "best.safetensors"),
+        ("run.append_metrics({'epoch': 2, 'valid_loss': 'long ' * 200})", "metrics.jsonl"),
+        ("run.save_result({'epochs': 'long ' * 200})", "result.json"),
+        ("run.save_settings({'epochs': 'long ' * 200})", "settings.json"),
+    ],
+)
+def test_on_a_full_disk_a_run_is_as_it_was_and_the_file_is_named(run, use, name):
+    run.save_last(PARAMETERS, {"epoch": 1})
+    run.append_metrics({"epoch": 1})
+    before = content(run.folder)
+    said = on_a_full_disk(run, use, most=1000)
+    assert said == f"{run.folder / name} cannot be written: File too large\n"
+    assert content(run.folder) == before
+
+
+@contextlib.contextmanager
+def without_privileges():
+    """As a user who may write nothing of root's: permissions do not hold root back."""
+    if os.geteuid() != 0:
+        yield
+        return
+    try:
+        os.seteuid(65534)
+    except OSError:
+        pytest.skip("root alone, whom no permission holds back")
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_can_only_be_read_is_said_so_and_is_read():
+    with tempfile.TemporaryDirectory() as above:  # tmp_path is closed to other users
+        run = Run.create(Path(above) / "run")
+        run.save_settings({"seed": 3})
+        run.save_last(PARAMETERS, {"epoch": 1})
+        run.append_metrics({"epoch": 1})
+        with run.locked():
+            before = content(run.folder)
+        for path in run.folder.iterdir():
+            path.chmod(0o444)
+        run.folder.chmod(0o555)
+        os.chmod(above, 0o555)
+        try:
+            with without_privileges():
+                with pytest.raises(RNNError, match=r"other cannot be made: Permission denied$"):
+                    Run.create(Path(above) / "other")
+                for name, write in {
+                    "lock": lambda: run.locked().__enter__(),
+                    "next.safetensors": lambda: run.save_last(PARAMETERS, {"epoch": 2}),
+                    "metrics.jsonl": lambda: run.append_metrics({"epoch": 2}),
+                    "result.json": lambda: run.save_result({}),
+                }.items():
+                    with pytest.raises(RNNError, match=f"{name} cannot be written: Permission"):
+                        write()
+                assert Run.open(run.folder).last()[1] == {"epoch": 1}
+                assert run.metrics() == [{"epoch": 1}]
+                assert content(run.folder) == before
+        finally:
+            os.chmod(above, 0o755)
+            run.folder.chmod(0o755)
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(run):

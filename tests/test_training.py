@@ -2,15 +2,18 @@
 
 import contextlib
 import dataclasses
+import errno
+import functools
 import json
 import math
+import os
 import re
 
 import numpy as np
 import pytest
 from conftest import function_in_python
 
-from theano_rnn import RNN, baselines
+from theano_rnn import RNN, baselines, files
 from theano_rnn.corpus import build_corpus, pairs
 from theano_rnn.errors import NotFinite, RNNError
 from theano_rnn.flow import Flow, watched
@@ -323,14 +326,12 @@ def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("fed", FED)
-@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
-@pytest.mark.parametrize("clip_by", ["norm", "value"])
-def test_every_training_that_was_stopped_ends_as_one_that_was_not(
-    tmp_path, corpus, clip_by, cell, fed, optimizer
+def test_every_training_in_compiled_loops_ends_as_one_that_was_not_stopped(
+    tmp_path, corpus, fed, optimizer
 ):
     settings = Settings(
-        cell=cell, layers=2, bias=True, hidden_size=4, epochs=2, dropout=0.4, optimizer=optimizer,
-        learning_rate=0.01, clip=0.5, clip_by=clip_by, **FED[fed],
+        cell="lstm", hidden_size=4, epochs=2, dropout=0.4, optimizer=optimizer,
+        learning_rate=0.01, clip=0.5, **FED[fed],
     )  # fmt: skip
     ends_the_same_stopped(tmp_path, corpus, settings, [3, 9])
 
@@ -705,6 +706,41 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
     monkeypatch.setattr(Run, "save_last", save)
     assert halted.run.last()[1]["step"] == 4
     resumed = Training(settings, halted.run, corpus, resume=True)
+    resumed.run_epochs(Watch())
+    assert left_behind(resumed.run) == left_behind(training.run)
+
+
+@pytest.mark.parametrize(
+    ("names", "step"),
+    [
+        (["next"], 4),  # within the epoch
+        (["best", "next"], None),  # at its end
+        (["best"], None),
+        (["metrics"], None),
+        (["next"], None),
+    ],
+)
+def test_a_run_whose_disk_was_full_is_gone_on_with_to_the_same_end(
+    tmp_path, corpus, monkeypatch, names, step
+):
+    settings = dataclasses.replace(BATCHES, every="4")
+    training = new_training(tmp_path / "whole", corpus, settings)
+    training.run_epochs(Watch())
+    halted = new_training(tmp_path / "halted", corpus, settings)
+
+    def on_a_full_disk(write, path, data):
+        is_due = step is None or halted.state.step == step
+        if path.stem in names and (halted.run.folder / "metrics.jsonl").exists() and is_due:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    with monkeypatch.context() as full:
+        for act in ("replace", "append"):
+            full.setattr(files, act, functools.partial(on_a_full_disk, getattr(files, act)))
+        with pytest.raises(RNNError, match=r"\.\w+ cannot be written: No space left on device$"):
+            halted.run_epochs(Watch())
+    resumed = Training(settings, Run.open(halted.run.folder), corpus, resume=True)
+    assert resumed.refused == [] and len(resumed.run.metrics()) == resumed.state.epoch
     resumed.run_epochs(Watch())
     assert left_behind(resumed.run) == left_behind(training.run)
 

@@ -60,6 +60,19 @@ def open_own(path: PathLike, flags: int) -> int:
     return descriptor
 
 
+def append(path: PathLike, data: bytes) -> None:
+    """Add to a file, made where it is not there: all of it, or nothing. A link is refused."""
+    # Without a buffer, which would go on writing what a full disk has refused.
+    with open(open_own(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(size)
+            raise
+
+
 def replace(path: Path, data: bytes) -> None:
     """Replace a file as one act, so that a crash leaves the old one or the new one.
 

@@ -175,8 +175,7 @@ class Run:
         """
         path = self.folder / "metrics.jsonl"
         with _writing(path):
-            with open(files.open_own(path, os.O_WRONLY | os.O_APPEND), "ab") as file:
-                file.write(json.dumps(record).encode() + b"\n")
+            files.append(path, json.dumps(record).encode() + b"\n")
         if self.events is not None:
             self.events.write(self.metrics())
 

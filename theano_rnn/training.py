@@ -432,7 +432,7 @@ class Training:
         if settings.watch:
             record.update(watched(self.model, self.corpus.valid))
         is_best = valid_loss < state.best_loss
-        self.state = State(
+        after = State(
             epoch=state.epoch + 1,
             learning_rate=next_rate(
                 settings, state.epoch + 1, state.learning_rate, valid_loss, state.best_loss
@@ -444,8 +444,9 @@ class Training:
         )
         self._carried = None
         if is_best:
-            self._save("best")
+            self.run.save_checkpoint("best", self._arrays(), asdict(after))
         self.run.append_metrics(record)
+        self.state = after  # not before: a checkpoint of it stands for what is written above
         self._save_last()
         watch.epoch(record)
 
