@@ -43,6 +43,8 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                         f"{mutants.LEAST} (default: %(default)s)")  # fmt: skip
     p.add_argument("--all", action="store_true", help="all there are, instead; takes hours")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed, the same ones")
+    p.add_argument("--control", action="store_true",
+                   help="instead of mutants the files as they are: no test may kill one")  # fmt: skip
     p.add_argument("--only", metavar="PATH", action="append", default=[],
                    help="of files whose path begins so: theano_rnn/cells.py")  # fmt: skip
     p.add_argument("--jobs", type=int, default=2, metavar="N", help="at once")
@@ -64,7 +66,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if not arguments.only or path.startswith(tuple(arguments.only))
         for mutant in mutants.mutants(path, (ROOT / path).read_text(encoding="utf-8"))
     ]
-    if arguments.all:
+    if arguments.control:
+        everything = drawn = [mutants.control(path) for path in dict.fromkeys(
+            mutant.path for mutant in everything)]  # fmt: skip
+    elif arguments.all:
         drawn = everything
     else:
         drawn = mutants.sample(everything, arguments.sample, arguments.seed)
@@ -82,6 +87,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     console = Console(highlight=False)
     title = f"Mutants, {'all' if arguments.all else f'seed {arguments.seed}'}"
     console.print(counts(title, everything, results))
+    if arguments.control:
+        for result in results:
+            if result.verdict != "survived":
+                console.print(f"{result.mutant.path} is killed unmutated: {result.by}")
+        return 1 if any(result.verdict != "survived" for result in results) else 0
     return 1 if tell_survivors(console, results) else 0
 
 

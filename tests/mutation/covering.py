@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import signal
 import sys
 import time
@@ -12,15 +13,17 @@ from typing import Any
 
 import coverage
 import pytest
+from hypothesis import Phase, settings
 
 from mutation.processes import Tell, forked
 
-#: Seconds that a test may take to be of use here, and those of all in a file.
-LONGEST, LONGEST_FILE = 20, 900
+#: Seconds that a test may take to be of use here, and those after which a file's tests end.
+LONGEST, LONGEST_FILE = 20, 300
 
 OPTIONS = (
-    "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov", "--tb=no",
-    "--hypothesis-seed=0",
+    "-q", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0",
+    "--tb=no", "--no-summary", "-p", "no:unraisableexception", "-p", "no:threadexception",
+    "-p", "no:faulthandler",
 )  # fmt: skip
 
 
@@ -68,6 +71,7 @@ def covering(root: Path, sources: Sequence[str], folder: Path, jobs: int) -> Cov
     """Read it from the folder, where what is there is still true, or run the tests."""
     files = sorted(p.relative_to(root).as_posix() for p in (root / "tests").glob("test_*.py"))
     program = digest([*(root / "theano_rnn").rglob("*.py"), *helpers(root)])
+    program += hashlib.sha256(repr((OPTIONS, LONGEST, LONGEST_FILE)).encode()).hexdigest()[:8]
     kept, missing = {}, []
     for file in files:
         stamp = digest([root / file]) + program
@@ -79,7 +83,7 @@ def covering(root: Path, sources: Sequence[str], folder: Path, jobs: int) -> Cov
 
     def work(task: tuple[str, str, Path], tell: Tell, scratch: Path) -> None:
         file, stamp, place = task
-        tell({"seconds": LONGEST_FILE})
+        tell({"seconds": 2 * (LONGEST_FILE + LONGEST)})
         found = {"of": stamp, **_run(root, file, sources, scratch)}
         part = place.with_suffix(".part")
         part.write_text(json.dumps(found))
@@ -109,10 +113,9 @@ def digest(files: Sequence[Path]) -> str:
     return joined.hexdigest()[:16]
 
 
-def quiet_hypothesis() -> None:
-    """It need not find the smallest example of a failure, nor remember it."""
-    from hypothesis import Phase, settings
-
+def prepare_pytest() -> None:
+    """In a fork: no plugins but its own; hypothesis need not find the smallest example."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     settings.register_profile("mutation", phases=[Phase.explicit, Phase.generate], database=None)
     settings.load_profile("mutation")
 
@@ -122,6 +125,7 @@ class _Recorder:
 
     def __init__(self, coverage: coverage.Coverage) -> None:
         self.coverage, self.seconds, self.failed = coverage, {}, set()
+        self.end = time.monotonic() + LONGEST_FILE
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -131,6 +135,8 @@ class _Recorder:
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.seconds[item.nodeid] = time.monotonic() - start
+        if time.monotonic() > self.end:
+            item.session.shouldstop = "the file has taken long enough"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed:
@@ -142,7 +148,7 @@ def _run(root: Path, file: str, sources: Sequence[str], scratch: Path) -> dict[s
         raise TooLong
 
     signal.signal(signal.SIGALRM, on_alarm)
-    quiet_hypothesis()
+    prepare_pytest()
     measured = coverage.Coverage(
         data_file=None, config_file=False, include=[str(root / path) for path in sources]
     )

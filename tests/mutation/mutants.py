@@ -32,6 +32,9 @@ _UNUSED = ("VariableReplacer", "VariableInserter")
 OPERATORS = {
     name: OperatorProvider()[name]() for name in OperatorProvider() if name not in _UNUSED
 }
+#: No operator: the program as it is, which all tests pass.
+UNMUTATED = "none"
+
 #: What an operator with two sides stands in.
 _BINARY = ("arith_expr", "term", "power", "expr", "xor_expr", "and_expr", "shift_expr")
 
@@ -52,6 +55,8 @@ class Mutant(NamedTuple):
 
     def text(self, source: str) -> str:
         """The mutated file."""
+        if self.operator == UNMUTATED:
+            return source
         mutated = mutate_code(source, OPERATORS[self.operator], self.occurrence)
         assert mutated is not None
         return mutated
@@ -83,19 +88,27 @@ def mutants(path: str, source: str) -> list[Mutant]:
     return found
 
 
+def control(path: str) -> Mutant:
+    """The file as it is, under all tests that run any of it."""
+    return Mutant(path, UNMUTATED, 0, 1)
+
+
 def sample(all_of_them: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
     """Of each group its share of the sample, or `LEAST`; the same seed draws the same ones."""
     drawn: list[Mutant] = []
     for group in dict.fromkeys(m.group for m in all_of_them):
         members = [m for m in all_of_them if m.group == group]
         share = max(LEAST, round(size * len(members) / len(all_of_them)))
-        drawn += random.Random(f"{seed} {group}").sample(members, min(share, len(members)))
+        random.Random(f"{seed} {group}").shuffle(members)  # a larger sample begins with a smaller
+        drawn += members[:share]
     return drawn
 
 
 def changed(source: str, mutated: str, line: int) -> tuple[str, str]:
     """The line as it was and as it is."""
     before, after = source.splitlines(), mutated.splitlines()
+    if before == after:
+        return "", ""
     if before[line - 1] == after[line - 1]:  # cosmic-ray names the line where an expression begins
         line = next(i for i, pair in enumerate(zip(before, after), 1) if pair[0] != pair[1])
     return before[line - 1].strip(), after[line - 1].strip()

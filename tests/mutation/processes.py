@@ -1,5 +1,6 @@
 """Work in forks of this process: so many at once, each with a time for what it does next."""
 
+import gc
 import json
 import os
 import resource
@@ -72,6 +73,8 @@ def forked(
     What a fork tells, a dictionary, has the seconds within which it tells more or returns.
     """
     waiting, forks = iter(tasks), {}
+    gc.collect()
+    gc.freeze()  # what is here already need not be looked through in each fork
     try:
         while True:
             while len(forks) < jobs:
@@ -93,6 +96,7 @@ def forked(
                     del forks[fork.reading]
                     yield fork.end(is_late)
     finally:
+        gc.unfreeze()
         for fork in forks.values():
             fork.end(is_late=True)
 

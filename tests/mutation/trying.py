@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from mutation.covering import OPTIONS, Covering, digest, helpers, quiet_hypothesis
+from mutation.covering import OPTIONS, Covering, digest, helpers, prepare_pytest
 from mutation.mutants import Mutant, changed
 from mutation.processes import Ended, Tell, forked
 
@@ -89,7 +89,7 @@ def attempt(
     name = mutant.path[: -len(".py")].replace("/", ".").replace(".__init__", "")
     assert name not in sys.modules
     sys.meta_path.insert(0, Mutated(name, root / mutant.path, text))
-    quiet_hypothesis()
+    prepare_pytest()
     for file, names in tests.items():
         chosen = _Chosen(names, seconds, tell, start + CAP)
         tell({"verdict": "timed out", "by": file, "seconds": 60})
