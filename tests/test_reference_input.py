@@ -181,7 +181,7 @@ def test_unknown_kinds_of_network_are_refused_and_the_known_listed(change, messa
 
 
 def test_a_hundred_layers_are_few_enough():
-    parameters, x, y = net_of({"layers": 100}, hidden_size=1, T=2)
+    parameters, _, _ = net_of({"layers": 100}, hidden_size=1, T=2)
     assert NumpyRNN(parameters, layers=100).layers == 100
 
 

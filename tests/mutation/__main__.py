@@ -44,7 +44,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     p.add_argument("--all", action="store_true", help="all there are, instead; takes hours")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed, the same ones")
     p.add_argument("--control", action="store_true",
-                   help="instead of mutants the files as they are: no test may kill one")  # fmt: skip
+                   help="the files as they are, instead: none may be killed")  # fmt: skip
     p.add_argument("--only", metavar="PATH", action="append", default=[],
                    help="of files whose path begins so: theano_rnn/cells.py")  # fmt: skip
     p.add_argument("--jobs", type=int, default=2, metavar="N", help="at once")
