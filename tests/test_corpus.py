@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theano_rnn import pythondocs
+from theano_rnn import memory, pythondocs
 from theano_rnn.baselines import bigram_perplexity, unigram_perplexity
 from theano_rnn.corpus import (
     LONGEST_LINE,
@@ -57,6 +57,20 @@ def test_csv_column_cells_become_paragraphs(write):
     content = '\ufeffid,body\r\n1,"One, two.\r\nThree."\r\n2,\r\n3\r\n4,Four'
     assert read_text(write(content, "a.csv"), "body") == "One, two.\nThree.\n\nFour"
     assert read_text(write("id\tbody\n1\tx, y\n", "a.TSV"), "body") == "x, y"
+
+
+@pytest.mark.parametrize(
+    "header, last", [("body,body,id", "b"), ("body,id,body", "c"), ("id,body,body", "c")]
+)
+def test_of_two_columns_of_one_name_the_last_is_read(write, header, last):
+    assert read_text(write(f"{header}\na,b,c\n", "a.csv"), "body") == last
+
+
+def test_a_text_that_with_its_sequences_would_not_fit_the_memory_is_refused(write, monkeypatch):
+    monkeypatch.setattr(memory, "total", lambda: 16 * 40 + 15)
+    assert len(read_text(write("a" * 40))) == 40
+    with pytest.raises(RNNError):
+        read_text(write("a" * 41))
 
 
 def test_csv_cell_longer_than_the_default_limit_of_the_reader(write):
@@ -269,6 +283,9 @@ def test_wrong_combinations_are_refused(write):
             load_corpus(**kwargs)
     with pytest.raises(RNNError, match="the valid split has no sentence"):
         build_corpus(["a"], [], ["b"])
+    for no_list in ("a", b"a", {"a"}, None):
+        with pytest.raises(RNNError, match="the test split must be a list of texts"):
+            build_corpus(["a"], ["b"], no_list)
 
 
 def test_text_of_nothing_but_unknown_tokens():

@@ -273,6 +273,13 @@ def test_two_truncations_at_once_are_refused(words):
         NumpyRNN(net()[0], **words)
 
 
+def test_a_model_says_which_network_it_is():
+    kind = {"cell": "gru", "layers": 2, "bias": True, "tied": True, "embedding": True}
+    model = NumpyRNN(net_of(kind)[0], "chunk:3", **kind)
+    assert {name: getattr(model, name) for name in kind} == kind
+    assert (model.truncation, model.hidden_size, model.vocab_size) == ("chunk:3", 3, 5)
+
+
 def test_truncation_cannot_be_changed_in_silence_after_construction():
     # The tutorial's gradient check sets bptt_truncate = 1000 on a finished model, to no effect.
     model = NumpyRNN(net()[0], bptt_truncate=4)

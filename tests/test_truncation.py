@@ -117,6 +117,12 @@ def test_two_schemes_at_once_are_refused(words):
     assert all(word in str(error.value) for word in words)
 
 
+def test_full_read_from_a_file_is_the_default():
+    full = "".join(["fu", "ll"])  # another object than the literal
+    assert truncations.parse(full, bptt_truncate=4) == Truncation("window", 4)
+    assert truncations.parse(full) == Truncation("full")
+
+
 def test_a_truncation_cannot_be_changed_after_the_graph_is_made():
     # The tutorial's gradient check sets bptt_truncate = 1000 on a compiled model, to no effect.
     model = RNN(5, 3, bptt_truncate=4)
