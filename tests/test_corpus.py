@@ -130,7 +130,9 @@ def test_wrong_columns_are_refused(write):
         ("Mr. Smith, Mrs. Jones and Dr. No met.", ["Mr. Smith, Mrs. Jones and Dr. No met."]),
         ("On St. Mary's vs. Paul. He", ["On St. Mary's vs. Paul.", "He"]),
         ("By J. R. R. Tolkien. He", ["By J. R. R. Tolkien.", "He"]),
+        ("A. Adams, B. Bell, H. Hill, J. Jay and Z. Zola met.", None),
         ("It was I. He left.", ["It was I.", "He left."]),
+        ("So, Dr! Who? No. No! He", ["So, Dr!", "Who?", "No.", "No!", "He"]),
         ("E.g. Python, i.e. C, (e.g. Java) etc. and so.", None),
         ("Cats, etc. The end.", ["Cats, etc.", "The end."]),
         ("See No. 5 and p. 7. No. He", ["See No. 5 and p. 7.", "No.", "He"]),
@@ -173,11 +175,11 @@ def test_lines_at_char_level_are_kept_as_they_are():
     assert split_text(text, "word", tokenized=True) == ["  Ab\t", "c  d "]
 
 
-@pytest.mark.parametrize("line", ["a" * 2500, "word " * 700, " " * 1500 + "a", "a" * 1000])
+@pytest.mark.parametrize("line", ["a" * 2500, "word " * 700, "words " * 600, " " * 1500 + "a", "a" * 1000])
 def test_long_lines_at_char_level_are_cut_and_nothing_is_lost(line):
     pieces = split_text(line, "char")
     assert "".join(pieces) == line
-    assert max(map(len, pieces)) <= LONGEST_LINE
+    assert max(map(len, pieces)) <= LONGEST_LINE == 1000
     assert len(pieces) == -(-len(line) // LONGEST_LINE)
     if "word" in line:
         assert all(piece.endswith(" ") for piece in pieces)
@@ -281,6 +283,9 @@ def test_wrong_combinations_are_refused(write):
     ):
         with pytest.raises(RNNError, match=message):
             load_corpus(**kwargs)
+    for n, sentences in ((1, "1 sentence,"), (2, "2 sentences,")):
+        with pytest.raises(RNNError, match=f"the text has {sentences} and each"):
+            load_corpus(write("A.\n" * n, f"{n}.txt"), tokenized=True)
     with pytest.raises(RNNError, match="the valid split has no sentence"):
         build_corpus(["a"], [], ["b"])
     for no_list in ("a", b"a", {"a"}, None):

@@ -59,6 +59,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the forks end too
     os.chdir(ROOT)
     paths = mutants.paths(ROOT)
+    if not any(path.startswith(tuple(arguments.only or [""])) for path in paths):
+        sys.exit(f"--only {' '.join(arguments.only)}: not among {', '.join(paths)}")
     covered = covering(ROOT, paths, arguments.folder, arguments.jobs)
     everything = [
         mutant
