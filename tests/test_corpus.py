@@ -299,6 +299,11 @@ def test_text_of_nothing_but_unknown_tokens():
     assert corpus.oov_rate == 1.0
 
 
+def test_a_corpus_equals_itself_alone_and_can_be_a_key():
+    one, other = (build_corpus(["a"], ["a"], ["a"]) for _ in range(2))
+    assert one != other and len({one: 1, other: 2}) == 2
+
+
 def test_csv_corpus_by_column(write):
     path = write("id,body\n1,One two. Three.\n2,Four.\n", "a.csv")
     corpus = load_corpus(path, column="body")
