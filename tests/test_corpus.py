@@ -175,7 +175,9 @@ def test_lines_at_char_level_are_kept_as_they_are():
     assert split_text(text, "word", tokenized=True) == ["  Ab\t", "c  d "]
 
 
-@pytest.mark.parametrize("line", ["a" * 2500, "word " * 700, "words " * 600, " " * 1500 + "a", "a" * 1000])
+@pytest.mark.parametrize(
+    "line", ["a" * 2500, "word " * 700, "words " * 600, " " * 1500 + "a", "a" * 1000]
+)
 def test_long_lines_at_char_level_are_cut_and_nothing_is_lost(line):
     pieces = split_text(line, "char")
     assert "".join(pieces) == line

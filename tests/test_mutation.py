@@ -120,15 +120,8 @@ def test_a_line_is_run_by_the_tests_of_its_statement_and_a_module_s_by_all():
     assert covered.tests("m.py", source, 1) == covered.tests("m.py", source, 4) == every
 
 
-@pytest.mark.parametrize("entry", survivors.read(), ids=lambda entry: entry["line"][:40])
-def test_a_survivor_listed_is_a_mutant_of_a_line_that_is_there(entry):
-    source = (ROOT / entry["file"]).read_text(encoding="utf-8")
-    lines = [i for i, line in enumerate(source.splitlines(), 1) if line.strip() == entry["line"]]
-    assert lines and entry["reason"]
-    found = {
-        after
-        for m in mutants.mutants(entry["file"], source)
-        for before, after in [mutants.changed(source, m.text(source), m.line)]
-        if before == entry["line"]
-    }
-    assert set(entry["mutants"]) <= found
+def test_a_survivor_listed_is_of_a_line_that_is_there_and_has_a_reason():
+    for entry in survivors.read():
+        lines = (ROOT / entry["file"]).read_text(encoding="utf-8").splitlines()
+        assert entry["line"] in map(str.strip, lines), entry
+        assert entry["reason"] and entry["mutants"] and entry["line"] not in entry["mutants"]
