@@ -19,8 +19,8 @@ from mutation.covering import OPTIONS, Covering, digest, helpers, prepare_pytest
 from mutation.mutants import Mutant, changed
 from mutation.processes import Ended, Tell, forked
 
-#: Seconds of tests after which a mutant counts as alive.
-CAP = 60.0
+#: Seconds of the processor after which a mutant counts as alive, whatever tests are left.
+CAP = 40.0
 
 
 class Result(NamedTuple):
@@ -56,9 +56,9 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader
 class _Chosen:
     """A plugin of pytest: only these tests, in this order; what is about to run is told."""
 
-    def __init__(self, names: Sequence[str], seconds: dict[str, float], tell: Tell, end: float):
+    def __init__(self, names: Sequence[str], seconds: dict[str, float], tell: Tell):
         self.order = {name: i for i, name in enumerate(names)}
-        self.seconds, self.tell, self.end, self.failed = seconds, tell, end, ""
+        self.seconds, self.tell, self.failed = seconds, tell, ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid in self.order]
@@ -66,7 +66,7 @@ class _Chosen:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        if time.monotonic() > self.end:
+        if time.process_time() > CAP:  # of this fork alone
             self.tell({"verdict": "survived", "by": "no time left"})
             os._exit(0)
         within = 10 * self.seconds[item.nodeid] + 10
@@ -83,7 +83,6 @@ def attempt(
     tell: Tell, scratch: Path,
 ) -> None:  # fmt: skip
     """In a fork that has not imported the module: mutate it, run the tests, tell the verdict."""
-    start = time.monotonic()
     source = (root / mutant.path).read_text(encoding="utf-8")
     text = mutant.text(source)
     name = mutant.path[: -len(".py")].replace("/", ".").replace(".__init__", "")
@@ -91,7 +90,7 @@ def attempt(
     sys.meta_path.insert(0, Mutated(name, root / mutant.path, text))
     prepare_pytest()
     for file, names in tests.items():
-        chosen = _Chosen(names, seconds, tell, start + CAP)
+        chosen = _Chosen(names, seconds, tell)
         tell({"verdict": "timed out", "by": file, "seconds": 60})
         options = [file, "-x", *OPTIONS, f"--basetemp={scratch / 'tmp'}"]
         status = pytest.main(options, plugins=[chosen])
