@@ -65,14 +65,14 @@ def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell):
     parameters, x, y = kinds.net(kind, 3, T=4)
     kept = kinds.factors(kind, 3, T=4) + 0.1
     architecture = Architecture(5, 3, **kind)
-    values = {name: tensor.constant(p) for name, p in parameters.items()}
+    values = {name: theano.shared(p) for name, p in parameters.items()}
     values["U"] = values["U"].T
-    state = tensor.constant(np.zeros((1, 3 * architecture.state_size)))
-    factors = tensor.constant(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
-    inputs = graph.Inputs(tensor.constant(x[:, None]), tensor.constant(y), state, kept=factors)
-    net = graph.network(architecture, Truncation("full"), values, inputs)
-    as_it_stands = theano.Mode("py", None)  # a graph run once is not worth rewriting
-    loss, after = theano.function([], [net.loss, net.after], mode=as_it_stands)()
+    state = theano.shared(np.zeros((1, 3 * architecture.state_size)))
+    factors = theano.shared(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
+    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, kept=factors)
+    with theano.config.change_flags(mode="FAST_COMPILE"):  # the loops in Python too
+        net = graph.network(architecture, Truncation("full"), values, inputs)
+        loss, after = theano.function([], [net.loss, net.after])()
     model = NumpyRNN(parameters, **kind)
     assert loss == pytest.approx(model.ce_error(x, y, kept=kept), rel=1e-13)
     np.testing.assert_allclose(after[0], model.hidden_states(x, kept)[-2], atol=1e-14)
