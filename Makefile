@@ -6,7 +6,7 @@
 # make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
 # make reproduce  ten steps of several nets, twice on each of PYTHONS: the same bits, and losses
 # make coverage  prints which lines and branches the tests run
-# make mutation  puts faults into the program and counts those that the tests notice: an hour
+# make mutation  puts faults into the program and counts those that the tests notice: hours
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
