@@ -2,7 +2,7 @@
 
 A mutant is the program with one fault. It is killed if a test fails, if the test takes ten times
 its time and ten seconds more, or if the process dies. It survives if all tests that run its line
-pass, or if they have taken 40 seconds of the processor: such a one counts as alive, whatever
+pass, or if they have taken 12 seconds of the processor: such a one counts as alive, whatever
 tests are left.
 
 ``mutants``    the faults there are, by cosmic-ray's operators; what is left out, and why
