@@ -60,7 +60,8 @@ def test_csv_column_cells_become_paragraphs(write):
 
 
 @pytest.mark.parametrize(
-    "header, last", [("body,body,id", "b"), ("body,id,body", "c"), ("id,body,body", "c")]
+    "header, last",
+    [("body,body,id", "b"), ("body,id,body", "c"), ("id,body,body", "c"), ("body,id,url", "a")],
 )
 def test_of_two_columns_of_one_name_the_last_is_read(write, header, last):
     assert read_text(write(f"{header}\na,b,c\n", "a.csv"), "body") == last
