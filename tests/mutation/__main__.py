@@ -99,7 +99,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def counts(title: str, everything: Sequence[mutants.Mutant], results: Sequence[Result]) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("where")
+    table.add_column("where", no_wrap=True)
     for name in ("there are", "tried", "killed", "timed out", "survived", "killed, %"):
         table.add_column(name, justify="right")
     rows = []
