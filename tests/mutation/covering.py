@@ -54,13 +54,15 @@ class Covering:
     def tests(self, path: str, source: str, line: int) -> dict[str, list[str]]:
         """The tests that run a statement, by their files, the quickest first.
 
-        What runs when the module is imported is run by all tests that run anything of it.
+        What runs when the module is imported is run by all tests that run anything of it, and by
+        those of its name: what a dataclass makes of its fields has no line.
         """
         lines = self._tests.get(path, {})
         begin, end, is_within = _statement(source, line)
         names = set().union(*(lines.get(i, ()) for i in range(begin, end + 1)))
         if not is_within:
-            names = set().union(*lines.values())
+            own = {name for name in self.seconds if Path(path).stem in name.partition("::")[0]}
+            names = own.union(*lines.values())
         files: dict[str, list[str]] = {}
         for name in sorted(names, key=lambda name: (self.seconds[name], name)):
             files.setdefault(name.partition("::")[0], []).append(name)
