@@ -6,6 +6,8 @@
 # make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
 # make reproduce  ten steps of several nets, twice on each of PYTHONS: the same bits, and losses
 # make killed  kills trainings at fifty moments, and sees each end as one that was left alone
+# make coverage  prints which lines and branches the tests run
+# make mutation  puts faults into the program and counts those that the tests notice: hours
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -16,7 +18,8 @@ PYTHONS ?= python3.9 python3.11
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-peers proofs killed fuzz reproduce lint check benchmark docs figures clean
+.PHONY: train test test-peers proofs killed fuzz coverage mutation reproduce lint check benchmark \
+	docs figures clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -40,6 +43,12 @@ fuzz: $(MADE)-test
 # In .venv-3.9, .venv-3.11: an environment for each.
 reproduce:
 	@sh tests/reproduce/all.sh $(PYTHONS)
+
+coverage: $(MADE)-proofs
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term
+
+mutation: $(MADE)-proofs
+	PYTHONPATH=tests $(BIN)/python -m mutation
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .
@@ -73,10 +82,11 @@ $(PEERS)/.made: theano_rnn/benchmark/peers.txt
 	@touch $@
 
 # The environment is made again when the interpreter or the pins have changed.
-$(MADE) $(MADE)-test $(MADE)-docs: pyproject.toml FORCE
+$(MADE) $(MADE)-test $(MADE)-proofs $(MADE)-docs: pyproject.toml FORCE
 	@sh scripts/make_environment.sh "$(PYTHON)" $(VENV) $@ $(patsubst -%,%,$(@:$(MADE)%=%))
 
 FORCE:
 
 clean:
-	rm -rf $(VENV) $(PEERS) .venv-3.* .compiled site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-3.* .compiled site .pytest_cache .ruff_cache .mypy_cache .hypothesis \
+		.mutation .coverage

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theano_rnn import pythondocs
+from theano_rnn import memory, pythondocs
 from theano_rnn.baselines import bigram_perplexity, unigram_perplexity
 from theano_rnn.corpus import (
     LONGEST_LINE,
@@ -57,6 +57,21 @@ def test_csv_column_cells_become_paragraphs(write):
     content = '\ufeffid,body\r\n1,"One, two.\r\nThree."\r\n2,\r\n3\r\n4,Four'
     assert read_text(write(content, "a.csv"), "body") == "One, two.\nThree.\n\nFour"
     assert read_text(write("id\tbody\n1\tx, y\n", "a.TSV"), "body") == "x, y"
+
+
+@pytest.mark.parametrize(
+    "header, last",
+    [("body,body,id", "b"), ("body,id,body", "c"), ("id,body,body", "c"), ("body,id,url", "a")],
+)
+def test_of_two_columns_of_one_name_the_last_is_read(write, header, last):
+    assert read_text(write(f"{header}\na,b,c\n", "a.csv"), "body") == last
+
+
+def test_a_text_that_with_its_sequences_would_not_fit_the_memory_is_refused(write, monkeypatch):
+    monkeypatch.setattr(memory, "total", lambda: 16 * 40 + 15)
+    assert len(read_text(write("a" * 40))) == 40
+    with pytest.raises(RNNError):
+        read_text(write("a" * 41))
 
 
 def test_csv_cell_longer_than_the_default_limit_of_the_reader(write):
@@ -116,7 +131,9 @@ def test_wrong_columns_are_refused(write):
         ("Mr. Smith, Mrs. Jones and Dr. No met.", ["Mr. Smith, Mrs. Jones and Dr. No met."]),
         ("On St. Mary's vs. Paul. He", ["On St. Mary's vs. Paul.", "He"]),
         ("By J. R. R. Tolkien. He", ["By J. R. R. Tolkien.", "He"]),
+        ("A. Adams, B. Bell, H. Hill, J. Jay and Z. Zola met.", None),
         ("It was I. He left.", ["It was I.", "He left."]),
+        ("So, Dr! Who? No. No! He", ["So, Dr!", "Who?", "No.", "No!", "He"]),
         ("E.g. Python, i.e. C, (e.g. Java) etc. and so.", None),
         ("Cats, etc. The end.", ["Cats, etc.", "The end."]),
         ("See No. 5 and p. 7. No. He", ["See No. 5 and p. 7.", "No.", "He"]),
@@ -159,11 +176,13 @@ def test_lines_at_char_level_are_kept_as_they_are():
     assert split_text(text, "word", tokenized=True) == ["  Ab\t", "c  d "]
 
 
-@pytest.mark.parametrize("line", ["a" * 2500, "word " * 700, " " * 1500 + "a", "a" * 1000])
+@pytest.mark.parametrize(
+    "line", ["a" * 2500, "word " * 700, "words " * 600, " " * 1500 + "a", "a" * 1000]
+)
 def test_long_lines_at_char_level_are_cut_and_nothing_is_lost(line):
     pieces = split_text(line, "char")
     assert "".join(pieces) == line
-    assert max(map(len, pieces)) <= LONGEST_LINE
+    assert max(map(len, pieces)) <= LONGEST_LINE == 1000
     assert len(pieces) == -(-len(line) // LONGEST_LINE)
     if "word" in line:
         assert all(piece.endswith(" ") for piece in pieces)
@@ -267,14 +286,25 @@ def test_wrong_combinations_are_refused(write):
     ):
         with pytest.raises(RNNError, match=message):
             load_corpus(**kwargs)
+    for n, sentences in ((1, "1 sentence,"), (2, "2 sentences,")):
+        with pytest.raises(RNNError, match=f"the text has {sentences} and each"):
+            load_corpus(write("A.\n" * n, f"{n}.txt"), tokenized=True)
     with pytest.raises(RNNError, match="the valid split has no sentence"):
         build_corpus(["a"], [], ["b"])
+    for no_list in ("a", b"a", {"a"}, None):
+        with pytest.raises(RNNError, match="the test split must be a list of texts"):
+            build_corpus(["a"], ["b"], no_list)
 
 
 def test_text_of_nothing_but_unknown_tokens():
     corpus = build_corpus(["<unk> <unk>"], ["<unk>"], ["<unk>"], tokenized=True)
     assert corpus.vocabulary.tokens == ["</s>", "<unk>"]
     assert corpus.oov_rate == 1.0
+
+
+def test_a_corpus_equals_itself_alone_and_can_be_a_key():
+    one, other = (build_corpus(["a"], ["a"], ["a"]) for _ in range(2))
+    assert one != other and len({one: 1, other: 2}) == 2
 
 
 def test_csv_corpus_by_column(write):

@@ -1,15 +1,19 @@
 """The symbolic graph against the NumPy loops, for any net, scheme and K."""
 
+import kinds
 import numpy as np
 import pytest
 from conftest import CUTTING, PICTURES, SCHEMES, compiled, cosine, named, net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theano_rnn import graph
+from theano_rnn.architecture import Architecture
 from theano_rnn.check import relative_error
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.initialization import initial
 from theano_rnn.reference import NumpyRNN, finite_differences, frozen_state_loss
+from theano_rnn.truncation import Truncation
 
 any_net = given(
     hidden_size=st.integers(1, 9),
@@ -53,6 +57,25 @@ def test_outputs_loss_and_gradients_equal_numpy_for_any_net_and_K(scheme, **size
 @any_net
 def test_outputs_loss_and_gradients_equal_numpy_in_float32(scheme, **sizes):
     assert max(errors(scheme, "float32", **sizes)) < 1e-3
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm"])
+def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell):
+    kind = {"cell": cell, "layers": 4, "bias": True}
+    parameters, x, y = kinds.net(kind, 3, T=4)
+    kept = kinds.factors(kind, 3, T=4) + 0.1
+    architecture = Architecture(5, 3, **kind)
+    values = {name: theano.shared(p) for name, p in parameters.items()}
+    values["U"] = values["U"].T
+    state = theano.shared(np.zeros((1, 3 * architecture.state_size)))
+    factors = theano.shared(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
+    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, kept=factors)
+    with theano.config.change_flags(mode="FAST_COMPILE"):  # the loops in Python too
+        net = graph.network(architecture, Truncation("full"), values, inputs)
+        loss, after = theano.function([], [net.loss, net.after])()
+    model = NumpyRNN(parameters, **kind)
+    assert loss == pytest.approx(model.ce_error(x, y, kept=kept), rel=1e-13)
+    np.testing.assert_allclose(after[0], model.hidden_states(x, kept)[-2], atol=1e-14)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -150,6 +150,7 @@ BAD_MASKS = [
     (True, r"mask has shape \(\)"),
     (column(0, 0, 0, 0, 0, 0), r"mask\[0, 1\] is 0: every column needs a token"),
     (column(0, 1, 1, 1, 1, 1), r"mask\[0, 1\] is 0: .* padding goes after it"),
+    (column(1, 1, 0, 1, 0, 0), r"mask\[3, 1\] is 1 after a 0"),
     (column(1, 1, 0, 0, 1, 0), r"mask\[4, 1\] is 1 after a 0: pass ones then zeros"),
     (column(1, 1, 1, 2, 0, 0), r"mask\[3, 1\] is 2: pass booleans, or 0 and 1"),
     (column(1, 0.5, 0, 0, 0, 0), r"mask\[1, 1\] is 0.5"),

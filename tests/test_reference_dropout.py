@@ -35,6 +35,20 @@ def test_gradients_are_the_central_differences_of_their_surrogates_element_by_el
         assert any((gradients[name] != g).any() for name, g in model.bptt(x, y).items())
 
 
+@pytest.mark.parametrize("cell", ["tanh", "lstm"])
+def test_gradients_of_four_layers_are_the_central_differences_of_their_surrogates(cell):
+    kind = {**PLAIN, "cell": cell, "layers": 4, "bias": True}
+    parameters, x, y = net(kind, 5, hidden_size=2, vocab_size=3, T=3)
+    kept = factors(kind, 6, hidden_size=2, T=3) + 0.1  # or most of what is above a 0 is one
+    frozen = NumpyRNN(parameters, **kind).hidden_states(x, kept)
+
+    def surrogate(p):
+        return frozen_state_loss(p, frozen, x, y, "window:1", **kind, kept=kept)
+
+    gradients = NumpyRNN(parameters, "window:1", **kind).bptt(x, y, kept=kept)
+    assert_same(gradients, finite_differences(surrogate, parameters), 1e-8)
+
+
 @pytest.mark.parametrize("kind", SOME_KINDS, ids=named)
 def test_factors_of_one_are_none(kind):
     parameters, x, y = net(kind, 2)

@@ -74,6 +74,13 @@ def test_bad_token_ids_are_refused_and_nothing_changes(tokens, message):
         refuses(model, place, lambda method=method: method([x, tokens], [y, y]))
 
 
+@pytest.mark.parametrize("vocab_size", [1, 2, 6])
+def test_the_refusal_of_a_token_names_the_ids_that_there_are(vocab_size):
+    model = NumpyRNN(net(20, vocab_size)[0])
+    listed = f"from 0 to {vocab_size - 1}, the vocabulary has {vocab_size}$"
+    refuses(model, listed, lambda: model.predict([vocab_size]))
+
+
 def test_lengths_that_differ_are_refused_and_nothing_changes():
     parameters, x, y = net(21)
     model = NumpyRNN(parameters)
@@ -91,6 +98,7 @@ def test_lengths_that_differ_are_refused_and_nothing_changes():
         lambda: model.calculate_loss([x], [y[1:]]),
     )
     refuses(model, "X has 2 sentences and Y has 1", lambda: model.calculate_loss([x, x], [y]))
+    refuses(model, "X has 1 sentences and Y has 2", lambda: model.calculate_loss([x], [y, y]))
     refuses(model, "X is empty", lambda: model.calculate_total_loss([], []))
     refuses(model, "X is a list_iterator", lambda: model.calculate_loss(iter([x]), [y]))
     refuses(model, "Y is a NoneType", lambda: model.calculate_loss([x], None))
@@ -150,6 +158,7 @@ BAD_KINDS = [
     ({"layers": 2.0}, "layers is 2.0"),
     ({"layers": True}, "layers is True"),
     ({"layers": "1"}, "layers is '1'"),
+    ({"layers": 101}, "layers is more than 100: pass fewer"),
     ({"bias": 1}, "bias is 1: pass True or False"),
     ({"bias": None}, "bias is None"),
     ({"tied": "yes"}, "tied is 'yes': pass True or False"),
@@ -169,6 +178,11 @@ def test_unknown_kinds_of_network_are_refused_and_the_known_listed(change, messa
         NumpyRNN(parameters, **change)
     with pytest.raises(ValueError, match=message):
         frozen_state_loss(parameters, np.zeros((7, 3)), x, y, "full", **change)
+
+
+def test_a_hundred_layers_are_few_enough():
+    parameters, _, _ = net_of({"layers": 100}, hidden_size=1, T=2)
+    assert NumpyRNN(parameters, layers=100).layers == 100
 
 
 LAYOUT = (
@@ -215,6 +229,7 @@ def test_parameters_of_another_model_are_refused_and_nothing_changes():
     single = {name: value.astype(np.float32) for name, value in parameters.items()}
     refuses(model, r"U is float64 \(3, 6\): the model's", lambda: model.set_parameters(larger))
     refuses(model, "U is float32", lambda: model.set_parameters(single))
+    refuses(NumpyRNN(single), "U is float64", lambda: NumpyRNN(single).set_parameters(parameters))
     refuses(model, "parameters is a list", lambda: model.set_parameters(list(parameters)))
 
 
@@ -258,6 +273,13 @@ def test_two_truncations_at_once_are_refused(words):
         NumpyRNN(net()[0], **words)
 
 
+def test_a_model_says_which_network_it_is():
+    kind = {"cell": "gru", "layers": 2, "bias": True, "tied": True, "embedding": True}
+    model = NumpyRNN(net_of(kind)[0], "chunk:3", **kind)
+    assert {name: getattr(model, name) for name in kind} == kind
+    assert (model.truncation, model.hidden_size, model.vocab_size) == ("chunk:3", 3, 5)
+
+
 def test_truncation_cannot_be_changed_in_silence_after_construction():
     # The tutorial's gradient check sets bptt_truncate = 1000 on a finished model, to no effect.
     model = NumpyRNN(net()[0], bptt_truncate=4)
@@ -272,6 +294,7 @@ def test_truncation_cannot_be_changed_in_silence_after_construction():
         (np.zeros((6, 3)), r"frozen_states has shape \(6, 3\): pass \(T \+ 1, H\) = \(7, 3\)"),
         (np.zeros((7, 4)), "frozen_states has shape"),
         (np.zeros((7, 3), int), "other than finite floats"),
+        (np.zeros((7, 3), bool), "other than finite floats"),
         (np.full((7, 3), np.nan), "other than finite floats"),
         (np.ones((7, 3)), r"frozen_states\[-1\] is not zero"),
     ],

@@ -148,6 +148,13 @@ def test_reference_has_the_value_computed_by_hand():
     np.testing.assert_allclose(gradient, [[1.2, 0.4], [3.2, 2.4]], rtol=1e-15)
 
 
+def test_a_step_whose_error_is_just_the_bound_counts_in_the_reference():
+    W, dz = np.eye(2), np.array([[[3.0, 0.0], [3.0, 0.0]]])
+    ds = np.array([[[1.0, 0.0], [2.0, 0.0]]])  # ratios 9, 9/4
+    assert omega(W, dz, ds, bound=4.0)[0] == (9 / 4 - 1) ** 2
+    assert omega(W, dz, ds, bound=1.0)[0] == ((9 / 4 - 1) ** 2 + 8**2) / 2
+
+
 @pytest.mark.parametrize(
     "name, shape",
     [("W", (3, 2)), ("dz", (4, 2)), ("ds", (3, 2, 2)), ("is_in", (2, 4)), ("is_first", (3,))],

@@ -33,6 +33,7 @@ from theano_rnn.truncation import Truncation
         ({"bptt_truncate": np.int64(4), "truncation": "full"}, "window:4"),
         ({"truncate_gradient": 4}, "last:4"),
         ({"truncate_gradient": -1}, "full"),
+        ({"truncate_gradient": np.int64(-1)}, "full"),
     ],
 )
 def test_every_name_of_a_scheme_is_understood(words, expected):
@@ -117,6 +118,18 @@ def test_two_schemes_at_once_are_refused(words):
     assert all(word in str(error.value) for word in words)
 
 
+def test_full_read_from_a_file_is_the_default():
+    full = "".join(["fu", "ll"])  # another object than the literal
+    assert truncations.parse(full, bptt_truncate=4) == Truncation("window", 4)
+    assert truncations.parse(full) == Truncation("full")
+
+
+def test_a_truncation_is_a_value():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Truncation("window", 4).K = 5
+    assert len({Truncation("window", 4), Truncation("window", 4), Truncation("chunk", 4)}) == 2
+
+
 def test_a_truncation_cannot_be_changed_after_the_graph_is_made():
     # The tutorial's gradient check sets bptt_truncate = 1000 on a compiled model, to no effect.
     model = RNN(5, 3, bptt_truncate=4)
@@ -177,6 +190,21 @@ def one_layer(cell, W):
         return loop(cell.step, inputs[0], starts, cell.weights(W))
 
     return run
+
+
+@pytest.mark.parametrize("scheme", ["window", "chunk"])
+def test_a_sequence_that_is_over_keeps_its_state_under_every_scheme(scheme):
+    p, s_0, W = (np.random.default_rng(0).normal(size=n) for n in ((5, 3, 2), (3, 2), (2, 2)))
+    is_in = np.arange(5)[:, None] < [5, 3, 1]
+    values = [theano.shared(v) for v in (p, s_0, is_in)]
+    run = one_layer(CELLS["tanh"], theano.shared(W))
+    with theano.config.change_flags(mode="FAST_COMPILE"):  # the loops in Python too
+        (s,) = truncations.states(Truncation(scheme, 2), run, [values[0]], [values[1]], values[2])
+        s = theano.function([], s)()
+    for b, T in enumerate((5, 3, 1)):
+        expected, *_ = naive("full", None, p[:T, b], s_0[b], W, np.zeros((T, 2)))
+        np.testing.assert_allclose(s[:T, b], expected, atol=1e-15)
+        np.testing.assert_allclose(s[T:, b], np.tile(expected[-1], (5 - T, 1)), atol=1e-15)
 
 
 @functools.cache

@@ -414,6 +414,14 @@ def test_unknown_names_and_bad_constants_are_refused(name, constants, message):
         updates.make(name, [one()], **constants)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_smallest_epsilon_is_the_smallest_normal_number(dtype):
+    tiny = float(np.finfo(dtype).tiny)
+    assert updates.make("adam", [one("W", dtype)], epsilon=tiny).epsilon == tiny
+    with pytest.raises(RNNError, match=f"which {dtype} cannot hold"):
+        updates.make("adam", [one("W", dtype)], epsilon=tiny / 2)
+
+
 @pytest.mark.parametrize(
     "parameters, message",
     [
