@@ -113,3 +113,12 @@ def test_the_comparison_ends_with_1_where_something_is_wrong(records, tmp_path, 
     paths[1].write_text(json.dumps(records[1]))
     assert compare.main(paths) == 1 and "b: losses differ by 1.0e-08" in capsys.readouterr().out
     assert compare.main([]) == 1
+
+
+def test_pythons_that_are_not_there_are_skipped_and_none_at_all_is_an_error():
+    command = ["sh", os.path.join(FOLDER, "reproduce", "all.sh"), "python-not-there", "python-nor"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=os.path.dirname(FOLDER))
+    assert done.returncode == 1 and "None of these is here" in done.stderr
+    assert done.stdout.splitlines() == [
+        f"Skipped: there is no {name} here." for name in command[2:]
+    ]
