@@ -15,28 +15,24 @@ from reproduce.steps import NETS, STEPS, digest, ten_steps
 FOLDER = os.path.dirname(__file__)
 
 
-def in_a_process():
+def in_a_process(seed=0):
     """What a net leaves in a fresh process."""
     done = subprocess.run(
-        [sys.executable, "-m", "reproduce", "--json", "--only", "tanh, sgd"],
+        [sys.executable, "-m", "reproduce", "--json", "--only", "tanh, sgd", "--seed", str(seed)],
         capture_output=True, text=True, cwd=FOLDER,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["nets"]["tanh, sgd"]
 
 
-def test_two_processes_have_the_same_bits():
-    first = in_a_process()
+def test_two_processes_have_the_same_bits_and_another_seed_has_others():
+    first, other = in_a_process(), in_a_process(seed=1)
     assert first == in_a_process() and len(first["losses"]) == STEPS
+    assert all(first[what] != other[what] for what in ("losses", "drawn", "parameters"))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name == "tanh, momentum, stream" else pytest.mark.slow)
-        for name in NETS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
 def test_two_fresh_models_have_the_same_bits_and_another_seed_has_others(name, monkeypatch):
     monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
     first = ten_steps(NETS[name], seed=0)
