@@ -19,7 +19,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from theano_rnn.flow import page, pictures, terminal
+from theano_rnn.flow import axes, figures, page, pictures, terminal
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.verdict import Verdict
 
@@ -97,7 +97,7 @@ def of_lstm():
 def of_sigmoid():
     """More steps than the page shows, a truncation that is longer, lags up to 99."""
     f = made("sigmoid", "sigmoid", 170, 0.5, truncation="chunk:200", wanted=None, is_trained=False)
-    f.left[165:] = 0
+    f.left[90:] = 0
     return dataclasses.replace(f, lags=99)
 
 
@@ -280,6 +280,63 @@ def seen(title):
     else:
         found = beyond(view(of, FOUND[name]()), view_of_tanh(of))
     return json.loads(json.dumps(found))
+
+
+def test_the_words_of_an_axis_stand_upright_where_they_are_more_than_ten():
+    for n, angle in ((10, 0), (11, -90)):
+        axis = axes.words_axis(["a"] * n, "x")
+        assert (axis["tickangle"], axis["tickvals"]) == (angle, list(range(1, n + 1)))
+    assert [len(axes.words_axis(["a"] * n, "x")["tickvals"]) for n in (60, 61, 121)] == [
+        60,
+        31,
+        41,
+    ]
+    assert axes.words_axis(["a"] * 70, "x", first=8)["tickvals"][:3] == [9, 11, 13]
+
+
+def test_ticks_are_about_a_dozen():
+    assert [axes.whole_tick(n) for n in (12, 13, 120, 121, 10**9)] == [1, 2, 10, 20, 10**8]
+    assert axes.whole_tick(10**11) == 10**11
+    assert axes.decade_tick(10**1.4) is None
+    assert [axes.decade_tick(10.0**n) for n in (1.5, 12, 13, 24, 25)] == [1, 1, 2, 2, 3]
+    assert [axes.first_step(T) for T in (150, 151)] == [0, 1]
+    assert axes.finite_max(np.array([np.nan, -2, -np.inf])) == -2
+    assert axes.finite_max(np.array([np.nan])) == 0
+
+
+def test_of_many_points_and_units_every_nth_is_shown():
+    values = np.arange(1201.0)[::-1]
+    assert (
+        figures.thinned(values).tolist()[:3] == [0, 2, 4] and len(figures.thinned(values)) == 600
+    )
+    assert figures.thinned(values)[-1] == 1200 and len(figures.thinned(values[:600])) == 600
+    assert figures.thinned(values, 3).tolist() == [0, 600, 1200]
+    assert [figures.farthest(np.array([z, np.inf])) for z in (-1, 10, 30)] == [4, 10.5, 20]
+    f = made("x", "tanh", 2, 0.5, curves={"tanh": wave(2, 401)}, open=wave(401, 2))
+    rows, names = figures.units(f)
+    assert rows.tolist() == list(range(0, 401, 3)) and len(set(names)) == 134
+
+
+def test_of_errors_that_are_all_zero_there_is_still_a_map_and_a_figure():
+    f = made("x", "tanh", 3, 0.5, norms=np.tri(3) * 0)
+    lines = terminal.heat_map(f).splitlines()
+    assert lines[1].split() == ["a&b"] and "the largest, 1e-inf:" in lines[-1]
+    assert tuple(figures.reach(f).layout.yaxis.range) == (-1, 1)
+
+
+def test_a_word_that_does_not_fit_beside_the_map_is_cut():
+    f = made("x", "tanh", 2, 0.5, inputs=["i" * 12, "j" * 13], targets=["k" * 13, "l" * 14])
+    lines = terminal.heat_map(f).splitlines()
+    assert lines[1].startswith("k" * 13 + " ") and lines[2].startswith("l" * 12 + "~ ")
+    assert lines[-2].split() == ["i", "~"]
+
+
+def test_a_picture_is_as_large_as_its_words_need():
+    inches = {
+        T: saved(lambda T=T: pictures.pictures(made("x", "tanh", T, 0.5)))["heat.png"]["inches"]
+        for T in (3, 45, 46)
+    }
+    assert inches == {3: [5.26, 3.66], 45: [14.5, 12.9], 46: [14.5, 12.9]}
 
 
 @pytest.mark.parametrize("title", VIEWS)

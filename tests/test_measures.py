@@ -31,6 +31,7 @@ from theano_rnn.settings import Settings
 def by_hand(cell="tanh", layers=1, T=4, H=2, **given):
     """A flow without a network: what is not given it has not."""
     flow = Flow.__new__(Flow)
+    cell = "".join(cell)  # as one that is read from a file, and not the object of a literal
     flow.architecture = Architecture(5, H, cell, layers)
     flow.T, flow.H, flow.S = T, H, flow.architecture.state_size
     vars(flow).update(given)
@@ -111,9 +112,10 @@ def test_norms_by_lag_are_of_ends_from_the_middle_of_the_text_to_its_end():
     flow.T, asked[:] = 40, []
     flow.norms_by_lag()
     assert asked == [20, 23, 26, 29, 31, 34, 37, 40]
-    flow.T, asked[:] = 1, []
-    flow.norms_by_lag()
-    assert asked == [1]
+    for T, expected in ((1, [1]), (3, [1, 2, 3])):
+        flow.T, asked[:] = T, []
+        flow.norms_by_lag()
+        assert asked == expected
 
 
 def test_exponents_are_means_of_logarithms_of_the_steps_that_count():

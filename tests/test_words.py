@@ -22,6 +22,7 @@ def made(
     closed=0.0, norms=None, cosine=1.0, **network,
 ):  # fmt: skip
     """A flow of which each lag leaves ``rate``."""
+    network["cell"] = "".join(network.get("cell", "tanh"))  # no literal, as from a file
     architecture = Settings(hidden_size=4, **network).architecture(9)
     cell, layers = architecture.cell, architecture.layers
     gamma = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}.get(cell)
