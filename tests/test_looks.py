@@ -13,6 +13,7 @@ import functools
 import json
 from pathlib import Path
 
+import matplotlib.style
 import numpy as np
 import plotly.io
 import pytest
@@ -195,7 +196,7 @@ def saved(draw):
         found.append({"as": settings, **of_matplotlib(figure)})
         file.write(b"%d" % len(found))
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, matplotlib.style.context("default"):
         patch.setattr(Figure, "savefig", savefig)
         files = draw()
     if isinstance(files, bytes):

@@ -148,6 +148,20 @@ def test_errors_and_products_that_do_not_agree_are_told():
         assert verdict(f, products=products).words == verdict(f).words + told
 
 
+def test_reasons_and_remedies_go_against_what_is_seen_and_nothing_else():
+    kept, grows, decays = verdict(made(1.0)), verdict(made(3.0)), verdict(made(0.6))
+    assert kept.reasons == kept.remedies == ()
+    assert grows.reasons[0].endswith("the products can grow, and do")
+    assert [remedy.split()[0] for remedy in grows.remedies] == [
+        "--clip",
+        "--initialization",
+        "--l2",
+    ]
+    assert decays.reasons == (W_KEEPS,) and decays.remedies == (ORTHOGONAL, IDENTITY, OMEGA, LSTM)
+    proved = verdict(made(1.0, sigma=0.9, radius=0.8))
+    assert proved.remedies == decays.remedies and proved.reasons[0].endswith("by itself forgets")
+
+
 # ---- reasons
 
 
