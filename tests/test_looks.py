@@ -325,6 +325,15 @@ def test_of_errors_that_are_all_zero_there_is_still_a_map_and_a_figure():
     assert tuple(figures.reach(f).layout.yaxis.range) == (-1, 1)
 
 
+def test_the_lags_of_the_table_lie_apart_as_they_grow():
+    n = np.ones(1031)
+    f = dataclasses.replace(of_tanh(), lags=1030, left=n, products=n[None], contributions=n / 1031)
+    (lags, *_) = (column.cells for column in terminal.table_by_lag(f).columns)
+    assert [int(lag) for lag in lags] == [
+        0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 1030
+    ]  # fmt: skip
+
+
 def test_a_word_that_does_not_fit_beside_the_map_is_cut():
     f = made("x", "tanh", 2, 0.5, inputs=["i" * 12, "j" * 13], targets=["k" * 13, "l" * 14])
     lines = terminal.heat_map(f).splitlines()
