@@ -316,6 +316,35 @@ def test_of_many_points_and_units_every_nth_is_shown():
     f = made("x", "tanh", 2, 0.5, curves={"tanh": wave(2, 401)}, open=wave(401, 2))
     rows, names = figures.units(f)
     assert rows.tolist() == list(range(0, 401, 3)) and len(set(names)) == 134
+    for curves in (1, 2):
+        z = {f"tanh, layer {i + 1}": wave(2, 700) for i in range(curves)}
+        f = made("x", "tanh", 2, 0.5, curves=z, open=wave(700 * curves, 2), layers=curves)
+        (slider,) = figures.operating(f).layout.sliders
+        shown = [[len(x) for x in step.args[0]["x"]] for step in slider.steps]
+        each = 240 // curves
+        assert shown == [[600] * 2 * curves, [each] * 2 * curves, [each] * 2 * curves]
+
+
+def test_units_are_ranked_within_their_layer_by_how_open_they_are():
+    z = {
+        "tanh, layer 1": np.array([[0, 3, 1], [0, 3, 1]]),
+        "tanh, layer 2": np.array([[2, 0, 9]] * 2),
+    }
+    f = made("x", "tanh", 2, 0.5, layers=2, curves=z, open=wave(6, 2))
+    rows, names = figures.units(f)
+    assert names == [
+        "layer 1, unit 2", "layer 1, unit 3", "layer 1, unit 1",
+        "layer 2, unit 3", "layer 2, unit 1", "layer 2, unit 2",
+    ]  # fmt: skip
+    assert rows.tolist() == [1, 3, 4, 0, 2, 5]
+
+
+def test_a_slider_has_each_word_by_its_number():
+    f = made("x", "tanh", 3, 0.5)
+    labels = [[s.label for s in of(f).layout.sliders[0].steps] for of in
+              (figures.reach, figures.operating)]  # fmt: skip
+    assert labels == [["1: a&amp;b", "2: &lt;b&gt;", "3: $5"],
+                      ["all words", "1: the", "2: a&amp;b", "3: &lt;b&gt;"]]  # fmt: skip
 
 
 def test_of_errors_that_are_all_zero_there_is_still_a_map_and_a_figure():
