@@ -220,7 +220,8 @@ def test_means_of_logarithms_stay_within_the_numbers():
 
 
 def test_errors_below_the_smallest_do_not_count():
-    np.testing.assert_array_equal(left_by_lag(np.array([[1.0, 0], [1e-290, 1.0]])), [1, 0])
+    for least in (1e-290, 9e-291):
+        np.testing.assert_array_equal(left_by_lag(np.array([[1.0, 0], [least, 1.0]])), [1, 0])
     np.testing.assert_allclose(left_by_lag(np.array([[1.0, 0], [2e-290, 1.0]])), [1, 2e-290])
     np.testing.assert_array_equal(left_by_lag(np.array([[1e-290, 0], [0.5, 1e-290]])), [0, 0])
 
@@ -235,7 +236,7 @@ def test_a_rate_needs_three_lags_of_which_one_is_not_zero():
 
 
 def test_the_range_of_a_rate_is_two_standard_errors_of_the_slope():
-    log, n, w = np.array([0.0, -1, -1, -3]), np.arange(4), np.array([4.0, 3, 2, 1])
+    log, n, w = np.array([0.0, -1, -1, -3, -3]), np.arange(5), np.arange(5.0, 0, -1)
     (slope, start), (variance, _) = (
         np.polyfit(n, log, 1, w=w**0.5),
         np.diag(np.polyfit(n, log, 1, w=w**0.5, cov=True)[1]),
