@@ -72,7 +72,10 @@ def test_a_sentence_without_a_known_word_is_not_chosen(text):
             {"number": 1, "lag": 4},
             r"^lag 4 needs 5 steps, and sentence 1 of .*text.txt has 4: give",
         ),
-        ({"number": 2, "steps": 2, "lag": 2}, "lag 2 needs 3 steps.* has 2 with --steps: give a"),
+        (
+            {"number": 2, "steps": 2, "lag": 2},
+            "lag 2 needs 3 steps, and sentence 2 of .* has 2 with --steps: give a",
+        ),
     ],
     ids=str,
 )

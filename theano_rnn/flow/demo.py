@@ -10,7 +10,7 @@ from theano_rnn.model import RNN
 from theano_rnn.types import Ints
 from theano_rnn.vocabulary import END, START
 
-#: "are" has to agree with "keys": 21 words lie between.
+#: "are" has to agree with "keys": 20 words lie between.
 SENTENCE = (
     "the keys to the old cabinet that stood in the hall beside the two tall windows of the house "
     "on the hill are here"
