@@ -114,10 +114,10 @@ def shown(vocabulary: Vocabulary, ids: Iterable[int]) -> list[str]:
 def visible(token: str, longest: int = 20) -> str:
     """A token without white space or control characters in it, cut to a length.
 
-    >>> visible(" "), visible(chr(9)), visible("word")
-    ('␣', '\\\\t', 'word')
+    >>> visible(" "), visible(" " + chr(9)), visible("word")
+    ('␣', '␣\\\\t', 'word')
     """
-    token = token.replace(" ", "␣")
     if not token.isprintable():
         token = token.encode("unicode_escape").decode("ascii")
+    token = token.replace(" ", "␣")
     return token if len(token) <= longest else token[: longest - 1] + "…"

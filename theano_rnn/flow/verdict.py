@@ -192,8 +192,8 @@ def _of_rate(rate: Optional[Rate], T: int, zeros: float) -> str:
     half_life = half_life_of(rate.rate)
     if math.isinf(half_life):
         return said + "neither half nor double."
-    change = "halves" if rate.rate < 1 else "doubles"
-    return f"{said}it {change} in {half_life:,.1f} step{'s' * (half_life != 1)}."
+    change, steps = "halves" if rate.rate < 1 else "doubles", f"{half_life:,.1f}"
+    return f"{said}it {change} in {steps} step{'s' * (steps != '1.0')}."
 
 
 def _of_horizon(rate: Optional[Rate], horizon: Optional[int], flow: Flow) -> list[str]:
