@@ -44,8 +44,11 @@ fuzz: $(MADE)-test
 reproduce:
 	@sh tests/reproduce/all.sh $(PYTHONS)
 
+# Those slow ones too that alone reach some of the engine and of the benchmark.
 coverage: $(MADE)-proofs
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow -k "not reads_or_writes" \
+		--cov --cov-append --cov-report=term tests/test_loop.py tests/test_benchmark.py
 
 mutation: $(MADE)-proofs
 	PYTHONPATH=tests $(BIN)/python -m mutation

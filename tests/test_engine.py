@@ -76,6 +76,34 @@ def test_compiler_flags_of_the_user_with_their_own_blas_are_untouched():
     assert found["gcc__cxxflags"] == "-O1" and found["blas__ldflags"] == "-lmine"
 
 
+def test_without_the_package_a_blas_of_the_system_is_taken_and_then_none(monkeypatch):
+    monkeypatch.setattr(blas.importlib.util, "find_spec", lambda name: None)
+    there = {"blas": "libblas.so.3"}
+    monkeypatch.setattr(blas.ctypes.util, "find_library", there.get)
+    assert blas.find() == blas.Blas("the system's libblas.so.3", "libblas.so.3", "", "-lm")
+    there.clear()
+    assert blas.find() == NO_BLAS == blas.find("")
+
+
+def test_a_package_without_its_library_is_passed_over(monkeypatch, tmp_path):
+    spec = blas.importlib.util.spec_from_file_location("x", tmp_path / "__init__.py")
+    monkeypatch.setattr(blas.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(blas.ctypes.util, "find_library", lambda name: None)
+    assert blas.find() == NO_BLAS
+
+
+def test_of_no_blas_nothing_is_loaded_set_or_told():
+    blas.load(NO_BLAS, {})
+    blas.use_threads(NO_BLAS, {}, 2)
+    assert blas.threads(NO_BLAS) is None and blas.words(NO_BLAS) == "none"
+
+
+def test_a_blas_that_is_not_openblas_has_no_threads_to_set_and_no_kernel_to_name():
+    libm = blas.Blas("libm", "libm.so.6", "", "-lm")
+    blas.use_threads(libm, {}, 2)
+    assert blas.threads(libm) is None and blas.words(libm) == "libm"
+
+
 def test_a_blas_of_the_user_is_called_by_its_own_names():
     found = parsed(flags.theano_flags(PREFIXED, {"THEANO_FLAGS": "blas__ldflags=-lmine"}))
     assert found["blas__ldflags"] == "-lmine" and "gcc__cxxflags" not in found

@@ -1,0 +1,64 @@
+"""The comparison of cells: a training for each that has none, and a table of their results."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from theano_rnn.commands import compare
+
+RESULT = {
+    "valid_perplexity": 100.0, "test_perplexity": 123.456, "training_seconds": 1234.4,
+    "tokens_per_second": 5678.9, "bigram_perplexity": 222.2, "kneser_ney_perplexity": 111.11,
+}  # fmt: skip
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The command lines of the trainings, each of which leaves a result."""
+    called = []
+
+    def run(command):
+        called.append(command)
+        folder = Path(command[command.index("--run") + 1])
+        code = 3 if folder.name == "gru" else 0
+        if code == 0:
+            folder.mkdir(parents=True)
+            (folder / "result.json").write_text(json.dumps(RESULT))
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return called
+
+
+def test_each_cell_is_trained_once_with_the_options_that_are_not_its_own(
+    trained, tmp_path, capsys
+):
+    options = "--runs", str(tmp_path), "--cells", "tanh,lstm", "--epochs", "3"
+    assert compare.main(options) == 0
+    ends = [command[-6:] for command in trained]
+    assert ends == [
+        ["--cell", cell, "--run", str(tmp_path / cell), "--epochs", "3"]
+        for cell in ("tanh", "lstm")
+    ]
+    assert compare.main(options) == 0 and len(trained) == 2
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    tanh = ["tanh", "4.605", "100.00", "123.46", "1,234", "5,679"]
+    assert [cell.strip() for cell in rows[0]] == tanh
+    assert [[cell.strip() for cell in row] for row in rows[2:4]] == [
+        ["bigram", "", "", "222.20", "", ""],
+        ["Kneser-Ney", "", "", "111.11", "", ""],
+    ]
+
+
+def test_a_training_that_fails_ends_the_comparison_with_its_code(trained, tmp_path):
+    assert compare.main(["--runs", str(tmp_path), "--cells", "tanh,gru,lstm"]) == 3
+    assert len(trained) == 2 and not (tmp_path / "lstm").exists()
+
+
+def test_an_unknown_cell_is_refused_before_anything_is_trained(trained, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        compare.main(["--runs", str(tmp_path), "--cells", "tanh,gruu"])
+    assert "cell 'gruu' is unknown; the cells are tanh" in capsys.readouterr().err
+    assert not trained
