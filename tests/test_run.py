@@ -154,10 +154,13 @@ def on_a_full_disk(run, use, most):
         "from theano_rnn.run import Run\n"
         "from theano_rnn.errors import RNNError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, hard))\n"
         "run = Run.open(sys.argv[1])\n"
         f"try: {use}\n"
         "except RNNError as error: print(error)\n"
+        # What measures coverage writes when the process ends.
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
     )
     command = [sys.executable, "-c", program, str(run.folder)]
     done = subprocess.run(command, capture_output=True, text=True)
