@@ -165,6 +165,28 @@ def record_of(trial):
     }  # fmt: skip
 
 
+def test_on_a_full_disk_a_sweep_keeps_its_records_whole_and_says_so(grid, tmp_path):
+    records = [record_of(trial) for trial in sweep.read_grid(grid)[:2]]
+    most = len(json.dumps(records[0])) + 50
+    program = (
+        "import json, resource, signal, sys\n"
+        "from theano_rnn import RNNError, sweep\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, hard))\n"
+        "try:\n"
+        "    with sweep.Results('kept') as results:\n"
+        "        for record in json.loads(sys.argv[1]): results.add(record)\n"
+        "except RNNError as error: print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
+    )
+    command = [sys.executable, "-c", program, json.dumps(records)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == "" and done.returncode == 0
+    assert done.stdout == "kept/results.jsonl cannot be written: File too large\n"
+    assert [json.loads(line) for line in lines(tmp_path / "kept")] == records[:1]
+
+
 def fake_learn(trial):
     if (trial.length, trial.seed) == (20, 1):
         raise RuntimeError("no memory")

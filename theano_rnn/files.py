@@ -5,6 +5,7 @@ What is wrong is an ``OSError`` whose ``strerror`` says it, as of any other file
 
 import contextlib
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -62,15 +63,19 @@ def open_own(path: PathLike, flags: int) -> int:
 
 def append(path: PathLike, data: bytes) -> None:
     """Add to a file, made where it is not there: all of it, or nothing. A link is refused."""
-    # Without a buffer, which would go on writing what a full disk has refused.
     with open(open_own(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        try:
-            while data:
-                data = data[file.write(data) :]
-        except OSError:
-            file.truncate(size)
-            raise
+        append_to(file, data)
+
+
+def append_to(file: io.FileIO, data: bytes) -> None:
+    """The same to an open file without a buffer, which would keep what a full disk has refused."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        while data:
+            data = data[file.write(data) :]
+    except OSError:
+        file.truncate(size)
+        raise
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -176,7 +176,8 @@ class Results:
         self.path = Path(folder) / "results.jsonl"
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(files.open_own(self.path, os.O_RDWR | os.O_APPEND), "r+b")
+            descriptor = files.open_own(self.path, os.O_RDWR | os.O_APPEND)
+            self._file = open(descriptor, "r+b", buffering=0)
             self._lock()
             lines = files.read_stream(self._file, files.LINES).split(b"\n")
             # What stands after the last end of line is a record torn by a kill: it is run again.
@@ -243,8 +244,7 @@ class Results:
             As ``long_term.learn`` returns it.
         """
         with _writing(self.path):
-            self._file.write(json.dumps(record).encode() + b"\n")
-            self._file.flush()
+            files.append_to(self._file, json.dumps(record).encode() + b"\n")
             os.fsync(self._file.fileno())
         self.records[key(record)] = record
 
