@@ -56,6 +56,9 @@ def made(
         (0.25, 5, "observed to vanish", "Observed to vanish, on this text. A step back leaves "
          "0.25 of |dE_t/ds_k| (0.25 to 0.25): it halves in 0.5 steps. Less than 1 % is left "
          "after 4 steps."),
+        (0.505, 3, "decays slowly", "Decays slowly; 1 % is not reached within this text. A step "
+         "back leaves 0.505 of |dE_t/ds_k| (0.505 to 0.505): it halves in 1.0 step. More than 1 % "
+         "is left at the longest lag of this text, 2."),
         (0.005, 3, "observed to vanish", "Observed to vanish, on this text. A step back leaves "
          "0.005 of |dE_t/ds_k| (0.005 to 0.005): it halves in 0.1 steps. Less than 1 % is left "
          "after 1 step."),
