@@ -262,6 +262,8 @@ OPEN = "--cell lstm --bias: a forget gate that begins open, f at .73 and not at 
           "--initialization spectral:4: a W so large that 1/4 of it does not forget",
           IDENTITY, OMEGA, LSTM]),
         ({"cell": "gru"}, {"cell": "gru"}, [OPEN]),
+        ({"cell": "gru", "bias": True}, {"cell": "gru", "bias": True},
+         [OPEN.replace(" --bias", "")]),
         ({"cell": "lstm"}, {"cell": "lstm"}, [OPEN.replace("--cell lstm ", "")]),
         ({"cell": "lstm", "bias": True}, {"cell": "lstm", "bias": True, "epochs": 3},
          ["--epochs 6: f is learned"]),
