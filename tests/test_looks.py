@@ -325,6 +325,15 @@ def test_of_many_points_and_units_every_nth_is_shown():
         assert shown == [[600] * 2 * curves, [each] * 2 * curves, [each] * 2 * curves]
 
 
+def test_a_map_says_the_numbers_of_each_pair_and_nothing_above_the_diagonal():
+    f = of_tanh()
+    trace, _ = figures.heat(f).to_plotly_json()["data"]
+    for t, row in enumerate(trace["text"]):
+        assert [bool(said) for said in row] == [k <= t for k in range(f.T)]
+        assert f"E<sub>{t + 1}</sub> = {f.losses[t]:.3g}, of" in row[t]
+        assert f"|dE/ds| = {f.norms[t, 0]:.3g}<br>share of dE/dW {f.shares[t, 0]:.2%}" in row[0]
+
+
 def test_units_are_ranked_within_their_layer_by_how_open_they_are():
     z = {
         "tanh, layer 1": np.array([[0, 3, 1], [0, 3, 1]]),

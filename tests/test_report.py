@@ -66,15 +66,6 @@ def test_the_heat_map_of_the_page_is_log10_of_the_norms_of_flow(tanh, text):
     assert np.isnan(z[np.triu_indices(flow.T, 1)]).all()
 
 
-def test_the_heat_map_says_the_numbers_of_a_pair_and_nothing_above_the_diagonal(tanh, text):
-    flow, f = tanh
-    (trace,) = json_of(text, "heat-figure")["data"]
-    for t, row in enumerate(trace["text"]):
-        assert [bool(said) for said in row] == [k <= t for k in range(flow.T)]
-        assert f"E<sub>{t + 1}</sub> = {flow.losses[t]:.3g}, of" in row[t]
-        assert f"|dE/ds| = {flow.norms[t, 0]:.3g}<br>share of dE/dW {f.shares[t, 0]:.2%}" in row[0]
-
-
 def test_the_contributions_and_cosines_of_the_page_are_those_of_flow(tanh, text):
     flow, f = tanh
     bars, _ = json_of(text, "contributions-figure")["data"]
