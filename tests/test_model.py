@@ -1,8 +1,6 @@
 """RNN against NumpyRNN, what a step touches in memory, and everything RNN refuses."""
 
 import functools
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -276,100 +274,6 @@ def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(clip_by):
     assert addresses == set(storage.values())
     for p, address in storage.items():
         assert p.get_value(borrow=True).ctypes.data == address
-
-
-# Files
-
-
-@pytest.fixture
-def npz(tmp_path):
-    path = tmp_path / "parameters.npz"
-    parameters, _, _ = net(11, H, VOCAB)
-    np.savez(path, **parameters)
-    return path
-
-
-def test_from_npz_makes_the_model_of_the_file(npz):
-    model = RNN.from_npz(npz, truncation="last:3", dtype="float64")
-    assert (model.vocab_size, model.hidden_size, model.truncation) == (VOCAB, H, "last:3")
-    assert_same(model.parameters(), net(11, H, VOCAB)[0])
-    assert RNN.from_npz(str(npz), dtype="float32").parameters()["U"].dtype == np.float32
-
-
-def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
-    good, _, _ = net(12, H, VOCAB)
-    one, text, empty = tmp_path / "one.npy", tmp_path / "text.npz", tmp_path / "empty.npz"
-    np.save(one, np.zeros(3))
-    text.write_text("U V W")
-    empty.touch()
-    cases = [
-        (one, "is not an .npz file of arrays"),
-        (text, "is not an .npz file of arrays"),
-        (empty, "is not an .npz file of arrays"),
-        (tmp_path, "Is a directory"),
-        (tmp_path / "none.npz", "No such file"),
-    ]
-    contents = [
-        ({"U": np.array([[None]])}, "Object arrays cannot be loaded when allow_pickle=False"),
-        ({"U": np.zeros(3)}, "has no matrix U"),
-        ({"U": np.zeros((0, 3))}, "has no matrix U"),
-        ({"U": np.array([["a"]])}, "parameter U has dtype <U1"),
-        ({"V": np.zeros((VOCAB, H + 1))}, "parameter V has shape"),
-        ({"W": good["W"] * np.nan}, "parameter W has 16 values that are NaN"),
-        ({"b": np.zeros(H)}, "b unknown"),
-    ]
-    for n, (change, message) in enumerate(contents):
-        path = tmp_path / f"{n}.npz"
-        np.savez(path, **{**good, **change})
-        cases.append((path, message))
-    np.savez(tmp_path / "less.npz", U=good["U"], V=good["V"])
-    cases.append((tmp_path / "less.npz", "has no matrix W"))
-    for path, message in cases:
-        with pytest.raises(RNNError, match=message) as error:
-            RNN.from_npz(path)
-        assert str(path) in str(error.value)
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_from_npz_refuses_a_file_damaged_anywhere_or_cut_short(save, tmp_path):
-    path = tmp_path / "damaged.npz"
-    save(path, **net(13, H, VOCAB)[0])
-    whole = path.read_bytes()
-    good = RNN.from_npz(path, dtype="float64").parameters()
-    rng = np.random.default_rng(0)
-    refused = 0
-    for n in range(300):
-        data = bytearray(whole)
-        data[rng.integers(len(data))] ^= int(rng.integers(1, 256))
-        path.write_bytes(data if n % 3 else whole[: rng.integers(len(whole))])
-        try:
-            found = RNN.from_npz(path, dtype="float64").parameters()
-        except RNNError:
-            refused += 1
-        else:  # a byte that says nothing of the arrays, such as a date
-            assert n % 3
-            assert_same(found, good)
-    assert refused > 200
-
-
-def test_from_npz_runs_no_pickle(tmp_path):
-    class Touch:
-        def __reduce__(self):
-            return Path.touch, (tmp_path / "touched",)
-
-    np.savez(tmp_path / "pickle.npz", U=np.array([[Touch()]]))
-    with pytest.raises(RNNError, match="allow_pickle=False"):
-        RNN.from_npz(tmp_path / "pickle.npz")
-    assert not (tmp_path / "touched").exists()
-    np.load(tmp_path / "pickle.npz", allow_pickle=True)["U"]
-    assert (tmp_path / "touched").exists()  # it would have been run
-
-
-def test_from_npz_refuses_members_that_are_no_arrays(tmp_path):
-    with zipfile.ZipFile(tmp_path / "text.npz", "w") as file:
-        file.writestr("U.npy", "text")
-    with pytest.raises(RNNError, match=r"is not an \.npz file of arrays"):
-        RNN.from_npz(tmp_path / "text.npz")
 
 
 # Refused, by the oracle too

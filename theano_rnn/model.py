@@ -1,16 +1,12 @@
 """The recurrent language model: its parameters and its compiled functions."""
 
 import dataclasses
-import io
-import math
-import zipfile
 from collections.abc import ItemsView, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
-from theano_rnn import arguments, graph, memory, torch_state
+from theano_rnn import arguments, graph, npz, torch_state
 from theano_rnn import truncation as truncations
 from theano_rnn.architecture import Architecture
 from theano_rnn.engine import compile_function, tensor, theano
@@ -180,13 +176,7 @@ class RNN:
         RNNError
             If the file is missing, damaged, or holds other arrays.
         """
-        try:
-            path = Path(path)
-            values = _arrays(path)
-        except OSError as error:
-            raise RNNError(f"{path}: {error.strerror or error}") from None
-        except Exception as error:  # of a type that depends on where the file is damaged
-            raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
+        values = npz.load(path)
         table = "U" if settings.get("embedding_size") is None else "L"
         for name in (table, "W"):
             if name not in values or np.ndim(values[name]) != 2 or values[name].size == 0:
@@ -638,45 +628,3 @@ class RNN:
         with theano.config.change_flags(floatX=self.dtype):
             gradients = theano.grad(net.loss, list(self.shared.values()))
         return compile_function(symbols, gradients, name="gradients")
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    """The arrays of an .npz file, none of which is larger than its file lets expect."""
-    if not path.is_file():
-        open(path, "rb").close()  # says why
-        raise ValueError("it is not a file")
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        declared = sum(member.file_size for member in members)
-        # Numbers of a network hardly shrink; a file of zeros does, a thousandfold.
-        most = min(16 * path.stat().st_size + 2**26, memory.total() // 4)
-        if declared > most:
-            raise ValueError(f"it would grow to {declared:,} bytes; {most:,} at most are read")
-        return {
-            member.filename.removesuffix(".npy"): _array(archive, member) for member in members
-        }
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """One array; its header is checked before room for its numbers is made."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError("it is compressed in a way that NumPy does not use")
-    form: Any = np.lib.format  # which has no types
-    with archive.open(member) as file:
-        version = form.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{member.filename[:60]!r} has another format")
-        size = int.from_bytes(file.read(2 * version[0]), "little")
-        if size > 10_000:
-            raise ValueError(f"the header of {member.filename[:60]!r} is too long")
-        head = io.BytesIO(size.to_bytes(2, "little") + file.read(size))
-        shape, is_fortran, dtype = form.read_array_header_1_0(head)
-        if dtype.hasobject:
-            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
-        if min(shape, default=0) < 0:
-            raise ValueError(f"{member.filename[:60]!r} has the shape {shape}")
-        count = math.prod(shape)
-        if count * dtype.itemsize > member.file_size:
-            raise ValueError(f"{member.filename[:60]!r} has fewer numbers than it says")
-        values = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
-    return values.reshape(shape, order="F" if is_fortran else "C")
