@@ -8,6 +8,7 @@ import pytest
 from conftest import function_in_python
 from kinds import assert_same
 from test_updates import ORACLES
+from theano.graph.basic import io_toposort
 
 from theano_rnn import RNN, RNNError
 from theano_rnn.engine import theano
@@ -100,6 +101,23 @@ def descended(parameters, gradients, learning_rate):
 
 
 # Optimizers
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("clip_by", [None, "norm", "value"])
+def test_whatever_the_optimizer_a_step_runs_the_recurrence_once_and_once_back(
+    optimizer, clip_by, monkeypatch
+):
+    graphs = []
+
+    def captured(inputs, outputs, updates, name):
+        graphs.append([*outputs, *(new for _, new in updates)])
+
+    monkeypatch.setattr("theano_rnn.step.compile_function", captured)
+    Step(RNN(VOCAB, H, bias=True), optimizer, clip_by=clip_by).function(False, False)
+    (expressions,) = graphs
+    scans = [a for a in io_toposort([], expressions) if type(a.op).__name__ == "Scan"]
+    assert len(scans) == 2
 
 
 @functools.cache

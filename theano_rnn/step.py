@@ -237,18 +237,20 @@ class Step:
         gradients = theano.grad(penalized, list(parameters.values()))
         gradients = dict(zip(parameters, gradients))
         self._add_omega(gradients, net, inputs, E)
-        gradients, norm = list(gradients.values()), None
-        if clip is not None:
-            is_norm = self.clip_by == "norm"
-            cut = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
-            gradients, norm = cut(gradients, clip)
-            gradients = [guarded(g, E, norm) for g in gradients]
-        updates = self.optimizer.updates(gradients, learning_rate)
-        if clip is not None:
-            # Its state decays in place, and that does not wait for the gradients.
-            waits = {state: guarded(state, E, norm) for state in self.optimizer.state.values()}
-            updates = [(old, theano.clone(new, replace=waits)) for old, new in updates]
-        return norm, updates
+        gradients = list(gradients.values())
+        if clip is None:
+            return None, self.optimizer.updates(gradients, learning_rate)
+        is_norm = self.clip_by == "norm"
+        cut = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
+        gradients, norm = cut(gradients, clip)
+
+        def waiting(a: Variable) -> Variable:
+            return guarded(a, E, norm)
+
+        # The state decays in place, which does not wait for the gradients.
+        return norm, self.optimizer.updates(
+            [waiting(g) for g in gradients], learning_rate, seen=waiting
+        )
 
     def _sparse_updates(
         self,

@@ -25,6 +25,14 @@ from theano_rnn.engine import tensor, theano
 from theano_rnn.errors import RNNError
 from theano_rnn.types import Updates, Variable, Variables
 
+#: What is read in place of a variable of the state.
+Seen = Callable[[Variable], Variable]
+
+
+def as_it_is(state: Variable) -> Variable:
+    """The variable itself."""
+    return state
+
 
 class Optimizer:
     """What the optimizers share: parameters, the state beside them, and the loop over both.
@@ -63,10 +71,13 @@ class Optimizer:
         (self.dtype,) = dtypes
         for name, value in constants.items():
             setattr(self, name, _checked(value, name, self.dtype))
+        self._common: Variables = []
         self._beside = [[_zeros(p, word) for word in words] for p in self.parameters]
         self.state = {shared.name: shared for beside in self._beside for shared in beside}
 
-    def updates(self, gradients: Variables, learning_rate: Variable) -> Updates:
+    def updates(
+        self, gradients: Variables, learning_rate: Variable, seen: Seen = as_it_is
+    ) -> Updates:
         """One step.
 
         Parameters
@@ -74,6 +85,9 @@ class Optimizer:
         gradients : list of expressions
             In the order of the parameters, of their shapes and dtype.
         learning_rate : scalar expression or float
+        seen : function, optional
+            Of a variable of the state: the expression that is read in its place, such as one that
+            cannot be had before another.
 
         Returns
         -------
@@ -84,13 +98,15 @@ class Optimizer:
             counts = f"{len(gradients)} gradients for {len(self.parameters)} parameters"
             raise RNNError(f"{counts}; pass one for each, in their order")
         learning_rate = self._scalar(learning_rate)
-        pairs = []
+        common = [seen(state) for state in self._common]
+        pairs: Updates = []
         for p, g, beside in zip(self.parameters, gradients, self._beside):
-            pairs += self._step(p, g, learning_rate, *beside)
+            state = [seen(state) for state in beside]
+            pairs += zip([p, *beside], self._step(p, g, learning_rate, *state, *common))
         return pairs
 
-    def _step(self, *args: Any, **kwargs: Any) -> Updates:
-        """Of a parameter: p, its gradient, the learning rate, then its state."""
+    def _step(self, *args: Any, **kwargs: Any) -> Variables:
+        """From p, its gradient, the learning rate, its state, the common one: p and its state."""
         raise NotImplementedError
 
     def _scalar(self, value: Variable) -> Variable:
@@ -116,8 +132,8 @@ class SGD(Optimizer):
     def __init__(self, parameters: Variables) -> None:
         super().__init__(parameters)
 
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable) -> Updates:
-        return [(p, p - learning_rate * g)]
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable) -> Variables:
+        return [p - learning_rate * g]
 
 
 class Momentum(Optimizer):
@@ -145,9 +161,9 @@ class Momentum(Optimizer):
     def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
         super().__init__(parameters, ("velocity",), momentum=momentum)
 
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Updates:
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Variables:
         v_new = self._scalar(self.momentum) * v - learning_rate * g
-        return [(p, p + v_new), (v, v_new)]
+        return [p + v_new, v_new]
 
 
 class Nesterov(Optimizer):
@@ -184,10 +200,10 @@ class Nesterov(Optimizer):
     def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
         super().__init__(parameters, ("velocity",), momentum=momentum)
 
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Updates:
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Variables:
         momentum = self._scalar(self.momentum)
         v_new = momentum * v - learning_rate * g
-        return [(p, p + momentum * v_new - learning_rate * g), (v, v_new)]
+        return [p + momentum * v_new - learning_rate * g, v_new]
 
 
 class AdaGrad(Optimizer):
@@ -218,10 +234,10 @@ class AdaGrad(Optimizer):
     def __init__(self, parameters: Variables, epsilon: float = 1e-8) -> None:
         super().__init__(parameters, ("square",), epsilon=epsilon)
 
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Updates:
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Variables:
         r_new = r + tensor.sqr(g)
         root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
-        return [(p, p - learning_rate * g / root), (r, r_new)]
+        return [p - learning_rate * g / root, r_new]
 
 
 class RMSProp(Optimizer):
@@ -254,10 +270,10 @@ class RMSProp(Optimizer):
     def __init__(self, parameters: Variables, rho: float = 0.9, epsilon: float = 1e-8) -> None:
         super().__init__(parameters, ("square",), rho=rho, epsilon=epsilon)
 
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Updates:
+    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Variables:
         r_new = self._scalar(self.rho) * r + self._scalar(1 - self.rho) * tensor.sqr(g)
         root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
-        return [(p, p - learning_rate * g / root), (r, r_new)]
+        return [p - learning_rate * g / root, r_new]
 
 
 class Adam(Optimizer):
@@ -299,24 +315,34 @@ class Adam(Optimizer):
     ) -> None:
         words = ("mean", "square")
         super().__init__(parameters, words, beta1=beta1, beta2=beta2, epsilon=epsilon)
-        self._t = self.state["adam.t"] = theano.shared(np.zeros((), self.dtype), "adam.t")
+        t = self.state["adam.t"] = theano.shared(np.zeros((), self.dtype), "adam.t")
+        self._common = [t]
 
-    def updates(self, gradients: Variables, learning_rate: Variable) -> Updates:
-        return super().updates(gradients, learning_rate) + [(self._t, self._t + 1)]
+    def updates(
+        self, gradients: Variables, learning_rate: Variable, seen: Seen = as_it_is
+    ) -> Updates:
+        (t,) = self._common
+        return super().updates(gradients, learning_rate, seen) + [(t, seen(t) + 1)]
 
     def _step(
-        self, p: Variable, g: Variable, learning_rate: Variable, m: Variable, r: Variable
-    ) -> Updates:
+        self,
+        p: Variable,
+        g: Variable,
+        learning_rate: Variable,
+        m: Variable,
+        r: Variable,
+        t: Variable,
+    ) -> Variables:
         m_new = self._scalar(self.beta1) * m + self._scalar(1 - self.beta1) * g
         r_new = self._scalar(self.beta2) * r + self._scalar(1 - self.beta2) * tensor.sqr(g)
-        root = tensor.sqrt(r_new / self._correction(self.beta2)) + self._scalar(self.epsilon)
-        p_new = p - learning_rate / self._correction(self.beta1) * m_new / root
-        return [(p, p_new), (m, m_new), (r, r_new)]
+        root = tensor.sqrt(r_new / self._correction(self.beta2, t)) + self._scalar(self.epsilon)
+        p_new = p - learning_rate / self._correction(self.beta1, t) * m_new / root
+        return [p_new, m_new, r_new]
 
-    def _correction(self, beta: float) -> Variable:
+    def _correction(self, beta: float, t: Variable) -> Variable:
         # 1 - beta^t as -expm1(t log beta): in float32, 1 - .999 itself is off by 1e-5.
         log_beta = self._scalar(math.log(max(beta, 1e-30)))  # beta^t is 0 for either
-        return -tensor.expm1((self._t + 1) * log_beta)
+        return -tensor.expm1((t + 1) * log_beta)
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
