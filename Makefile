@@ -32,26 +32,26 @@ proofs: $(MADE)-test
 
 # Those of the slow ones too.
 test-peers: $(MADE)-test $(PEERS)/.made
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/test_peers.py
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/benchmark/test_peers.py
 
 killed: $(MADE)-test
-	$(BIN)/python -m pytest -m slow --verbose tests/test_killed.py
+	$(BIN)/python -m pytest -m slow --verbose tests/training/test_killed.py
 
 fuzz: $(MADE)-test
-	PYTHONPATH=tests $(BIN)/python -m fuzz
+	PYTHONPATH=tools:tests $(BIN)/python -m fuzz
 
 # In .venv-3.9, .venv-3.11: an environment for each.
 reproduce:
-	@sh tests/reproduce/all.sh $(PYTHONS)
+	@sh tools/reproduce/all.sh $(PYTHONS)
 
 # Those slow ones too that alone reach some of the engine and of the benchmark.
 coverage: $(MADE)-proofs
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow -k "not reads_or_writes" \
-		--cov --cov-append --cov-report=term tests/test_loop.py tests/test_benchmark.py
+		--cov --cov-append --cov-report=term tests/engine/loop/test_loop.py tests/benchmark/test_benchmark.py
 
 mutation: $(MADE)-proofs
-	PYTHONPATH=tests $(BIN)/python -m mutation
+	PYTHONPATH=tools:tests $(BIN)/python -m mutation
 
 lint: $(MADE)-test
 	$(BIN)/ruff check .

@@ -11,18 +11,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What tests compile is kept for the next time, apart from the user's own; the processes that
 # tests start inherit it, and so do those of pytest -n.
+#: The folder of the project.
+ROOT = Path(__file__).resolve().parent.parent
 FLAGS = os.environ.get("THEANO_FLAGS", "")
 if "compiledir=" not in FLAGS:
-    cache = shlex.quote(str(Path(__file__).parent.parent / ".compiled"))
+    cache = shlex.quote(str(ROOT / ".compiled"))
     os.environ["THEANO_FLAGS"] = ",".join(filter(None, [FLAGS, f"base_compiledir={cache}"]))
 
 import numpy as np
 
-from theano_rnn import graph
-from theano_rnn.architecture import Architecture
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.feed import feed
-from theano_rnn.truncation import Truncation
+from theano_rnn.model import graph
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.truncation import Truncation
 
 SCHEMES = ("full", "window", "chunk", "last")
 CUTTING = SCHEMES[1:]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kinds import GATES, assert_same
 
 from theano_rnn import RNN
-from theano_rnn.architecture import Architecture
+from theano_rnn.model.architecture import Architecture
 from theano_rnn.reference import NumpyRNN
 
 #: What a kind is made of.
@@ -183,7 +183,7 @@ def test_a_gated_net_in_float32_equals_numpy_in_float64():
 
 @pytest.fixture
 def quickly_compiled(monkeypatch):
-    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
 
 
 def model_and_oracle(kind, truncation, seed=0, **settings):

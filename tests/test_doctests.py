@@ -5,13 +5,12 @@ import importlib
 import inspect
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 import theano_rnn
 
-ROOT = Path(__file__).parent.parent
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(theano_rnn.__path__, "theano_rnn.")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from theano_rnn import RNNError, check
-from theano_rnn import truncation as truncations
-from theano_rnn.architecture import Architecture
-from theano_rnn.check import cross_check, differences_error, relative_error
+from theano_rnn import RNNError, gradcheck
 from theano_rnn.commands.check import main
+from theano_rnn.gradcheck import cross_check, differences_error, relative_error
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture
 from theano_rnn.reference import NumpyRNN
 
 SMALL = "--hidden-size 3 --vocab-size 5 --length 6 --nets 2".split()
@@ -49,7 +49,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         return {**gradients, "W": gradients["W"] * (1 + 1e-4)}
 
     monkeypatch.setattr(NumpyRNN, "bptt", faulty)
-    monkeypatch.setattr(check, "RNN", lambda **settings: NumpyModel())
+    monkeypatch.setattr(gradcheck, "RNN", lambda **settings: NumpyModel())
 
     class NumpyModel(NumpyRNN):
         """In place of the compiled model: with the same fault as the oracle."""
@@ -123,10 +123,10 @@ def test_relative_error_is_in_units_of_the_largest_element():
 def test_not_a_number_passes_nowhere():
     good = dict(loss=0, gradients={"U": 0, "b2": 0}, differences=0)
     settings = dict(truncation="full", tolerance=1e-12)
-    assert check.Row(**good, **settings).passed
+    assert gradcheck.Row(**good, **settings).passed
     for bad in (np.nan, 1e-4):
         for change in ({"loss": bad}, {"gradients": {"U": 0, "b2": bad}}, {"differences": bad}):
-            assert not check.Row(**{**good, **change}, **settings).passed
+            assert not gradcheck.Row(**{**good, **change}, **settings).passed
 
 
 @pytest.mark.parametrize("size", [4, 40])  # element by element, and by random directions

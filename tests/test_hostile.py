@@ -15,22 +15,24 @@ import numpy as np
 import pytest
 from fuzz.hostile import Rude
 
-from theano_rnn import RNN, RNNError, files, memory, sweep
-from theano_rnn.architecture import Architecture
-from theano_rnn.arguments import token_pairs
-from theano_rnn.batches import buckets
-from theano_rnn.corpus import read_text
-from theano_rnn.feed import feed
-from theano_rnn.generation import generate, load
-from theano_rnn.long_term import Trial
-from theano_rnn.pythondocs import python_sentences
+from theano_rnn import RNN, RNNError
+from theano_rnn.common import files, memory
+from theano_rnn.common.validation import token_pairs
+from theano_rnn.long_term import grid
+from theano_rnn.long_term.tasks import find
+from theano_rnn.long_term.trial import Trial
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.truncation import parse
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.run import Run
-from theano_rnn.settings import Settings
-from theano_rnn.tasks import find
-from theano_rnn.training import State, state_of
-from theano_rnn.truncation import parse
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.text.batches import buckets
+from theano_rnn.text.corpus import read_text
+from theano_rnn.text.python_docs import python_sentences
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.loop import State, state_of
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.sampling import generate, load
+from theano_rnn.training.settings import Settings
 
 #: More digits than Python writes.
 HUGE = 10**5000
@@ -165,9 +167,9 @@ def test_json_too_deep_for_python_is_refused_everywhere(run):
         (run.folder / name).write_text(DEEP)
     for read in (run.settings, run.vocabulary, run.metrics, lambda: run.epochs_judged):
         refused(read, "damaged")
-    refused(lambda: sweep.read_grid(run.folder / "settings.json"), "cannot be read")
+    refused(lambda: grid.read_grid(run.folder / "settings.json"), "cannot be read")
     (run.folder / "results.jsonl").write_text(DEEP + "\n")
-    refused(lambda: sweep.Results(run.folder), "is not a record of a trial")
+    refused(lambda: grid.Results(run.folder), "is not a record of a trial")
 
 
 @pytest.mark.parametrize("name", ["settings.json", "metrics.jsonl", "tokenizer.json"])
@@ -207,10 +209,10 @@ def test_a_record_of_a_sweep_without_its_outcome_is_refused(tmp_path):
         record = {**whole, **change}
         (tmp_path / "results.jsonl").write_text(json.dumps(record) + "\n")
         if not change:
-            with sweep.Results(tmp_path) as results:
+            with grid.Results(tmp_path) as results:
                 assert len(results.records) == 1
         else:
-            refused(lambda: sweep.Results(tmp_path), "is not a record of a trial")
+            refused(lambda: grid.Results(tmp_path), "is not a record of a trial")
 
 
 # ---- settings, and numbers that ask for too much
@@ -286,7 +288,7 @@ def test_a_grid_of_more_trials_than_can_be_run_is_refused(tmp_path):
     block = {"task": "addition", "length": list(range(10, 110)), "seed": list(range(100)),
              "hidden_size": list(range(1, 101)), "batch_size": list(range(1, 101))}  # fmt: skip
     (tmp_path / "grid.json").write_text(json.dumps([block]))
-    refused(lambda: sweep.read_grid(tmp_path / "grid.json"), "more than 100,000 trials")
+    refused(lambda: grid.read_grid(tmp_path / "grid.json"), "more than 100,000 trials")
 
 
 # ---- texts
@@ -368,7 +370,7 @@ def test_a_vocabulary_saved_anywhere_takes_the_place_of_a_link(tmp_path, outside
 
 def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
     (tmp_path / "results.jsonl").symlink_to(outside)
-    refused(lambda: sweep.Results(tmp_path), "remove it")
+    refused(lambda: grid.Results(tmp_path), "remove it")
     assert outside.read_text() == "mine"  # its line without an end was cut off
 
 

@@ -7,11 +7,11 @@ import pytest
 from conftest import net
 
 from theano_rnn import RNN, RNNError
-from theano_rnn.check import relative_error
 from theano_rnn.engine import theano
-from theano_rnn.initialization import initial
+from theano_rnn.gradcheck import relative_error
+from theano_rnn.model.initialization import initial
+from theano_rnn.optim.step import Step
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.step import Step
 
 TRUNCATIONS = ["full", "window:2", "chunk:3", "last:2"]
 H, VOCAB = 4, 7

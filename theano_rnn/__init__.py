@@ -6,10 +6,10 @@ Theano.
 
 from typing import TYPE_CHECKING
 
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 if TYPE_CHECKING:
-    from theano_rnn.model import RNN
+    from theano_rnn.rnn import RNN
 
 __all__ = ["RNN", "RNNError"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name == "RNN":
-        from theano_rnn.model import RNN
+        from theano_rnn.rnn import RNN
 
         return RNN
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

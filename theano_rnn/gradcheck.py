@@ -13,19 +13,19 @@ from typing import Any, Callable, Optional
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theano_rnn import arguments
-from theano_rnn import truncation as truncations
-from theano_rnn.architecture import Architecture
-from theano_rnn.errors import RNNError
-from theano_rnn.initialization import initial
-from theano_rnn.model import RNN
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, Parameters
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.initialization import initial
 from theano_rnn.reference import (
     NumpyRNN,
     directional_difference,
     finite_differences,
     frozen_state_loss,
 )
-from theano_rnn.types import Ints, Parameters
+from theano_rnn.rnn import RNN
 
 #: Theano against NumPy, which always computes in float64. Both figures are about 5000 units of
 #: the last place: rounding is amplified by the length of sums and by each step of the recurrence.
@@ -142,11 +142,11 @@ def cross_check(
     RNNError
         For bad input, before anything is compiled.
     """
-    hidden_size = arguments.whole_number(hidden_size, "hidden_size", at_least=1)
-    vocab_size = arguments.whole_number(vocab_size, "vocab_size", at_least=1)
-    length = arguments.whole_number(length, "length", at_least=1)
-    seed = arguments.whole_number(seed, "seed", at_least=0)
-    nets = arguments.whole_number(nets, "nets", at_least=1)
+    hidden_size = validation.whole_number(hidden_size, "hidden_size", at_least=1)
+    vocab_size = validation.whole_number(vocab_size, "vocab_size", at_least=1)
+    length = validation.whole_number(length, "length", at_least=1)
+    seed = validation.whole_number(seed, "seed", at_least=0)
+    nets = validation.whole_number(nets, "nets", at_least=1)
     if dtype not in TOLERANCES:
         raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
     if isinstance(schemes, str) or not len(schemes):

@@ -6,16 +6,9 @@ from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
-from theano_rnn import arguments, graph, npz, torch_state
-from theano_rnn import truncation as truncations
-from theano_rnn.architecture import Architecture
-from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.errors import RNNError
-from theano_rnn.feed import feed, feed_inputs, is_single
-from theano_rnn.initialization import initial
-from theano_rnn.step import Step
-from theano_rnn.truncation import Truncation
-from theano_rnn.types import (
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import (
     Array,
     Floats,
     Function,
@@ -26,6 +19,15 @@ from theano_rnn.types import (
     Tokens,
     Variable,
 )
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.interop import npz, torch_state
+from theano_rnn.model import graph
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.batch_inputs import feed, feed_inputs, is_single
+from theano_rnn.model.initialization import initial
+from theano_rnn.model.truncation import Truncation
+from theano_rnn.optim.step import Step
 
 Made = TypeVar("Made")
 
@@ -47,8 +49,8 @@ class RNN:
     hidden_size : int
         H, the number of units in the state of a layer.
     cell : str
-        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm"; ``theano_rnn.cells`` has their
-        equations.
+        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm"; their
+        equations are in ``theano_rnn.model.cells``.
     layers : int
         How many recurrences are stacked.
     bias : bool
@@ -63,13 +65,13 @@ class RNN:
         only; the others are scaled up by 1 / (1 - dropout).
     truncation : str
         Where the gradient is cut: "full", "window:K", "chunk:K" or "last:K"; the module
-        ``theano_rnn.truncation`` shows each as a loop and a picture.
+        ``theano_rnn.model.truncation`` shows each as a loop and a picture.
     bptt_truncate : int, optional
         The tutorial's word for "window:K".
     truncate_gradient : int, optional
         Theano's word for "last:K", and -1 for "full".
     initialization : str
-        How the parameters begin: ``theano_rnn.initialization`` lists the names.
+        How the parameters begin: ``theano_rnn.model.initialization`` lists the names.
     seed : int
         Of the initial parameters, and of the dropout where a step is given no generator.
     dtype : str, optional
@@ -142,11 +144,11 @@ class RNN:
         )
         self.architecture.check_memory()
         self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
-        seed = arguments.whole_number(seed, "seed", at_least=0)
+        seed = validation.whole_number(seed, "seed", at_least=0)
         self.dtype = theano.config.floatX if dtype is None else dtype
         if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
             raise RNNError(
-                f"dtype {arguments.shown(dtype)} is unknown; use 'float32' or 'float64'"
+                f"dtype {validation.shown(dtype)} is unknown; use 'float32' or 'float64'"
             )
         values = initial(self.architecture.shapes, cell, initialization, seed, self.dtype)
         self.shared = {
@@ -186,7 +188,7 @@ class RNN:
         try:
             # Before a network is made that may be larger than the file's.
             network = {name: value for name, value in settings.items() if name in known}
-            arguments.parameters(values, Architecture(*sizes, **network).shapes, "float64")
+            validation.parameters(values, Architecture(*sizes, **network).shapes, "float64")
             model = cls(*sizes, **settings)
             model.set_parameters(values)
         except RNNError as error:
@@ -200,8 +202,8 @@ class RNN:
         Parameters
         ----------
         path : str or Path
-            The state of a module as ``theano_rnn.torch_state`` has it, an nn.RNN, nn.GRU or
-            nn.LSTM between an embedding, if there is one, and a decoder.
+            The state of a module as ``theano_rnn.interop.torch_state`` has it, an nn.RNN, nn.GRU
+            or nn.LSTM between an embedding, if there is one, and a decoder.
         cell : str, optional
             "relu" where the nn.RNN has that nonlinearity and the file does not say so.
         **settings
@@ -225,7 +227,7 @@ class RNN:
         return model
 
     def to_torch(self, path: PathLike) -> None:
-        """Write the parameters for PyTorch, as ``theano_rnn.torch_module.load`` reads them.
+        """Write the parameters for PyTorch; ``interop.torch_module.load`` reads them there.
 
         Parameters
         ----------
@@ -298,7 +300,7 @@ class RNN:
         RNNError
             If one is missing, unknown, of another shape, or not finite.
         """
-        values = arguments.parameters(values, self.architecture.shapes, self.dtype)
+        values = validation.parameters(values, self.architecture.shapes, self.dtype)
         for name, p in self._items():
             p.set_value(self._stored(name, values[name]), borrow=True)
 
@@ -395,7 +397,7 @@ class RNN:
         -------
         float
         """
-        return sum(self.ce_error(x, y) for x, y in arguments.token_pairs(X, Y, self.vocab_size))
+        return sum(self.ce_error(x, y) for x, y in validation.token_pairs(X, Y, self.vocab_size))
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy of sequences X with targets Y, in nats a token.
@@ -435,7 +437,7 @@ class RNN:
         if kept is not None:
             a = self.architecture
             shape = (*np.shape(x), a.layers, a.hidden_size)
-            kept = arguments.finite_array(kept, "kept", shape, self.dtype)
+            kept = validation.finite_array(kept, "kept", shape, self.dtype)
             kept = kept.reshape((-1, fed.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
             arrays.append(np.ascontiguousarray(fed.arranged(kept)))
         gradients = self.compiled("gradients", fed.is_masked, kept is not None)(*arrays)
@@ -488,7 +490,7 @@ class RNN:
         ----------
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013).
         """
-        arguments.positive(clip, "clip", self.dtype)
+        validation.positive(clip, "clip", self.dtype)
         step = self._once("clipped sgd", lambda: Step(self, clip_by="norm"))
         return step(x, y, learning_rate, clip, mask=mask)[:2]
 
@@ -508,10 +510,10 @@ class RNN:
         state : (state_size,) array
             s_t of each layer, the lowest first, for lstm s_t and c_t of each; to be passed on.
         """
-        (token,) = arguments.token_ids([token], "token", self.vocab_size)
+        (token,) = validation.token_ids([token], "token", self.vocab_size)
         size = self.architecture.state_size
         state = np.zeros(size, self.dtype) if state is None else state
-        state = arguments.finite_array(state, "state", (size,), self.dtype)
+        state = validation.finite_array(state, "state", (size,), self.dtype)
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
         return o[0], after[0]
 
@@ -534,7 +536,7 @@ class RNN:
         """A state (rows, state_size) as it was given, or zeros for None."""
         if state is None:
             return self.zero_state(rows)
-        return arguments.finite_array(
+        return validation.finite_array(
             state, "state", (rows, self.architecture.state_size), self.dtype
         )
 
@@ -570,9 +572,9 @@ class RNN:
         Returns
         -------
         symbols : list of symbolic variables
-        inputs : theano_rnn.graph.Inputs
+        inputs : theano_rnn.model.graph.Inputs
             The same by name.
-        network : theano_rnn.graph.Network
+        network : theano_rnn.model.graph.Network
         """
         x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
         state = tensor.matrix("state", self.dtype)

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from theano_rnn.baselines import bigram_perplexity, fit_bigram, unigram_perplexity
-from theano_rnn.errors import RNNError
+from theano_rnn.baselines.bigram import bigram_perplexity, fit_bigram, unigram_perplexity
+from theano_rnn.common.errors import RNNError
 
 # Ids: 0 start, 1 end.
 TRAIN = [np.array([0, 2, 3, 1]), np.array([0, 2, 2, 1])]

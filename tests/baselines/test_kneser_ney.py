@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theano_rnn.baselines import bigram_perplexity
-from theano_rnn.errors import RNNError
-from theano_rnn.kneser_ney import fit_kneser_ney
+from theano_rnn.baselines.bigram import bigram_perplexity
+from theano_rnn.baselines.kneser_ney import fit_kneser_ney
+from theano_rnn.common.errors import RNNError
 
 # Ids: 0 start, 1 end.
 TRAIN = [np.array([0, 2, 3, 1]), np.array([0, 2, 2, 1])]

@@ -5,19 +5,19 @@ import json
 import sys
 import types
 import typing
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from theano_rnn.benchmark import child, machine, programs, sections
 from theano_rnn.commands import benchmark
+from theano_rnn.common.errors import RNNError
 from theano_rnn.engine.blas import usable_cores
-from theano_rnn.errors import RNNError
 
 TINY = {"vocab_size": 11, "hidden_size": 5, "T": 7}
 BRIEF = sections.Settings(rounds=2, seconds=1e-4, warm_starts=2)
-SCRIPT = Path(__file__).parent.parent / "scripts" / "benchmark.py"
+SCRIPT = ROOT / "scripts" / "benchmark.py"
 
 
 @pytest.fixture(scope="module")

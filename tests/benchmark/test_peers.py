@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import compiled
+from conftest import ROOT, compiled
 from kinds import GATES, KINDS, named, net
 
 from theano_rnn import RNN
 from theano_rnn.reference import NumpyRNN
 
-ROOT = Path(__file__).parent.parent
 PEERS = os.environ.get("PEERS_PYTHON") or str(ROOT / ".venv-peers" / "bin" / "python")
 PROGRAM = Path(__file__).with_name("torch_oracle.py")
 #: Of E and of each gradient, relative to its largest element.

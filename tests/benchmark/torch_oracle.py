@@ -19,7 +19,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, embedding
 
-from theano_rnn import torch_module
+from theano_rnn.interop import torch_module
 
 torch.set_default_dtype(torch.float64)
 

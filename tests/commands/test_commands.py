@@ -7,15 +7,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from theano_rnn import __main__ as console
-from theano_rnn import __version__, training
+from theano_rnn import __version__
 from theano_rnn.commands import COMMANDS, calling, compare, train
+from theano_rnn.training import loop
 
-ROOT = Path(__file__).parent.parent
 CALLED = {
     "script": "scripts/{script}",
     "console": "/usr/local/bin/theano-rnn",
@@ -133,7 +133,7 @@ def test_the_next_command_is_one_that_can_be_typed(called_as, way, generate):
 
 
 def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
-    from theano_rnn.engine import __main__ as engine
+    from theano_rnn.commands import doctor as engine
 
     called_as("console")
     monkeypatch.setattr(engine, "findings", lambda: ([("scan", "found")], ["Install it."]))
@@ -198,7 +198,7 @@ def test_the_clock_of_a_training_starts_before_theano_is_imported(monkeypatch, t
         starts.append(start)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Training, "run_epochs", run_epochs)
+    monkeypatch.setattr(loop.Training, "run_epochs", run_epochs)
     (tmp_path / "text.txt").write_text("\n\n".join("The cat sat down. A dog ran." for _ in "abcd"))
     text, run = str(tmp_path / "text.txt"), str(tmp_path / "run")
     assert train.main(["--text", text, "--hidden-size", "3", "--run", run]) == 130

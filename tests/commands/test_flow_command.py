@@ -6,18 +6,19 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from theano_rnn import RNN
 from theano_rnn.commands import flow
-from theano_rnn.flow import Flow, terminal
+from theano_rnn.flow import Flow
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.findings import find
+from theano_rnn.flow.report import terminal
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = ROOT / "scripts"
 
 
 @pytest.fixture(scope="module")
@@ -210,8 +211,8 @@ def test_the_text_of_a_run_that_has_changed_or_gone_is_told_so(called, folder):
 
 
 def test_a_folder_is_refused_before_anything_is_computed(called, monkeypatch):
-    from theano_rnn import generation
+    from theano_rnn.training import sampling
 
-    monkeypatch.setattr(generation, "load", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(sampling, "load", lambda *_: pytest.fail("computed"))
     code, _, err = called("run", "--report", "text.txt")
     assert code == 2 and "cannot be written" in err

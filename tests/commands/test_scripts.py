@@ -8,22 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from rich.console import Console
 
-from theano_rnn.cells import CELLS
 from theano_rnn.commands import train
-from theano_rnn.initialization import SCHEMES
-from theano_rnn.settings import RECIPES, Settings
-from theano_rnn.step import CLIPPINGS
-from theano_rnn.training import State
-from theano_rnn.updates import OPTIMIZERS
+from theano_rnn.model.cells import CELLS
+from theano_rnn.model.initialization import SCHEMES
+from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.step import CLIPPINGS
+from theano_rnn.training.loop import State
+from theano_rnn.training.settings import RECIPES, Settings
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = ROOT / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
 SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
 

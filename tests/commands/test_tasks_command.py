@@ -9,15 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-from theano_rnn import RNNError, sweep
+from theano_rnn import RNNError
 from theano_rnn.commands import tasks
-from theano_rnn.long_term import Trial
+from theano_rnn.long_term import grid as sweep
+from theano_rnn.long_term.trial import Trial
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "long_term.py"
+SCRIPT = ROOT / "scripts" / "long_term.py"
 QUICK = ["--task", "temporal_order", "--length", "10", "--hidden-size", "20"]
 GRID = [
     {

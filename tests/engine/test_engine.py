@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from theano_rnn import engine
-from theano_rnn.engine import blas, cache, flags, scan_loop, tensor, theano
+from theano_rnn.engine import blas, flags, tensor, theano
 from theano_rnn.engine.blas import usable_cores
+from theano_rnn.engine.patches import cache, scan_loop
 
 NO_BLAS = blas.Blas("none", None, "", "")
 PREFIXED = blas.Blas("openblas", "/somewhere/lib.so", "scipy_", "-lm")

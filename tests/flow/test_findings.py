@@ -10,14 +10,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from theano_rnn import RNN, RNNError
-from theano_rnn.flow import Flow, by_lag, figures, pictures, terminal
+from theano_rnn.flow import Flow, by_lag
 from theano_rnn.flow.curves import activation, operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.findings import Findings, by_lag_curves, find, plain
-from theano_rnn.flow.page import cells_html, numbers_of, page, sections_of
+from theano_rnn.flow.report import figures, png, terminal
+from theano_rnn.flow.report.html import cells_html, numbers_of, page, sections_of
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega
-from theano_rnn.settings import Settings
+from theano_rnn.training.settings import Settings
 
 VOCAB, H, T, WANTED = 6, 4, 11, 0.97
 WORDS = ["<s>", "the", "cat", "sat", "down", "</s>"]
@@ -404,9 +405,9 @@ def test_the_page_carries_each_number_as_json(tanh, kind):
 def test_the_pictures_have_the_same_curves(tanh, by_hand):
     f, figure = tanh[1], Figure()
     for draw, expected in (
-        (pictures.lag, {name: values for name, values, _, _ in figures.lag_curves(f)}),
-        (pictures.contributions, {"up to it": np.cumsum(by_hand["contributions"])}),
-        (pictures.truncation, {f"{s}:K": of for s, of in by_hand["cosines"].items()}),
+        (png.lag, {name: values for name, values, _, _ in figures.lag_curves(f)}),
+        (png.contributions, {"up to it": np.cumsum(by_hand["contributions"])}),
+        (png.truncation, {f"{s}:K": of for s, of in by_hand["cosines"].items()}),
     ):
         ax = figure.add_subplot()
         draw(ax, f)
@@ -420,7 +421,7 @@ def test_the_pictures_have_the_same_curves(tanh, by_hand):
 
 def pictures_bars(f):
     ax = Figure().add_subplot()
-    pictures.contributions(ax, f)
+    png.contributions(ax, f)
     return [[bar.get_height() for bar in container] for container in ax.containers]
 
 
@@ -428,9 +429,9 @@ def pictures_bars(f):
 def test_the_maps_of_the_pictures_are_the_norms_and_the_gate(kind):
     _, f = measured(**KINDS[kind])
     ax = Figure().add_subplot()
-    drawn = pictures.heat(ax, f).get_array().filled(np.nan)
+    drawn = png.heat(ax, f).get_array().filled(np.nan)
     agree(drawn, np.log10(f.norms))
     ax = Figure().add_subplot()
-    pictures.saturation(ax, f)
+    png.saturation(ax, f)
     rows, _ = figures.units(f)
     agree(ax.images[0].get_array(), f.open[rows])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from kinds import GATES
 
-from theano_rnn import RNN, RNNError, memory
-from theano_rnn.cells import CELLS
+from theano_rnn import RNN, RNNError
+from theano_rnn.common import memory
 from theano_rnn.flow import Flow, by_lag, reach
 from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.model.cells import CELLS
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega
 

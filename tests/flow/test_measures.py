@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from theano_rnn import RNNError, memory
-from theano_rnn.architecture import Architecture
+from theano_rnn import RNNError
+from theano_rnn.common import memory
 from theano_rnn.flow import Flow, by_lag, demo, reach, watch
 from theano_rnn.flow.curves import activation, derivative, operating_points
 from theano_rnn.flow.decay import (
@@ -24,8 +24,9 @@ from theano_rnn.flow.decay import (
 from theano_rnn.flow.findings import by_lag_curves, find, plain, power
 from theano_rnn.flow.measures import check_memory
 from theano_rnn.flow.pairs import cosine, lengths_of
-from theano_rnn.regularization import BOUND
-from theano_rnn.settings import Settings
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.optim.regularization import BOUND
+from theano_rnn.training.settings import Settings
 
 
 def by_hand(cell="tanh", layers=1, T=4, H=2, **given):

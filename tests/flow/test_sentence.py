@@ -4,8 +4,8 @@ import pytest
 
 from theano_rnn import RNNError
 from theano_rnn.flow.sentence import choose, shown, visible
-from theano_rnn.settings import Settings
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.settings import Settings
 
 SETTINGS = Settings(tokenized=True)
 VOCABULARY = Vocabulary(["</s>", "<unk>", "a", "b", "."], tokenized=True)

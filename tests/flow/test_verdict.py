@@ -12,7 +12,7 @@ from theano_rnn import RNN
 from theano_rnn.flow import Flow, advice
 from theano_rnn.flow.decay import geometric_mean, horizon_of, left_by_lag, rate_of
 from theano_rnn.flow.verdict import Verdict, verdict
-from theano_rnn.settings import Settings
+from theano_rnn.training.settings import Settings
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.integers(20, size=(2, 14))

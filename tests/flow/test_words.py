@@ -11,7 +11,7 @@ import pytest
 from theano_rnn.flow import advice
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.verdict import verdict
-from theano_rnn.settings import Settings
+from theano_rnn.training.settings import Settings
 
 #: The least number above 1/4 and so on: on which side of a limit is what counts.
 OVER, UNDER = 1 + 1e-9, 1 - 1e-9

@@ -6,10 +6,10 @@ import safetensors.numpy
 from kinds import KINDS, assert_same, named, net
 
 from theano_rnn import RNN
-from theano_rnn.architecture import Architecture
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
+from theano_rnn.interop.torch_state import MODULES, from_torch, load, save, to_torch
+from theano_rnn.model.architecture import Architecture
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.torch_state import MODULES, from_torch, load, save, to_torch
 
 THEIRS = [kind for kind in KINDS if kind["cell"] in MODULES]
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from conftest import function_in_python
 
-from theano_rnn import RNNError, long_term, remedies, sweep, tasks
-from theano_rnn.cells import CELLS
+from theano_rnn import RNNError
 from theano_rnn.engine import theano
-from theano_rnn.long_term import Trial
+from theano_rnn.long_term import grid, remedies, tasks
+from theano_rnn.long_term import trial as trials
+from theano_rnn.long_term.net import TaskNet
+from theano_rnn.long_term.trial import Trial
+from theano_rnn.model.cells import CELLS
 from theano_rnn.reference import NumpyRNN, directional_difference
 from theano_rnn.reference.omega import omega
-from theano_rnn.task_net import TaskNet
 
 #: 5 symbols in, 5 out, the last 3 outputs asked for: what NumpyRNN can do too.
 ECHO = tasks.Task("echo", 5, 5, draw=None, answers=3)
@@ -126,7 +128,7 @@ def test_omega_is_added_to_the_gradient_of_W_alone():
 
 
 def test_an_update_is_clipped_where_that_is_a_remedy(monkeypatch):
-    monkeypatch.setattr("theano_rnn.task_net.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.long_term.net.compile_function", function_in_python)
     _, x, y = echo()
     moved = {}
     for remedy in ("sgd", "clip"):
@@ -214,7 +216,7 @@ QUICK = {"task": "temporal_order", "length": 10, "hidden_size": 20, "max_updates
 @pytest.fixture(scope="module")
 def solved():
     told = []
-    record = long_term.learn(Trial(**QUICK), lambda *figures: told.append(figures))
+    record = trials.learn(Trial(**QUICK), lambda *figures: told.append(figures))
     return record, told
 
 
@@ -229,12 +231,12 @@ def test_plain_sgd_solves_temporal_order_at_length_10(solved):
 
 def test_a_seed_learns_the_same_again_however_often_it_is_tested(solved, monkeypatch):
     end = solved[0]["updates"]
-    monkeypatch.setattr(long_term, "SOLVED", 0)  # never
+    monkeypatch.setattr(trials, "SOLVED", 0)  # never
     losses = []
     for test_every in (end, end // 2):
         told = []
         trial = Trial(**{**QUICK, "max_updates": end, "test_every": test_every})
-        record = long_term.learn(trial, lambda *figures, told=told: told.append(figures))
+        record = trials.learn(trial, lambda *figures, told=told: told.append(figures))
         assert record["ended"] == "updates" and record["updates"] == end
         losses.append(np.mean([loss for _, _, loss, _, _ in told]))
     assert abs(losses[0] - losses[1]) < 1e-6
@@ -242,7 +244,7 @@ def test_a_seed_learns_the_same_again_however_often_it_is_tested(solved, monkeyp
 
 def test_a_loss_that_is_not_finite_ends_a_trial_unsolved():
     trial = Trial("addition", 10, "relu", "sgd", learning_rate=1e6, max_updates=2000)
-    record = long_term.learn(trial)
+    record = trials.learn(trial)
     assert record["ended"] == "not finite" and not record["solved"]
     assert record["error_rate"] is None
     json.dumps(record, allow_nan=False)
@@ -250,8 +252,8 @@ def test_a_loss_that_is_not_finite_ends_a_trial_unsolved():
 
 def test_seconds_and_the_watch_end_a_trial():
     long = {**QUICK, "max_updates": 10**9, "test_every": 1}
-    assert long_term.learn(Trial(**long, max_seconds=1e-9))["ended"] == "seconds"
-    record = long_term.learn(Trial(**long), lambda *_: True)
+    assert trials.learn(Trial(**long, max_seconds=1e-9))["ended"] == "seconds"
+    record = trials.learn(Trial(**long), lambda *_: True)
     assert record["ended"] == "stopped" and record["updates"] == 1
 
 
@@ -270,7 +272,7 @@ def test_a_test_looks_at_all_fresh_sequences_only_if_few_are_wrong():
 
     for share, count in ((0.0, 10_000), (0.01, 10_000), (0.02, 1000), (1.0, 1000)):
         seen.clear()
-        assert long_term.test(answers(share), task, np.random.default_rng(0), 10) == share
+        assert trials.test(answers(share), task, np.random.default_rng(0), 10) == share
         assert sum(seen) == count
 
 
@@ -278,8 +280,8 @@ def test_a_test_looks_at_all_fresh_sequences_only_if_few_are_wrong():
 @pytest.mark.parametrize("cell, remedy", [("tanh", "clip+omega"), ("tanh", "clip+orthogonal")])
 def test_remedies_learn_where_plain_sgd_does_not(cell, remedy):
     at_50 = {"task": "temporal_order", "length": 50, "max_updates": 40_000}
-    assert not long_term.learn(Trial(**at_50))["solved"]
-    assert long_term.learn(Trial(**at_50, cell=cell, remedy=remedy))["solved"]
+    assert not trials.learn(Trial(**at_50))["solved"]
+    assert trials.learn(Trial(**at_50, cell=cell, remedy=remedy))["solved"]
 
 
 # ---- grids and results
@@ -296,13 +298,13 @@ GRID = [{"task": "temporal_order", "length": [10, 20], "remedy": ["sgd", "clip"]
 
 
 def test_a_grid_stands_for_all_combinations_once():
-    found = sweep.trials([*GRID, {"task": "addition", "length": 30}, GRID[0]])
+    found = grid.trials([*GRID, {"task": "addition", "length": 30}, GRID[0]])
     assert len(found) == 9 and len(set(found)) == 9
     assert found[0] == Trial("temporal_order", 10) and found[-1] == Trial("addition", 30)
 
 
 def test_the_default_grid_holds_what_the_readme_shows():
-    found = sweep.trials(sweep.DEFAULT)
+    found = grid.trials(grid.DEFAULT)
     ordered = {(t.length, t.cell, t.remedy) for t in found if t.task == "temporal_order"}
     assert {length for length, _, _ in ordered} == {10, 20, 50, 100} and len(ordered) == 24
     assert {t.cell for t in found if t.task == "addition"} == {"tanh", "relu", "lstm"}
@@ -326,7 +328,7 @@ def test_a_bad_grid_is_refused(tmp_path, grid, said):
     path = tmp_path / "grid.json"
     path.write_text(json.dumps(grid))
     with pytest.raises(RNNError) as refused:
-        sweep.read_grid(path)
+        grid.read_grid(path)
     assert said in str(refused.value) and str(refused.value).startswith(str(path))
 
 
@@ -334,18 +336,18 @@ def test_a_grid_that_is_missing_or_no_json_is_refused(tmp_path):
     (tmp_path / "bad.json").write_text("[{")
     for name in ("bad.json", "missing.json", "."):
         with pytest.raises(RNNError, match="cannot be read"):
-            sweep.read_grid(tmp_path / name)
+            grid.read_grid(tmp_path / name)
 
 
 def test_results_are_kept_and_a_torn_last_line_is_run_again(tmp_path):
-    first, second, third, *rest = sweep.trials(GRID)
-    with sweep.Results(tmp_path / "a" / "b") as results:
+    first, second, third, *rest = grid.trials(GRID)
+    with grid.Results(tmp_path / "a" / "b") as results:
         for trial in (first, second, third):
             results.add(record_of(trial))
     path = tmp_path / "a" / "b" / "results.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    with sweep.Results(path.parent) as results:
+    with grid.Results(path.parent) as results:
         assert results.missing([first, second, third, *rest]) == [third, *rest]
         results.add(record_of(third))
         assert results.of([third, first, rest[0]]) == [record_of(third), record_of(first)]
@@ -354,7 +356,7 @@ def test_results_are_kept_and_a_torn_last_line_is_run_again(tmp_path):
 
 def test_another_setting_is_another_trial(tmp_path):
     trial = Trial("addition", 10)
-    with sweep.Results(tmp_path) as results:
+    with grid.Results(tmp_path) as results:
         results.add(record_of(trial))
         assert results.missing([dataclasses.replace(trial, clip=2.0)])
         assert not results.missing([trial])
@@ -364,20 +366,20 @@ def test_a_damaged_line_before_the_last_is_named(tmp_path):
     line = json.dumps(record_of(Trial("addition", 10)))
     (tmp_path / "results.jsonl").write_text(f"{line}\n{{}}\n{line}\n")
     with pytest.raises(RNNError, match=r"line 2 of .*results.jsonl is not a record"):
-        sweep.Results(tmp_path)
+        grid.Results(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(RNNError, match="cannot be written"):
-            sweep.Results(folder)
+            grid.Results(folder)
 
 
 def test_success_is_by_row_and_length_and_drawn(tmp_path):
-    found = sweep.trials([*GRID, {"task": "addition", "length": 30}])
+    found = grid.trials([*GRID, {"task": "addition", "length": 30}])
     records = [record_of(trial, solved=trial.length == 10) for trial in found]
-    table = sweep.success(records)
+    table = grid.success(records)
     assert list(table) == [
         ("temporal_order", "tanh", "sgd"), ("temporal_order", "tanh", "clip"),
         ("addition", "tanh", "sgd"),
@@ -387,17 +389,17 @@ def test_success_is_by_row_and_length_and_drawn(tmp_path):
         10: [True, True],
         20: [False, False],
     }
-    with sweep.Results(tmp_path) as results:
+    with grid.Results(tmp_path) as results:
         picture = results.save_picture(records)
     assert picture == tmp_path / "success.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5000
 
 
 def test_two_sweeps_cannot_write_to_one_folder(tmp_path):
-    with sweep.Results(tmp_path):
+    with grid.Results(tmp_path):
         with pytest.raises(RNNError, match="another sweep writes to "):
-            sweep.Results(tmp_path)
-    sweep.Results(tmp_path).__exit__()
+            grid.Results(tmp_path)
+    grid.Results(tmp_path).__exit__()
 
 
 def test_remedies_in_another_order_are_the_same_trial():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from theano_rnn import RNNError, tasks
+from theano_rnn import RNNError
+from theano_rnn.long_term import tasks
 
 LENGTHS = (10, 15, 50)
 SYMBOLIC = [name for name, task in tasks.TASKS.items() if task.is_symbol]

@@ -7,8 +7,8 @@ from kinds import KINDS, net
 from kinds import named as name_of
 
 from theano_rnn import RNN
-from theano_rnn.architecture import Architecture, named
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
+from theano_rnn.model.architecture import Architecture, named
 
 
 def architecture(kind, vocab_size=5, H=3):

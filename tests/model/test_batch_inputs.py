@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNNError
-from theano_rnn.feed import feed, feed_inputs, is_single
+from theano_rnn.model.batch_inputs import feed, feed_inputs, is_single
 
 #: Three sequences of 2, 4 and 1 tokens; -1 and 99 stand in the padding.
 X = np.array([[1, 3, 2], [2, 4, -1], [99, 5, -1], [-1, 6, 99]])

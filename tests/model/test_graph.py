@@ -7,13 +7,13 @@ from conftest import CUTTING, PICTURES, SCHEMES, compiled, cosine, named, net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theano_rnn import graph
-from theano_rnn.architecture import Architecture
-from theano_rnn.check import relative_error
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.initialization import initial
+from theano_rnn.gradcheck import relative_error
+from theano_rnn.model import graph
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.initialization import initial
+from theano_rnn.model.truncation import Truncation
 from theano_rnn.reference import NumpyRNN, finite_differences, frozen_state_loss
-from theano_rnn.truncation import Truncation
 
 any_net = given(
     hidden_size=st.integers(1, 9),

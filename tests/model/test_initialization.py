@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNNError
-from theano_rnn.initialization import Scheme, check, initial
+from theano_rnn.model.initialization import Scheme, check, initial
 
 GATES = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4}
 ALL = ("uniform", "uniform:0.1", "glorot", "orthogonal", "identity", "spectral:1.1")

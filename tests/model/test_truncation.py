@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theano_rnn import RNN, RNNError
-from theano_rnn import truncation as truncations
-from theano_rnn.cells import CELLS
-from theano_rnn.check import relative_error
-from theano_rnn.engine import compile_function, scan_pushout, tensor, theano
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine.patches import scan_pushout
+from theano_rnn.gradcheck import relative_error
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.cells import CELLS
+from theano_rnn.model.truncation import Truncation
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.truncation import Truncation
 
 # Names
 

@@ -5,8 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from theano_rnn import RNNError, updates
+from theano_rnn import RNNError
 from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.optim import optimizers
 
 SHAPES = {"U": (4, 3), "W": (3, 3), "b": (3,)}
 OTHERS = {  # constants other than the defaults
@@ -17,7 +18,7 @@ OTHERS = {  # constants other than the defaults
     "rmsprop": {"rho": 0.6, "epsilon": 0.1},
     "adam": {"beta1": 0.6, "beta2": 0.8, "epsilon": 0.1},
 }
-NAMES = tuple(updates.OPTIMIZERS)
+NAMES = tuple(optimizers.OPTIMIZERS)
 PYTHON = theano.compile.mode.Mode("py", "fast_compile")  # runs at once, nothing is compiled
 
 # The papers' loops. Each takes theta_0, its gradient as a function, and the learning rate of each
@@ -100,7 +101,7 @@ def compiled(name, dtype="float64", others=False):
     """
     in_c = dtype == "float64"
     parameters, gradients = variables(dtype, ("U", "W") if in_c else ("U", "W", "b"))
-    optimizer = updates.make(name, parameters, **(OTHERS[name] if others else {}))
+    optimizer = optimizers.make(name, parameters, **(OTHERS[name] if others else {}))
     learning_rate = tensor.scalar("learning_rate", dtype)
     pairs = optimizer.updates(gradients, learning_rate)
     if in_c:
@@ -288,7 +289,7 @@ STATE = {
 def test_state_is_zeros_of_the_parameters_shapes_and_dtype_by_name(name):
     for dtype in ("float32", "float64"):
         parameters, gradients = variables(dtype, SHAPES)
-        optimizer = updates.make(name, parameters)
+        optimizer = optimizers.make(name, parameters)
         assert sorted(optimizer.state) == STATE[name]
         for key, shared in optimizer.state.items():
             value = shared.get_value()
@@ -306,10 +307,10 @@ def test_all_arithmetic_is_in_the_dtype_of_the_parameters_whatever_floatX_is(nam
     with theano.config.change_flags(floatX=floatX):
         for learning_rate in (0.1, tensor.scalar(dtype=dtype)):
             parameters, gradients = variables(dtype, SHAPES)
-            optimizer = updates.make(name, parameters)
+            optimizer = optimizers.make(name, parameters)
             pairs = optimizer.updates(gradients, learning_rate)
-            clipped = [updates.clip_by_norm(gradients, learning_rate)]
-            clipped += [updates.clip_by_value(gradients, learning_rate)]
+            clipped = [optimizers.clip_by_norm(gradients, learning_rate)]
+            clipped += [optimizers.clip_by_value(gradients, learning_rate)]
             new = [expression for _, expression in pairs]
             new += [a for clipped_gradients, norm in clipped for a in [*clipped_gradients, norm]]
             ancestors = theano.graph.basic.ancestors(new)
@@ -341,8 +342,8 @@ def test_two_compiled_functions_continue_one_state(name):
 @functools.cache
 def clipping():
     a, b, clip = tensor.dmatrix(), tensor.dmatrix(), tensor.dscalar()
-    (a_norm, b_norm), norm = updates.clip_by_norm([a, b], clip)
-    (a_value, b_value), norm_too = updates.clip_by_value([a, b], clip)
+    (a_norm, b_norm), norm = optimizers.clip_by_norm([a, b], clip)
+    (a_value, b_value), norm_too = optimizers.clip_by_value([a, b], clip)
     return compile_function([a, b, clip], [a_norm, b_norm, norm, a_value, b_value, norm_too])
 
 
@@ -411,15 +412,15 @@ NOT_BELOW_1 = "must be a number from 0 to below 1, not"
 )
 def test_unknown_names_and_bad_constants_are_refused(name, constants, message):
     with pytest.raises(RNNError, match=message):
-        updates.make(name, [one()], **constants)
+        optimizers.make(name, [one()], **constants)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_smallest_epsilon_is_the_smallest_normal_number(dtype):
     tiny = float(np.finfo(dtype).tiny)
-    assert updates.make("adam", [one("W", dtype)], epsilon=tiny).epsilon == tiny
+    assert optimizers.make("adam", [one("W", dtype)], epsilon=tiny).epsilon == tiny
     with pytest.raises(RNNError, match=f"which {dtype} cannot hold"):
-        updates.make("adam", [one("W", dtype)], epsilon=tiny / 2)
+        optimizers.make("adam", [one("W", dtype)], epsilon=tiny / 2)
 
 
 @pytest.mark.parametrize(
@@ -433,16 +434,16 @@ def test_the_smallest_epsilon_is_the_smallest_normal_number(dtype):
 )
 def test_parameters_without_own_names_or_of_two_dtypes_are_refused(parameters, message):
     with pytest.raises(RNNError, match=message):
-        updates.make("sgd", parameters)
+        optimizers.make("sgd", parameters)
 
 
 def test_another_number_of_gradients_than_parameters_is_refused():
     with pytest.raises(RNNError, match="1 gradients for 2 parameters"):
-        updates.make("sgd", [one("U"), one("W")]).updates([tensor.dmatrix()], 0.1)
+        optimizers.make("sgd", [one("U"), one("W")]).updates([tensor.dmatrix()], 0.1)
 
 
 def test_beta_0_is_no_memory():
-    adam = updates.make("adam", [one()], beta1=0, beta2=0)
+    adam = optimizers.make("adam", [one()], beta1=0, beta2=0)
     pairs = adam.updates([tensor.constant(np.full((2, 2), -3.0))], 0.1)
     theano.function([], [], updates=pairs, mode=PYTHON)()
     np.testing.assert_allclose(adam.parameters[0].get_value(), 1.1, rtol=1e-8)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theano_rnn import regularization
 from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.optim import regularization
 from theano_rnn.reference import finite_differences
 from theano_rnn.reference.omega import omega
 

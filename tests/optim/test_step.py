@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from conftest import function_in_python
 from kinds import assert_same
-from test_updates import ORACLES
+from test_optimizers import ORACLES
 from theano.graph.basic import io_toposort
 
 from theano_rnn import RNN, RNNError
+from theano_rnn.common.errors import NotFinite
 from theano_rnn.engine import theano
-from theano_rnn.errors import NotFinite
+from theano_rnn.optim.step import Step, kept
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega as reference_omega
-from theano_rnn.step import Step, kept
 
 H, VOCAB = 4, 7
 OPTIMIZERS = tuple(ORACLES)
@@ -24,8 +24,8 @@ LAZY = ("sgd", "adagrad", "rmsprop")  # a gradient of 0 moves nothing
 
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
-    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
 
 
 class Case:
@@ -113,7 +113,7 @@ def test_whatever_the_optimizer_a_step_runs_the_recurrence_once_and_once_back(
     def captured(inputs, outputs, updates, name):
         graphs.append([*outputs, *(new for _, new in updates)])
 
-    monkeypatch.setattr("theano_rnn.step.compile_function", captured)
+    monkeypatch.setattr("theano_rnn.optim.step.compile_function", captured)
     Step(RNN(VOCAB, H, bias=True), optimizer, clip_by=clip_by).function(False, False)
     (expressions,) = graphs
     scans = [a for a in io_toposort([], expressions) if type(a.op).__name__ == "Scan"]

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theano_rnn import batches
-from theano_rnn.arguments import token_batch
-from theano_rnn.batches import LARGEST, Stream, batch, buckets, padding
-from theano_rnn.corpus import count_tokens, load_corpus
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.validation import token_batch
+from theano_rnn.text import batches
+from theano_rnn.text.batches import LARGEST, Stream, batch, buckets, padding
+from theano_rnn.text.corpus import count_tokens, load_corpus
 
 SIZES = (16, 32, 64)
 

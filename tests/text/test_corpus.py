@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theano_rnn import memory, pythondocs
-from theano_rnn.baselines import bigram_perplexity, unigram_perplexity
-from theano_rnn.corpus import (
-    LONGEST_LINE,
+from theano_rnn.baselines.bigram import bigram_perplexity, unigram_perplexity
+from theano_rnn.common import memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.text import corpus as corpus_module
+from theano_rnn.text import python_docs
+from theano_rnn.text.corpus import (
     build_corpus,
     count_tokens,
     load_corpus,
     pairs,
     read_text,
-    split_sentences,
-    split_text,
 )
-from theano_rnn.errors import RNNError
-from theano_rnn.pythondocs import english, python_sentences
+from theano_rnn.text.python_docs import english, python_sentences
+from theano_rnn.text.sentences import LONGEST_LINE, split_sentences, split_text
 
 
 @pytest.fixture(scope="module")
@@ -314,9 +314,8 @@ def test_csv_corpus_by_column(write):
 
 
 def test_reading_a_corpus_does_not_import_theano():
-    code = (
-        "import sys, theano_rnn.corpus, theano_rnn.baselines; assert 'theano' not in sys.modules"
-    )
+    modules = "theano_rnn.text.corpus, theano_rnn.baselines.bigram"
+    code = f"import sys, {modules}; assert 'theano' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
@@ -374,7 +373,7 @@ def test_no_documentation_at_all_is_an_error(tmp_path):
 
 def test_docstrings_alone_are_enough(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)  # as some distributions have it
-    monkeypatch.setattr(pythondocs, "_docstrings", lambda folder: ["This is the text."])
+    monkeypatch.setattr(python_docs, "_docstrings", lambda folder: ["This is the text."])
     assert python_sentences() == ["This is the text."]
 
 
@@ -410,7 +409,7 @@ def test_counting_models_on_the_default_corpus(default):
 
 
 def test_default_corpus_at_char_level(sentences, monkeypatch):
-    monkeypatch.setattr(pythondocs, "python_sentences", lambda: sentences)
+    monkeypatch.setattr(corpus_module, "python_sentences", lambda: sentences)
     corpus = load_corpus(level="char")
     assert 80 < corpus.vocabulary.size < 150
     assert corpus.oov_rate < 0.001

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from theano_rnn.errors import RNNError
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common.errors import RNNError
+from theano_rnn.text.vocabulary import Vocabulary
 
 FORMS = {"word": ("word", False), "char": ("char", False), "tokenized": ("word", True)}
 TEXT = ["the cat sat on the mat .", "The <unk> dog !", "naïve cats , 3.14 of 1,000 — 猫 🙂"]

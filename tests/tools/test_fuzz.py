@@ -14,7 +14,7 @@ from fuzz.judge import Target
 from fuzz.readers import readers
 from hypothesis import strategies as st
 
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 #: Of each reader here, and of what is slower; ``make fuzz`` has thousands.
 CASES, FEW = 300, 60
@@ -39,7 +39,7 @@ def test_a_hostile_file_ends_in_a_result_or_an_error(name):
 
 @pytest.mark.parametrize("name", sorted(set(INTERFACES) - COMPILED))
 def test_hostile_arguments_end_in_a_result_or_an_error(name, monkeypatch):
-    monkeypatch.setattr("theano_rnn.model.compile_function", conftest.function_in_python)
+    monkeypatch.setattr("theano_rnn.rnn.compile_function", conftest.function_in_python)
     holds(INTERFACES[name])
 
 

@@ -1,17 +1,15 @@
 """The mutation testing finds what it looks for, and what it is told to leave out is right."""
 
 import textwrap
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 pytest.importorskip("cosmic_ray")  # of the extra proofs
 
 from mutation import mutants, survivors
 from mutation.covering import Covering, covering
 from mutation.trying import Trials
-
-ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
     def larger(a: "int | None", b: int) -> "int | None":

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from theano_rnn import RNN, evaluation
-from theano_rnn.corpus import count_tokens, pairs
-from theano_rnn.errors import RNNError
-from theano_rnn.evaluation import dynamic_loss, sentence_loss, shown, stream_loss
+from theano_rnn import RNN
+from theano_rnn.common.errors import RNNError
+from theano_rnn.optim.step import Step
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.step import Step
+from theano_rnn.text.corpus import count_tokens, pairs
+from theano_rnn.training import evaluation
+from theano_rnn.training.evaluation import dynamic_loss, sentence_loss, shown, stream_loss
 
 VOCAB_SIZE, CELL = 7, "tanh"
 

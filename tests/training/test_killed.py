@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-from theano_rnn.run import Run
+from theano_rnn.training.run_folder import Run
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "train.py"
+SCRIPT = ROOT / "scripts" / "train.py"
 #: Dropout, an optimizer with a state, a stream: all that a checkpoint has to hold.
 TRAINING = (
     "--text text.txt --cell lstm --hidden-size 6 --dropout 0.3 --optimizer adam --stream "

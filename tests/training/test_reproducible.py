@@ -2,24 +2,23 @@
 
 import copy
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import function_in_python
+from conftest import ROOT, function_in_python
 from reproduce import compare
 from reproduce.steps import NETS, STEPS, digest, ten_steps
 
-FOLDER = os.path.dirname(__file__)
+TOOLS = ROOT / "tools"
 
 
 def in_a_process(seed=0):
     """What a net leaves in a fresh process."""
     done = subprocess.run(
         [sys.executable, "-m", "reproduce", "--json", "--only", "tanh, sgd", "--seed", str(seed)],
-        capture_output=True, text=True, cwd=FOLDER,
+        capture_output=True, text=True, cwd=TOOLS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["nets"]["tanh, sgd"]
@@ -34,7 +33,7 @@ def test_two_processes_have_the_same_bits_and_another_seed_has_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_two_fresh_models_have_the_same_bits_and_another_seed_has_others(name, monkeypatch):
-    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
     first = ten_steps(NETS[name], seed=0)
     assert first == ten_steps(NETS[name], seed=0)
     other = ten_steps(NETS[name], seed=1)
@@ -112,8 +111,8 @@ def test_the_comparison_ends_with_1_where_something_is_wrong(records, tmp_path, 
 
 
 def test_pythons_that_are_not_there_are_skipped_and_none_at_all_is_an_error():
-    command = ["sh", os.path.join(FOLDER, "reproduce", "all.sh"), "python-not-there", "python-nor"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=os.path.dirname(FOLDER))
+    command = ["sh", str(TOOLS / "reproduce" / "all.sh"), "python-not-there", "python-nor"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and "None of these is here" in done.stderr
     assert done.stdout.splitlines() == [
         f"Skipped: there is no {name} here." for name in command[2:]

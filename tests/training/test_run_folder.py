@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theano_rnn.errors import RNNError
-from theano_rnn.run import Run
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common.errors import RNNError
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.run_folder import Run
 
 PARAMETERS = {"U": np.arange(6, dtype=np.float32).reshape(2, 3), "W": np.eye(2, dtype=np.float32)}
 
@@ -151,8 +151,8 @@ def on_a_full_disk(run, use, most):
     """
     program = (
         "import resource, signal, sys, numpy as np\n"
-        "from theano_rnn.run import Run\n"
-        "from theano_rnn.errors import RNNError\n"
+        "from theano_rnn.training.run_folder import Run\n"
+        "from theano_rnn.common.errors import RNNError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, hard))\n"
@@ -242,7 +242,7 @@ def test_a_folder_that_can_only_be_read_is_said_so_and_is_read():
 def test_a_second_process_is_refused_and_told_of_the_first(run):
     program = (
         "import sys\n"
-        "from theano_rnn.run import Run\n"
+        "from theano_rnn.training.run_folder import Run\n"
         "with Run.open(sys.argv[1]).locked(): print('in', flush=True); input()\n"
     )
     command = [sys.executable, "-c", program, str(run.folder)]

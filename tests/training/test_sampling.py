@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN
-from theano_rnn.errors import RNNError
-from theano_rnn.generation import draw, generate, load
-from theano_rnn.run import Run
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common.errors import RNNError
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.sampling import draw, generate, load
 
 SENTENCES = ["the cat sat", "the dog sat", "a cat ran home"]
 

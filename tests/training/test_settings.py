@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from theano_rnn.errors import RNNError
-from theano_rnn.settings import RECIPES, Settings
+from theano_rnn.common.errors import RNNError
+from theano_rnn.training.settings import RECIPES, Settings
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
-from theano_rnn import events
 from theano_rnn.commands import train
-from theano_rnn.errors import RNNError
-from theano_rnn.run import Run
+from theano_rnn.common.errors import RNNError
+from theano_rnn.training import tensorboard
+from theano_rnn.training.run_folder import Run
 
 needs_tensorboardX = pytest.mark.skipif(
     importlib.util.find_spec("tensorboardX") is None,
@@ -77,7 +77,7 @@ def test_a_training_writes_its_metrics_and_a_resumed_one_goes_on_with_them(folde
         "loss/training", "loss/validation", "training/learning_rate", "training/gradient_norm",
         "training/clip_rate", "training/tokens_per_second", "watch/sigma_max", "watch/live_steps",
     } <= set(found)  # fmt: skip
-    of_records = [events.scalars(record) for record in metrics]
+    of_records = [tensorboard.scalars(record) for record in metrics]
     assert found == {
         tag: pytest.approx({n: x[tag] for n, x in enumerate(of_records, 1)}, rel=1e-6)
         for tag in of_records[0]
@@ -139,7 +139,7 @@ def test_a_resumed_run_can_begin_and_stop_to_write_events(folder, capsys):
 def test_without_tensorboardX_it_is_one_line_that_says_what_to_install(
     folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(events.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(tensorboard.importlib.util, "find_spec", lambda name: None)
     assert train.main([*SMALL, "--tensorboard"]) == 2
     err = capsys.readouterr().err
     assert "pip install 'theano-rnn[tensorboard]'" in err and len(err.splitlines()) == 1
@@ -147,7 +147,7 @@ def test_without_tensorboardX_it_is_one_line_that_says_what_to_install(
 
 
 def test_the_figures_of_an_epoch_and_no_others_are_scalars():
-    assert events.scalars({**RECORD, "omega": 0.5, "live_steps": None}) == {
+    assert tensorboard.scalars({**RECORD, "omega": 0.5, "live_steps": None}) == {
         "loss/training": 2.5,
         "loss/validation": 2.25,
         "loss/validation_perplexity": 9.5,
@@ -158,4 +158,4 @@ def test_the_figures_of_an_epoch_and_no_others_are_scalars():
         "training/tokens_per_second": 200.0,
         "watch/omega": 0.5,
     }
-    assert "training/tokens_per_second" not in events.scalars({**RECORD, "seconds": 0.0})
+    assert "training/tokens_per_second" not in tensorboard.scalars({**RECORD, "seconds": 0.0})

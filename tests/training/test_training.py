@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from conftest import function_in_python
 
-from theano_rnn import RNN, baselines, files
-from theano_rnn.corpus import build_corpus, pairs
-from theano_rnn.errors import NotFinite, RNNError
+from theano_rnn import RNN
+from theano_rnn.baselines import bigram
+from theano_rnn.baselines.kneser_ney import fit_kneser_ney
+from theano_rnn.common import files
+from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.flow import Flow, watched
-from theano_rnn.generation import generate, load
-from theano_rnn.kneser_ney import fit_kneser_ney
-from theano_rnn.run import Run, parameters
-from theano_rnn.settings import Settings
-from theano_rnn.step import Step
-from theano_rnn.training import Training, Watch, next_rate, perplexity
-from theano_rnn.updates import OPTIMIZERS
+from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.step import Step
+from theano_rnn.text.corpus import build_corpus, pairs
+from theano_rnn.training.loop import Training, Watch, next_rate, perplexity
+from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.sampling import generate, load
+from theano_rnn.training.settings import Settings
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 #: Batches, dropout, an optimizer with a state; and a stream with a state of two parts a layer.
@@ -66,8 +68,8 @@ def compiled_once(monkeypatch):
 @pytest.fixture
 def quickly_compiled(monkeypatch):
     """Compiled as ``function_in_python`` does, and not shared with those that are C."""
-    monkeypatch.setattr("theano_rnn.step.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.model.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
     for name, shared in QUICK.items():
         monkeypatch.setitem(globals(), name, shared)
 
@@ -154,7 +156,7 @@ def test_the_steps_that_compile_do_not_count_as_training(tmp_path, corpus, monke
             return super().__call__(*args, **kwargs)
 
     monkeypatch.setattr(training, "step", Compiling(seen))
-    monkeypatch.setattr("theano_rnn.training.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("theano_rnn.training.loop.time.perf_counter", lambda: now[0])
     training.run_epochs(Watch())
     assert training.run.metrics()[0]["seconds"] == len(seen) - 2
 
@@ -789,8 +791,8 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
     expected = {
         "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
         "kneser_ney_order": kneser_ney.order,
-        "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
-        "bigram_perplexity": baselines.bigram_perplexity(
+        "unigram_perplexity": bigram.unigram_perplexity(corpus.train, corpus.test, size),
+        "bigram_perplexity": bigram.bigram_perplexity(
             corpus.train, corpus.valid, corpus.test, size
         ),
         "oov_rate": corpus.oov_rate,

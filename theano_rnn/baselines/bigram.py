@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Floats, Ints
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Floats, Ints
 
 Sequences = Sequence[Ints]
 

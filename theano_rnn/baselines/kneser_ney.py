@@ -1,8 +1,8 @@
 """The strongest of the counting models: interpolated modified Kneser-Ney n-grams.
 
-The tokens predicted are those of `theano_rnn.baselines`; what precedes one, its history, is cut
-in one of two ways. By sentences, it begins at the start token: what a network sees whose state
-is zero at each start. With ``across`` the split is one long text, read as the inputs of a
+The tokens predicted are those of `theano_rnn.baselines.bigram`; what precedes one, its history,
+is cut in one of two ways. By sentences, it begins at the start token: what a network sees whose
+state is zero at each start. With ``across`` the split is one long text, read as the inputs of a
 network that carries its state on (each sequence but its last token), and a history goes back
 over the ends of sentences, to the start of the split.
 
@@ -19,9 +19,9 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.baselines import Sequences, bigrams
-from theano_rnn.types import Floats, Ints
+from theano_rnn.baselines.bigram import Sequences, bigrams
+from theano_rnn.common import validation
+from theano_rnn.common.types import Floats, Ints
 
 #: Histories, keys and counts of an order, as in `NGrams`.
 Counted = tuple[Ints, Ints, Ints]
@@ -108,7 +108,7 @@ class KneserNey:
         """
         past = np.full((self.order - 1, self.vocab_size), -1)
         if np.size(history):
-            known = arguments.token_ids(history, "history", self.vocab_size)
+            known = validation.token_ids(history, "history", self.vocab_size)
             latest = known[::-1][: self.order - 1]
             past[: len(latest)] = latest[:, None]
         return self._probabilities(past, np.arange(self.vocab_size))
@@ -225,7 +225,7 @@ def fit_kneser_ney(
     >>> model.probabilities([2])  # 0.5/3 for each of the three, and half of the above
     array([0.0625    , 0.32916667, 0.32916667, 0.27916667])
     """
-    order = arguments.whole_number(order, "the order", 1)
+    order = validation.whole_number(order, "the order", 1)
     past, words = _windows(train, vocab_size, order, across, "train")
     if valid is not None:
         bigrams(valid, vocab_size, "valid")  # refused before anything is counted

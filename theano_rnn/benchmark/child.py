@@ -17,8 +17,8 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from theano_rnn import initialization
-from theano_rnn.types import Array, Ints, Shapes
+from theano_rnn.common.types import Array, Ints, Shapes
+from theano_rnn.model import initialization
 
 #: By the names of the parameters, U by rows.
 Arrays = dict[str, Array]

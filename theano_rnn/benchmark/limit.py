@@ -7,9 +7,9 @@ that go back from the logits, and that of the gradient of W. Rows of U cost noth
 
 from typing import Any
 
+from theano_rnn.common.types import Function, Variable
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.loop.op import header
-from theano_rnn.types import Function, Variable
 
 
 class Products(theano.graph.op.COp):

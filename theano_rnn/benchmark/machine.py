@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from theano_rnn.types import Record
+from theano_rnn.common.types import Record
 
 
 def describe() -> Record:

@@ -2,7 +2,7 @@
 
 Imports nothing of this package: it runs in an environment of its own, as both want a newer NumPy
 than Theano does. U is stored by rows, and of it only the rows that occur are read and updated.
-The gates are those of ``theano_rnn.cells``, one below the other in the same order.
+The gates are those of ``theano_rnn.model.cells``, one below the other in the same order.
 """
 
 import functools

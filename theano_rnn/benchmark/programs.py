@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from theano_rnn.benchmark.child import Spec
-from theano_rnn.types import PathLike, Record
+from theano_rnn.common.types import PathLike, Record
 
 #: Seconds between two measurements: OpenBLAS's threads spin for some time after their last
 #: work, on the cores that the next program needs.

@@ -11,14 +11,16 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from theano_rnn import RNN, arguments, batches
+from theano_rnn import RNN
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
-from theano_rnn.corpus import load_corpus
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, Record
 from theano_rnn.engine.blas import usable_cores
-from theano_rnn.errors import RNNError
 from theano_rnn.flow import Flow
-from theano_rnn.types import Ints, Record
+from theano_rnn.text import batches
+from theano_rnn.text.corpus import load_corpus
 
 #: Vocabulary, hidden units and steps of each workload.
 WORKLOADS: dict[str, dict[str, Any]] = {
@@ -67,10 +69,10 @@ class Settings:
     peers_python: Optional[str] = None
 
     def __post_init__(self) -> None:
-        arguments.whole_number(self.rounds, "rounds", at_least=1)
-        arguments.positive(self.seconds, "seconds")
-        arguments.whole_number(self.warm_starts, "warm starts", at_least=1)
-        arguments.whole_number(self.seed, "seed", at_least=0)
+        validation.whole_number(self.rounds, "rounds", at_least=1)
+        validation.positive(self.seconds, "seconds")
+        validation.whole_number(self.warm_starts, "warm starts", at_least=1)
+        validation.whole_number(self.seed, "seed", at_least=0)
 
 
 def parse_sections(text: Optional[str]) -> list[str]:

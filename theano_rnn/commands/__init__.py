@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands.calling import COMMANDS, program
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 __all__ = ["COMMANDS", "run"]
 

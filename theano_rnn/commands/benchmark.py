@@ -15,7 +15,7 @@ from rich.table import Table
 from theano_rnn.benchmark import machine, sections
 from theano_rnn.benchmark.programs import ProgramError
 from theano_rnn.commands import calling
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 FULL = sections.Settings()
 QUICK = sections.Settings(rounds=3, seconds=0.1, warm_starts=1)

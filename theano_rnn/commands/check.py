@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from theano_rnn.commands import calling
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -50,10 +50,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     console = Console()
     try:
-        from theano_rnn import check  # here, so that --help does not wait for Theano
+        from theano_rnn import gradcheck  # here, so that --help does not wait for Theano
 
         with console.status("compiling and comparing ..."):
-            rows = list(check.cross_check(**settings))
+            rows = list(gradcheck.cross_check(**settings))
     except RNNError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
@@ -61,7 +61,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 130
     console.print(table(rows))
     tolerances = f"{rows[0].tolerance:g} for Theano = NumPy ({settings['dtype']}), "
-    tolerances += f"{check.DIFFERENCES_TOLERANCE:g} for NumPy = differences"
+    tolerances += f"{gradcheck.DIFFERENCES_TOLERANCE:g} for NumPy = differences"
     missed = sum(not row.passed for row in rows)
     verdict = f"{missed} of {len(rows)} schemes miss" if missed else "All pass"
     console.print(f"{verdict}. Tolerance: {tolerances}.", soft_wrap=True, highlight=False)

@@ -15,9 +15,9 @@ from typing import Any, Optional
 from rich.console import Console
 from rich.table import Table
 
-from theano_rnn.cells import CELLS
 from theano_rnn.commands import calling
-from theano_rnn.evaluation import shown
+from theano_rnn.model.cells import CELLS
+from theano_rnn.training.evaluation import shown
 
 #: Those that are compared where none are named.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")

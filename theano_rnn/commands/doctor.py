@@ -1,8 +1,8 @@
 """What the engine found, and what it makes of a network.
 
-``python -m theano_rnn.engine``          what was found, and what to do about anything missing
-``python -m theano_rnn.engine explain``  which loops of a training step are lowered to C++, or why
-                                         not; ``--cell``, ``--truncation`` and so on say of which
+``theano-rnn doctor``          what was found, and what to do about anything missing
+``theano-rnn doctor explain``  which loops of a training step are lowered to C++, or why not;
+                               ``--cell``, ``--truncation`` and so on say of which network
 """
 
 import argparse
@@ -18,10 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from theano_rnn import engine
+from theano_rnn.commands import calling
+from theano_rnn.common.errors import RNNError
 from theano_rnn.engine import blas
 from theano_rnn.engine.flags import user_settings
 from theano_rnn.engine.loop.explain import Explained
-from theano_rnn.errors import RNNError
+from theano_rnn.optim.step import Step
+from theano_rnn.rnn import RNN
 
 
 def cache_size(folder: Path) -> tuple[int, int]:
@@ -86,9 +89,9 @@ def _gcc_version() -> str:
     return str(gcc_version_str)
 
 
-def main(argv: Optional[Sequence[str]] = None, prog: str = "python -m theano_rnn.engine") -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     p = argparse.ArgumentParser(
-        prog=prog,
+        prog=calling.program("doctor"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -120,9 +123,6 @@ def main(argv: Optional[Sequence[str]] = None, prog: str = "python -m theano_rnn
 
 def explained(arguments: argparse.Namespace) -> list[Explained]:
     """The loops of a step of such a network."""
-    from theano_rnn.model import RNN
-    from theano_rnn.step import Step
-
     settings = {name: getattr(arguments, name) for name in ("cell", "layers", "truncation")}
     step = Step(RNN(8, 4, **settings))
     return engine.loop.explain(step.function(arguments.mask, not arguments.mask))
@@ -138,7 +138,3 @@ def _print_findings(console: Console) -> None:
     console.print(table)
     for line in advice or ["Nothing is missing."]:
         console.print(line)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from rich.console import Console
 
 from theano_rnn.commands import calling
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     console = Console(highlight=False)
     report = None
     try:
-        from theano_rnn.flow.report import Report
+        from theano_rnn.flow.report.folder import Report
 
         if arguments.report is not None:
             report = Report(arguments.report)
@@ -70,9 +70,9 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
     """The flow of a run on a sentence; the path of the report, if there is one."""
     from theano_rnn.flow import Flow, sentence
     from theano_rnn.flow.findings import find
-    from theano_rnn.generation import load
-    from theano_rnn.run import Run
-    from theano_rnn.settings import Settings
+    from theano_rnn.training.run_folder import Run
+    from theano_rnn.training.sampling import load
+    from theano_rnn.training.settings import Settings
 
     if arguments.cosine is not None and not 0 < arguments.cosine <= 1:
         raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
@@ -96,7 +96,8 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
 
 
 def show_demo(console: Console, report: Any) -> Optional[Path]:
-    from theano_rnn.flow import demo, terminal
+    from theano_rnn.flow import demo
+    from theano_rnn.flow.report import terminal
 
     with console.status("measuring ..."):
         several = demo.findings()
@@ -116,7 +117,7 @@ def show_demo(console: Console, report: Any) -> Optional[Path]:
 
 
 def show(console: Console, found: Any) -> None:
-    from theano_rnn.flow import terminal
+    from theano_rnn.flow.report import terminal
 
     say(console, terminal.heat_map(found, console.width, ramp(console)))
     console.print(terminal.table_by_lag(found))
@@ -128,7 +129,7 @@ def show(console: Console, found: Any) -> None:
 
 
 def ramp(console: Console) -> str:
-    from theano_rnn.flow import terminal
+    from theano_rnn.flow.report import terminal
 
     return terminal.RAMP if console.encoding.startswith("utf") else terminal.ASCII_RAMP
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands import calling
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -28,7 +28,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
     try:
-        from theano_rnn.generation import generate, load
+        from theano_rnn.training.sampling import generate, load
 
         model, vocabulary = load(arguments.run)
         for sentence in generate(

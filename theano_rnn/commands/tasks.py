@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from theano_rnn import remedies, sweep
-from theano_rnn.cells import CELLS
 from theano_rnn.commands import calling
-from theano_rnn.errors import RNNError
-from theano_rnn.long_term import Trial, learn
-from theano_rnn.tasks import TASKS
+from theano_rnn.common.errors import RNNError
+from theano_rnn.long_term import grid, remedies
+from theano_rnn.long_term.tasks import TASKS
+from theano_rnn.long_term.trial import Trial, learn
+from theano_rnn.model.cells import CELLS
 
 CONSOLE = Console(highlight=False)
 DEFAULTS = {field.name: field.default for field in fields(Trial)}
@@ -106,8 +106,8 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
         if arguments.workers is not None and arguments.workers < 1:
             raise RNNError(f"--workers must be at least 1, not {arguments.workers}")
         if arguments.sweep == "default":
-            return sweep.trials(sweep.DEFAULT)
-        return sweep.read_grid(arguments.sweep)
+            return grid.trials(grid.DEFAULT)
+        return grid.read_grid(arguments.sweep)
     for name in ("scheduler", "workers"):
         if getattr(arguments, name) is not None:
             raise RNNError(f"--{name} is for a sweep; give --sweep too")
@@ -174,7 +174,7 @@ class Display:
         return record
 
 
-def run_here(trials: Sequence[Trial], results: Optional[sweep.Results]) -> int:
+def run_here(trials: Sequence[Trial], results: Optional[grid.Results]) -> int:
     """Each trial in this process, one after the other."""
     display, records = Display(), []
     signal.signal(signal.SIGINT, display.interrupt)
@@ -195,7 +195,7 @@ def run_here(trials: Sequence[Trial], results: Optional[sweep.Results]) -> int:
 
 def run_sweep(
     trials: list[Trial],
-    results: sweep.Results,
+    results: grid.Results,
     scheduler: Optional[str],
     workers: Optional[int],
 ) -> int:
@@ -203,10 +203,10 @@ def run_sweep(
     missing, failed = results.missing(trials), 0
     say(f"{len(trials)} trials, {len(trials) - len(missing)} of them in {results.path}")
     if missing:
-        with sweep.cluster(scheduler, workers) as client:
+        with grid.cluster(scheduler, workers) as client:
             count = len(client.scheduler_info()["workers"])
             say(f"{count} workers" if count else "The scheduler has no workers yet: it waits")
-            failed = follow(sweep.run(missing, client), results, len(missing))
+            failed = follow(grid.run(missing, client), results, len(missing))
     records = results.of(trials)
     if records:
         show(records, results)
@@ -215,7 +215,7 @@ def run_sweep(
     return 1 if failed else 0
 
 
-def follow(done: Iterable[Any], results: sweep.Results, total: int) -> int:
+def follow(done: Iterable[Any], results: grid.Results, total: int) -> int:
     """Write and show what comes in; how many trials failed."""
     failed = 0
     progress = Progress(
@@ -235,7 +235,7 @@ def follow(done: Iterable[Any], results: sweep.Results, total: int) -> int:
     return failed
 
 
-def show(records: list[dict[str, Any]], results: Optional[sweep.Results]) -> None:
+def show(records: list[dict[str, Any]], results: Optional[grid.Results]) -> None:
     for_lengths = sorted({r["length"] for r in records})
     table = Table(title="Solved, of all seeds, and the updates it took", title_justify="left")
     for heading in ("task", "cell", "remedy"):
@@ -243,7 +243,7 @@ def show(records: list[dict[str, Any]], results: Optional[sweep.Results]) -> Non
     for length in for_lengths:
         table.add_column(str(length), justify="right")
     before = None
-    for (task, cell, remedy), cells in sweep.success(records).items():
+    for (task, cell, remedy), cells in grid.success(records).items():
         if before not in (None, task):
             table.add_section()
         name, before = "" if task == before else task, task
@@ -273,7 +273,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         trials = trials_of(arguments)
         if folder is None:
             return run_here(trials, None)
-        with sweep.Results(folder) as results:
+        with grid.Results(folder) as results:
             if arguments.sweep is None:
                 return run_here(trials, results)
             return run_sweep(trials, results, arguments.scheduler, arguments.workers)

@@ -13,17 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from theano_rnn import events, initialization
-from theano_rnn.cells import CELLS
 from theano_rnn.commands import calling
-from theano_rnn.corpus import Corpus
-from theano_rnn.errors import RNNError
-from theano_rnn.evaluation import shown
-from theano_rnn.run import Run
-from theano_rnn.settings import ON_NONFINITE, RECIPES, Settings
-from theano_rnn.step import CLIPPINGS
-from theano_rnn.training import State, Training, Watch
-from theano_rnn.updates import OPTIMIZERS
+from theano_rnn.common.errors import RNNError
+from theano_rnn.model import initialization
+from theano_rnn.model.cells import CELLS
+from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.step import CLIPPINGS
+from theano_rnn.text.corpus import Corpus
+from theano_rnn.training import tensorboard
+from theano_rnn.training.evaluation import shown
+from theano_rnn.training.loop import State, Training, Watch
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.settings import ON_NONFINITE, RECIPES, Settings
 
 CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
@@ -157,7 +158,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
         settings = Settings(**{**RECIPES.get(given.pop("recipe", None), {}), **given})
         # Before the folder is made: what cannot be done leaves nothing behind.
         if settings.tensorboard:
-            events.check()
+            tensorboard.check()
         corpus = settings.corpus()
         settings.architecture(corpus.vocabulary.size).check_memory()
         run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")

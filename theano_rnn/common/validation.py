@@ -10,9 +10,9 @@ from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn import memory
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Array, Bools, Floats, Ints, Parameters, Shapes
+from theano_rnn.common import memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Shapes
 
 
 def whole_number(value: object, name: str, at_least: int) -> int:

@@ -38,19 +38,10 @@ import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
 
-from theano_rnn.engine import (
-    activations,
-    ahead,
-    cache,
-    loop,
-    precompiled,
-    rows,
-    scan_loop,
-    scan_pushout,
-    softmax,
-    thin,
-)
+from theano_rnn.engine import loop
 from theano_rnn.engine.compiling import compile_function, shield_compiler
+from theano_rnn.engine.ops import activations, rows, softmax, thin
+from theano_rnn.engine.patches import ahead, cache, precompiled, scan_loop, scan_pushout
 
 
 def use_threads(count: int) -> None:

@@ -10,8 +10,8 @@ import theano.utils
 from theano.compile.mode import get_default_mode
 from theano.link.c import cmodule
 
+from theano_rnn.common.types import Function, Variable, Variables
 from theano_rnn.engine.flags import user_settings
-from theano_rnn.types import Function, Variable, Variables
 
 #: Rewrites of Theano that make a step slower; ``compile_function`` says how.
 LEFT_OUT = ("local_dot22_to_dot22scalar", "local_subtensor_merge")

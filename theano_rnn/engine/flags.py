@@ -10,8 +10,8 @@ import os
 import shlex
 from collections.abc import Mapping
 
+from theano_rnn.common.errors import RNNError
 from theano_rnn.engine.blas import Blas
-from theano_rnn.errors import RNNError
 
 
 def defaults(blas: Blas) -> dict[str, str]:

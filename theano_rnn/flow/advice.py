@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from theano_rnn import truncation
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 from theano_rnn.flow.measures import GAMMA, Flow
 from theano_rnn.flow.reasons import MANY
-from theano_rnn.settings import NETWORK, Settings
+from theano_rnn.model import truncation
+from theano_rnn.model.cells import CELLS
+from theano_rnn.training.settings import NETWORK, Settings
 
 #: Below this cosine with the full gradient a truncated one leads elsewhere.
 ALIKE = 0.9

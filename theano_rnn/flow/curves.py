@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from theano_rnn.architecture import named
-from theano_rnn.cells import CELLS
+from theano_rnn.common.types import Floats
 from theano_rnn.flow.measures import Flow
-from theano_rnn.types import Floats
+from theano_rnn.model.architecture import named
+from theano_rnn.model.cells import CELLS
 
 
 def operating_points(flow: Flow) -> dict[str, Floats]:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from theano_rnn.types import Floats
+from theano_rnn.common.types import Floats
 
 #: The horizon is where the gradient falls below this share of its value at lag 0.
 LOST = 0.01

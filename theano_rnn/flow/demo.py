@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from theano_rnn.common.types import Ints
 from theano_rnn.flow.findings import Findings, find
 from theano_rnn.flow.measures import Flow
-from theano_rnn.model import RNN
-from theano_rnn.types import Ints
-from theano_rnn.vocabulary import END, START
+from theano_rnn.rnn import RNN
+from theano_rnn.text.vocabulary import END, START
 
 #: "are" has to agree with "keys": 20 words lie between.
 SENTENCE = (

@@ -7,14 +7,14 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from theano_rnn.cells import CELLS
+from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.flow.curves import derivative, operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra
 from theano_rnn.flow.pairs import by_lag
 from theano_rnn.flow.verdict import Verdict, verdict
-from theano_rnn.settings import NETWORK, Settings
-from theano_rnn.types import Floats, Ints, Record
+from theano_rnn.model.cells import CELLS
+from theano_rnn.training.settings import NETWORK, Settings
 
 #: At most so many K are tried under each truncation scheme.
 MOST_K = 30

@@ -12,12 +12,12 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from theano_rnn import graph
-from theano_rnn.architecture import Architecture
-from theano_rnn.cells import CELLS, StepFunction
+from theano_rnn.common.types import Floats, Function, Parameters, Variable, Variables
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.truncation import Truncation
-from theano_rnn.types import Floats, Function, Parameters, Variable, Variables
+from theano_rnn.model import graph
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.cells import CELLS, StepFunction
+from theano_rnn.model.truncation import Truncation
 
 DTYPE = "float64"
 

@@ -15,16 +15,16 @@ from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
-from theano_rnn import arguments, memory
-from theano_rnn.architecture import Architecture, named
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Floats, Ints, Parameters, Tokens
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.graphs import Functions
 from theano_rnn.flow.pairs import cosine, lengths_of, reach
-from theano_rnn.model import RNN
-from theano_rnn.regularization import BOUND
-from theano_rnn.types import Array, Floats, Ints, Parameters, Tokens
+from theano_rnn.model.architecture import Architecture, named
+from theano_rnn.model.cells import CELLS
+from theano_rnn.optim.regularization import BOUND
+from theano_rnn.rnn import RNN
 
 #: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
 GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
@@ -71,7 +71,7 @@ class Flow:
 
     def __init__(self, model: RNN, x: Tokens, y: Tokens, state: Optional[Array] = None) -> None:
         self.architecture = model.architecture
-        self.x, self.y = arguments.token_pair(x, y, model.vocab_size)
+        self.x, self.y = validation.token_pair(x, y, model.vocab_size)
         self.T, self.H = len(self.x), model.hidden_size
         self.S = self.architecture.state_size
         parameters = model.parameters()
@@ -79,7 +79,7 @@ class Flow:
         self.functions.set_parameters(parameters)
         self.parameters = {n: np.asarray(p, "float64") for n, p in parameters.items()}
         start = np.zeros(self.S) if state is None else state
-        start = arguments.finite_array(start, "state", (self.S,), "float64")
+        start = validation.finite_array(start, "state", (self.S,), "float64")
         self.states = self.functions.states(self.x, start)  # (T+1, S)
         with np.errstate(all="ignore"):
             self.losses, self.own = self.functions.own_errors(self.states[1:], self.y)
@@ -165,7 +165,7 @@ class Flow:
         float
             From 0 to T.
         """
-        least = arguments.at_least_zero(least, "least")
+        least = validation.at_least_zero(least, "least")
         own = np.diag(self.norms)[:, None]
         heard = (self.norms >= least * own) & (own > 0) & (reach("full", self.T) > 0)
         return float(heard.sum(axis=1).mean())
@@ -187,7 +187,7 @@ class Flow:
             By the names and in the shapes that ``bptt`` returns.
         """
         weights = np.ones((self.T, self.T)) if weights is None else weights
-        weights = arguments.finite_array(weights, "weights", (self.T, self.T), "float64")
+        weights = validation.finite_array(weights, "weights", (self.T, self.T), "float64")
         f = self._use()
         D = np.einsum("tk,tks->ks", weights, self.errors)
         gradients = f.named(f.gradients(self.x, self.states[:-1], D))
@@ -317,10 +317,10 @@ class Flow:
         """K -> whether the cosine of scheme:K is at least ``wanted``."""
         if not isinstance(scheme, str) or scheme not in ("window", "chunk"):
             raise RNNError(
-                f"scheme {arguments.shown(scheme)} has no K to choose; use 'window' or 'chunk'"
+                f"scheme {validation.shown(scheme)} has no K to choose; use 'window' or 'chunk'"
             )
         if not isinstance(wanted, Real) or not 0 < wanted <= 1:
-            shown = arguments.shown(wanted)
+            shown = validation.shown(wanted)
             raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {shown}")
         return lambda K: self.truncated(f"{scheme}:{K}", name)[0] >= wanted
 
@@ -363,7 +363,7 @@ class Flow:
         RNNError
             For other steps.
         """
-        t, k = (arguments.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
+        t, k = (validation.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
         if not 0 <= k <= t <= self.T:
             raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
         what = f"the Jacobians of {t - k:,} steps of a state of {self.S:,} numbers"
@@ -402,7 +402,7 @@ class Flow:
 
     def _ends(self, count: int) -> Ints:
         """So many steps t, spread from the middle of the text to its end."""
-        count = arguments.whole_number(count, "ends", at_least=1)
+        count = validation.whole_number(count, "ends", at_least=1)
         first = min(self.T, max(1, self.T // 2))
         ends: Ints = np.unique(np.linspace(first, self.T, count).round().astype(int))
         return ends
@@ -440,7 +440,7 @@ class Flow:
             For another ``of_units``.
         """
         if of_units not in ("largest", "mean"):
-            shown = arguments.shown(of_units)
+            shown = validation.shown(of_units)
             raise RNNError(f"of_units must be 'largest' or 'mean', not {shown}")
         gate = CELLS[self.architecture.cell].keeps
         if gate is None:
@@ -562,10 +562,10 @@ class Flow:
         G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, Lyapunov characteristic exponents
         for smooth dynamical systems (1980).
         """
-        count = arguments.whole_number(self.S if count is None else count, "count", at_least=1)
+        count = validation.whole_number(self.S if count is None else count, "count", at_least=1)
         if count > self.S:
             raise RNNError(f"count is {count}, and the state has {self.S} numbers")
-        transient = arguments.whole_number(transient, "transient", at_least=0)
+        transient = validation.whole_number(transient, "transient", at_least=0)
         if transient >= self.T:
             raise RNNError(f"transient is {transient}, and the text has {self.T} steps")
         # Any directions, but none along a unit: one that is off would count as all being lost.
@@ -590,7 +590,7 @@ def chosen(name: Names, known: list[str], what: str) -> list[str]:
     names = [name] if isinstance(name, str) or not isinstance(name, Sequence) else list(name)
     for each in names:
         if not isinstance(each, str) or each not in known:
-            raise RNNError(f"{arguments.shown(each)} is no {what}; they are {', '.join(known)}")
+            raise RNNError(f"{validation.shown(each)} is no {what}; they are {', '.join(known)}")
     return names
 
 

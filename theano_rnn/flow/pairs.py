@@ -4,8 +4,9 @@ from typing import Callable
 
 import numpy as np
 
-from theano_rnn import arguments, truncation
-from theano_rnn.types import Bools, Floats
+from theano_rnn.common import validation
+from theano_rnn.common.types import Bools, Floats
+from theano_rnn.model import truncation
 
 
 def reach(scheme: str, T: int) -> Floats:
@@ -32,7 +33,7 @@ def reach(scheme: str, T: int) -> Floats:
     >>> reach("window:1", 3).astype(int).tolist()
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
-    T = arguments.whole_number(T, "T", at_least=1)
+    T = validation.whole_number(T, "T", at_least=1)
     cut = truncation.parse(scheme)
     K = T if cut.K is None else cut.K
     t, k = np.arange(T)[:, None], np.arange(T)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from theano_rnn.cells import CELLS
 from theano_rnn.flow.measures import CLOSED, GAMMA, Flow
+from theano_rnn.model.cells import CELLS
 
 #: So large a share of states at their ends, or of a gate's values that are closed, is a reason.
 MANY = 0.25

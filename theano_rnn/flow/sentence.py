@@ -5,12 +5,13 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.corpus import read_text, split_text
-from theano_rnn.errors import RNNError
-from theano_rnn.settings import Settings
-from theano_rnn.types import Ints, PathLike
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, PathLike
+from theano_rnn.text.corpus import read_text
+from theano_rnn.text.sentences import split_text
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.settings import Settings
 
 #: Where no sentence is asked for, the first that has between so many tokens and so many.
 EASY = (16, 32)
@@ -71,16 +72,16 @@ def choose(
         easy = [i for i in known if least <= len(found[i]) <= most]
         chosen = easy[0] if easy else max(known, key=lambda i: len(found[i]))
     else:
-        chosen = arguments.whole_number(number, "--sentence", at_least=1) - 1
+        chosen = validation.whole_number(number, "--sentence", at_least=1) - 1
         if chosen >= len(found):
             raise RNNError(f"{where} has {len(found):,} sentences, and no sentence {number:,}")
         if chosen not in known:
             raise RNNError(f"sentence {number} of {where} has no word that this run knows")
     x, y = found[chosen][:-1], found[chosen][1:]
     if steps is not None:
-        steps = arguments.whole_number(steps, "--steps", at_least=1)
+        steps = validation.whole_number(steps, "--steps", at_least=1)
         x, y = x[:steps], y[:steps]
-    if lag is not None and arguments.whole_number(lag, "--lag", at_least=1) > len(x) - 1:
+    if lag is not None and validation.whole_number(lag, "--lag", at_least=1) > len(x) - 1:
         raise RNNError(
             f"lag {lag} needs {lag + 1} steps, and sentence {chosen + 1} of {where} has "
             f"{len(x)}{'' if steps is None else ' with --steps'}: give a longer one or a "

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
+from theano_rnn.common.types import Floats
 from theano_rnn.flow import advice
 from theano_rnn.flow.decay import (
     LOST,
@@ -22,10 +23,9 @@ from theano_rnn.flow.decay import (
 )
 from theano_rnn.flow.measures import GAMMA, Flow
 from theano_rnn.flow.reasons import reasons
-from theano_rnn.types import Floats
 
 if TYPE_CHECKING:
-    from theano_rnn.settings import Settings
+    from theano_rnn.training.settings import Settings
 
 PROVED, VANISHES, EXPLODES = "proved to vanish", "observed to vanish", "observed to explode"
 DECAYS, KEPT, UNKNOWN = "decays slowly", "kept", "too short to say"

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, Record
 from theano_rnn.flow.measures import Flow
-from theano_rnn.types import Ints, Record
 
 if TYPE_CHECKING:
-    from theano_rnn.model import RNN
+    from theano_rnn.rnn import RNN
 
 #: How much of the validation text is looked at after each epoch.
 SENTENCES, TOKENS = 5, 50

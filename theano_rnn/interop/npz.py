@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from theano_rnn import memory
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Array, PathLike
+from theano_rnn.common import memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, PathLike
 
 
 def load(path: PathLike) -> dict[str, Array]:

@@ -1,7 +1,8 @@
 """The language model as a PyTorch module, for the files that ``RNN.to_torch`` writes.
 
 Imports nothing of this package, and PyTorch when first used: it runs where PyTorch is installed,
-which wants a newer NumPy than Theano does. ``theano_rnn.torch_state`` has its tensors by name.
+which wants a newer NumPy than Theano does. ``theano_rnn.interop.torch_state`` has its tensors by
+name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parameters as PyTorch names and lays them out, and back: the state of a module, safetensors.
 
-The module is the language model of ``theano_rnn.torch_module``: an ``nn.Embedding`` where there is
-an embedding, an ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` of all layers, an ``nn.Linear``.
+The module is the language model of ``theano_rnn.interop.torch_module``: an ``nn.Embedding`` where
+there is an embedding, an ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` of all layers, an ``nn.Linear``.
 
 ======================  ==================  =====================================================
 PyTorch                 shape               ours, of layer l = 0, 1, ...
@@ -31,11 +31,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from theano_rnn import arguments
-from theano_rnn.architecture import Architecture, named
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Array, Ints
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Ints
+from theano_rnn.model.architecture import Architecture, named
+from theano_rnn.model.cells import CELLS
 
 Arrays = dict[str, Array]
 State = Mapping[str, Array]
@@ -97,7 +97,7 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     """
     a = architecture
     order = _theirs(a.cell).order
-    values = arguments.parameters(parameters, a.shapes, "float64")
+    values = validation.parameters(parameters, a.shapes, "float64")
     dtype = dtype_of(parameters)
     state = {} if a.embedding_size is None else {"embedding.weight": values["L"].T}
     for l in range(a.layers):
@@ -297,7 +297,7 @@ def _complete(state: Arrays, a: Architecture) -> Arrays:
     complete = {}
     for name, shape in shapes.items():
         if name in state:
-            complete[name] = arguments.finite_array(state[name], name, shape, dtype)
+            complete[name] = validation.finite_array(state[name], name, shape, dtype)
         elif "bias" in name:
             complete[name] = np.zeros(shape, dtype)
         elif name == "decoder.weight" and a.embedding_size == H:

@@ -21,11 +21,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from theano_rnn import files
-from theano_rnn.arguments import shown as brief
-from theano_rnn.errors import RNNError
-from theano_rnn.long_term import Trial, learn
-from theano_rnn.types import PathLike, Record
+from theano_rnn.common import files
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import PathLike, Record
+from theano_rnn.common.validation import shown as brief
+from theano_rnn.long_term.trial import Trial, learn
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -11,14 +11,14 @@ is a symbol, of (o_t - y_t)^2 where it is a number, summed over the answers.
 
 import numpy as np
 
-from theano_rnn import graph, initialization, regularization
-from theano_rnn import truncation as truncations
-from theano_rnn import updates as optimizers
-from theano_rnn.cells import CELLS
+from theano_rnn.common.types import Floats, Function, Variable, Variables
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.remedies import PLAIN, Remedy
-from theano_rnn.tasks import Task
-from theano_rnn.types import Floats, Function, Variable, Variables
+from theano_rnn.long_term.remedies import PLAIN, Remedy
+from theano_rnn.long_term.tasks import Task
+from theano_rnn.model import graph, initialization
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.cells import CELLS
+from theano_rnn.optim import optimizers, regularization
 
 
 class TaskNet:
@@ -26,9 +26,9 @@ class TaskNet:
 
     Parameters
     ----------
-    task : theano_rnn.tasks.Task
+    task : theano_rnn.long_term.tasks.Task
     cell : str
-    remedy : theano_rnn.remedies.Remedy
+    remedy : theano_rnn.long_term.remedies.Remedy
     hidden_size, seed : int
     clip : float
         Largest norm of the gradient, where the remedy is to clip.

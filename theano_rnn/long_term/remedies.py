@@ -14,11 +14,11 @@ The other remedy is another cell.
 
 from typing import Any, NamedTuple
 
-from theano_rnn.arguments import shown
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
-from theano_rnn.regularization import check_omega
-from theano_rnn.updates import OPTIMIZERS
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.validation import shown
+from theano_rnn.model.cells import CELLS
+from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.regularization import check_omega
 
 #: What each changes; combined, they are named in this order.
 REMEDIES: dict[str, dict[str, Any]] = {

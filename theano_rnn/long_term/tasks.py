@@ -31,9 +31,9 @@ from typing import Callable
 
 import numpy as np
 
-from theano_rnn import arguments, memory
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Array, Bools, Floats, Ints
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Bools, Floats, Ints
 
 #: (rng, length, batch) -> x, y.
 Draw = Callable[[np.random.Generator, int, int], tuple[Floats, Array]]
@@ -97,10 +97,10 @@ class Task:
         RNNError
             For a length below 10, or no sequence.
         """
-        length = arguments.whole_number(length, "length", at_least=SHORTEST)
-        batch = arguments.whole_number(batch, "batch", at_least=1)
+        length = validation.whole_number(length, "length", at_least=SHORTEST)
+        batch = validation.whole_number(batch, "batch", at_least=1)
         if not isinstance(rng, np.random.Generator):
-            raise RNNError(f"rng must be a numpy.random.Generator, not {arguments.shown(rng)}")
+            raise RNNError(f"rng must be a numpy.random.Generator, not {validation.shown(rng)}")
         if 16 * (length + 2 * MEMORY) * batch * self.inputs > memory.total() // 2:
             raise RNNError(
                 f"{batch:,} sequences of length {length:,} are more than the memory of this "
@@ -153,7 +153,7 @@ def find(name: str) -> Task:
     """
     if not isinstance(name, str) or name not in TASKS:
         raise RNNError(
-            f"task {arguments.shown(name)} is unknown; the tasks are {', '.join(TASKS)}"
+            f"task {validation.shown(name)} is unknown; the tasks are {', '.join(TASKS)}"
         )
     return TASKS[name]
 

@@ -6,12 +6,13 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from theano_rnn import arguments, memory, remedies, tasks
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
-from theano_rnn.task_net import TaskNet
-from theano_rnn.tasks import Task
-from theano_rnn.types import Floats, Function, Record
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Floats, Function, Record
+from theano_rnn.long_term import remedies, tasks
+from theano_rnn.long_term.net import TaskNet
+from theano_rnn.long_term.tasks import Task
+from theano_rnn.model.cells import CELLS
 
 #: (updates, seconds, loss, error_rate, norm) -> whether to stop.
 Watch = Callable[[int, float, float, float, float], Optional[bool]]
@@ -76,16 +77,16 @@ class Trial:
         tasks.find(self.task)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise RNNError(
-                f"cell {arguments.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
+                f"cell {validation.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
             )
         remedies.check(self.remedy, self.cell)
         object.__setattr__(self, "remedy", remedies.ordered(self.remedy))
         least = {"length": tasks.SHORTEST, "seed": 0}
         for name in (*least, "hidden_size", "batch_size", "max_updates", "test_every"):
-            value = arguments.whole_number(getattr(self, name), name, least.get(name, 1))
+            value = validation.whole_number(getattr(self, name), name, least.get(name, 1))
             object.__setattr__(self, name, value)  # as an int, which JSON has
         for name in ("learning_rate", "clip", "alpha", "max_seconds"):
-            arguments.positive(getattr(self, name), name)
+            validation.positive(getattr(self, name), name)
         self._check_memory()
 
     def _check_memory(self) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Optional
 
-from theano_rnn import arguments, memory
-from theano_rnn.cells import CELLS
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Shapes
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Shapes
+from theano_rnn.model.cells import CELLS
 
 #: The graph of more layers than these is beyond what Theano compiles.
 MOST_LAYERS = 100
@@ -26,7 +26,7 @@ class Architecture:
         H, the units of each layer.
     cell : str
         "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm": the recurrence, see
-        ``theano_rnn.cells``.
+        ``theano_rnn.model.cells``.
     layers : int
         How many recurrences, each reading the states of the one below; at most 100.
     bias : bool
@@ -62,20 +62,20 @@ class Architecture:
             value = getattr(self, name)
             if value is not None or name != "embedding_size":
                 # As an int: four times a NumPy int8 is one too, and wraps around.
-                value = arguments.whole_number(value, name, at_least=1)
+                value = validation.whole_number(value, name, at_least=1)
                 object.__setattr__(self, name, value)
         if not isinstance(self.cell, str) or self.cell not in CELLS:
-            shown = arguments.shown(self.cell)
+            shown = validation.shown(self.cell)
             raise RNNError(f"cell {shown} is unknown; the cells are {', '.join(CELLS)}")
         if self.layers > MOST_LAYERS:
             raise RNNError(f"layers must be at most {MOST_LAYERS}, not {self.layers}")
         for name in ("bias", "tied"):
             if not isinstance(getattr(self, name), bool):
-                value = arguments.shown(getattr(self, name))
+                value = validation.shown(getattr(self, name))
                 raise RNNError(f"{name} must be True or False, not {value}")
         is_number = isinstance(self.dropout, Real) and not isinstance(self.dropout, bool)
         if not is_number or not 0 <= self.dropout < 1:
-            value = arguments.shown(self.dropout)
+            value = validation.shown(self.dropout)
             raise RNNError(f"dropout must be a number from 0 to below 1, not {value}")
         self._check_tied()
 

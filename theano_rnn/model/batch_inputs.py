@@ -4,9 +4,9 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Array, Bools, Floats, Ints
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Bools, Floats, Ints
 
 
 class Feed(NamedTuple):
@@ -48,13 +48,13 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
     if is_single(x):
         if mask is not None:
             raise RNNError("a mask is for batches, x and y of shape (T, B); leave it out")
-        x, y = arguments.token_pair(x, y, vocab_size)
-        arguments.check_positions(len(x), vocab_size)
+        x, y = validation.token_pair(x, y, vocab_size)
+        validation.check_positions(len(x), vocab_size)
         return Feed(x[:, None], y, None, None, None)
     if y is None:
         raise RNNError("y is None; pass the targets, of the shape of x")
-    x, y, mask = arguments.token_batch(x, y, mask, vocab_size)
-    arguments.check_positions(x.size, vocab_size)
+    x, y, mask = validation.token_batch(x, y, mask, vocab_size)
+    validation.check_positions(x.size, vocab_size)
     if mask is None:
         return Feed(x, y.ravel(), None, None, None)
     order = None
@@ -69,10 +69,10 @@ def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
 def feed_inputs(x: object, vocab_size: int) -> Ints:
     """One sequence (T,) or a batch (T, B) of inputs, as (T, B)."""
     if is_single(x):
-        x = arguments.token_ids(x, "x", vocab_size)[:, None]
+        x = validation.token_ids(x, "x", vocab_size)[:, None]
     else:
-        x = arguments.token_batch(x, None, None, vocab_size)[0]
-    arguments.check_positions(x.size, vocab_size)
+        x = validation.token_batch(x, None, None, vocab_size)[0]
+    validation.check_positions(x.size, vocab_size)
     return x
 
 

@@ -16,8 +16,8 @@ s' is s_{t-1}, sigma the logistic function and * element-wise.
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor
-from theano_rnn.types import Variable, Variables
 
 #: (p_t, before, weights) -> the state after the step.
 StepFunction = Callable[[Variable, Variables, Variables], Variables]

@@ -10,12 +10,12 @@ always E by the number of tokens.
 
 from typing import NamedTuple
 
-from theano_rnn import truncation as truncations
-from theano_rnn.architecture import Architecture, named
-from theano_rnn.cells import CELLS
+from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor
-from theano_rnn.truncation import Loop, Truncation
-from theano_rnn.types import Variable, Variables
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture, named
+from theano_rnn.model.cells import CELLS
+from theano_rnn.model.truncation import Loop, Truncation
 
 
 class Inputs(NamedTuple):
@@ -54,7 +54,7 @@ def network(
     Parameters
     ----------
     architecture : Architecture
-    truncation : theano_rnn.truncation.Truncation
+    truncation : theano_rnn.model.truncation.Truncation
     parameters : dict of expressions
         By the names of ``architecture.shapes``, and in those shapes but for the table, U or L,
         which is transposed: a token is a row, so that only touched rows are updated.

@@ -20,9 +20,9 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Floats, Parameters, Shapes
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Floats, Parameters, Shapes
 
 SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral:R")
 
@@ -123,7 +123,7 @@ def check(scheme: str) -> Scheme:
     RNNError
         For an unknown scheme, or an R that is not a positive number from 1e-30 to 1e30.
     """
-    scheme = scheme if isinstance(scheme, str) else arguments.shown(scheme)
+    scheme = scheme if isinstance(scheme, str) else validation.shown(scheme)
     shown = repr(scheme[:40])
     name, colon, R = scheme.partition(":")
     if name + (":R" if colon else "") not in SCHEMES:

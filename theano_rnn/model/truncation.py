@@ -17,11 +17,11 @@ from functools import partial
 from numbers import Integral
 from typing import Callable, Optional
 
-from theano_rnn.arguments import shown
-from theano_rnn.cells import StepFunction
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Variable, Variables
+from theano_rnn.common.validation import shown
 from theano_rnn.engine import tensor, theano
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Variable, Variables
+from theano_rnn.model.cells import StepFunction
 
 #: (step, p, starts, weights) -> the states of one layer.
 Loop = Callable[[StepFunction, Variable, Variables, Variables], Variables]

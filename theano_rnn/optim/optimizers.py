@@ -20,10 +20,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from theano_rnn import arguments
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Updates, Variable, Variables
 from theano_rnn.engine import tensor, theano
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Updates, Variable, Variables
 
 #: What is read in place of a variable of the state.
 Seen = Callable[[Variable], Variable]
@@ -399,7 +399,7 @@ def check(name: str) -> None:
     if not isinstance(name, str) or name not in OPTIMIZERS:
         *others, last = OPTIMIZERS
         raise RNNError(
-            f"optimizer {arguments.shown(name)} is unknown; use {', '.join(others)} or {last}"
+            f"optimizer {validation.shown(name)} is unknown; use {', '.join(others)} or {last}"
         )
 
 
@@ -494,10 +494,10 @@ def _scalar(value: Variable, dtype: str) -> Variable:
 def _checked(value: Any, name: str, dtype: str) -> float:
     """A constant in its range."""
     if name == "epsilon":
-        if arguments.positive(value, name, dtype) < np.finfo(dtype).tiny:
+        if validation.positive(value, name, dtype) < np.finfo(dtype).tiny:
             raise RNNError(f"{name} is {value}, which {dtype} cannot hold; make it larger")
     elif (
         not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1
     ):
-        raise RNNError(f"{name} must be a number from 0 to below 1, not {arguments.shown(value)}")
+        raise RNNError(f"{name} must be a number from 0 to below 1, not {validation.shown(value)}")
     return float(value)

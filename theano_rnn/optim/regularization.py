@@ -8,9 +8,9 @@ the simple cells (tanh, sigmoid, relu), the error goes back one step as
 so that nothing here needs to know phi: dE/dz_t is what ``theano.grad`` gives for p_t.
 """
 
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Variable, Variables
 
 #: Where |dE/ds_t|^2 is below it, nothing is left to preserve, and the step is not counted.
 BOUND = 1e-20

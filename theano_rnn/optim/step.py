@@ -5,14 +5,9 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from theano_rnn import arguments, regularization
-from theano_rnn import updates as optimizers
-from theano_rnn.architecture import named
-from theano_rnn.engine import compile_function, ifelse, tensor, theano
-from theano_rnn.errors import NotFinite, RNNError
-from theano_rnn.feed import feed
-from theano_rnn.graph import Inputs, Network
-from theano_rnn.types import (
+from theano_rnn.common import validation
+from theano_rnn.common.errors import NotFinite, RNNError
+from theano_rnn.common.types import (
     Array,
     Floats,
     Function,
@@ -22,9 +17,14 @@ from theano_rnn.types import (
     Updates,
     Variable,
 )
+from theano_rnn.engine import compile_function, ifelse, tensor, theano
+from theano_rnn.model.architecture import named
+from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.graph import Inputs, Network
+from theano_rnn.optim import optimizers, regularization
 
 if TYPE_CHECKING:
-    from theano_rnn.model import RNN
+    from theano_rnn.rnn import RNN
 
 CLIPPINGS = ("norm", "value")
 NOT_FINITE = "E or its gradient is not finite"
@@ -77,11 +77,11 @@ class Step:
     ) -> None:
         is_name = isinstance(clip_by, str) and clip_by in CLIPPINGS
         if clip_by is not None and not is_name:
-            known, given = ", ".join(map(repr, CLIPPINGS)), arguments.shown(clip_by)
+            known, given = ", ".join(map(repr, CLIPPINGS)), validation.shown(clip_by)
             raise RNNError(f"clip_by {given} is unknown; use {known} or None")
         self.model, self.clip_by = model, clip_by
-        self.l2 = arguments.at_least_zero(l2, "l2", model.dtype)
-        self.omega = arguments.at_least_zero(omega, "omega", model.dtype)
+        self.l2 = validation.at_least_zero(l2, "l2", model.dtype)
+        self.omega = validation.at_least_zero(omega, "omega", model.dtype)
         if self.omega:
             regularization.check_omega(model.architecture.cell, model.truncation)
         self.optimizer = optimizers.make(optimizer, list(model.shared.values()), **constants)
@@ -114,7 +114,7 @@ class Step:
         """
         state = self.optimizer.state
         shapes = {name: shared.get_value(borrow=True).shape for name, shared in state.items()}
-        for name, value in arguments.parameters(values, shapes, self.model.dtype).items():
+        for name, value in validation.parameters(values, shapes, self.model.dtype).items():
             state[name].set_value(value)
 
     @property
@@ -166,15 +166,15 @@ class Step:
         """
         model = self.model
         fed = feed(x, y, mask, model.vocab_size, model.is_last)
-        learning_rate = arguments.positive(learning_rate, "learning_rate", model.dtype)
-        clip = arguments.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
+        learning_rate = validation.positive(learning_rate, "learning_rate", model.dtype)
+        clip = validation.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
         if clip and self.clip_by is None:
             raise RNNError("clip is given, and this step does not clip; give clip_by too")
         arrays = [*fed.arrays(), model.checked_state(state, fed.rows)]
         if model.architecture.dropout:
             random = model.random if random is None else random
             if not isinstance(random, np.random.Generator):
-                raise RNNError(f"random must be a Generator, not {arguments.shown(random)}")
+                raise RNNError(f"random must be a Generator, not {validation.shown(random)}")
             arrays.append(kept(model, fed.x.shape, random))
         # Theano takes a Python float for a float32 only where floatX is float32.
         numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)

@@ -1,7 +1,7 @@
 """Sequences to minibatches: sentences of near equal length, or one long text in parallel rows.
 
-A sequence is the start token, the tokens and the end token, as in `theano_rnn.corpus`. A model
-reads ``s[:-1]`` and predicts ``s[1:]``: a sequence of ``n`` tokens is ``n - 1`` steps.
+A sequence is the start token, the tokens and the end token, as in `theano_rnn.text.corpus`. A
+model reads ``s[:-1]`` and predicts ``s[1:]``: a sequence of ``n`` tokens is ``n - 1`` steps.
 
 - Sentences, each begun from the initial state: `buckets` says which share a batch, `batch` makes
   the arrays.
@@ -16,9 +16,9 @@ from typing import Union, overload
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Bools, Ints
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Bools, Ints
 
 # How far apart, as a share, two lengths in a batch may be: more mixes more, and pads more.
 JITTER = 0.1
@@ -68,9 +68,9 @@ def buckets(
     >>> sorted(sorted(group.tolist()) for group in buckets(sequences, batch_size=2, seed=0))
     [[0, 3], [1, 2]]
     """
-    batch_size = arguments.whole_number(batch_size, "batch size", at_least=1)
+    batch_size = validation.whole_number(batch_size, "batch size", at_least=1)
     for part in seed if isinstance(seed, (list, tuple)) else [seed]:
-        arguments.whole_number(part, "seed", at_least=0)
+        validation.whole_number(part, "seed", at_least=0)
     lengths = _lengths(sequences)
     rng = np.random.default_rng(seed)
     order = np.argsort(lengths * rng.uniform(1, 1 + JITTER, len(lengths)), kind="stable")
@@ -170,7 +170,7 @@ def _lengths(sequences: Sequence[Ints]) -> Ints:
     kinds = list, tuple, np.ndarray
     is_list = isinstance(sequences, kinds) and getattr(sequences, "ndim", 1) > 0
     if not is_list or not all(isinstance(s, kinds) for s in sequences):
-        raise RNNError(f"sequences must be a list of sequences, not {arguments.shown(sequences)}")
+        raise RNNError(f"sequences must be a list of sequences, not {validation.shown(sequences)}")
     if not all(getattr(s, "ndim", 1) == 1 for s in sequences):
         raise RNNError("sequences must be of shape (T,) each; one is not")
     lengths = np.array([len(s) - 1 for s in sequences], dtype=np.int64)
@@ -240,8 +240,8 @@ class Stream(Sequence[Piece]):
     """
 
     def __init__(self, sequences: Sequence[Ints], batch_size: int, steps: int) -> None:
-        B = arguments.whole_number(batch_size, "batch size", at_least=1)
-        self._steps = arguments.whole_number(steps, "steps", at_least=1)
+        B = validation.whole_number(batch_size, "batch size", at_least=1)
+        self._steps = validation.whole_number(steps, "steps", at_least=1)
         n = int(_lengths(sequences).sum())
         if n < B:
             raise RNNError(

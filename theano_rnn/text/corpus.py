@@ -1,6 +1,6 @@
 """Text to sentences to sequences of token ids, in three splits.
 
-A sequence is one sentence between a start and an end token (see `theano_rnn.vocabulary`):
+A sequence is one sentence between a start and an end token (see `theano_rnn.text.vocabulary`):
 
 - at word level, a sentence of the text; a long one is kept whole, the trainer copes;
 - in the tokenized form (Penn Treebank), a line that is not blank;
@@ -12,7 +12,7 @@ The vocabulary is made of the training split alone; what it leaves out is ``<unk
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -20,21 +20,13 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import files, memory
-from theano_rnn.arguments import shown
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Ints, PathLike
-from theano_rnn.vocabulary import Vocabulary, special_tokens
-
-LONGEST_LINE = 1000
-OPENING = "\"'“‘«([{_*"
-CLOSING = "\"'”’»)]}_*"
-# Never the end of a sentence.
-TITLES = set(
-    "mr mrs ms mme mlle dr st prof gen col capt lt sgt maj rev hon gov sen rep pres messrs "
-    "e.g i.e vs cf viz resp approx dept est".split()
-)
-BEFORE_NUMBER = set("no nos p pp fig figs vol ch sec art eq".split())  # "no. 5", but "No. He"
+from theano_rnn.common import files, memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, PathLike
+from theano_rnn.common.validation import shown
+from theano_rnn.text.python_docs import python_sentences
+from theano_rnn.text.sentences import split_text
+from theano_rnn.text.vocabulary import Vocabulary, special_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +158,6 @@ def load_corpus(
     else:
         if column is not None or tokenized:
             raise RNNError("column and tokenized need a file: the default corpus is plain text")
-        from theano_rnn.pythondocs import python_sentences  # it needs this module
 
         sentences = python_sentences()
     splits = _split(sentences, _rng(seed) if level == "word" else None)
@@ -282,97 +273,6 @@ def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list
         raise RNNError(f"{path} is not well-formed CSV, line {rows.line_num}: {error}") from None
     finally:
         csv.field_size_limit(limit)
-
-
-def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[str]:
-    """The sentences of a text, or its lines, as the module says; none empty.
-
-    Parameters
-    ----------
-    text : str
-    level : {"word", "char"}
-    tokenized : bool
-        Lines are sentences.
-
-    Returns
-    -------
-    list of str
-    """
-    special_tokens(level, tokenized)
-    if level == "word" and not tokenized:
-        return split_sentences(text)
-    lines = (line for line in text.split("\n") if line.strip())
-    return list(lines) if tokenized else [piece for line in lines for piece in _pieces(line)]
-
-
-def _pieces(line: str) -> Iterator[str]:
-    """Cut a line to `LONGEST_LINE` characters, after its last space; joined, they are the line."""
-    start = 0
-    while len(line) - start > LONGEST_LINE:
-        cut = line.rfind(" ", start, start + LONGEST_LINE) + 1 or start + LONGEST_LINE
-        yield line[start:cut]
-        start = cut
-    yield line[start:]
-
-
-def split_sentences(text: str) -> list[str]:
-    """The sentences of running English text, white space made single spaces.
-
-    A paragraph ends at a blank line. In it, a sentence ends at a word with ``.``, ``!``, ``?`` or
-    ``…`` (and closing quotes or brackets) that stands before a capital, a digit, a quote or a
-    bracket, unless the word is an abbreviation such as Mr. or e.g., an initial, or the number of
-    a list item. One pass over the words, so the time is linear in the length of any text.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> split_sentences("Mr. Smith left.\\nWhy? See p. 5, e.g. Fig. 2.\\n\\nThe\\nend")
-    ['Mr. Smith left.', 'Why?', 'See p. 5, e.g. Fig. 2.', 'The end']
-    """
-    sentences: list[str] = []
-    words: list[str] = []
-    for line in text.split("\n") + [""]:
-        if line.strip():
-            words.extend(line.split())
-        elif words:
-            sentences.extend(_paragraph_sentences(words))
-            words = []
-    return sentences
-
-
-def _paragraph_sentences(words: list[str]) -> Iterator[str]:
-    first = 0
-    for i in range(len(words) - 1):
-        if _ends_sentence(words[i], words[i + 1], i == first):
-            yield " ".join(words[first : i + 1])
-            first = i + 1
-    yield " ".join(words[first:])
-
-
-def _ends_sentence(word: str, following: str, is_first: bool) -> bool:
-    core = word.rstrip(CLOSING)
-    if not core or core[-1] not in ".!?…":
-        return False
-    bare = following.lstrip(OPENING)
-    # A letter without case (Arabic, Hindi) may begin a sentence too.
-    if not (bare and bare[0].isalnum() and not bare[0].islower()) and following[0] not in OPENING:
-        return False
-    if core[-1] != ".":
-        return True
-    stem = core[:-1].lstrip(OPENING)
-    lowered = stem.lower()
-    if lowered in TITLES or (lowered in BEFORE_NUMBER and bare[:1].isdigit()):
-        return False
-    if len(stem) == 1 and stem.isalpha() and stem != "I":  # an initial; "I." ends a sentence
-        return False
-    return not (is_first and stem.isdigit())  # "1. The first item"
 
 
 def _rng(seed: int) -> np.random.Generator:

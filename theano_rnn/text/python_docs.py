@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional, Union
 
-from theano_rnn.arguments import shown
-from theano_rnn.corpus import split_sentences
-from theano_rnn.errors import RNNError
-from theano_rnn.files import read
-from theano_rnn.types import PathLike
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.files import read
+from theano_rnn.common.types import PathLike
+from theano_rnn.common.validation import shown
+from theano_rnn.text.sentences import split_sentences
 
 # Bytes of a Python file; the largest of the standard library has a fifth of it.
 LONGEST_SOURCE = 2**22

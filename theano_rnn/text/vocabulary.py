@@ -25,10 +25,10 @@ from typing import Any, Optional
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from theano_rnn import files
-from theano_rnn.arguments import shown
-from theano_rnn.errors import RNNError
-from theano_rnn.types import Ints, PathLike
+from theano_rnn.common import files
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Ints, PathLike
+from theano_rnn.common.validation import shown
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 LEVELS = ("word", "char")

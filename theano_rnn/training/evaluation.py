@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from theano_rnn import batches
-from theano_rnn.corpus import count_tokens
-from theano_rnn.errors import NotFinite
-from theano_rnn.types import Floats, Ints
+from theano_rnn.common.errors import NotFinite
+from theano_rnn.common.types import Floats, Ints
+from theano_rnn.text import batches
+from theano_rnn.text.corpus import count_tokens
 
 if TYPE_CHECKING:
-    from theano_rnn.model import RNN
-    from theano_rnn.step import Step
+    from theano_rnn.optim.step import Step
+    from theano_rnn.rnn import RNN
 
 BATCH_SIZE = 32  # sentences judged at once
 PIECE = 100  # steps of a stream judged at once
@@ -84,7 +84,7 @@ def dynamic_loss(
 
     Parameters
     ----------
-    step : theano_rnn.step.Step
+    step : theano_rnn.optim.step.Step
         Of a model without dropout; its parameters change.
     sequences : list of (T + 1,) arrays
     learning_rate, clip : float

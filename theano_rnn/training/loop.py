@@ -10,15 +10,19 @@ from typing import Optional
 
 import numpy as np
 
-from theano_rnn import arguments, baselines, batches, engine, evaluation
-from theano_rnn.corpus import Corpus, count_tokens
-from theano_rnn.errors import NotFinite, RNNError
+from theano_rnn import engine
+from theano_rnn.baselines import bigram
+from theano_rnn.baselines.kneser_ney import fit_kneser_ney
+from theano_rnn.common import validation
+from theano_rnn.common.errors import NotFinite, RNNError
+from theano_rnn.common.types import Array, Bools, Floats, Ints, Record
 from theano_rnn.flow import watched
-from theano_rnn.generation import generate
-from theano_rnn.kneser_ney import fit_kneser_ney
-from theano_rnn.run import Run, parameters
-from theano_rnn.settings import Settings
-from theano_rnn.types import Array, Bools, Floats, Ints, Record
+from theano_rnn.text import batches
+from theano_rnn.text.corpus import Corpus, count_tokens
+from theano_rnn.training import evaluation
+from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.sampling import generate
+from theano_rnn.training.settings import Settings
 
 #: The name in a checkpoint of the state that a stream has reached.
 STREAM = "stream.state"
@@ -82,14 +86,14 @@ def state_of(values: Record) -> State:
     except TypeError:
         raise RNNError("it is of another version of this program; start a new run") from None
     for name in ("epoch", "step", "best_epoch", "tokens", "clipped", "skipped"):
-        arguments.whole_number(getattr(state, name), f"{name} of its state", at_least=0)
-    arguments.at_least_zero(state.learning_rate, "learning_rate of its state")
+        validation.whole_number(getattr(state, name), f"{name} of its state", at_least=0)
+    validation.at_least_zero(state.learning_rate, "learning_rate of its state")
     for name in ("best_loss", "loss", "norm", "seconds"):
         value = getattr(state, name)
         if not isinstance(value, (int, float)) or not -1e300 < value:  # nor NaN
-            raise RNNError(f"{name} of its state is no number, but {arguments.shown(value)}")
+            raise RNNError(f"{name} of its state is no number, but {validation.shown(value)}")
     if state.seconds_to_first_step is not None:
-        arguments.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
+        validation.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
     return state
 
 
@@ -212,7 +216,7 @@ class Training:
         """Before a network is made that may be larger than the checkpoint's."""
         shapes = self.settings.architecture(self.corpus.vocabulary.size).shapes
         try:
-            arguments.parameters(parameters(arrays), shapes, "float32")
+            validation.parameters(parameters(arrays), shapes, "float32")
         except RNNError as error:
             raise self._does_not_fit(error) from None
 
@@ -473,8 +477,8 @@ class Training:
         result = {
             "valid_perplexity": perplexity(self._loss(corpus.valid)),
             "test_perplexity": perplexity(self._loss(corpus.test)),
-            "unigram_perplexity": baselines.unigram_perplexity(corpus.train, corpus.test, size),
-            "bigram_perplexity": baselines.bigram_perplexity(*splits, corpus.test, size),
+            "unigram_perplexity": bigram.unigram_perplexity(corpus.train, corpus.test, size),
+            "bigram_perplexity": bigram.bigram_perplexity(*splits, corpus.test, size),
             "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
             "kneser_ney_order": kneser_ney.order,
             "oov_rate": corpus.oov_rate,

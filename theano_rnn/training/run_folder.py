@@ -29,11 +29,11 @@ from typing import Any, Optional, Union
 import safetensors
 import safetensors.numpy
 
-from theano_rnn import files, memory
-from theano_rnn.errors import RNNError
-from theano_rnn.events import Events
-from theano_rnn.types import Array, Parameters, PathLike, Record
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common import files, memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Parameters, PathLike, Record
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.tensorboard import Events
 
 #: How many of the last checkpoints are kept.
 KEPT = 3

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from theano_rnn import arguments
-from theano_rnn.errors import RNNError
-from theano_rnn.model import RNN
-from theano_rnn.run import Run, parameters
-from theano_rnn.settings import Settings
-from theano_rnn.types import Floats, PathLike
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Floats, PathLike
+from theano_rnn.rnn import RNN
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.settings import Settings
 
 #: Sentences, and tokens of a sentence, at once.
 MOST = 1_000_000
@@ -40,7 +40,7 @@ def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     try:
         # Before a network is made that may be larger than the checkpoint's.
         shapes = settings.architecture(vocabulary.size).shapes
-        arguments.parameters(parameters(arrays), shapes, "float32")
+        validation.parameters(parameters(arrays), shapes, "float32")
         model = settings.model(vocabulary.size)
         model.set_parameters(parameters(arrays))
     except RNNError as error:
@@ -87,12 +87,12 @@ def generate(
     RNNError
         For a bad argument, or a prime with unknown words.
     """
-    temperature = arguments.positive(temperature, "temperature")
-    count = arguments.whole_number(count, "count", at_least=1)
-    longest = arguments.whole_number(longest, "longest", at_least=1)
+    temperature = validation.positive(temperature, "temperature")
+    count = validation.whole_number(count, "count", at_least=1)
+    longest = validation.whole_number(longest, "longest", at_least=1)
     if max(count, longest) > MOST:
         raise RNNError(f"count and longest must be at most {MOST:,}; draw more in several calls")
-    random = np.random.default_rng(arguments.whole_number(seed, "seed", at_least=0))
+    random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
     begin = _prime_tokens(vocabulary, prime)
     return [
         vocabulary.decode(_sample(model, vocabulary, begin, temperature, random, longest))
@@ -103,14 +103,14 @@ def generate(
 def _prime_tokens(vocabulary: Vocabulary, prime: str) -> list[int]:
     """The start token and the tokens of the prime."""
     if not isinstance(prime, str):
-        raise RNNError(f"the prime must be a text, not {arguments.shown(prime)}")
+        raise RNNError(f"the prime must be a text, not {validation.shown(prime)}")
     if not prime.strip():
         return [vocabulary.start]
     tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
     if vocabulary.unknown in tokens:
         raise RNNError(
-            f"the prime {arguments.shown(prime)} has words that are not in the vocabulary of this "
-            "run; use words from the text it was trained on"
+            f"the prime {validation.shown(prime)} has words that are not in the vocabulary of "
+            "this run; use words from the text it was trained on"
         )
     return tokens
 

@@ -4,16 +4,17 @@ import os
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
-from theano_rnn import arguments, initialization, regularization
-from theano_rnn import truncation as truncations
-from theano_rnn import updates as optimizers
-from theano_rnn.architecture import Architecture
-from theano_rnn.batches import Stream
-from theano_rnn.corpus import Corpus, load_corpus
-from theano_rnn.errors import RNNError
-from theano_rnn.model import RNN
-from theano_rnn.step import CLIPPINGS, Step
-from theano_rnn.vocabulary import special_tokens
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.model import initialization
+from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.optim import optimizers, regularization
+from theano_rnn.optim.step import CLIPPINGS, Step
+from theano_rnn.rnn import RNN
+from theano_rnn.text.batches import Stream
+from theano_rnn.text.corpus import Corpus, load_corpus
+from theano_rnn.text.vocabulary import special_tokens
 
 #: What follows a step that cannot be taken.
 ON_NONFINITE = ("stop", "skip", "restore")
@@ -116,41 +117,41 @@ class Settings:
         scheme = truncations.parse(self.truncation).scheme
         optimizers.check(self.optimizer)
         if not isinstance(self.clip_by, str) or self.clip_by not in CLIPPINGS:
-            value = arguments.shown(self.clip_by)
+            value = validation.shown(self.clip_by)
             raise RNNError(f"clip by {value} is unknown; use {' or '.join(CLIPPINGS)}")
         for name in ("text", "train", "valid", "test", "column"):
             if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
-                value = arguments.shown(getattr(self, name))
+                value = validation.shown(getattr(self, name))
                 raise RNNError(f"{name} must be a name, or not given, not {value}")
         for name in ("stream", "tokenized", "watch", "tensorboard"):
             if not isinstance(getattr(self, name), bool):
-                value = arguments.shown(getattr(self, name))
+                value = validation.shown(getattr(self, name))
                 raise RNNError(f"{name} must be True or False, not {value}")
         special_tokens(self.level, self.tokenized)  # checks both
         if self.vocab_size is not None:
-            arguments.whole_number(self.vocab_size, "vocab size", at_least=1)
+            validation.whole_number(self.vocab_size, "vocab size", at_least=1)
         for name in ("batch_size", "epochs", "decay_after", "patience"):
             if getattr(self, name) is not None or name in ("batch_size", "epochs"):
-                arguments.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
+                validation.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
         if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ON_NONFINITE:
-            value = arguments.shown(self.on_nonfinite)
+            value = validation.shown(self.on_nonfinite)
             raise RNNError(f"on nonfinite {value} is unknown; use {', '.join(ON_NONFINITE)}")
         _ = self.interval  # checks it
-        arguments.whole_number(self.seed, "seed", at_least=0)
-        arguments.whole_number(self.threads, "threads", at_least=0)
-        arguments.positive(self.learning_rate, "learning rate")
-        arguments.at_least_zero(0 if self.clip is None else self.clip, "clip")
+        validation.whole_number(self.seed, "seed", at_least=0)
+        validation.whole_number(self.threads, "threads", at_least=0)
+        validation.positive(self.learning_rate, "learning rate")
+        validation.at_least_zero(0 if self.clip is None else self.clip, "clip")
         for name in ("l2", "omega"):
-            arguments.at_least_zero(getattr(self, name), name)
+            validation.at_least_zero(getattr(self, name), name)
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)
-        if not 0 < arguments.positive(self.decay, "decay") <= 1:
+        if not 0 < validation.positive(self.decay, "decay") <= 1:
             raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
         if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
-            value = arguments.shown(self.improvement)
+            value = validation.shown(self.improvement)
             raise RNNError(f"improvement must be at least 0 and below 1, not {value}")
         if self.dynamic is not None:
-            arguments.positive(self.dynamic, "dynamic")
+            validation.positive(self.dynamic, "dynamic")
         if self.stream and scheme != "chunk":
             raise RNNError(
                 f"a stream is cut in chunks: give truncation chunk:K, K the tokens of each row in "
@@ -182,7 +183,7 @@ class Settings:
             raise RNNError(f"{where} does not hold settings")
         unknown = [name for name in values if name not in known]
         if unknown:
-            names = ", ".join(map(arguments.shown, unknown[:20]))
+            names = ", ".join(map(validation.shown, unknown[:20]))
             raise RNNError(f"{where}: unknown settings {names}")
         try:
             return cls(**values)
@@ -255,7 +256,7 @@ class Settings:
         >>> Settings(every="500").interval, Settings(every="10min").interval
         ((500, 'steps'), (10, 'min'))
         """
-        shown = arguments.shown(self.every)
+        shown = validation.shown(self.every)
         number, unit = self.every if isinstance(self.every, str) else shown, "steps"
         if number.endswith("min"):
             number, unit = number[: -len("min")], "min"

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 #: What the figures of an epoch are called; those of --watch are watch/NAME.
 TAGS = {

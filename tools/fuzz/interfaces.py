@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 
 from fuzz.hostile import ARRAYS, JSON, ODD, ORDERS, array, mostly
 from fuzz.judge import Target
-from theano_rnn import arguments, long_term, sweep, tasks, truncation
-from theano_rnn.batches import Stream, batch, buckets
-from theano_rnn.corpus import build_corpus, load_corpus
-from theano_rnn.errors import RNNError
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
 from theano_rnn.flow import Flow, verdict
-from theano_rnn.generation import generate
-from theano_rnn.model import RNN
+from theano_rnn.long_term import grid, tasks, trial
+from theano_rnn.model import truncation
+from theano_rnn.optim.step import Step
 from theano_rnn.reference import NumpyRNN
-from theano_rnn.run import Run
-from theano_rnn.settings import Settings
-from theano_rnn.step import Step
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.rnn import RNN
+from theano_rnn.text.batches import Stream, batch, buckets
+from theano_rnn.text.corpus import build_corpus, load_corpus
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.sampling import generate
+from theano_rnn.training.settings import Settings
 
 #: Networks whose functions are compiled, each once.
 KINDS: list[dict[str, Any]] = [
@@ -309,7 +311,7 @@ def make_run(case: tuple, folder: Path) -> None:
     {
         "create": lambda: Run.create(name if _is_inside(name, folder) else 5),
         "open": lambda: Run.open(name),
-        "checkpoint": lambda: Run(folder).checkpoint(arguments.shown(given)),
+        "checkpoint": lambda: Run(folder).checkpoint(validation.shown(given)),
     }[what]()
 
 
@@ -323,11 +325,11 @@ def draw_task(case: tuple, folder: Path) -> None:
 
 
 def make_trial(case: dict, folder: Path) -> None:
-    long_term.Trial(**{"task": "addition", "length": 10, **case})
+    trial.Trial(**{"task": "addition", "length": 10, **case})
 
 
 def make_grid(case: Any, folder: Path) -> None:
-    sweep.trials(case)
+    grid.trials(case)
 
 
 def make_batches(case: tuple, folder: Path) -> None:

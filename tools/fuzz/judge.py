@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from hypothesis.strategies import SearchStrategy
 
-from theano_rnn.errors import RNNError
+from theano_rnn.common.errors import RNNError
 
 #: Seconds that a case may take, at most.
 LONGEST = 20.0

@@ -28,17 +28,18 @@ from fuzz.hostile import (
     written,
 )
 from fuzz.judge import Target
-from theano_rnn import sweep
-from theano_rnn.corpus import build_corpus, read_text, split_text
-from theano_rnn.errors import RNNError
-from theano_rnn.generation import load
-from theano_rnn.long_term import Trial
-from theano_rnn.model import RNN
-from theano_rnn.pythondocs import python_sentences
-from theano_rnn.run import Run
-from theano_rnn.settings import RECIPES, Settings
-from theano_rnn.training import State, Training
-from theano_rnn.vocabulary import Vocabulary
+from theano_rnn.common.errors import RNNError
+from theano_rnn.long_term import grid
+from theano_rnn.long_term.trial import Trial
+from theano_rnn.rnn import RNN
+from theano_rnn.text.corpus import build_corpus, read_text
+from theano_rnn.text.python_docs import python_sentences
+from theano_rnn.text.sentences import split_text
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.loop import State, Training
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.sampling import load
+from theano_rnn.training.settings import RECIPES, Settings
 
 WORDS = "The cat sat.\n\nA dog ran home.\n\nIt didn't see 3.14 birds, a cat and the_dog.\n\nOh!\n"
 LINES = "the cat sat\na dog ran\n<unk> home 3\n"
@@ -236,13 +237,13 @@ def read_python(case: bytes, folder: Path) -> None:
 
 def read_grid(case: bytes, folder: Path) -> None:
     (folder / "grid.json").write_bytes(case)
-    sweep.read_grid(folder / "grid.json")
+    grid.read_grid(folder / "grid.json")
 
 
 def read_results(case: bytes, folder: Path) -> None:
     (folder / "results.jsonl").write_bytes(case)
-    with sweep.Results(folder) as results:
-        sweep.success(list(results.records.values()))
+    with grid.Results(folder) as results:
+        grid.success(list(results.records.values()))
 
 
 def read_metrics(case: bytes, folder: Path) -> None:
@@ -403,7 +404,7 @@ def readers() -> list[Target]:
     ] + [json.loads(Vocabulary.train(["the cat sat"], tokenized=True).to_json())]
     known = [asdict(settings(**recipe)) for recipe in ({}, *RECIPES.values())]
     grids: list[Any] = [
-        sweep.DEFAULT[:2],
+        grid.DEFAULT[:2],
         {"task": "addition", "length": [10, 20], "seed": [0, 1]},
     ]
     trial = {**asdict(Trial("addition", 10)), "solved": True, "updates": 3, "seconds": 1.0,
@@ -460,7 +461,7 @@ def raw_seeds(name: str) -> list[bytes]:
         "tokenizer.json": [run_files()["tokenizer.json"]],
         "metrics.jsonl": [written(record) + b"\n"],
         "results.jsonl": [written(asdict(Trial("addition", 10))) + b"\n"],
-        "grid.json": [written(sweep.DEFAULT[:2])],
+        "grid.json": [written(grid.DEFAULT[:2])],
         "text": TEXTS,
         "table": [TABLE.encode()],
         "python": [SOURCE.encode()],

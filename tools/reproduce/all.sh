@@ -14,11 +14,11 @@ for python in "$@"; do
     sh scripts/make_environment.sh "$python" "$last" "$last/.made"
     for run in 1 2; do
         echo "Python $version, run $run ..."
-        PYTHONPATH=tests "$last/bin/python" -m reproduce --json >"$found/$version-$run.json"
+        PYTHONPATH=tools:tests "$last/bin/python" -m reproduce --json >"$found/$version-$run.json"
     done
 done
 [ -n "$last" ] || {
     echo "None of these is here: $*. Name others: PYTHONS='python3.10 python3.11' make reproduce" >&2
     exit 1
 }
-PYTHONPATH=tests "$last/bin/python" -m reproduce.compare "$found"/*.json
+PYTHONPATH=tools:tests "$last/bin/python" -m reproduce.compare "$found"/*.json

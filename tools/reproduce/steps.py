@@ -7,9 +7,9 @@ from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn.batches import Stream, batch
 from theano_rnn.engine import theano
-from theano_rnn.settings import Settings
+from theano_rnn.text.batches import Stream, batch
+from theano_rnn.training.settings import Settings
 
 STEPS, VOCAB = 10, 50
 

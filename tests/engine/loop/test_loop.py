@@ -18,12 +18,12 @@ from kinds import GATES
 from loops import function, loops, variable
 from theano.link.c.basic import CLinker
 
-from theano_rnn import graph
-from theano_rnn.architecture import Architecture
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.flags import user_settings
 from theano_rnn.engine.loop.op import NativeLoop
-from theano_rnn.truncation import parse
+from theano_rnn.model import graph
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.truncation import parse
 
 sigmoid, dot, tanh = tensor.nnet.sigmoid, tensor.dot, tensor.tanh
 constant = theano.gradient.disconnected_grad

@@ -5,10 +5,10 @@ from theano.compile.mode import get_default_mode
 from theano.scan.utils import until
 
 from theano_rnn import RNN
+from theano_rnn.commands.doctor import main
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.engine.__main__ import main
 from theano_rnn.engine.loop import explain
-from theano_rnn.step import Step
+from theano_rnn.optim.step import Step
 
 
 def test_both_loops_of_a_step_are_lowered():

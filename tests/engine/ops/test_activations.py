@@ -17,7 +17,7 @@ from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet.sigm import ScalarSigmoid, ScalarSoftplus
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.activations import VectorizedSigmoid, VectorizedTanh
+from theano_rnn.engine.ops.activations import VectorizedSigmoid, VectorizedTanh
 
 DTYPES = ("float32", "float64")
 THEANOS = {"tanh": tensor.tanh, "sigmoid": tensor.nnet.sigmoid}

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from theano.compile.mode import get_default_mode
 
-from theano_rnn.engine import rows, tensor, theano
+from theano_rnn.engine import tensor, theano
+from theano_rnn.engine.ops import rows
 
 NAMES = ("row_increment", "row_unique", "sum_of_squares", "column_sums")
 TYPES = {"row_increment": rows.RowIncrement, "row_unique": rows.RowUnique}

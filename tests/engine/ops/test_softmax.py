@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.softmax import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
+from theano_rnn.engine.ops.softmax import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 
 DTYPES = ("float32", "float64")
 RELATIVE = {"float32": 2e-6, "float64": 1e-14}

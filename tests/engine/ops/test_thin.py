@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from theano.compile.mode import get_default_mode
 
 from theano_rnn import RNN
-from theano_rnn.engine import compiling, tensor, theano, thin
+from theano_rnn.engine import compiling, tensor, theano
+from theano_rnn.engine.ops import thin
 
 DTYPES = ("float32", "float64")
 #: Around what the C++ tells apart: one vector, its blocks of rows, FEW, a block of terms, MANY.

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from theano_rnn.engine import ahead, theano
+from theano_rnn.engine import theano
 from theano_rnn.engine.flags import user_settings
+from theano_rnn.engine.patches import ahead
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="needs a C++ compiler")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from theano_rnn.engine import precompiled, theano
+from theano_rnn.engine import theano
 from theano_rnn.engine.flags import user_settings
+from theano_rnn.engine.patches import precompiled
 
 pytestmark = pytest.mark.skipif(
     not theano.config.cxx or "clang" in theano.config.cxx, reason="needs g++"

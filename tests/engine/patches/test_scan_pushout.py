@@ -5,8 +5,9 @@ import pytest
 from kinds import assert_same
 
 from theano_rnn import RNN
-from theano_rnn.engine import scan_pushout, theano
+from theano_rnn.engine import theano
 from theano_rnn.engine.loop import NativeLoop
+from theano_rnn.engine.patches import scan_pushout
 from theano_rnn.reference import NumpyRNN
 
 KIND = {"cell": "relu", "layers": 2, "bias": True, "tied": True}

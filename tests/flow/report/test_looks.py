@@ -20,8 +20,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from theano_rnn.flow import axes, figures, page, pictures, terminal
 from theano_rnn.flow.findings import Findings
+from theano_rnn.flow.report import axes, figures, html, png, terminal
 from theano_rnn.flow.verdict import Verdict
 
 LOOKS = Path(__file__).with_name("looks.json")
@@ -234,10 +234,10 @@ def view(of, f):
     if of == "terminal":
         return of_terminal(f)
     if of == "pictures":
-        return saved(lambda: pictures.pictures(f))
+        return saved(lambda: png.pictures(f))
     if of == "numbers":
-        return looks(page.numbers_of(f))
-    return of_sections(page.sections_of(f))
+        return looks(html.numbers_of(f))
+    return of_sections(html.sections_of(f))
 
 
 def view_of_several(of):
@@ -245,8 +245,8 @@ def view_of_several(of):
     if of == "terminal":
         return {"side by side": of_table(terminal.side_by_side([*several, of_relu()]))}
     if of == "pictures":
-        return {"gradient_flow.png": saved(lambda: pictures.demo_picture(several, FAULT))}
-    found = of_sections(page.demo_sections(several, *FAULT))
+        return {"gradient_flow.png": saved(lambda: png.demo_picture(several, FAULT))}
+    found = of_sections(html.demo_sections(several, *FAULT))
     of_each = list(found)[5:]
     rest = {name: found.pop(name) for name in ["truncation", *of_each]}  # as on their own pages
     return {**found, "rest": {name: [of["title"], len(of["text"])] for name, of in rest.items()}}
@@ -388,7 +388,7 @@ def test_a_step_has_two_characters_where_all_of_them_fit(width, each):
 
 def test_a_picture_is_as_large_as_its_words_need():
     inches = {
-        T: saved(lambda T=T: pictures.pictures(made("x", "tanh", T, 0.5)))["heat.png"]["inches"]
+        T: saved(lambda T=T: png.pictures(made("x", "tanh", T, 0.5)))["heat.png"]["inches"]
         for T in (3, 46)
     }
     assert inches == {3: [5.26, 3.66], 46: [14.5, 12.9]}

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN
-from theano_rnn.errors import RNNError
-from theano_rnn.flow import Flow, by_lag, demo, figures, pictures, terminal
+from theano_rnn.common.errors import RNNError
+from theano_rnn.flow import Flow, by_lag, demo
 from theano_rnn.flow.curves import activation, operating_points
 from theano_rnn.flow.findings import find, plain
-from theano_rnn.flow.page import LARGEST, numbers_of, page, sections_of, verdict_html
-from theano_rnn.flow.report import Report
+from theano_rnn.flow.report import figures, png, terminal
+from theano_rnn.flow.report.folder import Report
+from theano_rnn.flow.report.html import LARGEST, numbers_of, page, sections_of, verdict_html
 
 WORDS = ["<script>alert(1)</script>", "$x^", "a&b", "cat", "naïve", "{y}", "[bold]", "</s>"]
 KINDS = [
@@ -243,7 +244,7 @@ def test_the_pictures_of_numbers_beyond_all_are_drawn_without_a_warning(tanh):
     for left in far:
         products = np.concatenate([far, [np.zeros_like(left)]])
         f = dataclasses.replace(tanh[1], left=left, products=products, bound=1e60, radius=1e-60)
-        assert all(pictures.pictures(f).values())
+        assert all(png.pictures(f).values())
 
 
 def test_the_words_of_a_text_never_become_markup(text):
@@ -257,7 +258,7 @@ def test_the_words_of_a_text_never_become_markup(text):
 def test_every_cell_has_a_page_and_pictures(kind):
     _, f = measured(**kind)
     assert len(page("x", sections_of(f), numbers_of(f))) > 10**6
-    for name, data in pictures.pictures(f).items():
+    for name, data in png.pictures(f).items():
         assert data.startswith(b"\x89PNG"), name
 
 

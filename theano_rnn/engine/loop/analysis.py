@@ -27,7 +27,7 @@ from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 from theano.tensor.type import TensorType
 
-from theano_rnn.types import Variable
+from theano_rnn.common.types import Variable
 
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")

@@ -17,9 +17,9 @@ from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.opt import Shape_i
 from theano.tensor.subtensor import Subtensor
 
+from theano_rnn.common.types import Variable
 from theano_rnn.engine.loop.analysis import ONE, Loop, Refused, State, axis_of, slices
 from theano_rnn.engine.loop.plan import Kernel, Plan, is_view
-from theano_rnn.types import Variable
 
 #: Stands for the function's name, which its user puts in.
 NAME = "NATIVE_LOOP"

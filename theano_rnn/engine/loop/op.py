@@ -26,10 +26,10 @@ from theano.graph.toolbox import ReplaceValidate
 from theano.scan.op import Scan
 from theano.tensor.blas import ldflags
 
+from theano_rnn.common.types import Variable
 from theano_rnn.engine.loop.analysis import Refused, analyse
 from theano_rnn.engine.loop.emission import NAME, emit
 from theano_rnn.engine.loop.plan import plan
-from theano_rnn.types import Variable
 
 
 @functools.cache

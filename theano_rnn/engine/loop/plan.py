@@ -17,8 +17,8 @@ from theano.tensor.basic import Alloc, Dot, Join, Split
 from theano.tensor.elemwise import DimShuffle, Elemwise
 from theano.tensor.subtensor import IncSubtensor, Subtensor
 
+from theano_rnn.common.types import Variable
 from theano_rnn.engine.loop.analysis import ONE, Dim, Loop, Shape, axis_of
-from theano_rnn.types import Variable
 
 VIEWS = (Subtensor, DimShuffle, Split)
 

@@ -27,7 +27,7 @@ from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
 from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet.sigm import ScalarSigmoid
 
-from theano_rnn.types import Variable
+from theano_rnn.common.types import Variable
 
 DTYPES = ("float32", "float64")
 

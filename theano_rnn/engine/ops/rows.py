@@ -30,7 +30,7 @@ from theano.tensor.elemwise import Elemwise, Sum
 from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from theano_rnn.types import Variable
+from theano_rnn.common.types import Variable
 
 DTYPES = ("float32", "float64")
 

@@ -32,7 +32,7 @@ from theano.tensor.nnet.nnet import (
     SoftmaxWithBias,
 )
 
-from theano_rnn.types import Array, Variable
+from theano_rnn.common.types import Array, Variable
 
 DTYPES = ("float32", "float64")
 

@@ -25,8 +25,8 @@ from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
 from theano.tensor.basic import NotScalarConstantError, get_scalar_constant_value
 from theano.tensor.blas import Dot22, Gemm, ldflags
 
+from theano_rnn.common.types import Variable
 from theano_rnn.engine.loop.op import header
-from theano_rnn.types import Variable
 
 DTYPES = ("float32", "float64")
 

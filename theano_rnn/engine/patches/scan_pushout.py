@@ -19,7 +19,7 @@ from theano.graph.basic import Apply
 from theano.graph.fg import FunctionGraph
 from theano.scan.opt import PushOutScanOutput
 
-from theano_rnn.types import Variables
+from theano_rnn.common.types import Variables
 
 shipped = PushOutScanOutput.push_out_inner_vars
 

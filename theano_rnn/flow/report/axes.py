@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn.types import Floats
+from theano_rnn.common.types import Floats
 
 #: Of a longer text the page shows the last so many steps, and the PNGs all of it.
 MOST_STEPS = 150

@@ -5,7 +5,11 @@ from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn.flow.axes import (
+from theano_rnn.common.types import Floats, Ints
+from theano_rnn.flow.curves import activation, derivative
+from theano_rnn.flow.findings import Curve, Findings, by_lag_curves, plain
+from theano_rnn.flow.pairs import reach as hears
+from theano_rnn.flow.report.axes import (
     MOST_UNITS,
     Figure,
     Settings,
@@ -21,10 +25,6 @@ from theano_rnn.flow.axes import (
     style,
     words_axis,
 )
-from theano_rnn.flow.curves import activation, derivative
-from theano_rnn.flow.findings import Curve, Findings, by_lag_curves, plain
-from theano_rnn.flow.pairs import reach as hears
-from theano_rnn.types import Floats, Ints
 
 #: The lowest power of ten a colour stands for, below the largest.
 DECADES = 12

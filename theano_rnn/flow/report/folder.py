@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from theano_rnn import files
-from theano_rnn.errors import RNNError
-from theano_rnn.flow import demo, page, pictures
+from theano_rnn.common import files
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import PathLike
+from theano_rnn.flow import demo
 from theano_rnn.flow.findings import Findings
-from theano_rnn.types import PathLike
+from theano_rnn.flow.report import html, png
 
 
 class Report:
@@ -59,8 +60,8 @@ class Report:
         Path
         """
         title = f"The gradient flow of {f.name}"
-        made = page.page(title, page.sections_of(f), page.numbers_of(f))
-        return self._write({"report.html": made.encode("utf-8"), **pictures.pictures(f)})
+        made = html.page(title, html.sections_of(f), html.numbers_of(f))
+        return self._write({"report.html": made.encode("utf-8"), **png.pictures(f)})
 
     def write_demo(self, several: list[Findings]) -> Path:
         """The demonstration's.
@@ -75,12 +76,12 @@ class Report:
         Path
         """
         schemes = demo.MEANT, demo.DONE
-        numbers = {f.name: page.numbers_of(f) for f in several}
-        made = page.page("Gradient flow", page.demo_sections(several, *schemes), numbers)
+        numbers = {f.name: html.numbers_of(f) for f in several}
+        made = html.page("Gradient flow", html.demo_sections(several, *schemes), numbers)
         return self._write(
             {
                 "report.html": made.encode("utf-8"),
-                "gradient_flow.png": pictures.demo_picture(several, schemes),
+                "gradient_flow.png": png.demo_picture(several, schemes),
             }
         )
 

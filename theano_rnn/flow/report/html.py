@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from theano_rnn.flow import figures, terminal
-from theano_rnn.flow.axes import MOST_STEPS, first_step
+from theano_rnn.common.types import Record
 from theano_rnn.flow.findings import Findings
-from theano_rnn.types import Record
+from theano_rnn.flow.report import figures, terminal
+from theano_rnn.flow.report.axes import MOST_STEPS, first_step
 
 #: A page has at most so many MB of its own, whatever the text and the state are; plotly.js is
 #: 5 MB beside them.

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 import numpy as np
 
-from theano_rnn.flow.axes import powers_of_two
+from theano_rnn.common.types import Floats
 from theano_rnn.flow.curves import activation, derivative
-from theano_rnn.flow.figures import (
+from theano_rnn.flow.findings import Findings
+from theano_rnn.flow.pairs import reach
+from theano_rnn.flow.report.axes import powers_of_two
+from theano_rnn.flow.report.figures import (
     COLOURS,
     ZERO,
     argument_of,
@@ -21,9 +24,6 @@ from theano_rnn.flow.figures import (
     thinned,
     units,
 )
-from theano_rnn.flow.findings import Findings
-from theano_rnn.flow.pairs import reach
-from theano_rnn.types import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

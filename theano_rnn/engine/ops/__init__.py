@@ -1,0 +1,1 @@
+"""Operations in C that replace slow ones of Theano's."""
