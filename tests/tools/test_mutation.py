@@ -31,10 +31,10 @@ def project(tmp_path, monkeypatch):
     """A project of one module and one test."""
     for path, text in (
         ("theano_rnn_small/graph.py", PROGRAM),
-        ("tests/test_small.py", TESTS),
+        ("tests/room/test_small.py", TESTS),
         ("conftest.py", "import sys; sys.path.insert(0, '.')"),
     ):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(textwrap.dedent(text))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -65,7 +65,7 @@ def test_the_file_stays_as_it_is_and_results_are_kept_while_it_does(project):
     first, lines = tried(project, line=4), kept.read_text().splitlines()
     assert tried(project, line=4) == first and len(lines) == len(first)
     assert len(kept.read_text().splitlines()) == len(lines)  # nothing was tried again
-    (project / "tests" / "test_small.py").write_text("def test_nothing():\n    pass\n")
+    (project / "tests" / "room" / "test_small.py").write_text("def test_nothing():\n    pass\n")
     assert set(tried(project, line=4).values()) == {"survived"}
 
 
@@ -85,7 +85,7 @@ def f(a: "int | None" = 1 + 1, *, b: Callable[[int, 1 + 1], None]) -> 1 + 1:
 
 
 def test_annotations_caches_and_signs_that_are_no_operator_are_left_out():
-    found = mutants.mutants("theano_rnn/cells.py", SOURCE)
+    found = mutants.mutants("theano_rnn/model/cells.py", SOURCE)
     places = {(m.operator.split("_")[0], m.line) for m in found}
     assert places == {
         ("ReplaceBinaryOperator", 10), ("NumberReplacer", 10), ("ReplaceBinaryOperator", 11),
@@ -97,12 +97,19 @@ def test_annotations_caches_and_signs_that_are_no_operator_are_left_out():
 
 
 def test_a_sample_has_of_each_group_its_share_or_the_least():
-    every = [mutants.Mutant(f"theano_rnn/{name}", "x", i, i)
-             for name, n in (("cells.py", 40), ("graph.py", 1000), ("flow/page.py", 9000))
-             for i in range(n)]  # fmt: skip
+    sizes = {"model/cells.py": 40, "model/graph.py": 1000, "flow/page.py": 9000}
+    every = [
+        mutants.Mutant(f"theano_rnn/{name}", "x", i, i)
+        for name, n in sizes.items()
+        for i in range(n)
+    ]
     drawn = mutants.sample(every, 2000, seed=0)
     groups = [m.group for m in drawn]
-    assert [groups.count(g) for g in ("cells.py", "graph.py", "flow/")] == [40, 199, 1793]
+    assert [groups.count(g) for g in ("model/cells.py", "model/graph.py", "flow/")] == [
+        40,
+        199,
+        1793,
+    ]
     assert drawn == mutants.sample(every, 2000, seed=0) != mutants.sample(every, 2000, seed=1)
     assert len(set(drawn)) == len(drawn)
 
@@ -116,6 +123,13 @@ def test_a_line_is_run_by_the_tests_of_its_statement_and_a_module_s_by_all():
     assert covered.tests("m.py", source, 9) == {"t.py": ["t.py::b", "t.py::a"]}
     every = {"t.py": ["t.py::b", "t.py::a"], "u.py": ["u.py::c"]}
     assert covered.tests("m.py", source, 1) == covered.tests("m.py", source, 4) == every
+
+
+def test_every_file_that_is_to_be_mutated_is_there():
+    paths = mutants.paths(ROOT)
+    assert all((ROOT / path).is_file() for path in paths)
+    for group in mutants.GROUPS:
+        assert any(path.startswith(f"theano_rnn/{group}") for path in paths), group
 
 
 def test_a_survivor_listed_is_of_a_line_that_is_there_and_has_a_reason():

@@ -46,7 +46,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     p.add_argument("--control", action="store_true",
                    help="the files as they are, instead: none may be killed")  # fmt: skip
     p.add_argument("--only", metavar="PATH", action="append", default=[],
-                   help="of files whose path begins so: theano_rnn/cells.py")  # fmt: skip
+                   help="of files whose path begins so: theano_rnn/model/cells.py")  # fmt: skip
     p.add_argument("--jobs", type=int, default=2, metavar="N", help="at once")
     p.add_argument("--folder", type=Path, default=ROOT / ".mutation", metavar="PATH",
                    help="where the coverage and the results are kept: a run that was ended goes "

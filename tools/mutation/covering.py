@@ -61,7 +61,8 @@ class Covering:
         begin, end, is_within = _statement(source, line)
         names = set().union(*(lines.get(i, ()) for i in range(begin, end + 1)))
         if not is_within:
-            own = {name for name in self.seconds if Path(path).stem in name.partition("::")[0]}
+            stem = Path(path).stem
+            own = {name for name in self.seconds if stem in Path(name.partition("::")[0]).stem}
             names = own.union(*lines.values())
         files: dict[str, list[str]] = {}
         for name in sorted(names, key=lambda name: (self.seconds[name], name)):
@@ -71,13 +72,13 @@ class Covering:
 
 def covering(root: Path, sources: Sequence[str], folder: Path, jobs: int) -> Covering:
     """Read it from the folder, where what is there is still true, or run the tests."""
-    files = sorted(p.relative_to(root).as_posix() for p in (root / "tests").glob("test_*.py"))
+    files = sorted(p.relative_to(root).as_posix() for p in (root / "tests").rglob("test_*.py"))
     program = digest([*(root / "theano_rnn").rglob("*.py"), *helpers(root)])
     program += hashlib.sha256(repr((OPTIONS, LONGEST, LONGEST_FILE)).encode()).hexdigest()[:8]
     kept, missing = {}, []
     for file in files:
         stamp = digest([root / file]) + program
-        place = folder / f"{Path(file).stem}.json"
+        place = folder / f"{file.replace('/', '.')}.json"
         if place.exists() and (found := json.loads(place.read_text()))["of"] == stamp:
             kept[file] = found
         else:
@@ -105,7 +106,7 @@ def covering(root: Path, sources: Sequence[str], folder: Path, jobs: int) -> Cov
 
 def helpers(root: Path) -> list[Path]:
     """What the tests share."""
-    return [p for p in (root / "tests").glob("*.py") if not p.name.startswith("test_")]
+    return [p for p in (root / "tests").rglob("*.py") if not p.name.startswith("test_")]
 
 
 def digest(files: Sequence[Path]) -> str:

@@ -21,8 +21,11 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.provider import OperatorProvider
 
 PACKAGE = "theano_rnn"
-MODULES = ("cells", "truncation", "graph", "updates", "corpus")
-GROUPS = ("reference/", *(f"{name}.py" for name in MODULES), "flow/")
+#: What is mutated: the mathematics, the text and the laboratory. Each is a row of the table.
+GROUPS = (
+    "reference/", "model/cells.py", "model/truncation.py", "model/graph.py",
+    "optim/optimizers.py", "text/corpus.py", "text/sentences.py", "flow/",
+)  # fmt: skip
 
 #: At least so many of each group are tried, where it has them.
 LEAST = 150
@@ -64,10 +67,10 @@ class Mutant(NamedTuple):
 
 def paths(root: Path) -> list[str]:
     """The files that are mutated."""
-    package = root / PACKAGE
-    found = [*sorted((package / "reference").glob("*.py"))]
-    found += [package / f"{name}.py" for name in MODULES]
-    found += sorted((package / "flow").rglob("*.py"))
+    found: list[Path] = []
+    for group in GROUPS:
+        path = root / PACKAGE / group
+        found += [path] if path.suffix else sorted(path.rglob("*.py"))
     return [path.relative_to(root).as_posix() for path in found]
 
 

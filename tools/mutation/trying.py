@@ -111,7 +111,7 @@ class Trials:
         self.root, self.covering, self.kept = root, covering, kept
         self._sources: dict[str, str] = {}
         self._stamps: dict[Path, str] = {}
-        tests = [*(root / "tests").glob("test_*.py"), *helpers(root)]
+        tests = [*(root / "tests").rglob("test_*.py"), *helpers(root)]
         self._all = digest([p for p in tests if p.name != "test_mutation.py"])
         self._known = {}
         if kept.exists():
