@@ -19,6 +19,7 @@ if "compiledir=" not in FLAGS:
     os.environ["THEANO_FLAGS"] = ",".join(filter(None, [FLAGS, f"base_compiledir={cache}"]))
 
 import numpy as np
+import pytest
 
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.model import graph
@@ -69,6 +70,18 @@ def function_in_python(inputs, outputs, updates=(), name=None):
     """
     mode = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
     return theano.function(inputs, outputs, updates=updates, mode=mode, name=name)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Theano's default mode is FAST_COMPILE: nothing is compiled, not even the step of a scan.
+
+    ``config.change_flags(mode=...)`` is no way to do it. Theano remembers the first default mode
+    it makes: later changes of the flag do nothing, and a first one outlives its ``with`` block,
+    so that all functions which the process makes afterwards are built in the wrong mode.
+    """
+    mode = theano.compile.mode
+    monkeypatch.setattr(mode, "instantiated_default_mode", mode.predefined_modes["FAST_COMPILE"])
 
 
 @functools.cache

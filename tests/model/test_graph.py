@@ -60,7 +60,7 @@ def test_outputs_loss_and_gradients_equal_numpy_in_float32(scheme, **sizes):
 
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm"])
-def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell):
+def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell, uncompiled):
     kind = {"cell": cell, "layers": 4, "bias": True}
     parameters, x, y = kinds.net(kind, 3, T=4)
     kept = kinds.factors(kind, 3, T=4) + 0.1
@@ -70,9 +70,8 @@ def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell):
     state = theano.shared(np.zeros((1, 3 * architecture.state_size)))
     factors = theano.shared(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
     inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, kept=factors)
-    with theano.config.change_flags(mode="FAST_COMPILE"):  # the loops in Python too
-        net = graph.network(architecture, Truncation("full"), values, inputs)
-        loss, after = theano.function([], [net.loss, net.after])()
+    net = graph.network(architecture, Truncation("full"), values, inputs)
+    loss, after = theano.function([], [net.loss, net.after])()
     model = NumpyRNN(parameters, **kind)
     assert loss == pytest.approx(model.ce_error(x, y, kept=kept), rel=1e-13)
     np.testing.assert_allclose(after[0], model.hidden_states(x, kept)[-2], atol=1e-14)
