@@ -78,10 +78,10 @@ def run(folder):
 
 def test_what_a_recipe_sets_is_switched_off_by_0(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    off = "--embedding-size 0 --decay-after 0 --patience 0 --dynamic 0 --no-bias --clip 0"
+    off = "--embedding-size 0 --lr-decay-after 0 --patience 0 --dynamic 0 --no-bias --clip 0"
     given = ["--recipe", "mikolov", "--text", "text.txt", "--run", "off", *off.split()]
     settings, _, _ = train.open_run(train.parse_arguments(given))
-    assert settings.embedding_size is settings.decay_after is settings.patience is None
+    assert settings.embedding_size is settings.lr_decay_after is settings.patience is None
     assert settings.dynamic is None and not settings.bias and not settings.clip
     assert settings.hidden_size == RECIPES["mikolov"]["hidden_size"]
 

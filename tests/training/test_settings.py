@@ -38,25 +38,25 @@ from theano_rnn.training.settings import RECIPES, Settings
         ({"truncation": "chunk:0"}, "K is 0"),
         # the step
         ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop or adam"),
-        ({"clip_by": "size"}, "clip by 'size' is unknown; use norm or value"),
-        ({"clip_by": None}, "clip by None is unknown; use norm or value"),
+        ({"clip_by": "size"}, "clip_by 'size' is unknown; use norm or value"),
+        ({"clip_by": None}, "clip_by None is unknown; use norm or value"),
         ({"clip": -1}, "clip must be"),
         ({"clip": float("nan")}, "clip must be"),
         ({"l2": -0.1}, "l2 must be"),
         ({"omega": -1}, "omega must be"),
         ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid and relu, not lstm"),
         ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
-        ({"batch_size": 0}, "batch size must be a whole number of at least 1, not 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
         ({"stream": True}, "give truncation chunk:K, K the tokens of each row in a step"),
         ({"stream": True, "truncation": "window:4"}, "as in chunk:20, instead of window:4"),
         ({"stream": "no"}, "stream must be True or False, not 'no'"),
         # the schedule
-        ({"learning_rate": 0}, "learning rate must be a positive, finite number, not 0"),
-        ({"learning_rate": float("inf")}, "learning rate must be"),
-        ({"decay": 1.5}, "decay must be above 0 and at most 1, not 1.5"),
-        ({"decay": 0}, "decay must be"),
-        ({"improvement": 1}, "improvement must be at least 0 and below 1, not 1"),
-        ({"decay_after": 0}, "decay after must be a whole number of at least 1, not 0"),
+        ({"learning_rate": 0}, "learning_rate must be a positive, finite number, not 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be"),
+        ({"lr_decay": 1.5}, "lr_decay must be above 0 and at most 1, not 1.5"),
+        ({"lr_decay": 0}, "lr_decay must be"),
+        ({"min_improvement": 1}, "min_improvement must be at least 0 and below 1, not 1"),
+        ({"lr_decay_after": 0}, "lr_decay_after must be a whole number of at least 1, not 0"),
         ({"patience": 0}, "patience must be a whole number of at least 1, not 0"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"epochs": None}, "epochs must be a whole number of at least 1, not None"),
@@ -75,8 +75,8 @@ def test_a_bad_setting_is_refused_by_name_with_what_is_allowed(change, message):
         {"clip": 0},
         {"clip": None},
         {"dropout": 0},
-        {"improvement": 0},
-        {"decay": 1},
+        {"min_improvement": 0},
+        {"lr_decay": 1},
         {"tied": True},
         {"tied": True, "cell": "gru", "hidden_size": 5, "embedding_size": 5},
         {"omega": 2.0, "cell": "relu", "truncation": "chunk:5"},
@@ -97,7 +97,7 @@ def test_settings_go_through_a_file():
     [
         ({"hiden_size": 3}, "unknown settings 'hiden_size'"),
         ({"epochs": "many"}, "epochs must be"),
-        ({"learning_rate": "0.1"}, "learning rate must be"),
+        ({"learning_rate": "0.1"}, "learning_rate must be"),
         ({"cell": ["gru"]}, "the cells are"),
         ({"optimizer": None}, "use sgd"),
         ([1], "does not hold settings"),
@@ -116,16 +116,39 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
         "clip": 3.0, "epochs": 4, "seed": 5,
     }  # fmt: skip
     settings = Settings.from_dict(older, "settings.json")
-    assert {name: getattr(settings, name) for name in older} == older
+    renamed = {"decay": "lr_decay", "improvement": "min_improvement"}
+    assert {name: getattr(settings, renamed.get(name, name)) for name in older} == older
+    older = {renamed.get(name, name) for name in older}
     newer = {name: value for name, value in vars(settings).items() if name not in older}
     assert newer == {
         "cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding_size": None,
         "dropout": 0.0, "initialization": "uniform", "batch_size": 1, "stream": False,
-        "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "decay_after": None,
+        "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "lr_decay_after": None,
         "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
-        "every": "10min", "on_nonfinite": "stop", "threads": 1,
+        "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1,
     }  # fmt: skip
     assert repr(settings.model(9)) == "RNN(9, 7, truncation='window:4')"
+
+
+#: Settings that the first version called otherwise, by the names they have now.
+FIRST_NAMES = {
+    "lr_decay": "decay", "lr_decay_after": "decay_after", "min_improvement": "improvement",
+    "checkpoint_every": "every",
+}  # fmt: skip
+
+
+def test_a_run_folder_of_the_first_version_has_the_same_settings():
+    settings = Settings(
+        lr_decay=0.25, lr_decay_after=3, min_improvement=0.0, checkpoint_every="7", clip=None
+    )
+    first = {FIRST_NAMES.get(name, name): value for name, value in vars(settings).items()}
+    assert {"decay", "decay_after", "improvement", "every"} <= first.keys()
+    assert Settings.from_dict(first, "settings.json") == settings
+
+
+def test_a_setting_by_its_old_name_and_its_new_one_is_refused():
+    with pytest.raises(RNNError, match=r"settings\.json: lr_decay stands there by its old name"):
+        Settings.from_dict({"decay": 0.5, "lr_decay": 0.5}, "settings.json")
 
 
 def test_the_model_of_a_stream_has_the_whole_gradient_of_a_piece():
@@ -152,7 +175,7 @@ def test_the_tutorials_recipe_is_the_published_one():
     assert (settings.cell, settings.vocab_size, settings.hidden_size) == ("tanh", 8000, 100)
     assert (settings.truncation, settings.learning_rate) == ("window:4", 0.005)
     assert (settings.batch_size, settings.optimizer, settings.clip) == (1, "sgd", 0)
-    assert (settings.decay, settings.improvement, settings.decay_after) == (0.5, 0, None)
+    assert (settings.lr_decay, settings.min_improvement, settings.lr_decay_after) == (0.5, 0, None)
 
 
 def test_the_plain_network_of_mikolov_is_the_one_whose_figures_are_shown():
@@ -163,7 +186,7 @@ def test_the_plain_network_of_mikolov_is_the_one_whose_figures_are_shown():
     assert found == (True, 10, 20, 0.35)
     found = (settings.optimizer, settings.learning_rate, settings.clip, settings.clip_by)
     assert found == ("sgd", 0.7, 1, "norm")
-    assert (settings.decay_after, settings.decay, settings.epochs) == (4, 0.7, 12)
+    assert (settings.lr_decay_after, settings.lr_decay, settings.epochs) == (4, 0.7, 12)
 
 
 def test_the_small_network_of_zaremba_is_the_published_one():
@@ -174,5 +197,5 @@ def test_the_small_network_of_zaremba_is_the_published_one():
     assert found == (True, 20, 20, "uniform:0.1")
     found = (settings.optimizer, settings.learning_rate, settings.clip, settings.clip_by)
     assert found == ("sgd", 1.0, 5.0, "norm")
-    assert (settings.decay_after, settings.decay, settings.epochs) == (4, 0.5, 13)
+    assert (settings.lr_decay_after, settings.lr_decay, settings.epochs) == (4, 0.5, 13)
     assert settings.dropout == 0

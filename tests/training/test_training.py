@@ -22,7 +22,7 @@ from theano_rnn.flow import Flow, watched
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
 from theano_rnn.text.corpus import build_corpus, pairs
-from theano_rnn.training.loop import Training, Watch, next_rate, perplexity
+from theano_rnn.training.loop import Callback, Training, next_rate, perplexity
 from theano_rnn.training.run_folder import Run, parameters
 from theano_rnn.training.sampling import generate, load
 from theano_rnn.training.settings import Settings
@@ -88,7 +88,7 @@ def new_training(folder, corpus, settings=SETTINGS):
     return Training(settings, run, corpus)
 
 
-class StopAfter(Watch):
+class StopAfter(Callback):
     """Stops after so many steps in all."""
 
     def __init__(self, steps):
@@ -99,7 +99,7 @@ class StopAfter(Watch):
         self.stop = self.steps == 0
 
 
-class Recorder(Watch):
+class Recorder(Callback):
     def __init__(self):
         self.steps, self.epochs = [], []
 
@@ -131,7 +131,7 @@ def test_training_lowers_the_loss_and_reports_what_it_did(tmp_path, corpus):
 def test_every_sentence_is_seen_once_an_epoch_in_another_order(tmp_path, corpus, monkeypatch):
     training, seen = new_training(tmp_path / "run", corpus), []
     monkeypatch.setattr(training, "step", FakeStep(seen))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     first, second = seen[:40], seen[40:]
     assert sorted(first) == sorted(second) == sorted(zip(*map(_tuples, pairs(corpus.train))))
     assert first != second
@@ -157,7 +157,7 @@ def test_the_steps_that_compile_do_not_count_as_training(tmp_path, corpus, monke
 
     monkeypatch.setattr(training, "step", Compiling(seen))
     monkeypatch.setattr("theano_rnn.training.loop.time.perf_counter", lambda: now[0])
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     assert training.run.metrics()[0]["seconds"] == len(seen) - 2
 
 
@@ -183,7 +183,7 @@ class FakeStep:
 def test_every_sentence_is_in_one_batch_an_epoch_in_other_company(tmp_path, corpus, monkeypatch):
     training, seen = new_training(tmp_path / "run", corpus, BATCHES), []
     monkeypatch.setattr(training, "step", FakeStep(seen))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     n = len(seen) // 2
     found = [
         [
@@ -204,7 +204,7 @@ def test_a_stream_carries_its_state_through_an_epoch_and_begins_the_next_at_zero
 ):
     training, seen = new_training(tmp_path / "run", corpus, STREAM), []
     monkeypatch.setattr(training, "step", FakeStep(seen))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     n = len(seen) // 2
     for epoch in (seen[:n], seen[n:]):
         assert epoch[0][3] is None
@@ -222,7 +222,7 @@ def _tuples(sequences):
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(tmp_path, corpus):
     settings = Settings(hidden_size=5, learning_rate=0.3, epochs=8, clip=5.0)
     training = new_training(tmp_path / "run", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     losses = [record["valid_loss"] for record in training.run.metrics()]
     assert np.argmin(losses) < 7, "the test needs a run that gets worse in the end"
     parameters, state = training.run.checkpoint("best")
@@ -239,11 +239,11 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(tmp_path, cor
 def test_the_learning_rate_is_halved_when_the_validation_loss_rises_or_hardly_falls(
     tmp_path, corpus, monkeypatch, improvement, rates
 ):
-    settings = Settings(hidden_size=5, learning_rate=0.1, epochs=5, improvement=improvement)
+    settings = Settings(hidden_size=5, learning_rate=0.1, epochs=5, min_improvement=improvement)
     training = new_training(tmp_path / "run", corpus, settings)
     losses = iter([5.0, 4.99, 4.995, 4.5, 4.0])
     monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     assert [record["learning_rate"] for record in training.run.metrics()] == rates
 
 
@@ -282,7 +282,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         halted.run_epochs(StopAfter(steps))
         assert halted.state.epoch < 2 and left_behind(halted.run) != whole
         resumed = Training(settings, halted.run, corpus, resume=True)
-        resumed.run_epochs(Watch())
+        resumed.run_epochs(Callback())
         assert left_behind(resumed.run) == whole
 
 
@@ -297,7 +297,7 @@ FED = {
 def ends_the_same_stopped(folder, corpus, settings, stops):
     """Stopped within epochs, gone on with by the folder alone as in a new process, to the end."""
     training = new_training(folder / "whole", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     whole = left_behind(training.run)
     assert training.state.epoch == settings.epochs
     halted = new_training(folder / "halted", corpus, settings)
@@ -307,7 +307,7 @@ def ends_the_same_stopped(folder, corpus, settings, stops):
         assert reached["step"] > 0 and reached["epoch"] < settings.epochs
         halted = Training(settings, Run.open(folder / "halted"), corpus, resume=True)
         assert vars(halted.state) == reached
-    halted.run_epochs(Watch())
+    halted.run_epochs(Callback())
     assert left_behind(halted.run) == whole
 
 
@@ -318,7 +318,7 @@ def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
 ):
     few = dataclasses.replace(corpus, train=corpus.train[:8], valid=corpus.valid[:4])
     settings = Settings(
-        hidden_size=4, epochs=2, decay_after=1, dropout=0.4, optimizer=optimizer,
+        hidden_size=4, epochs=2, lr_decay_after=1, dropout=0.4, optimizer=optimizer,
         learning_rate=0.01, **FED[fed],
     )  # fmt: skip
     n = 8 if fed == "sentences" else len(settings.stream_of(few))
@@ -346,7 +346,7 @@ def test_each_cell_is_trained_gone_on_with_and_sampled(tmp_path, corpus, cell):
     training.run.save_vocabulary(corpus.vocabulary)
     training.run_epochs(StopAfter(3))
     resumed = Training(settings, training.run, corpus, resume=True)
-    resumed.run_epochs(Watch())
+    resumed.run_epochs(Callback())
     first, second = (record["valid_loss"] for record in resumed.run.metrics())
     assert second < first
     sentences = generate(*load(training.run.folder), count=3)
@@ -409,11 +409,11 @@ def test_a_stream_is_judged_with_its_state_carried_and_sentences_alone(tmp_path,
 def test_without_a_clip_nothing_is_clipped(tmp_path, corpus, clip):
     settings = dataclasses.replace(SETTINGS, epochs=1, clip=clip)
     training = new_training(tmp_path / "run", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     (free,), parameters = training.run.metrics(), training.model.parameters()
     assert free["clipped"] == 0 and free["gradient_norm"] > 0
     huge = new_training(tmp_path / "huge", corpus, dataclasses.replace(settings, clip=1e6))
-    huge.run_epochs(Watch())
+    huge.run_epochs(Callback())
     for name, value in huge.model.parameters().items():
         np.testing.assert_array_equal(parameters[name], value)
 
@@ -429,7 +429,7 @@ def test_the_share_of_clipped_steps_is_told_with_the_norm_before(tmp_path, corpu
 
 def test_of_clipped_values_no_share_is_told(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus, dataclasses.replace(VALUES, epochs=1))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     assert training.run.metrics()[0]["clipped"] is None
 
 
@@ -440,14 +440,14 @@ def test_of_clipped_values_no_share_is_told(tmp_path, corpus):
         ({}, 2, 4.94, 5.0, 0.8),
         ({}, 2, 4.96, 5.0, 0.4),  # hardly a fall
         ({}, 2, 5.01, 5.0, 0.4),
-        ({"improvement": 0.0}, 2, 4.999, 5.0, 0.8),
-        ({"improvement": 0.0}, 2, 5.0, 5.0, 0.8),
-        ({"improvement": 0.0}, 2, 5.001, 5.0, 0.4),
-        ({"decay": 0.25}, 2, 5.001, 5.0, 0.2),
-        ({"decay": 1.0}, 2, 5.001, 5.0, 0.8),
-        ({"decay_after": 3}, 2, 6.0, 5.0, 0.8),  # whatever the loss
-        ({"decay_after": 3}, 3, 4.0, 5.0, 0.4),
-        ({"decay_after": 3}, 7, 4.0, 5.0, 0.4),
+        ({"min_improvement": 0.0}, 2, 4.999, 5.0, 0.8),
+        ({"min_improvement": 0.0}, 2, 5.0, 5.0, 0.8),
+        ({"min_improvement": 0.0}, 2, 5.001, 5.0, 0.4),
+        ({"lr_decay": 0.25}, 2, 5.001, 5.0, 0.2),
+        ({"lr_decay": 1.0}, 2, 5.001, 5.0, 0.8),
+        ({"lr_decay_after": 3}, 2, 6.0, 5.0, 0.8),  # whatever the loss
+        ({"lr_decay_after": 3}, 3, 4.0, 5.0, 0.4),
+        ({"lr_decay_after": 3}, 7, 4.0, 5.0, 0.4),
     ],
 )
 def test_the_next_learning_rate(changes, epoch, loss, best, rate):
@@ -461,13 +461,13 @@ def scheduled(folder, corpus, monkeypatch, losses, **changes):
     monkeypatch.setattr(training, "step", FakeStep([]))
     losses = iter(losses)
     monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     return training
 
 
 def test_the_rate_is_kept_for_n_epochs_and_then_falls_every_epoch(tmp_path, corpus, monkeypatch):
     losses = [5.0, 6.0, 4.0, 3.0]
-    training = scheduled(tmp_path / "run", corpus, monkeypatch, losses, epochs=4, decay_after=2)
+    training = scheduled(tmp_path / "run", corpus, monkeypatch, losses, epochs=4, lr_decay_after=2)
     rates = [record["learning_rate"] for record in training.run.metrics()]
     assert rates == [0.1, 0.1, 0.05, 0.025]
 
@@ -486,7 +486,7 @@ def test_a_run_ends_when_its_patience_does_and_is_not_gone_on_with(tmp_path, cor
 def test_dynamic_evaluation_is_a_loop_of_clipped_steps_on_a_copy(tmp_path, corpus):
     settings = dataclasses.replace(BATCHES, epochs=1, dynamic=0.1, clip=1.5)
     training = new_training(tmp_path / "run", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     # Where the training stands need not be the best.
     training.model.set_parameters({n: p / 2 for n, p in training.model.parameters().items()})
     before = training.model.parameters(), training.step.state()
@@ -525,7 +525,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_best(
 
     monkeypatch.setattr(Step, "__call__", diverges)
     with pytest.raises(RNNError, match=r"epoch 2, step 10.*--learning-rate"):
-        training.run_epochs(Watch())
+        training.run_epochs(Callback())
     for name in ("best", "last"):
         parameters, state = training.run.checkpoint(name)
         assert all(np.isfinite(value).all() for value in parameters.values())
@@ -543,7 +543,7 @@ def test_a_state_that_is_not_finite_is_not_saved(tmp_path, corpus, monkeypatch):
 
     monkeypatch.setattr(Step, "__call__", overflows)
     with pytest.raises(RNNError, match=r"is not finite in epoch 1, step 4.*or a --clip, or"):
-        training.run_epochs(Watch())
+        training.run_epochs(Callback())
     assert Training(BATCHES, training.run, corpus, resume=True).state.step == 3
 
 
@@ -555,7 +555,7 @@ EXPLODES = {
 }
 
 
-class Arrays(Watch):
+class Arrays(Callback):
     """What a training has reached after each step that it took."""
 
     def __init__(self, training):
@@ -577,7 +577,7 @@ def bits(arrays):
 def test_a_rate_that_explodes_stops_with_the_step_the_parameter_and_the_sentence(
     tmp_path, corpus, cell
 ):
-    settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], every="1")
+    settings = dataclasses.replace(SETTINGS, **EXPLODES[cell], checkpoint_every="1")
     training = new_training(tmp_path / "run", corpus, settings)
     watch = Arrays(training)
     with pytest.raises(RNNError) as stopped:
@@ -615,7 +615,7 @@ def test_what_explodes_before_there_is_a_checkpoint_says_so(tmp_path, corpus):
     with pytest.raises(
         RNNError, match=r"there is no checkpoint yet\. .* 100 or --clip than 1e\+30"
     ):
-        new_training(tmp_path / "run", corpus, settings).run_epochs(Watch())
+        new_training(tmp_path / "run", corpus, settings).run_epochs(Callback())
 
 
 @pytest.mark.parametrize("cell", EXPLODES)
@@ -634,7 +634,12 @@ def test_steps_that_cannot_be_taken_are_skipped_and_counted(tmp_path, corpus, ce
 @pytest.mark.parametrize("cell", EXPLODES)
 def test_what_explodes_is_restored_and_goes_on_at_a_lower_rate(tmp_path, corpus, cell):
     settings = dataclasses.replace(
-        SETTINGS, **EXPLODES[cell], on_nonfinite="restore", decay=1e-39, decay_after=9, epochs=1
+        SETTINGS,
+        **EXPLODES[cell],
+        on_nonfinite="restore",
+        lr_decay=1e-39,
+        lr_decay_after=9,
+        epochs=1,
     )  # no checkpoint is due within the epoch: it goes back to the first parameters
     training = new_training(tmp_path / "run", corpus, settings)
     watch = Arrays(training)
@@ -642,7 +647,7 @@ def test_what_explodes_is_restored_and_goes_on_at_a_lower_rate(tmp_path, corpus,
     (record,) = training.run.metrics()
     skipped, rate = record["skipped"], record["learning_rate"]
     assert skipped == len(corpus.train) - (len(watch.reached) - 1)
-    assert skipped == 1 and rate == settings.learning_rate * settings.decay < 1
+    assert skipped == 1 and rate == settings.learning_rate * settings.lr_decay < 1
     assert record["valid_loss"] < 3 and is_finite(training._arrays())
 
 
@@ -654,11 +659,11 @@ def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
 
     monkeypatch.setattr(Step, "__call__", never)
     with pytest.raises(RNNError, match="no step of epoch 1 could be taken"):
-        new_training(tmp_path / "run", corpus, settings).run_epochs(Watch())
+        new_training(tmp_path / "run", corpus, settings).run_epochs(Callback())
 
 
 def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, monkeypatch):
-    settings = dataclasses.replace(BATCHES, on_nonfinite="restore", every="3", clip=1.0)
+    settings = dataclasses.replace(BATCHES, on_nonfinite="restore", checkpoint_every="3", clip=1.0)
     training = new_training(tmp_path / "run", corpus, settings)
     step, seen = Step.__call__, []
 
@@ -673,17 +678,17 @@ def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, 
     for name, value in seen[3].items():  # what the fourth step began with
         np.testing.assert_array_equal(seen[6][name], value)
     assert training.state.skipped == 1
-    assert training.state.learning_rate == settings.learning_rate * settings.decay
+    assert training.state.learning_rate == settings.learning_rate * settings.lr_decay
 
 
 def test_checkpoints_within_the_epoch_come_every_so_many_steps(tmp_path, corpus, monkeypatch):
-    settings = dataclasses.replace(SETTINGS, every="15", epochs=1)
+    settings = dataclasses.replace(SETTINGS, checkpoint_every="15", epochs=1)
     training = new_training(tmp_path / "run", corpus, settings)
     saved, save = [], Run.save_last
     monkeypatch.setattr(
         Run, "save_last", lambda run, a, state: (saved.append(state["step"]), save(run, a, state))
     )
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     assert saved == [15, 30, 0, 0]  # and at the end of the epoch, and of the training
 
 
@@ -691,12 +696,12 @@ def test_checkpoints_within_the_epoch_come_every_so_many_steps(tmp_path, corpus,
 def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole(
     tmp_path, corpus, settings, monkeypatch
 ):
-    settings = dataclasses.replace(settings, every="4")
+    settings = dataclasses.replace(settings, checkpoint_every="4")
     training = new_training(tmp_path / "whole", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     halted = new_training(tmp_path / "halted", corpus, settings)
 
-    class Killed(Watch):
+    class Killed(Callback):
         def step(self, state, loss, norm, tokens):
             if state.step == 7:  # and there is no time to save
                 monkeypatch.setattr(Run, "save_last", lambda *arguments: None)
@@ -708,7 +713,7 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
     monkeypatch.setattr(Run, "save_last", save)
     assert halted.run.last()[1]["step"] == 4
     resumed = Training(settings, halted.run, corpus, resume=True)
-    resumed.run_epochs(Watch())
+    resumed.run_epochs(Callback())
     assert left_behind(resumed.run) == left_behind(training.run)
 
 
@@ -725,9 +730,9 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
 def test_a_run_whose_disk_was_full_is_gone_on_with_to_the_same_end(
     tmp_path, corpus, monkeypatch, names, step
 ):
-    settings = dataclasses.replace(BATCHES, every="4")
+    settings = dataclasses.replace(BATCHES, checkpoint_every="4")
     training = new_training(tmp_path / "whole", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     halted = new_training(tmp_path / "halted", corpus, settings)
 
     def on_a_full_disk(write, path, data):
@@ -740,18 +745,18 @@ def test_a_run_whose_disk_was_full_is_gone_on_with_to_the_same_end(
         for act in ("replace", "append"):
             full.setattr(files, act, functools.partial(on_a_full_disk, getattr(files, act)))
         with pytest.raises(RNNError, match=r"\.\w+ cannot be written: No space left on device$"):
-            halted.run_epochs(Watch())
+            halted.run_epochs(Callback())
     resumed = Training(settings, Run.open(halted.run.folder), corpus, resume=True)
     assert resumed.refused == [] and len(resumed.run.metrics()) == resumed.state.epoch
-    resumed.run_epochs(Watch())
+    resumed.run_epochs(Callback())
     assert left_behind(resumed.run) == left_behind(training.run)
 
 
 def test_a_run_killed_while_it_was_judged_is_judged(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     resumed = Training(SETTINGS, training.run, corpus, resume=True)
-    resumed.run_epochs(Watch())
+    resumed.run_epochs(Callback())
     result = resumed.result()
     assert result["epochs"] == 2 and len(training.run.metrics()) == 2
     with pytest.raises(RNNError, match="has its 2 epochs"):
@@ -765,7 +770,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, corpus)
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, corpus):
-    settings = dataclasses.replace(SETTINGS, every="5")
+    settings = dataclasses.replace(SETTINGS, checkpoint_every="5")
     training = new_training(tmp_path / "run", corpus, settings)
     training.run_epochs(StopAfter(8))  # saved after 5 and, on stopping, after 8
     (training.run.folder / "last.safetensors").write_bytes(b"torn")
@@ -777,7 +782,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, corpus):
 
 def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     result = training.result()
     assert json.loads((training.run.folder / "result.json").read_text()) == result
     parameters, _ = training.run.checkpoint("best")
@@ -815,7 +820,7 @@ def test_resuming_with_a_checkpoint_of_other_sizes_is_refused(tmp_path, corpus):
 
 def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     training.result()
     with pytest.raises(RNNError, match=r"has its 2 epochs.*--epochs"):
         Training(SETTINGS, training.run, corpus, resume=True)
@@ -833,7 +838,7 @@ def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, cor
     training = new_training(tmp_path / "run", corpus)
     training.run_epochs(StopAfter(41))
     training.run.append_metrics({"epoch": 2, "valid_loss": 0.0})  # killed before the checkpoint
-    Training(SETTINGS, training.run, corpus, resume=True).run_epochs(Watch())
+    Training(SETTINGS, training.run, corpus, resume=True).run_epochs(Callback())
     assert [record["epoch"] for record in training.run.metrics()] == [1, 2]
     assert training.run.metrics()[1]["valid_loss"] > 0
 
@@ -842,7 +847,7 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, mo
     training = new_training(tmp_path / "run", corpus)
     monkeypatch.setattr(training, "_loss", lambda sequences: math.nan)
     with pytest.raises(RNNError, match=r"validation loss is nan.*--learning-rate"):
-        training.run_epochs(Watch())
+        training.run_epochs(Callback())
     assert training.run.metrics() == []
 
 
@@ -854,7 +859,7 @@ def test_a_huge_loss_has_a_perplexity_that_json_can_write():
 def test_a_watched_run_says_after_each_epoch_how_far_the_error_reaches(corpus, tmp_path):
     settings = dataclasses.replace(SETTINGS, watch=True)
     training = new_training(tmp_path / "run", corpus, settings)
-    training.run_epochs(Watch())
+    training.run_epochs(Callback())
     last = training.run.metrics()[-1]
     assert last.items() >= watched(training.model, corpus.valid).items()
     W = training.model.parameters()["W"]

@@ -22,7 +22,7 @@ from theano_rnn.optim.step import CLIPPINGS
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training import tensorboard
 from theano_rnn.training.evaluation import shown
-from theano_rnn.training.loop import State, Training, Watch
+from theano_rnn.training.loop import Callback, State, Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import ON_NONFINITE, RECIPES, Settings
 
@@ -30,7 +30,7 @@ CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
 
 #: Options that 0 switches off, as those of a recipe.
-NONE_AT_0 = ("embedding_size", "decay_after", "patience", "dynamic")
+NONE_AT_0 = ("embedding_size", "lr_decay_after", "patience", "dynamic")
 
 #: Options that can be given with --resume.
 CHANGEABLE = {"epochs", "tensorboard"}
@@ -111,12 +111,12 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
            type=float, metavar="X")
     option(training, "--omega", "weight of the regularizer that keeps the gradient's norm from "
            "step to step (Pascanu 2013); for tanh, sigmoid and relu", type=float, metavar="X")
-    option(training, "--decay", "the learning rate is multiplied by it when the validation loss "
-           "rises or hardly falls", type=float, metavar="X")
-    option(training, "--improvement", "share by which the validation loss must fall in an epoch "
-           "to keep the learning rate; 0: any fall", type=float, metavar="X")
-    option(training, "--decay-after", "multiply the learning rate by --decay after each epoch "
-           "from this one on instead. 0: when the loss says so", type=int, metavar="N")
+    option(training, "--lr-decay", "the learning rate is multiplied by it when the validation "
+           "loss rises or hardly falls", type=float, metavar="X")
+    option(training, "--min-improvement", "share by which the validation loss must fall in "
+           "an epoch to keep the learning rate; 0: any fall", type=float, metavar="X")
+    option(training, "--lr-decay-after", "multiply the learning rate by --lr-decay after each "
+           "epoch from this one on instead. 0: when the loss says so", type=int, metavar="N")
     option(training, "--patience", "stop after so many epochs without a new lowest validation "
            "loss. 0: never", type=int, metavar="N")
     option(training, "--epochs", "passes over the training text", type=int, metavar="N")
@@ -135,8 +135,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
            "the same seed gives the same run", type=int, metavar="N")
 
     run = p.add_argument_group("run")
-    option(run, "--every", "a checkpoint within the epochs after so many steps, 500, or minutes, "
-           "10min; there is one at the end of each epoch", metavar="N|Nmin")
+    option(run, "--checkpoint-every", "a checkpoint within the epochs after so many steps, 500, "
+           "or minutes, 10min; there is one at the end of each epoch", metavar="N|Nmin")
     option(run, "--tensorboard", "write the metrics of each epoch as TensorBoard events too, into "
            "the folder tensorboard of the run; pip install 'theano-rnn[tensorboard]'", **switch)
     option(run, "--run", "folder for the results, not there yet (default: runs/ and the time)",
@@ -194,7 +194,7 @@ def clipping(settings: Settings) -> str:
     return f"Clipped at {settings.clip:g}: the {what}; |gradient| is its norm before."
 
 
-class Display(Watch):
+class Display(Callback):
     """The progress bar and a line an epoch; the first Ctrl-C asks training to stop."""
 
     def __init__(self) -> None:

@@ -134,14 +134,14 @@ def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: fl
     -------
     float
     """
-    if settings.decay_after is not None:
-        is_enough = epoch < settings.decay_after
+    if settings.lr_decay_after is not None:
+        is_enough = epoch < settings.lr_decay_after
     else:
-        is_enough = loss <= best * (1 - settings.improvement)
-    return rate * (1.0 if is_enough else settings.decay)
+        is_enough = loss <= best * (1 - settings.min_improvement)
+    return rate * (1.0 if is_enough else settings.lr_decay)
 
 
-class Watch:
+class Callback:
     """What training tells while it runs; a script overrides what it shows."""
 
     #: Set to True from outside, training stops after the step it is in.
@@ -272,12 +272,12 @@ class Training:
             )
         self.step.set_state(others)
 
-    def run_epochs(self, watch: Watch, start: Optional[float] = None) -> None:
-        """Train until the settings' last epoch, until patience is lost, or the watch says stop.
+    def run_epochs(self, callback: Callback, start: Optional[float] = None) -> None:
+        """Train until the settings' last epoch, until patience is lost, or the callback says stop.
 
         Parameters
         ----------
-        watch : Watch
+        callback : Callback
         start : float, optional
             ``time.perf_counter()`` at which the seconds to the first step begin to count.
 
@@ -287,15 +287,15 @@ class Training:
             If the loss or the gradient stops being finite; earlier checkpoints are kept.
         """
         start = time.perf_counter() if start is None else start
-        watch.started(self)
+        callback.started(self)
         self._saved_at = time.monotonic()
         if self.settings.on_nonfinite == "restore" and not self.run.has_last:
             self._save_last()  # what there is to go back to, before there is another
         try:
-            while not (self.is_over or watch.stop):
-                self._steps(watch, start)
-                if not watch.stop:
-                    self._end_epoch(watch)
+            while not (self.is_over or callback.stop):
+                self._steps(callback, start)
+                if not callback.stop:
+                    self._end_epoch(callback)
         finally:
             if self._is_finite():
                 self._save_last()
@@ -327,7 +327,7 @@ class Training:
             for group in groups[first:]:
                 yield batches.batch([self.corpus.train[n] for n in group])
 
-    def _steps(self, watch: Watch, start: float) -> None:
+    def _steps(self, callback: Callback, start: float) -> None:
         state, settings = self.state, self.settings
         begin = time.perf_counter()
         for x, y, mask in self._examples():
@@ -341,7 +341,7 @@ class Training:
                 )  # fmt: skip
             except NotFinite:
                 self._not_finite(x, y, mask)
-                if watch.stop:
+                if callback.stop:
                     break
                 continue
             self._carried = None if self._stream is None else after
@@ -355,8 +355,8 @@ class Training:
             state.norm += norm
             state.clipped += bool(settings.clip and norm > settings.clip)
             state.tokens += tokens
-            watch.step(state, loss, norm, tokens)
-            if watch.stop:
+            callback.step(state, loss, norm, tokens)
+            if callback.stop:
                 break
             if self._is_due() and self._is_finite():
                 now = time.perf_counter()
@@ -374,7 +374,7 @@ class Training:
         if action == "restore":
             arrays, _, _ = self.run.last()
             self._take_over(arrays)
-            state.learning_rate *= self.settings.decay
+            state.learning_rate *= self.settings.lr_decay
 
     def _diagnosis(self, x: Ints, y: Ints, mask: Optional[Bools]) -> str:
         """Which step, which parameter, which sentence, and what there is to go on from."""
@@ -406,7 +406,7 @@ class Training:
             return evaluation.sentence_loss(self.model, sequences)
         return evaluation.stream_loss(self.model, sequences)
 
-    def _end_epoch(self, watch: Watch) -> None:
+    def _end_epoch(self, callback: Callback) -> None:
         state, settings = self.state, self.settings
         taken = state.step - state.skipped
         if taken == 0:
@@ -452,7 +452,7 @@ class Training:
         self.run.append_metrics(record)
         self.state = after  # not before: a checkpoint of it stands for what is written above
         self._save_last()
-        watch.epoch(record)
+        callback.epoch(record)
 
     def result(self) -> Record:
         """Judge the best model on the test text; write result.json, samples.txt, loss.png.
@@ -520,7 +520,7 @@ class Training:
         self._saved_at = time.monotonic()
 
     def _is_due(self) -> bool:
-        """Whether a checkpoint is to be written within the epoch, as ``every`` has it."""
+        """Whether ``checkpoint_every`` asks for a checkpoint now, within the epoch."""
         number, unit = self.settings.interval
         if unit == "steps":
             return self.state.step % number == 0

@@ -16,6 +16,14 @@ from theano_rnn.text.batches import Stream
 from theano_rnn.text.corpus import Corpus, load_corpus
 from theano_rnn.text.vocabulary import special_tokens
 
+#: What settings.json of older runs calls them.
+OLD_NAMES = {
+    "decay": "lr_decay",
+    "decay_after": "lr_decay_after",
+    "improvement": "min_improvement",
+    "every": "checkpoint_every",
+}
+
 #: What follows a step that cannot be taken.
 ON_NONFINITE = ("stop", "skip", "restore")
 
@@ -41,11 +49,11 @@ class Settings:
         Of the first epoch. Larger learns faster, until it stops learning at all.
     clip
         Largest norm of the gradient, or largest value in it; 0 or None is no clipping.
-    decay, improvement
-        The learning rate is multiplied by ``decay`` when the validation loss rises, or does not
+    lr_decay, min_improvement
+        The learning rate is multiplied by ``lr_decay`` when the validation loss rises, or does not
         fall below its lowest so far by this share. With 0 only a rise counts.
-    decay_after
-        Instead, the learning rate is multiplied by ``decay`` after each epoch from this one on.
+    lr_decay_after
+        Instead, the learning rate is multiplied by ``lr_decay`` after each epoch from this one on.
     patience
         Stop after so many epochs without a new lowest validation loss; never where not given.
     epochs
@@ -54,13 +62,13 @@ class Settings:
         In which BLAS computes; 0 for all cores. Large batches gain from a second one, sentences
         and characters do not, and threads that wait for each other on a busy machine cost far
         more than they bring. OPENBLAS_NUM_THREADS, where it is set, says otherwise.
-    every
+    checkpoint_every
         A checkpoint after so many steps, "500", or minutes, "10min", within the epochs; there is
         one at the end of each.
     on_nonfinite
         What follows where the loss or the gradient is not a finite number, and the step is not
         taken: "stop"; "skip" it and go on; "restore" the last checkpoint's parameters and go on
-        with the next example, the learning rate multiplied by ``decay``.
+        with the next example, the learning rate multiplied by ``lr_decay``.
     watch
         Whether the metrics of an epoch have the spectra of W, Omega and how far the error
         reaches, as ``flow.watched`` measures them.
@@ -98,13 +106,13 @@ class Settings:
     clip_by: str = "norm"
     l2: float = 0.0
     omega: float = 0.0
-    decay: float = 0.5
-    improvement: float = 0.01
-    decay_after: Optional[int] = None
+    lr_decay: float = 0.5
+    min_improvement: float = 0.01
+    lr_decay_after: Optional[int] = None
     patience: Optional[int] = None
     epochs: int = 8
     threads: int = 1
-    every: str = "10min"
+    checkpoint_every: str = "10min"
     on_nonfinite: str = "stop"
     watch: bool = False
     tensorboard: bool = False
@@ -118,7 +126,7 @@ class Settings:
         optimizers.check(self.optimizer)
         if not isinstance(self.clip_by, str) or self.clip_by not in CLIPPINGS:
             value = validation.shown(self.clip_by)
-            raise RNNError(f"clip by {value} is unknown; use {' or '.join(CLIPPINGS)}")
+            raise RNNError(f"clip_by {value} is unknown; use {' or '.join(CLIPPINGS)}")
         for name in ("text", "train", "valid", "test", "column"):
             if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
                 value = validation.shown(getattr(self, name))
@@ -129,27 +137,27 @@ class Settings:
                 raise RNNError(f"{name} must be True or False, not {value}")
         special_tokens(self.level, self.tokenized)  # checks both
         if self.vocab_size is not None:
-            validation.whole_number(self.vocab_size, "vocab size", at_least=1)
-        for name in ("batch_size", "epochs", "decay_after", "patience"):
+            validation.whole_number(self.vocab_size, "vocab_size", at_least=1)
+        for name in ("batch_size", "epochs", "lr_decay_after", "patience"):
             if getattr(self, name) is not None or name in ("batch_size", "epochs"):
-                validation.whole_number(getattr(self, name), name.replace("_", " "), at_least=1)
+                validation.whole_number(getattr(self, name), name, at_least=1)
         if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ON_NONFINITE:
             value = validation.shown(self.on_nonfinite)
-            raise RNNError(f"on nonfinite {value} is unknown; use {', '.join(ON_NONFINITE)}")
+            raise RNNError(f"on_nonfinite {value} is unknown; use {', '.join(ON_NONFINITE)}")
         _ = self.interval  # checks it
         validation.whole_number(self.seed, "seed", at_least=0)
         validation.whole_number(self.threads, "threads", at_least=0)
-        validation.positive(self.learning_rate, "learning rate")
+        validation.positive(self.learning_rate, "learning_rate")
         validation.at_least_zero(0 if self.clip is None else self.clip, "clip")
         for name in ("l2", "omega"):
             validation.at_least_zero(getattr(self, name), name)
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)
-        if not 0 < validation.positive(self.decay, "decay") <= 1:
-            raise RNNError(f"decay must be above 0 and at most 1, not {self.decay}")
-        if not (isinstance(self.improvement, (int, float)) and 0 <= self.improvement < 1):
-            value = validation.shown(self.improvement)
-            raise RNNError(f"improvement must be at least 0 and below 1, not {value}")
+        if not 0 < validation.positive(self.lr_decay, "lr_decay") <= 1:
+            raise RNNError(f"lr_decay must be above 0 and at most 1, not {self.lr_decay}")
+        if not (isinstance(self.min_improvement, (int, float)) and 0 <= self.min_improvement < 1):
+            value = validation.shown(self.min_improvement)
+            raise RNNError(f"min_improvement must be at least 0 and below 1, not {value}")
         if self.dynamic is not None:
             validation.positive(self.dynamic, "dynamic")
         if self.stream and scheme != "chunk":
@@ -165,7 +173,8 @@ class Settings:
         Parameters
         ----------
         values : dict
-            By the names of the fields; those left out are at their defaults.
+            By the names of the fields, or their names in older versions; those left out are at
+            their defaults.
         where : str
             What a message says the values are from, such as the path of a file.
 
@@ -179,8 +188,12 @@ class Settings:
             For what is no dict, an unknown name or a bad value.
         """
         known = {field.name for field in fields(cls)}
-        if not isinstance(values, dict):
+        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
             raise RNNError(f"{where} does not hold settings")
+        both = [new for old, new in OLD_NAMES.items() if {old, new} <= values.keys()]
+        if both:
+            raise RNNError(f"{where}: {both[0]} stands there by its old name too; remove one")
+        values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
         unknown = [name for name in values if name not in known]
         if unknown:
             names = ", ".join(map(validation.shown, unknown[:20]))
@@ -251,20 +264,21 @@ class Settings:
 
     @property
     def interval(self) -> tuple[int, str]:
-        """What ``every`` means: (number, "steps" or "min").
+        """What ``checkpoint_every`` means: (number, "steps" or "min").
 
-        >>> Settings(every="500").interval, Settings(every="10min").interval
+        >>> Settings(checkpoint_every="500").interval, Settings(checkpoint_every="10min").interval
         ((500, 'steps'), (10, 'min'))
         """
-        shown = validation.shown(self.every)
-        number, unit = self.every if isinstance(self.every, str) else shown, "steps"
+        every, shown = self.checkpoint_every, validation.shown(self.checkpoint_every)
+        number, unit = every if isinstance(every, str) else shown, "steps"
         if number.endswith("min"):
             number, unit = number[: -len("min")], "min"
         if not (
             number.isascii() and number.isdigit() and 0 < int(number[:10]) and number[10:] == ""
         ):
             raise RNNError(
-                f"every {shown} is no interval; give steps, as in '500', or minutes, as in '10min'"
+                f"checkpoint_every {shown} is no interval; give steps, as in '500', or minutes, "
+                "as in '10min'"
             )
         return int(number), unit
 
@@ -328,7 +342,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "truncation": "window:4",
         "learning_rate": 0.005,
         "clip": 0.0,
-        "improvement": 0.0,
+        "min_improvement": 0.0,
     },
     "mikolov": {
         "cell": "tanh",
@@ -342,8 +356,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "stream": True,
         "learning_rate": 0.7,
         "clip": 1.0,
-        "decay": 0.7,
-        "decay_after": 4,
+        "lr_decay": 0.7,
+        "lr_decay_after": 4,
         "epochs": 12,
         "threads": 0,
     },
@@ -358,7 +372,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_size": 20,
         "stream": True,
         "learning_rate": 1.0,
-        "decay_after": 4,
+        "lr_decay_after": 4,
         "epochs": 13,
         "threads": 0,
     },

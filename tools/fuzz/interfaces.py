@@ -233,10 +233,10 @@ SETTINGS = {
     "stream": st.booleans(),
     "optimizer": st.sampled_from(["sgd", "adam"]),
     **{name: st.sampled_from([0.1, 0, 1]) for name in ("learning_rate", "clip", "l2", "omega",
-                                                      "decay", "improvement", "dynamic")},
-    **{name: st.integers(0, 3) for name in ("decay_after", "patience", "epochs", "vocab_size")},
+                                                      "lr_decay", "min_improvement", "dynamic")},
+    **{name: st.integers(0, 3) for name in ("lr_decay_after", "patience", "epochs", "vocab_size")},
     **{name: st.none() for name in ("text", "train", "column", "clip_by", "on_nonfinite")},
-    "every": st.sampled_from(["5", "10min", 7]),
+    "checkpoint_every": st.sampled_from(["5", "10min", 7]),
     "level": st.sampled_from(["word", "char"]),
     "tokenized": st.booleans(),
 }  # fmt: skip
