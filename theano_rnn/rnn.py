@@ -1,7 +1,7 @@
 """The recurrent language model: its parameters and its compiled functions."""
 
 import dataclasses
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
@@ -17,15 +17,13 @@ from theano_rnn.common.types import (
     Parameters,
     PathLike,
     Tokens,
-    Variable,
 )
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.interop import npz, torch_state
-from theano_rnn.model import graph
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import feed, feed_inputs, is_single
-from theano_rnn.model.initialization import initial
+from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim.step import Step
 
@@ -35,7 +33,7 @@ Made = TypeVar("Made")
 FULL = Truncation("full")
 
 
-class RNN:
+class RNN(LanguageModel):
     """A recurrent language model as compiled Theano functions.
 
     s_t = tanh(U x_t + W s_{t-1}),  o_t = softmax(V s_t),  E = -sum_t log o_t[y_t],
@@ -139,23 +137,12 @@ class RNN:
         seed: int = 0,
         dtype: Optional[str] = None,
     ) -> None:
-        self.architecture = Architecture(
+        architecture = Architecture(
             vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout
         )
-        self.architecture.check_memory()
-        self._truncation = truncations.parse(truncation, bptt_truncate, truncate_gradient)
-        seed = validation.whole_number(seed, "seed", at_least=0)
-        self.dtype = theano.config.floatX if dtype is None else dtype
-        if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
-            raise RNNError(
-                f"dtype {validation.shown(dtype)} is unknown; use 'float32' or 'float64'"
-            )
-        values = initial(self.architecture.shapes, cell, initialization, seed, self.dtype)
-        self.shared = {
-            name: theano.shared(self._stored(name, value), name, borrow=True)
-            for name, value in values.items()
-        }
-        self.random = np.random.default_rng([seed, 1])  # of the dropout
+        architecture.check_memory()
+        cut = truncations.parse(truncation, bptt_truncate, truncate_gradient)
+        super().__init__(architecture, cut, initialization, seed, dtype)
         self._compiled: dict[object, Any] = {}
 
     @classmethod
@@ -241,21 +228,6 @@ class RNN:
         """
         torch_state.save(path, self.parameters(), self.architecture)
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-        return self.architecture.vocab_size
-
-    @property
-    def hidden_size(self) -> int:
-        """H."""
-        return self.architecture.hidden_size
-
-    @property
-    def truncation(self) -> str:
-        """Where the gradient is cut. Fixed when the model is made, as the graph is."""
-        return str(self._truncation)
-
     def __setattr__(self, name: str, value: object) -> None:
         # The tutorial's gradient check sets bptt_truncate on a finished model, to no effect.
         if name in ("bptt_truncate", "truncate_gradient"):
@@ -271,47 +243,6 @@ class RNN:
         ]
         settings = ", ".join([*given, f"truncation={self.truncation!r}"])
         return f"RNN({a.vocab_size}, {a.hidden_size}, {settings})"
-
-    # ---- parameters
-
-    def parameters(self) -> Parameters:
-        """Copies of the parameters by name: U (G*H, vocab_size), V (vocab_size, H), W (G*H, H).
-
-        G is the number of gates of the cell. ``architecture.shapes`` has all names and shapes,
-        in order.
-
-        Returns
-        -------
-        dict of arrays
-            In the dtype of the model.
-        """
-        return {name: self._shown(name, p.get_value(borrow=True)) for name, p in self._items()}
-
-    def set_parameters(self, values: Mapping[str, Array]) -> None:
-        """Take over parameters of the names and shapes that ``parameters`` returns.
-
-        Parameters
-        ----------
-        values : dict of arrays
-            All of them; float64 or float32, taken to the dtype of the model.
-
-        Raises
-        ------
-        RNNError
-            If one is missing, unknown, of another shape, or not finite.
-        """
-        values = validation.parameters(values, self.architecture.shapes, self.dtype)
-        for name, p in self._items():
-            p.set_value(self._stored(name, values[name]), borrow=True)
-
-    def _items(self) -> ItemsView[str, Variable]:
-        return self.shared.items()
-
-    def _stored(self, name: str, value: Floats) -> Floats:
-        return np.ascontiguousarray(value.T) if name == self.architecture.table else value
-
-    def _shown(self, name: str, value: Floats) -> Floats:
-        return np.array(value.T if name == self.architecture.table else value, order="C")
 
     # ---- what the network computes
 
@@ -517,81 +448,7 @@ class RNN:
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
         return o[0], after[0]
 
-    def zero_state(self, rows: int) -> Floats:
-        """The state before the first token, (rows, state_size).
-
-        Parameters
-        ----------
-        rows : int
-            B, the number of sequences.
-
-        Returns
-        -------
-        (rows, state_size) array
-        """
-        state: Floats = np.zeros((rows, self.architecture.state_size), self.dtype)
-        return state
-
-    def checked_state(self, state: Optional[Array], rows: int) -> Floats:
-        """A state (rows, state_size) as it was given, or zeros for None."""
-        if state is None:
-            return self.zero_state(rows)
-        return validation.finite_array(
-            state, "state", (rows, self.architecture.state_size), self.dtype
-        )
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the sequences of a batch have to end together, see ``feed``."""
-        return self._truncation.scheme == "last"
-
-    def cuts(self, T: Variable) -> Variable:
-        """(T,) symbolic booleans, the steps that begin a chunk; None where there are no chunks."""
-        scheme, K = self._truncation.scheme, self._truncation.K
-        return None if scheme != "chunk" or K is None else truncations.starts_of_chunks(T, K)
-
     # ---- compiled functions, each once, when first used
-
-    def network(
-        self,
-        is_masked: bool = False,
-        is_thinned: bool = False,
-        truncation: Optional[Truncation] = None,
-    ) -> tuple[list[Variable], graph.Inputs, graph.Network]:
-        """Fresh inputs of a graph as a list and by name, and the network on them.
-
-        Parameters
-        ----------
-        is_masked : bool
-            Whether sequences of a batch differ in length.
-        is_thinned : bool
-            Whether there are factors of dropout.
-        truncation : Truncation, optional
-            That of the model where not given.
-
-        Returns
-        -------
-        symbols : list of symbolic variables
-        inputs : theano_rnn.model.graph.Inputs
-            The same by name.
-        network : theano_rnn.model.graph.Network
-        """
-        x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
-        state = tensor.matrix("state", self.dtype)
-        inputs = graph.Inputs(
-            x,
-            y,
-            state,
-            tensor.matrix("is_in", "bool") if is_masked else None,
-            position if is_masked else None,
-            tensor.tensor4("kept", self.dtype) if is_thinned else None,
-        )
-        order = (x, y, inputs.is_in, inputs.position, state, inputs.kept)
-        with theano.config.change_flags(floatX=self.dtype):
-            net = graph.network(
-                self.architecture, truncation or self._truncation, self.shared, inputs
-            )
-        return [a for a in order if a is not None], inputs, net
 
     def compiled(self, name: str, *variant: bool) -> Function:
         """The function "forward", "loss" or "gradients", in the variant of its builder.

@@ -1,7 +1,7 @@
 """One step of training, compiled: gradient, regularization, clipping, update."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -21,10 +21,8 @@ from theano_rnn.engine import compile_function, ifelse, tensor, theano
 from theano_rnn.model.architecture import named
 from theano_rnn.model.batch_inputs import feed
 from theano_rnn.model.graph import Inputs, Network
+from theano_rnn.model.network import LanguageModel
 from theano_rnn.optim import optimizers, regularization
-
-if TYPE_CHECKING:
-    from theano_rnn.rnn import RNN
 
 CLIPPINGS = ("norm", "value")
 NOT_FINITE = "E or its gradient is not finite"
@@ -38,7 +36,7 @@ class Step:
 
     Parameters
     ----------
-    model : theano_rnn.RNN
+    model : RNN
     optimizer : str
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam", see ``updates``.
     clip_by : str or None
@@ -67,7 +65,7 @@ class Step:
 
     def __init__(
         self,
-        model: "RNN",
+        model: LanguageModel,
         optimizer: str = "sgd",
         *,
         clip_by: Optional[str] = "norm",
@@ -310,12 +308,12 @@ class Step:
             gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * theano.grad(Omega, W)
 
 
-def kept(model: "RNN", shape: tuple[int, ...], random: np.random.Generator) -> Floats:
+def kept(model: LanguageModel, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
     """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
 
     Parameters
     ----------
-    model : theano_rnn.RNN
+    model : RNN
     shape : tuple
         (T, B), that of the tokens.
     random : numpy.random.Generator
