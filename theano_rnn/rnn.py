@@ -172,10 +172,9 @@ class RNN(LanguageModel):
                 raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
         sizes = values[table].shape[1], values["W"].shape[1]
         known = {field.name for field in dataclasses.fields(Architecture)}
+        network = {name: value for name, value in settings.items() if name in known}
         try:
-            # Before a network is made that may be larger than the file's.
-            network = {name: value for name, value in settings.items() if name in known}
-            validation.parameters(values, Architecture(*sizes, **network).shapes, "float64")
+            Architecture(*sizes, **network).check_parameters(values)
             model = cls(*sizes, **settings)
             model.set_parameters(values)
         except RNNError as error:
@@ -362,7 +361,7 @@ class RNN(LanguageModel):
         dict
             dE/dU (G*H, vocab_size), dE/dV (vocab_size, H), dE/dW (G*H, H) and so on, in order.
         """
-        fed = feed(x, y, mask, self.vocab_size, self.is_last)
+        fed = feed(x, y, mask, self.vocab_size, self.align_right)
         state = self.zero_state(fed.rows)
         arrays = [*fed.arrays(), state]
         if kept is not None:
@@ -372,7 +371,7 @@ class RNN(LanguageModel):
             kept = kept.reshape((-1, fed.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
             arrays.append(np.ascontiguousarray(fed.arranged(kept)))
         gradients = self.compiled("gradients", fed.is_masked, kept is not None)(*arrays)
-        return {name: self._shown(name, g) for name, g in zip(self.shared, gradients)}
+        return {name: self._as_documented(name, g) for name, g in zip(self.shared, gradients)}
 
     def sgd_step(
         self, x: Tokens, y: Tokens, learning_rate: float, mask: Optional[Mask] = None
@@ -457,7 +456,7 @@ class RNN(LanguageModel):
         ----------
         name : str
         *variant : bool
-            Of "loss": is_masked. Of "gradients": is_masked and is_thinned.
+            Of "loss": is_masked. Of "gradients": is_masked and has_dropout.
 
         Returns
         -------
@@ -481,8 +480,8 @@ class RNN(LanguageModel):
         symbols, _, net = self.network(is_masked, truncation=FULL)
         return compile_function(symbols, [net.loss, net.after], name="loss")
 
-    def _gradients(self, is_masked: bool, is_thinned: bool) -> Function:
-        symbols, _, net = self.network(is_masked, is_thinned)
+    def _gradients(self, is_masked: bool, has_dropout: bool) -> Function:
+        symbols, _, net = self.network(is_masked, has_dropout)
         # Scan gives what nothing outside reads a gradient of type floatX.
         with theano.config.change_flags(floatX=self.dtype):
             gradients = theano.grad(net.loss, list(self.shared.values()))

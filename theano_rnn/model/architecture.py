@@ -7,7 +7,7 @@ from typing import Optional
 
 from theano_rnn.common import memory, validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Shapes
+from theano_rnn.common.types import Parameters, Shapes
 from theano_rnn.model.cells import CELLS
 
 #: The graph of more layers than these is beyond what Theano compiles.
@@ -102,6 +102,28 @@ class Architecture:
                 f"this network has {numbers:,} parameters, and the memory of this machine holds "
                 f"{most:,} at most; make hidden_size or another of its sizes smaller"
             )
+
+    def check_parameters(self, values: object, dtype: str = "float64") -> Parameters:
+        """Copies of parameters read from a file, in the order of ``shapes``.
+
+        Check them before a network is made: the settings may ask for one larger than the file's.
+
+        Parameters
+        ----------
+        values : dict of arrays
+        dtype : str
+            Of the copies.
+
+        Returns
+        -------
+        dict of arrays
+
+        Raises
+        ------
+        RNNError
+            If one is missing, unknown, of another shape, or not finite in the dtype.
+        """
+        return validation.parameters(values, self.shapes, dtype)
 
     @property
     def table(self) -> str:

@@ -1,6 +1,6 @@
-"""A language model as a training step sees it: parameters, states and the symbolic network."""
+"""What a training step needs of a model: parameters, states, and the network as a graph."""
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import Mapping
 from typing import Optional
 
 import numpy as np
@@ -19,7 +19,8 @@ from theano_rnn.model.truncation import Truncation
 class LanguageModel:
     """The parameters of a recurrent language model, and its network as a Theano graph.
 
-    It compiles nothing: ``theano_rnn.RNN`` does, and ``theano_rnn.optim.step.Step``.
+    It compiles nothing. ``theano_rnn.RNN`` adds the compiled functions that use the parameters,
+    ``theano_rnn.optim.step.Step`` is the one that changes them.
 
     Parameters
     ----------
@@ -27,9 +28,9 @@ class LanguageModel:
     truncation : Truncation
         Where the gradient is cut.
     initialization : str
-        How the parameters begin; see ``theano_rnn.model.initialization``.
+        The distribution of the first parameters; see ``theano_rnn.model.initialization``.
     seed : int
-        Of the initial parameters, and of ``random``.
+        Seeds the first parameters and ``random``.
     dtype : str, optional
         "float32" or "float64"; Theano's floatX where not given.
 
@@ -37,17 +38,17 @@ class LanguageModel:
     ----------
     architecture : Architecture
     dtype : str
-        Of the parameters and of all that is computed.
+        The dtype of the parameters and of every result.
     shared : dict
-        Shared variables by name. The table (U, or L) is stored transposed, (vocab_size, ...), so
-        that a token is a row.
+        The parameters as shared variables, by name. The table (U, or L) is stored transposed,
+        (vocab_size, ...), so that a token is a row.
     random : numpy.random.Generator
-        Of the dropout, where a step is given no other.
+        Draws the dropout of a step that is given no generator of its own.
 
     Raises
     ------
     RNNError
-        For a seed, a dtype or an initialization that is none.
+        For a bad seed, dtype or initialization.
     """
 
     def __init__(
@@ -67,10 +68,10 @@ class LanguageModel:
             )
         values = initial(architecture.shapes, architecture.cell, initialization, seed, self.dtype)
         self.shared = {
-            name: theano.shared(self._stored(name, value), name, borrow=True)
+            name: theano.shared(self._as_stored(name, value), name, borrow=True)
             for name, value in values.items()
         }
-        self.random = np.random.default_rng([seed, 1])  # of the dropout
+        self.random = np.random.default_rng([seed, 1])
 
     @property
     def vocab_size(self) -> int:
@@ -79,12 +80,12 @@ class LanguageModel:
 
     @property
     def hidden_size(self) -> int:
-        """H."""
+        """H, the number of units of a layer."""
         return self.architecture.hidden_size
 
     @property
     def truncation(self) -> str:
-        """Where the gradient is cut. Fixed when the model is made, as the graph is."""
+        """Where the gradient is cut, such as "window:4"; fixed when the model is made."""
         return str(self._truncation)
 
     def parameters(self) -> Parameters:
@@ -98,32 +99,32 @@ class LanguageModel:
         dict of arrays
             In the dtype of the model.
         """
-        return {name: self._shown(name, p.get_value(borrow=True)) for name, p in self._items()}
+        return {
+            name: self._as_documented(name, p.get_value(borrow=True))
+            for name, p in self.shared.items()
+        }
 
     def set_parameters(self, values: Mapping[str, Array]) -> None:
-        """Take over parameters of the names and shapes that ``parameters`` returns.
+        """Set all parameters, given by the names and in the shapes that ``parameters`` returns.
 
         Parameters
         ----------
         values : dict of arrays
-            All of them; float64 or float32, taken to the dtype of the model.
+            Copied, and cast to the dtype of the model.
 
         Raises
         ------
         RNNError
-            If one is missing, unknown, of another shape, or not finite.
+            If one is missing, unknown, of another shape, or not finite; nothing has changed then.
         """
-        values = validation.parameters(values, self.architecture.shapes, self.dtype)
-        for name, p in self._items():
-            p.set_value(self._stored(name, values[name]), borrow=True)
+        values = self.architecture.check_parameters(values, self.dtype)
+        for name, p in self.shared.items():
+            p.set_value(self._as_stored(name, values[name]), borrow=True)
 
-    def _items(self) -> ItemsView[str, Variable]:
-        return self.shared.items()
-
-    def _stored(self, name: str, value: Floats) -> Floats:
+    def _as_stored(self, name: str, value: Floats) -> Floats:
         return np.ascontiguousarray(value.T) if name == self.architecture.table else value
 
-    def _shown(self, name: str, value: Floats) -> Floats:
+    def _as_documented(self, name: str, value: Floats) -> Floats:
         return np.array(value.T if name == self.architecture.table else value, order="C")
 
     def zero_state(self, rows: int) -> Floats:
@@ -142,7 +143,24 @@ class LanguageModel:
         return state
 
     def checked_state(self, state: Optional[Array], rows: int) -> Floats:
-        """A state (rows, state_size) as it was given, or zeros for None."""
+        """The given state, checked, or zeros for None.
+
+        Parameters
+        ----------
+        state : (rows, state_size) array, optional
+        rows : int
+            B, the number of sequences.
+
+        Returns
+        -------
+        (rows, state_size) array
+            A copy, in the dtype of the model.
+
+        Raises
+        ------
+        RNNError
+            For another shape, or numbers that are not finite.
+        """
         if state is None:
             return self.zero_state(rows)
         return validation.finite_array(
@@ -150,37 +168,37 @@ class LanguageModel:
         )
 
     @property
-    def is_last(self) -> bool:
-        """Whether the sequences of a batch have to end together, see ``feed``."""
+    def align_right(self) -> bool:
+        """Whether the sequences of a batch must end together, as "last:K" counts from the end."""
         return self._truncation.scheme == "last"
 
-    def cuts(self, T: Variable) -> Variable:
-        """(T,) symbolic booleans, the steps that begin a chunk; None where there are no chunks."""
+    def chunk_starts(self, T: Variable) -> Variable:
+        """(T,) booleans, true at the steps that begin a chunk; None where there are no chunks."""
         scheme, K = self._truncation.scheme, self._truncation.K
         return None if scheme != "chunk" or K is None else truncations.starts_of_chunks(T, K)
 
     def network(
         self,
         is_masked: bool = False,
-        is_thinned: bool = False,
+        has_dropout: bool = False,
         truncation: Optional[Truncation] = None,
     ) -> tuple[list[Variable], graph.Inputs, graph.Network]:
-        """Fresh inputs of a graph as a list and by name, and the network on them.
+        """Fresh symbolic inputs, as a list and by name, and the network on them.
 
         Parameters
         ----------
         is_masked : bool
             Whether sequences of a batch differ in length.
-        is_thinned : bool
-            Whether there are factors of dropout.
+        has_dropout : bool
+            Whether a dropout mask is among the inputs.
         truncation : Truncation, optional
-            That of the model where not given.
+            The model's own where not given.
 
         Returns
         -------
         symbols : list of symbolic variables
         inputs : theano_rnn.model.graph.Inputs
-            The same by name.
+            The same variables by name.
         network : theano_rnn.model.graph.Network
         """
         x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
@@ -191,7 +209,7 @@ class LanguageModel:
             state,
             tensor.matrix("is_in", "bool") if is_masked else None,
             position if is_masked else None,
-            tensor.tensor4("kept", self.dtype) if is_thinned else None,
+            tensor.tensor4("kept", self.dtype) if has_dropout else None,
         )
         order = (x, y, inputs.is_in, inputs.position, state, inputs.kept)
         with theano.config.change_flags(floatX=self.dtype):

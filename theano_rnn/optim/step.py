@@ -163,7 +163,7 @@ class Step:
             For bad input; nothing has changed then.
         """
         model = self.model
-        fed = feed(x, y, mask, model.vocab_size, model.is_last)
+        fed = feed(x, y, mask, model.vocab_size, model.align_right)
         learning_rate = validation.positive(learning_rate, "learning_rate", model.dtype)
         clip = validation.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
         if clip and self.clip_by is None:
@@ -299,7 +299,7 @@ class Step:
         if not self.omega:
             return
         architecture, shared = self.model.architecture, self.model.shared
-        is_first = self.model.cuts(inputs.x.shape[0])
+        is_first = self.model.chunk_starts(inputs.x.shape[0])
         for layer in range(architecture.layers):
             W = shared[named("W", layer)]
             dz, immediate = theano.grad(E, [net.p[layer], net.states[layer]])
