@@ -15,7 +15,7 @@ from theano_rnn import RNN
 from theano_rnn.commands import flow
 from theano_rnn.flow import Flow
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.findings import find
+from theano_rnn.flow.findings import measure
 from theano_rnn.flow.report import terminal
 
 SCRIPTS = ROOT / "scripts"
@@ -80,7 +80,7 @@ def measured():
     x, y = np.random.default_rng(0).integers(9, size=(2, 12))
     flow = Flow(RNN(9, 5, layers=2, seed=1, dtype="float64"), x, y)
     words = [list("abcdefghi"[i] for i in ids) for ids in (x, y)]
-    return flow, find(flow, *words, "net", truncation="last:4")
+    return flow, measure(flow, *words, "net", truncation="last:4")
 
 
 def test_a_network_that_is_as_it_begins_is_not_said_to_be_trained(measured):

@@ -13,7 +13,7 @@ from theano_rnn import RNN, RNNError
 from theano_rnn.flow import Flow, by_lag
 from theano_rnn.flow.curves import activation, operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.findings import Findings, by_lag_curves, find, plain
+from theano_rnn.flow.findings import Findings, by_lag_curves, measure, plain
 from theano_rnn.flow.report import figures, png, terminal
 from theano_rnn.flow.report.html import cells_html, numbers_of, page, sections_of
 from theano_rnn.reference import NumpyRNN
@@ -43,7 +43,7 @@ def measured(seed=12, T=T, scale=1.0, **kind):
     flow = Flow(model, x, y)
     inputs, targets = [WORDS[i] for i in x], [WORDS[i] for i in y]
     settings = Settings(hidden_size=H, truncation="last:2", **kind)
-    return flow, find(
+    return flow, measure(
         flow, inputs, targets, "runs/x", truncation="last:2", settings=settings, wanted=WANTED
     )
 
@@ -225,7 +225,7 @@ def test_the_candidates_are_what_the_gates_let_in(kind):
 def test_a_cosine_that_none_can_have_is_refused(tanh):
     flow, f = tanh
     with pytest.raises(RNNError, match=r"above 0 and at most 1, not 1\.5"):
-        find(flow, f.inputs, f.targets, "x", wanted=1.5)
+        measure(flow, f.inputs, f.targets, "x", wanted=1.5)
 
 
 # ---- where they are shown

@@ -1,6 +1,7 @@
 """The gradient flow: every number against NumPy's BPTT, finite differences, or a closed form."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from kinds import GATES
 
 from theano_rnn import RNN, RNNError
 from theano_rnn.common import memory
-from theano_rnn.flow import Flow, by_lag, reach
+from theano_rnn.engine import compile_function
+from theano_rnn.flow import Flow, by_lag, graphs, reach
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.model.cells import CELLS
 from theano_rnn.reference import NumpyRNN
@@ -50,15 +52,15 @@ def oracle(parameters, kind, truncation="full"):
 
 def after(model_flow, h, t):
     """h_t from h_{t-1} by the compiled network itself: one step of the whole."""
-    f = model_flow._use()
-    return f.states(model_flow.x[t - 1 : t], h)[1]
+    f = model_flow.functions
+    return f.states(model_flow.stored, model_flow.x[t - 1 : t], h)[1]
 
 
 def run_from(model_flow, h, k, t):
     """h_t and E_t where h_k is h."""
-    f = model_flow._use()
-    h = f.states(model_flow.x[k:t], h)[-1] if t > k else h
-    (loss,), _ = f.own_errors(h[None], model_flow.y[t - 1 : t])
+    f, stored = model_flow.functions, model_flow.stored
+    h = f.states(stored, model_flow.x[k:t], h)[-1] if t > k else h
+    (loss,), _ = f.own_errors(stored, h[None], model_flow.y[t - 1 : t])
     return h, loss
 
 
@@ -435,6 +437,27 @@ def test_a_flow_stays_that_of_its_model_as_it_was():
     assert (second.norms[0, 0] != first.norms[0, 0]).all()
 
 
+def test_flows_of_one_architecture_share_their_functions_also_in_threads(monkeypatch):
+    compiled = []
+
+    def counted(*arguments):
+        compiled.append(arguments)
+        return compile_function(*arguments)
+
+    monkeypatch.setattr(graphs, "compile_function", counted)
+    graphs.functions_of.cache_clear()
+    models = [RNN(VOCAB, H, seed=seed, dtype="float64") for seed in range(4)]
+    x = [0, 1, 2, 3] * 20
+    alone = [Flow(model, x, x).norms for model in models]
+    assert len(compiled) == 3  # states, own_errors, backpropagated
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            together = list(pool.map(lambda model: Flow(model, x, x).norms, models))
+            for one, other in zip(alone, together):
+                np.testing.assert_array_equal(one, other)
+    assert len(compiled) == 3
+
+
 def test_a_model_in_float32_has_its_flow_in_float64():
     """Far below the smallest number of float32 there is still a gradient to be seen."""
     model = RNN(VOCAB, H, dtype="float32")
@@ -463,7 +486,7 @@ def test_a_text_too_long_for_the_memory_is_an_error_with_sizes(monkeypatch):
 
 
 def test_of_the_array_that_the_errors_are_made_from_nothing_is_kept():
-    assert flow()[0]._pulled[1].base is None
+    assert flow()[0]._backpropagated[1].base is None
 
 
 @pytest.mark.parametrize(

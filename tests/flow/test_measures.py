@@ -21,7 +21,7 @@ from theano_rnn.flow.decay import (
     rate_of,
     share_of_zeros,
 )
-from theano_rnn.flow.findings import by_lag_curves, find, plain, power
+from theano_rnn.flow.findings import by_lag_curves, measure, plain, power
 from theano_rnn.flow.measures import check_memory
 from theano_rnn.flow.pairs import cosine, lengths_of
 from theano_rnn.model.architecture import Architecture
@@ -48,7 +48,7 @@ def arrays(**given):
 
 def test_omega_is_the_mean_square_of_what_each_step_changes_but_for_steps_without_an_error():
     flow = by_hand(
-        T=4, top=slice(0, 2), _pulled=(None, np.array([[1.0, 5], [5, 3], [0, 0], [0, 0]])),
+        T=4, top=slice(0, 2), _backpropagated=(None, np.array([[1.0, 5], [5, 3], [0, 0], [0, 0]])),
         **arrays(total=[[3, 4], [0, 0], [1, 0], [0, BOUND**0.5]],
                  own=[[9, 9], [-3, 0], [1, 0], [0, 0]]),
     )  # fmt: skip
@@ -353,7 +353,7 @@ def whole(cell="gru", layers=2, T=60, **given):
 
 def test_all_that_a_report_shows_is_asked_for_once():
     flow, words = whole(), ["a"] * 60
-    f = find(flow, words, words, "net", lags=7)
+    f = measure(flow, words, words, "net", lags=7)
     assert f.K[:10] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11]
     assert f.K[10:] == [13, 15, 17, 19, 22, 26, 30, 34, 39, 45, 52, 60]
     assert f.one_step == {"mean": 1.25, "max": 2.0, "above_1": 0.5}
@@ -362,19 +362,19 @@ def test_all_that_a_report_shows_is_asked_for_once():
     assert f.open.shape == (4, 60) and f.products.shape == (8, 60)
     assert np.isnan(f.norms[0, 1]) and f.norms[1, 1] == 1 and f.radius is None
     assert f.wanted is None and f.lasting == f.first == {}
-    assert f.truncation == "full" and find(flow, words, words, "net").lags == 59
+    assert f.truncation == "full" and measure(flow, words, words, "net").lags == 59
 
 
 def test_of_one_layer_without_gates_the_radius_has_its_gamma():
     for cell, gamma in (("tanh", 1), ("sigmoid", 0.25)):
-        f = find(whole(cell, 1), ["a"] * 60, ["a"] * 60, "net")
+        f = measure(whole(cell, 1), ["a"] * 60, ["a"] * 60, "net")
         assert (f.bound, f.radius, f.open_name) == (gamma * 2.0, gamma * 0.5, f"{cell}'(z)")
         np.testing.assert_array_equal(f.open, np.full((2, 60), gamma))
 
 
 def test_the_remedies_of_a_net_that_is_as_it_begins_go_against_its_truncation():
     for settings in (None, Settings(cell="gru", layers=2, hidden_size=2, truncation="last:3")):
-        f = find(whole(), ["a"] * 60, ["a"] * 60, "net", truncation="last:3", settings=settings)
+        f = measure(whole(), ["a"] * 60, ["a"] * 60, "net", truncation="last:3", settings=settings)
         assert f.verdict.remedies[0].startswith("--truncation window:3: ")
         assert f.is_trained == (settings is not None)
 
@@ -383,7 +383,7 @@ def test_the_remedies_of_a_net_that_is_as_it_begins_go_against_its_truncation():
 def test_of_a_wide_state_fewer_ends_are_taken(S, ends):
     flow = whole("tanh", 1)
     flow.S = S
-    assert find(flow, ["a"] * 60, ["a"] * 60, "net").products.shape == (ends, 60)
+    assert measure(flow, ["a"] * 60, ["a"] * 60, "net").products.shape == (ends, 60)
 
 
 def test_powers_and_numbers_that_JSON_has_not():
@@ -395,10 +395,10 @@ def test_powers_and_numbers_that_JSON_has_not():
 
 
 def test_a_rate_of_0_has_no_line():
-    f = find(whole("tanh", 1), ["a"] * 60, ["a"] * 60, "net")
+    f = measure(whole("tanh", 1), ["a"] * 60, ["a"] * 60, "net")
     names = [name for name, _, _, _ in by_lag_curves(dataclasses.replace(f, carried=None))]
     assert names[2:] == ["rate 0.9", "bound (gamma sigma_max)^n", "(gamma spectral radius)^n"]
-    f = find(whole("tanh", 1, norms=np.eye(60)), ["a"] * 60, ["a"] * 60, "net")
+    f = measure(whole("tanh", 1, norms=np.eye(60)), ["a"] * 60, ["a"] * 60, "net")
     names = [name for name, _, _, _ in by_lag_curves(f)]
     assert f.verdict.rate == 0 and not any("rate" in name for name in names)
 
@@ -465,7 +465,7 @@ def test_in_the_demonstration_the_first_network_alone_is_truncated(monkeypatch):
     monkeypatch.setattr(demo, "RNN", lambda *size, **given: (size, given))
     monkeypatch.setattr(demo, "Flow", lambda model, x, y: made.append(model) or model)
     monkeypatch.setattr(
-        demo, "find", lambda flow, x, y, name, truncation: (name, truncation, x, y)
+        demo, "measure", lambda flow, x, y, name, truncation: (name, truncation, x, y)
     )
     found = demo.findings()
     assert [of[:2] for of in found] == [

@@ -3,7 +3,7 @@
 import pytest
 
 from theano_rnn import RNNError
-from theano_rnn.flow.sentence import choose, shown, visible
+from theano_rnn.flow.sentence import axis_labels, choose, visible
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import Settings
 
@@ -93,6 +93,6 @@ def test_of_a_table_a_column_is_read(tmp_path):
 
 
 def test_tokens_are_shown_without_white_space_and_cut_to_twenty_letters():
-    assert shown(VOCABULARY, [2, 0]) == ["a", "</s>"]
+    assert axis_labels(VOCABULARY, [2, 0]) == ["a", "</s>"]
     assert visible("x" * 20) == "x" * 20 and visible("x" * 21) == "x" * 19 + "…"
     assert visible("\n") == "\\n" and visible("a b") == "a␣b" and visible("abcd", 3) == "ab…"

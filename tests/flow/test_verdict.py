@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN
-from theano_rnn.flow import Flow, advice
+from theano_rnn.flow import Flow
+from theano_rnn.flow.advice import advise
 from theano_rnn.flow.decay import geometric_mean, horizon_of, left_by_lag, rate_of
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.training.settings import Settings
@@ -171,7 +172,7 @@ def test_every_remedy_is_taken_with_the_rest_of_the_settings_and_changes_them(se
     settings = dataclasses.replace(settings, hidden_size=8)
     f = Flow(settings.model(20), X, Y)
     for vanishes, explodes in ((True, False), (False, True)):
-        found = advice.remedies(f, vanishes, explodes, settings)
+        found = advise(f, vanishes, explodes, settings)
         assert found
         for remedy in found:
             changed = dataclasses.replace(settings, **remedy.changes)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from theano_rnn.flow import advice
+from theano_rnn.flow.advice import advise
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.verdict import verdict
 from theano_rnn.training.settings import Settings
@@ -274,7 +274,7 @@ OPEN = "--cell lstm --bias: a forget gate that begins open, f at .73 and not at 
     ids=str,
 )  # fmt: skip
 def test_what_helps_against_vanishing(flow, settings, told):
-    found = advice.remedies(made(**flow), True, False, Settings(hidden_size=4, **settings))
+    found = advise(made(**flow), True, False, Settings(hidden_size=4, **settings))
     assert [str(remedy) for remedy in found] == told
 
 
@@ -297,7 +297,7 @@ L2 = "--l2 1e-05: W stays small"
     ids=str,
 )  # fmt: skip
 def test_what_helps_against_an_explosion(flow, settings, told):
-    found = advice.remedies(made(**flow), False, True, Settings(hidden_size=4, **settings))
+    found = advise(made(**flow), False, True, Settings(hidden_size=4, **settings))
     assert [str(remedy) for remedy in found] == told
 
 
@@ -322,14 +322,14 @@ def test_what_helps_against_an_explosion(flow, settings, told):
 )  # fmt: skip
 def test_what_helps_against_a_truncation(cosine, settings, told):
     settings = Settings(hidden_size=4, **settings)
-    found = advice.remedies(made(cosine=cosine), False, False, settings)
+    found = advise(made(cosine=cosine), False, False, settings)
     assert [str(remedy) for remedy in found] == told
 
 
 def test_without_settings_those_of_the_network_are_taken():
     flow = made(cell="lstm", bias=True)
-    with_default = advice.remedies(flow, True, True)
-    assert with_default == advice.remedies(
+    with_default = advise(flow, True, True)
+    assert with_default == advise(
         flow, True, True, Settings(hidden_size=4, cell="lstm", bias=True)
     )
     assert str(with_default[-1]) == f"--epochs {2 * Settings().epochs}: f is learned"

@@ -69,7 +69,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """The flow of a run on a sentence; the path of the report, if there is one."""
     from theano_rnn.flow import Flow, sentence
-    from theano_rnn.flow.findings import find
+    from theano_rnn.flow.findings import measure
     from theano_rnn.training.run_folder import Run
     from theano_rnn.training.sampling import load
     from theano_rnn.training.settings import Settings
@@ -83,11 +83,11 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
     x, y, number = sentence.choose(
         vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag
     )
-    words, targets = sentence.shown(vocabulary, x), sentence.shown(vocabulary, y)
+    words, targets = sentence.axis_labels(vocabulary, x), sentence.axis_labels(vocabulary, y)
     say(console, f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
     with console.status("measuring ..."):
         flow = Flow(model, x, y)
-        found = find(
+        found = measure(
             flow, words, targets, str(arguments.run), truncation=settings.truncation,
             lags=arguments.lag, settings=settings, wanted=arguments.cosine,
         )  # fmt: skip

@@ -19,10 +19,10 @@ CLIPPED: dict[str, Any] = {"clip": 1.0, "clip_by": "norm"}
 
 
 @dataclass(frozen=True)
-class Remedy:
+class Advice:
     """Settings to be changed, and what that does.
 
-    >>> str(Remedy({"cell": "lstm", "bias": True}, "gates that keep the state"))
+    >>> str(Advice({"cell": "lstm", "bias": True}, "gates that keep the state"))
     '--cell lstm --bias: gates that keep the state'
     """
 
@@ -41,9 +41,9 @@ def _option(name: str, value: Any) -> str:
     return f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
 
 
-def remedies(
+def advise(
     flow: Flow, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
-) -> list[Remedy]:
+) -> list[Advice]:
     """What ``train.py`` takes together with the settings, and they do not have.
 
     Parameters
@@ -56,7 +56,7 @@ def remedies(
 
     Returns
     -------
-    list of Remedy
+    list of Advice
     """
     if settings is None:
         settings = Settings(**{name: getattr(flow.architecture, name) for name in NETWORK})
@@ -65,27 +65,27 @@ def remedies(
         found += _against_explosion(flow, settings)
     if vanishes:
         found += _against_vanishing(flow, settings)
-    found = [_what_is_new(remedy, settings) for remedy in found if accepts(settings, remedy)]
-    return [remedy for remedy in found if remedy.changes]
+    found = [_what_is_new(advice, settings) for advice in found if accepts(settings, advice)]
+    return [advice for advice in found if advice.changes]
 
 
-def accepts(settings: Settings, remedy: Remedy) -> bool:
-    """Whether ``train.py`` takes the remedy with all else as it is."""
+def accepts(settings: Settings, advice: Advice) -> bool:
+    """Whether ``train.py`` takes the advice with all else as it is."""
     try:
-        dataclasses.replace(settings, **remedy.changes)
+        dataclasses.replace(settings, **advice.changes)
     except RNNError:
         return False
     return True
 
 
-def _what_is_new(remedy: Remedy, settings: Settings) -> Remedy:
+def _what_is_new(advice: Advice, settings: Settings) -> Advice:
     now = dataclasses.asdict(settings)
-    return Remedy(
-        {n: value for n, value in remedy.changes.items() if now[n] != value}, remedy.effect
+    return Advice(
+        {n: value for n, value in advice.changes.items() if now[n] != value}, advice.effect
     )
 
 
-def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Advice]:
     """Where the run's truncation, and not its network, keeps the gradient short."""
     scheme = truncation.parse(settings.truncation)
     cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
@@ -94,21 +94,21 @@ def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Remedy]:
     why = f"the cosine of {settings.truncation} with the full gradient is {cosine:.2f} here"
     if settings.stream:
         longer = 2 * scheme.K
-        yield Remedy({"truncation": f"chunk:{longer}"}, f"a cut less often; {why}")
+        yield Advice({"truncation": f"chunk:{longer}"}, f"a cut less often; {why}")
         return
     if scheme.scheme == "last":
         effect = f"every output is heard, {scheme.K} steps back; {why}"
-        yield Remedy({"truncation": f"window:{scheme.K}"}, effect)
-    yield Remedy({"truncation": "full"}, f"nothing is cut; {why}")
+        yield Advice({"truncation": f"window:{scheme.K}"}, effect)
+    yield Advice({"truncation": "full"}, f"nothing is cut; {why}")
 
 
-def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Advice]:
     if not _is_clipped(settings):
         effect = "the step stays bounded, the direction is kept"
-        yield Remedy(CLIPPED, effect)
-    yield Remedy({"initialization": _even(flow)}, "products of W begin without growth")
+        yield Advice(CLIPPED, effect)
+    yield Advice({"initialization": _even(flow)}, "products of W begin without growth")
     if settings.l2 < 1e-5:
-        yield Remedy({"l2": 1e-5}, "W stays small")
+        yield Advice({"l2": 1e-5}, "W stays small")
 
 
 def _is_clipped(settings: Settings) -> bool:
@@ -121,32 +121,32 @@ def _even(flow: Flow) -> str:
     return "orthogonal" if gamma == 1 else f"spectral:{1 / gamma:g}"
 
 
-def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Remedy]:
+def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
     a, found = flow.architecture, flow.saturation()
     lstm = {"cell": "lstm", "bias": True}
     if CELLS[a.cell].keeps is not None:
-        yield Remedy(lstm, "a forget gate that begins open, f at .73 and not at .5")
+        yield Advice(lstm, "a forget gate that begins open, f at .73 and not at .5")
         if a.cell == "lstm" and a.bias:
-            yield Remedy({"epochs": 2 * settings.epochs}, "f is learned")
+            yield Advice({"epochs": 2 * settings.epochs}, "f is learned")
         return
     if a.cell == "sigmoid":
-        yield Remedy({"cell": "tanh"}, "a derivative of up to 1 instead of 1/4")
-        yield Remedy(
+        yield Advice({"cell": "tanh"}, "a derivative of up to 1 instead of 1/4")
+        yield Advice(
             {"initialization": _even(flow)}, "a W so large that 1/4 of it does not forget"
         )
     elif a.cell == "tanh":
-        yield Remedy({"initialization": _even(flow)}, "products of W begin at norm 1")
+        yield Advice({"initialization": _even(flow)}, "products of W begin at norm 1")
     if a.cell in ("tanh", "sigmoid") and found["saturated"] > MANY and settings.l2 < 1e-4:
-        yield Remedy({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
+        yield Advice({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
     if (a.cell, settings.initialization) != ("relu", "identity"):
         clip = {} if _is_clipped(settings) else CLIPPED
         identity = {"cell": "relu", "initialization": "identity", **clip}
-        yield Remedy(identity, "a unit that is on keeps all of it")
+        yield Advice(identity, "a unit that is on keeps all of it")
     if not settings.omega:
-        omega = Remedy({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
+        omega = Advice({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
         whole = {"truncation": "full", **omega.changes}
-        yield omega if accepts(settings, omega) else Remedy(whole, omega.effect)
+        yield omega if accepts(settings, omega) else Advice(whole, omega.effect)
     plain = {"embedding_size": a.hidden_size} if a.tied and a.embedding_size is None else {}
     # A cell with gates can tie V to an embedding only; and Omega is not for gates.
     changes = {**lstm, **plain, **({"omega": 0.0} if settings.omega else {})}
-    yield Remedy(changes, "gates that keep the state, as --cell gru has")
+    yield Advice(changes, "gates that keep the state, as --cell gru has")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from theano_rnn.common.types import Ints
-from theano_rnn.flow.findings import Findings, find
+from theano_rnn.flow.findings import Findings, measure
 from theano_rnn.flow.measures import Flow
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import END, START
@@ -51,5 +51,5 @@ def findings() -> list[Findings]:
     found: list[Findings] = []
     for name, flow in flows().items():
         truncation = "full" if found else DONE
-        found.append(find(flow, words, targets, name, truncation=truncation))
+        found.append(measure(flow, words, targets, name, truncation=truncation))
     return found

@@ -147,7 +147,7 @@ class Findings:
         }
 
 
-def find(
+def measure(
     flow: Flow,
     inputs: Sequence[str],
     targets: Sequence[str],

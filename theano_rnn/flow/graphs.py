@@ -1,14 +1,14 @@
-"""Compiled functions of a network's single step: what the laboratory computes with.
+"""Compiled functions of a network's single step: the measures are computed with them.
 
-The state of the network is all that goes from one step to the next, h_t, (S,): s_t of each layer,
-for lstm s_t and c_t. One step is h_t = F(x_t, h_{t-1}), and dh_t/dh_k the product of its Jacobians
-J_t ... J_{k+1}, J_t = dF/dh. All in float64, whatever the model's dtype: a gradient that vanishes
-is far below what float32 can hold.
+The state h_t, (S,), is all that goes from one step to the next: s_t of each layer, and for lstm
+c_t too. One step is h_t = F(x_t, h_{t-1}), and dh_t/dh_k is the product of its Jacobians
+J_t ... J_{k+1}, J_t = dF/dh. All is in float64, whatever the model's dtype: a gradient that
+vanishes is far below what float32 can hold.
 """
 
 import functools
-from collections.abc import Iterable, Sequence
-from typing import Callable, Optional
+import threading
+from typing import Callable, Union
 
 import numpy as np
 
@@ -20,59 +20,75 @@ from theano_rnn.model.cells import CELLS, StepFunction
 from theano_rnn.model.truncation import Truncation
 
 DTYPE = "float64"
+#: Compiling changes Theano's settings, which all threads share.
+COMPILING = threading.Lock()
+
+#: The inputs of a function, and its outputs, by name where the function returns a dict.
+Graph = tuple[Variables, Union[Variable, dict[str, Variable]]]
+
+
+def compiled(build: Callable[["Functions"], Graph]) -> "functools.cached_property[Function]":
+    """The graph that ``build`` returns as a function, compiled when first used.
+
+    The function takes the stored parameters first, ``Functions.stored``, and then its inputs.
+    """
+
+    def compile_it(self: "Functions") -> Function:
+        settings = {"floatX": DTYPE, "on_unused_input": "ignore"}  # not each reads all parameters
+        with COMPILING, theano.config.change_flags(**settings):
+            inputs, outputs = build(self)
+            names = list(outputs) if isinstance(outputs, dict) else None
+            if names == []:
+                return lambda stored, *arguments: {}
+            wanted = outputs if names is None else list(outputs.values())
+            function = compile_function([*inputs, *self.parameters.values()], wanted)
+        running = threading.Lock()  # a function of Theano has one place for its arguments
+
+        def call(stored: Parameters, *arguments: Floats) -> Union[Floats, Parameters]:
+            with running:
+                values = function(*arguments, *(stored[name] for name in self.parameters))
+            return values if names is None else dict(zip(names, values))
+
+        return call
+
+    property_ = functools.cached_property(compile_it)
+    property_.__doc__ = build.__doc__
+    return property_
 
 
 class Functions:
-    """The functions of one architecture, each compiled when first used.
+    """The functions of one architecture, each compiled when first used, for any parameters.
 
     Parameters
     ----------
     architecture : Architecture
-    parameters : dict
-        As ``RNN.parameters`` returns them.
 
     Notes
     -----
-    Tokens x (T,); before (T, S), the state before each step; n is any number of rows. As
-    everywhere the table is stored transposed; gradients are returned as users see them.
+    Tokens x (T,); before (T, S), the state before each step; n is any number of rows. Parameters
+    and their gradients are as stored: the table, U or L, is transposed.
     """
 
-    def __init__(self, architecture: Architecture, parameters: Parameters) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
-        self.shared = {
-            name: theano.shared(np.zeros(self._stored_shape(name), DTYPE), name)
-            for name in architecture.shapes
+        self.parameters = {
+            name: tensor.TensorType(DTYPE, [False] * len(shape))(name)
+            for name, shape in architecture.shapes.items()
         }
-        self.set_parameters(parameters)
         #: Parameters of the steps; the others, V and c, only predict.
-        self.of_steps = [name for name in self.shared if name not in ("V", "c")]
+        self.of_steps = [name for name in self.parameters if name not in ("V", "c")]
 
-    def _stored_shape(self, name: str) -> tuple[int, ...]:
-        shape = self.architecture.shapes[name]
-        return shape[::-1] if name == self.architecture.table else shape
-
-    def set_parameters(self, parameters: Parameters) -> None:
-        for name, shared in self.shared.items():
-            shared.set_value(self._turned(name, np.asarray(parameters[name], DTYPE)))
-
-    def _turned(self, name: str, a: Floats) -> Floats:
-        return np.ascontiguousarray(a.T) if name == self.architecture.table else a
-
-    def named(self, values: Iterable[Floats], names: Optional[Sequence[str]] = None) -> Parameters:
-        """Gradients of the parameters of the steps, or of others, as users see them."""
-        names = self.of_steps if names is None else names
-        return {name: self._turned(name, value) for name, value in zip(names, values)}
-
-    def stored_of_steps(self) -> list[tuple[str, Floats]]:
-        """(name, value as it is stored) of the parameters of the steps."""
-        return [(name, self.shared[name].get_value(borrow=True)) for name in self.of_steps]
+    def stored(self, parameters: Parameters) -> Parameters:
+        """Parameters in the layout in which the functions take them; the inverse of itself."""
+        table = self.architecture.table
+        return {n: np.ascontiguousarray(p.T) if n == table else p for n, p in parameters.items()}
 
     # ---- expressions
 
     def projected(self, x: Variable) -> Variable:
         """p = U x + b of the first layer, (n, G*H)."""
-        rows = self.shared[self.architecture.table][x]
-        return graph.projected(self.architecture, self.shared, rows)
+        rows = self.parameters[self.architecture.table][x]
+        return graph.projected(self.architecture, self.parameters, rows)
 
     def step(
         self,
@@ -91,7 +107,7 @@ class Functions:
             see(p, starts, weights)
             return step(p, starts, weights)
 
-        return graph.stack(self.architecture, self.shared, once, p, before)[1]
+        return graph.stack(self.architecture, self.parameters, once, p, before)[1]
 
     def columns(self, state: Variable) -> Variables:
         """The parts of a state (n, S), each (n, H)."""
@@ -104,36 +120,34 @@ class Functions:
 
     def loss(self, s: Variable, y: Variable) -> Variable:
         """E_t of the predictions from s (n, H), (n,)."""
-        logits = graph.predicted(self.architecture, self.shared, s)
+        logits = graph.predicted(self.architecture, self.parameters, s)
         return tensor.nnet.categorical_crossentropy(tensor.nnet.softmax(logits), y)
 
     # ---- functions
 
-    @functools.cached_property
-    def states(self) -> Function:
+    @compiled
+    def states(self) -> Graph:
         """x (T,), start (S,) -> h (T+1, S), the start first."""
         x, start = tensor.lvector("x"), tensor.vector("start", DTYPE)
         inputs = graph.Inputs(x.dimshuffle(0, "x"), tensor.zeros_like(x), start.dimshuffle("x", 0))
-        with theano.config.change_flags(floatX=DTYPE):
-            net = graph.network(self.architecture, Truncation("full"), self.shared, inputs)
+        net = graph.network(self.architecture, Truncation("full"), self.parameters, inputs)
         h = tensor.concatenate([s[:, 0] for s in net.states], axis=1)  # (T, S)
-        return self._compile([x, start], tensor.concatenate([inputs.state, h]))
+        return [x, start], tensor.concatenate([inputs.state, h])
 
-    @functools.cached_property
-    def own_errors(self) -> Function:
+    @compiled
+    def own_errors(self) -> Graph:
         """h_1..h_T (T, S), y (T,) -> E_t (T,) and dE_t/ds_t of the output t alone, (T, H).
 
         s_t is that of the uppermost layer, which alone predicts.
         """
         h, y = tensor.matrix("h", DTYPE), tensor.lvector("y")
-        with theano.config.change_flags(floatX=DTYPE):
-            s = self.top(h)
-            E = self.loss(s, y)
-            return self._compile([h, y], [E, theano.grad(E.sum(), s)])
+        s = self.top(h)
+        E = self.loss(s, y)
+        return [h, y], [E, theano.grad(E.sum(), s)]
 
-    @functools.cached_property
-    def pulled_back(self) -> Function:
-        """Rows pulled back through all steps: D_{t-1} = D_t J_t + what is added there.
+    @compiled
+    def backpropagated(self) -> Graph:
+        """Rows D multiplied by the Jacobian of each step: D_{t-1} = D_t J_t + what is added there.
 
         x (T,), before (T, S), D (n, S) at the last state, own (T, H) and row (T,): own[t] is
         added to row[t] of D_{t-1}, the rows at the state before step t, where there is such a
@@ -146,92 +160,86 @@ class Functions:
         parts = len(self.columns(before))
         is_top = [part == parts - CELLS[self.architecture.cell].parts for part in range(parts)]
 
-        def pull(p_t: Variable, own_t: Variable, row_t: Variable, *rest: Variable) -> Variables:
+        def step_back(
+            p_t: Variable, own_t: Variable, row_t: Variable, *rest: Variable
+        ) -> Variables:
             before, D, numbers = rest[:parts], rest[parts : 2 * parts], rest[2 * parts]
             # The same state for each row, and the error that each has at the state after.
             at = [tensor.zeros_like(d) + s for s, d in zip(before, D)]
             after = self.step(p_t.dimshuffle("x", 0), at)
-            back = pulled(after, D, at)
+            back = vjp(after, D, at)
             is_own = tensor.eq(numbers, row_t).dimshuffle(0, "x")
             added = tensor.switch(is_own, own_t.dimshuffle("x", 0), 0)
             return [d + added if top else d for d, top in zip(back, is_top)]
 
-        with theano.config.change_flags(floatX=DTYPE):
-            D, _ = theano.scan(
-                pull,
-                sequences=[self.projected(x), own, row, *self.columns(before)],
-                outputs_info=self.columns(first),
-                non_sequences=[tensor.arange(first.shape[0]), *self.shared.values()],
-                go_backwards=True,
-                name="pulled_back",
-                return_list=True,
-                strict=True,
-            )
+        D, _ = theano.scan(
+            step_back,
+            sequences=[self.projected(x), own, row, *self.columns(before)],
+            outputs_info=self.columns(first),
+            non_sequences=[tensor.arange(first.shape[0]), *self.parameters.values()],
+            go_backwards=True,
+            name="backpropagated",
+            return_list=True,
+            strict=True,
+        )
         D = D[0] if parts == 1 else tensor.concatenate(D, axis=2)
-        return self._compile([x, before, first, own, row], D)
+        return [x, before, first, own, row], D
 
-    @functools.cached_property
-    def gradients(self) -> Function:
-        """x, before, D (T, S) -> sum_t D_t dF_t/dp for the parameters p of the steps.
-
-        In the order of ``of_steps``, the table (vocab_size, ...).
-        """
+    @compiled
+    def gradients(self) -> Graph:
+        """x, before, D (T, S) -> sum_t D_t dF_t/dp for the parameters p of the steps, by name."""
         x, before, D = self._of_a_step()
-        return self._compile([x, before, D], self._summed(x, before, D))
+        return [x, before, D], dict(zip(self.of_steps, self._summed(x, before, D)))
 
-    @functools.cached_property
-    def responses(self) -> Function:
+    @compiled
+    def responses(self) -> Graph:
         """x, before, and a direction for each parameter of the steps -> dF_t in it, (T, S)."""
         x, before, _ = self._of_a_step()
         D = tensor.zeros_like(before)
-        directions = [self.shared[name].type(f"direction_{name}") for name in self.of_steps]
-        with theano.config.change_flags(floatX=DTYPE):
-            along = sum((a * b).sum() for a, b in zip(self._summed(x, before, D), directions))
-            # It is linear in D: its gradient there is what D multiplies.
-            response = theano.grad(along, D)
-        return self._compile([x, before, *directions], response)
+        directions = [self.parameters[name].type(f"direction_{name}") for name in self.of_steps]
+        along = sum((a * b).sum() for a, b in zip(self._summed(x, before, D), directions))
+        # It is linear in D: its gradient there is what D multiplies.
+        return [x, before, *directions], theano.grad(along, D)
 
     def _of_a_step(self) -> tuple[Variable, Variable, Variable]:
         return tensor.lvector("x"), tensor.matrix("before", DTYPE), tensor.matrix("D", DTYPE)
 
     def _summed(self, x: Variable, before: Variable, D: Variable) -> Variables:
-        parameters = [self.shared[name] for name in self.of_steps]
-        with theano.config.change_flags(floatX=DTYPE):
-            after = self.step(self.projected(x), self.columns(before))
-            return pulled(after, self.columns(D), parameters)
+        after = self.step(self.projected(x), self.columns(before))
+        return vjp(after, self.columns(D), [self.parameters[name] for name in self.of_steps])
 
-    @functools.cached_property
-    def predicting_gradients(self) -> Function:
+    @compiled
+    def predicting_gradients(self) -> Graph:
         """h_1..h_T, y -> the gradient of E where a parameter predicts, the states held constant.
 
         By name: of V and c; of a tied table its part as V.
         """
         a, h, y = self.architecture, tensor.matrix("h", DTYPE), tensor.lvector("y")
         names = [a.table if a.tied else "V"] + ["c"] * a.bias
-        with theano.config.change_flags(floatX=DTYPE):
-            E = self.loss(self.top(h), y).sum()
-            gradients = theano.grad(E, [self.shared[name] for name in names])
-        function = self._compile([h, y], gradients)
-        return lambda h, y: self.named(function(h, y), names)
+        E = self.loss(self.top(h), y).sum()
+        gradients = theano.grad(E, [self.parameters[name] for name in names])
+        return [h, y], dict(zip(names, gradients))
 
-    @functools.cached_property
-    def gates(self) -> Function:
+    @compiled
+    def gates(self) -> Graph:
         """x, before (T, S) -> the gates of each layer by name, each (layers, T, H)."""
         cell, found = CELLS[self.architecture.cell], []
         x, before, _ = self._of_a_step()
-        with theano.config.change_flags(floatX=DTYPE):
-            before_ = self.columns(before)
-            self.step(self.projected(x), before_, lambda *a: found.append(cell.gate_values(*a)))
-            stacked = [tensor.stack([layer[name] for layer in found]) for name in found[0]]
-        function = self._compile([x, before], stacked) if stacked else lambda *_: []
-        return lambda x, before: dict(zip(found[0], function(x, before)))
-
-    def _compile(self, inputs: Variables, outputs: Variable) -> Function:
-        return compile_function(inputs, outputs)
+        before_ = self.columns(before)
+        self.step(self.projected(x), before_, lambda *a: found.append(cell.gate_values(*a)))
+        return [x, before], {
+            name: tensor.stack([layer[name] for layer in found]) for name in found[0]
+        }
 
 
-def pulled(after: Variables, D: Variables, wrt: Variables) -> Variables:
-    """The sum of D d(after)/d(wrt) over the parts of a state."""
+@functools.lru_cache(maxsize=16)
+def functions_of(architecture: Architecture) -> Functions:
+    """The functions of an architecture, compiled once for all its models."""
+    return Functions(architecture)
+
+
+def vjp(after: Variables, D: Variables, wrt: Variables) -> Variables:
+    """Vector-Jacobian products: the sum of D d(after)/d(wrt) over the parts of a state."""
     # Its gradient is meant, not its value. (known_grads would leave out paths from part to part.)
     along = sum((a * d).sum() for a, d in zip(after, D))
     gradients: Variables = theano.grad(along, wrt, consider_constant=D)

@@ -19,9 +19,9 @@ from theano_rnn.common import memory, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Ints, Parameters, Tokens
 from theano_rnn.flow.decay import geometric_mean
-from theano_rnn.flow.graphs import Functions
+from theano_rnn.flow.graphs import functions_of
 from theano_rnn.flow.pairs import cosine, lengths_of, reach
-from theano_rnn.model.architecture import Architecture, named
+from theano_rnn.model.architecture import named
 from theano_rnn.model.cells import CELLS
 from theano_rnn.optim.regularization import BOUND
 from theano_rnn.rnn import RNN
@@ -75,14 +75,14 @@ class Flow:
         self.T, self.H = len(self.x), model.hidden_size
         self.S = self.architecture.state_size
         parameters = model.parameters()
-        self.functions = functions_of(model.architecture)
-        self.functions.set_parameters(parameters)
         self.parameters = {n: np.asarray(p, "float64") for n, p in parameters.items()}
+        self.functions = functions_of(model.architecture)
+        self.stored = self.functions.stored(self.parameters)
         start = np.zeros(self.S) if state is None else state
         start = validation.finite_array(start, "state", (self.S,), "float64")
-        self.states = self.functions.states(self.x, start)  # (T+1, S)
+        self.states = self.functions.states(self.stored, self.x, start)  # (T+1, S)
         with np.errstate(all="ignore"):
-            self.losses, self.own = self.functions.own_errors(self.states[1:], self.y)
+            self.losses, self.own = self.functions.own_errors(self.stored, self.states[1:], self.y)
         if not np.isfinite(self.losses).all() or not np.isfinite(self.states).all():
             raise RNNError(
                 "the states of this network overflow on this text, so there is no gradient to "
@@ -93,20 +93,15 @@ class Flow:
         #: Columns of a state that predict.
         self.top = slice(top, top + self.H)
 
-    def _use(self) -> Functions:
-        """The compiled functions, with the parameters of this flow."""
-        self.functions.set_parameters(self.parameters)
-        return self.functions
-
     # ---- errors
 
     @property
     def errors(self) -> Floats:
         """dE_t/dh_k, (T, T, S): of the whole state h_k, t rows, k columns; 0 where t < k."""
-        return self._pulled[0]
+        return self._backpropagated[0]
 
     @functools.cached_property
-    def _pulled(self) -> tuple[Floats, Floats]:
+    def _backpropagated(self) -> tuple[Floats, Floats]:
         """The errors, and dE_t/dh_0, (T, S)."""
         T, S = self.T, self.S
         # As they come, put together from the parts of the state, and turned round.
@@ -116,14 +111,14 @@ class Flow:
         at_end[-1, self.top] = self.own[-1]
         own = np.concatenate([np.zeros((1, self.H)), self.own[:-1]])
         # Before step k stands h_{k-1}: row k-2 begins there, and at the start none.
-        pulled = self._use().pulled_back(
-            self.x, self.states[:-1], at_end, own, np.arange(T) - 1
+        back = self.functions.backpropagated(
+            self.stored, self.x, self.states[:-1], at_end, own, np.arange(T) - 1
         )  # (T, T, S), at h_{T-1}, ..., h_0
         errors = np.empty((T, T, S))
         errors[:, -1] = at_end
         for k in range(T - 1):
-            errors[:, k] = pulled[T - 2 - k]
-        return errors, pulled[-1].copy()  # a view would keep all of it
+            errors[:, k] = back[T - 2 - k]
+        return errors, back[-1].copy()  # a view would keep all of it
 
     @functools.cached_property
     def norms(self) -> Floats:
@@ -143,7 +138,7 @@ class Flow:
         below ``regularization.BOUND``; 0 where there is none.
         """
         # dE/dh_k J_k is what h_{k-1} hears but for the output that it makes itself.
-        before = np.concatenate([self._pulled[1].sum(axis=0)[None], self.total[:-1]])
+        before = np.concatenate([self._backpropagated[1].sum(axis=0)[None], self.total[:-1]])
         before[1:, self.top] -= self.own[:-1]
         norms = lengths_of(self.total)
         counts = norms >= BOUND**0.5
@@ -188,12 +183,11 @@ class Flow:
         """
         weights = np.ones((self.T, self.T)) if weights is None else weights
         weights = validation.finite_array(weights, "weights", (self.T, self.T), "float64")
-        f = self._use()
-        D = np.einsum("tk,tks->ks", weights, self.errors)
-        gradients = f.named(f.gradients(self.x, self.states[:-1], D))
-        for name, part in f.predicting_gradients(self.states[1:], self.y).items():
+        f, D = self.functions, np.einsum("tk,tks->ks", weights, self.errors)
+        gradients = f.gradients(self.stored, self.x, self.states[:-1], D)
+        for name, part in f.predicting_gradients(self.stored, self.states[1:], self.y).items():
             gradients[name] = gradients.get(name, 0) + part
-        return {name: gradients[name] for name in self.architecture.shapes}
+        return f.stored({name: gradients[name] for name in self.architecture.shapes})
 
     @functools.cached_property
     def full(self) -> Parameters:
@@ -231,15 +225,15 @@ class Flow:
         RNNError
             For another name.
         """
-        f = self._use()
+        f, before = self.functions, self.states[:-1]
         names = chosen(name, f.of_steps, "parameter of the steps")
         # Of the steps alone: the table's part as V has no step.
-        G = dict(zip(f.of_steps, f.gradients(self.x, self.states[:-1], self.total)))
+        G = f.gradients(self.stored, self.x, before, self.total)
         square = sum((G[n] ** 2).sum() for n in names)
         if square == 0:
             return np.zeros((self.T, self.T))
-        directions = [G[n] if n in names else np.zeros_like(v) for n, v in f.stored_of_steps()]
-        response = f.responses(self.x, self.states[:-1], *directions)  # (T, S)
+        directions = [g if n in names else np.zeros_like(g) for n, g in G.items()]
+        response = f.responses(self.stored, self.x, before, *directions)  # (T, S)
         shares: Floats = np.einsum("tks,ks->tk", self.errors, response) / square
         return shares
 
@@ -372,10 +366,10 @@ class Flow:
         if k == t:
             return unit[None]
         none = np.full(t - k, -1)
-        pulled = self._use().pulled_back(
-            self.x[k:t], self.states[k:t], unit, np.zeros((t - k, self.H)), none
+        back = self.functions.backpropagated(
+            self.stored, self.x[k:t], self.states[k:t], unit, np.zeros((t - k, self.H)), none
         )
-        return np.concatenate([unit[None], pulled])
+        return np.concatenate([unit[None], back])
 
     def one_step_norms(self) -> Floats:
         """|J_t|, the largest singular value of dh_t/dh_{t-1}, (T,)."""
@@ -500,7 +494,7 @@ class Flow:
     @functools.cached_property
     def gates(self) -> dict[str, Floats]:
         """The gates by name, each (layers, T, H); none for a cell without."""
-        gates: dict[str, Floats] = self._use().gates(self.x, self.states[:-1])
+        gates: dict[str, Floats] = self.functions.gates(self.stored, self.x, self.states[:-1])
         return gates
 
     def hidden(self) -> Floats:
@@ -576,13 +570,6 @@ class Flow:
             with np.errstate(divide="ignore"):
                 sums += np.log(abs(np.diag(R))) if t > transient else 0
         return np.sort(sums / (self.T - transient))[::-1]
-
-
-@functools.lru_cache(maxsize=16)
-def functions_of(architecture: Architecture) -> Functions:
-    """The compiled functions of an architecture, once; the parameters are set at each use."""
-    zeros = {name: np.zeros(shape) for name, shape in architecture.shapes.items()}
-    return Functions(architecture, zeros)
 
 
 def chosen(name: Names, known: list[str], what: str) -> list[str]:

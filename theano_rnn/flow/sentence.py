@@ -107,7 +107,7 @@ def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
     return corpus.valid
 
 
-def shown(vocabulary: Vocabulary, ids: Iterable[int]) -> list[str]:
+def axis_labels(vocabulary: Vocabulary, ids: Iterable[int]) -> list[str]:
     """Tokens as they are shown on an axis."""
     return [visible(vocabulary.tokens[i]) for i in ids]
 

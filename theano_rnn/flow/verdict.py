@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from theano_rnn.common.types import Floats
-from theano_rnn.flow import advice
+from theano_rnn.flow.advice import advise
 from theano_rnn.flow.decay import (
     LOST,
     SHORTEST,
@@ -134,9 +134,7 @@ def verdict(
         horizon=horizon,
         zeros=zeros,
         reasons=tuple(reasons(flow, vanishes, kind == EXPLODES)),
-        remedies=tuple(
-            str(remedy) for remedy in advice.remedies(flow, vanishes, kind == EXPLODES, settings)
-        ),
+        remedies=tuple(map(str, advise(flow, vanishes, kind == EXPLODES, settings))),
     )
 
 

@@ -16,7 +16,7 @@ from theano_rnn import RNN
 from theano_rnn.common.errors import RNNError
 from theano_rnn.flow import Flow, by_lag, demo
 from theano_rnn.flow.curves import activation, operating_points
-from theano_rnn.flow.findings import find, plain
+from theano_rnn.flow.findings import measure, plain
 from theano_rnn.flow.report import figures, png, terminal
 from theano_rnn.flow.report.folder import Report
 from theano_rnn.flow.report.html import LARGEST, numbers_of, page, sections_of, verdict_html
@@ -36,7 +36,7 @@ def measured(T=9, truncation="last:2", seed=0, hidden_size=5, **kind):
     x, y = np.random.default_rng(seed).integers(len(WORDS), size=(2, T))
     flow = Flow(model, x, y)
     inputs, targets = [WORDS[i] for i in x], [WORDS[i] for i in y]
-    return flow, find(flow, inputs, targets, "runs/<b>x", truncation=truncation)
+    return flow, measure(flow, inputs, targets, "runs/<b>x", truncation=truncation)
 
 
 @pytest.fixture(scope="module")
