@@ -5,8 +5,6 @@ import json
 import os
 import resource
 import struct
-import subprocess
-import sys
 import time
 import zipfile
 from dataclasses import asdict
@@ -16,7 +14,7 @@ import pytest
 from fuzz.hostile import Rude
 
 from theano_rnn import RNN, RNNError
-from theano_rnn.common import files, memory
+from theano_rnn.common import memory
 from theano_rnn.common.validation import token_pairs
 from theano_rnn.long_term import grid
 from theano_rnn.long_term.tasks import find
@@ -259,15 +257,6 @@ def test_sizes_do_not_wrap_around():
     assert json.loads(json.dumps(asdict(trial)))["hidden_size"] == 100
 
 
-def test_the_limits_of_a_process_count_as_its_memory():
-    program = (
-        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
-        "from theano_rnn import memory; print(memory.total())"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert int(done.stdout) == 2**32, done.stderr
-
-
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -417,10 +406,3 @@ def test_a_model_and_a_vocabulary_of_different_sizes_are_refused():
     model.next_token = lambda token, state=None: (np.full(2, 0.5), np.zeros(3))
     refused(lambda: generate(model, Vocabulary.train(["a cat"])), "the model has 2 tokens")
     refused(lambda: generate(model, Vocabulary.train(["a cat"]), prime=5), "prime must be a text")
-
-
-def test_a_file_is_replaced_or_left_as_it_is(tmp_path):
-    path = tmp_path / "a"
-    files.replace(path, b"one")
-    files.replace(path, b"two")
-    assert path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a"]

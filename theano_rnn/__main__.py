@@ -18,11 +18,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(overview())
         return 0
     if name == "--version":
-        print(f"{calling.CONSOLE} {__version__}")
+        print(f"{calling.PROGRAM} {__version__}")
         return 0
     known = ", ".join(COMMANDS)
     wrong = "give a command" if name is None else f"command {name!r} is unknown"
-    print(f"{calling.console()}: {wrong}; the commands are {known}", file=sys.stderr)
+    print(f"{calling.package()}: {wrong}; the commands are {known}", file=sys.stderr)
     return 2
 
 
@@ -32,13 +32,13 @@ def overview() -> str:
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
-            f"usage: {calling.console()} COMMAND ...",
+            f"usage: {calling.package()} COMMAND ...",
             "",
             "A recurrent language model as a compiled Theano scan graph.",
             "",
             *lines,
             "",
-            f"{calling.console()} COMMAND --help lists the options of one, --version the version.",
+            f"{calling.package()} COMMAND --help lists the options of one, --version the version.",
         ]
     )
 

@@ -171,7 +171,7 @@ def test_on_a_full_disk_a_sweep_keeps_its_records_whole_and_says_so(grid, tmp_pa
     most = len(json.dumps(records[0])) + 50
     program = (
         "import json, resource, signal, sys\n"
-        "from theano_rnn import RNNError, sweep\n"
+        "from theano_rnn import RNNError\nfrom theano_rnn.long_term import grid as sweep\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, hard))\n"

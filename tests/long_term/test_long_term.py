@@ -313,7 +313,7 @@ def test_the_default_grid_holds_what_the_readme_shows():
 
 
 @pytest.mark.parametrize(
-    "grid, said",
+    "blocks, said",
     [
         ([], "the grid is empty"),
         (["tanh"], "block 1 of the grid is not an object"),
@@ -324,9 +324,9 @@ def test_the_default_grid_holds_what_the_readme_shows():
         ([{**GRID[0], "task": {"a": 1}}], "block 1 of the grid: task"),
     ],
 )
-def test_a_bad_grid_is_refused(tmp_path, grid, said):
+def test_a_bad_grid_is_refused(tmp_path, blocks, said):
     path = tmp_path / "grid.json"
-    path.write_text(json.dumps(grid))
+    path.write_text(json.dumps(blocks))
     with pytest.raises(RNNError) as refused:
         grid.read_grid(path)
     assert said in str(refused.value) and str(refused.value).startswith(str(path))

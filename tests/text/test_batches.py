@@ -291,7 +291,7 @@ def test_bad_arguments_are_refused(call, message):
 
 GOOD = [[1, 2], [3, 4], [0, 2]]  # (3, 2)
 BAD_IDS = [
-    ([[1, 2], [3, 5], [0, 2]], "x[1, 1] is 5; token ids of this model go from 0 to 4"),
+    ([[1, 2], [3, 5], [0, 2]], "x[1, 1] is 5; pass token ids from 0 to 4"),
     (np.array([[1, 2], [3, 4], [-1, 2]]), "x[2, 0] is -1"),
     (np.array([[1, 2], [3, 2**64 - 1], [1, 2]], np.uint64), "x[1, 1] is 18446744073709551615"),
     ([[1, 2], [3, 2**70], [0, 2]], "x has dtype object; pass integers"),
@@ -301,7 +301,7 @@ BAD_IDS = [
     ([["a", "b"]], "x[0][0] is a str"),
     (np.array(GOOD, float), "x has dtype float64; pass integers"),
     (np.array(GOOD, bool), "x has dtype bool"),
-    ([[1, 2], [3], [0, 2]], "x has rows of different lengths; its shape is (T, B), sequences"),
+    ([[1, 2], [3], [0, 2]], "x has rows of different lengths; pass an array (T, B)"),
     ([np.array([1, 2]), np.array([3])], "x has rows of different lengths"),
     ([1, 2], "x[0] is a int; pass a row of ids for each time step"),
     ([[1, 2], None], "x[1] is a NoneType; pass a row"),
@@ -334,17 +334,17 @@ def test_bad_ids_of_a_batch_are_refused(ids, message):
 @pytest.mark.parametrize("y", [np.zeros((2, 3), int), [[1, 2]], [[1], [2], [3]]])
 def test_targets_of_another_shape_are_refused(y):
     shape = np.shape(y)
-    refused(GOOD, y, None, f"x has shape (3, 2) and y has shape {shape}; each input needs its")
+    refused(GOOD, y, None, f"x has shape (3, 2) and y has shape {shape}")
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "mask, message",
     [
-        ([[1, 1], [1, 1]], "mask has shape (2, 2) and x has (3, 2); pass one value a token"),
+        ([[1, 1], [1, 1]], "mask has shape (2, 2) and x has (3, 2)"),
         ([1, 1, 0], "mask has shape (3,)"),
         (True, "mask has shape ()"),
-        ([[1, 1], [1], [1, 1]], "mask has rows of different lengths; its shape is that of x"),
+        ([[1, 1], [1], [1, 1]], "mask has rows of different lengths"),
         ([["1", "1"]] * 3, "mask has dtype <U1; pass booleans, or numbers that are 0 or 1"),
         (np.ones((3, 2), object), "mask has dtype object"),
         (np.ones((3, 2), complex), "mask has dtype complex128"),
@@ -354,8 +354,8 @@ def test_targets_of_another_shape_are_refused(y):
         ([[1, 1], [1, np.nan], [0, 0]], "mask[1, 1] is nan"),
         ([[1, 1], [1, 0], [1, 1]], "column 1 of mask has a 0 at step 1 and a 1 at step 2; pad on"),
         ([[0, 1], [1, 1], [1, 1]], "column 0 of mask has a 0 at step 0 and a 1 at step 1"),
-        ([[1, 0], [1, 0], [0, 0]], "column 1 of mask has no 1: a sequence without tokens"),
-        (np.zeros((3, 2), bool), "mask has no 1: the batch has no token; leave it out"),
+        ([[1, 0], [1, 0], [0, 0]], "column 1 of mask has no 1"),
+        (np.zeros((3, 2), bool), "mask has no 1"),
     ],
 )
 def test_bad_masks_are_refused(mask, message):

@@ -1,4 +1,6 @@
-"""Which commands there are, and how the user has called, so that messages name them likewise.
+"""Which commands there are, how the user called this one, and how a command ends.
+
+Messages name a command as the user called it:
 
 >>> import sys
 >>> called, sys.argv = sys.argv, ["scripts/train.py"]
@@ -11,22 +13,26 @@
 """
 
 import argparse
+import functools
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import Callable, NoReturn, Optional
 
-#: Before Theano is imported: the wait for the first step is a user's.
+from theano_rnn.common.errors import RNNError
+
+#: When the user began to wait for the first step: before Theano is imported.
 START = time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is known of a command without importing it."""
+    """What the overview shows of a command, without importing it."""
 
     summary: str
-    script: Optional[str] = None  # its name in scripts/
+    script: Optional[str] = None  # in scripts/
 
 
 #: All commands by name.
@@ -41,51 +47,76 @@ COMMANDS = {
     "doctor": Command("see what Theano found on this machine, and what is missing"),
 }
 
-CONSOLE = "theano-rnn"
-MODULE = "python -m theano_rnn"
+PROGRAM = "theano-rnn"
 
 
-def console() -> str:
-    """What comes before the name of a command, where no script is called."""
+def package() -> str:
+    """The package as the user called it, without a command: "theano-rnn" if by a script."""
     path = Path(sys.argv[0])
     is_module = path.name == "__main__.py" and path.parent.name == "theano_rnn"
-    return MODULE if is_module else CONSOLE
+    return "python -m theano_rnn" if is_module else PROGRAM
 
 
 def program(name: str) -> str:
-    """A command as usages and errors call it."""
-    script = COMMANDS[name].script
-    return script if _is_script() and script is not None else f"{console()} {name}"
+    """The name of a command for its usage and its errors."""
+    script = _script(name)
+    return f"{package()} {name}" if script is None else script.name
 
 
 def line(name: str) -> str:
-    """A command as the user can type it."""
-    script = COMMANDS[name].script
-    if _is_script() and script is not None:
-        return f"python {Path(sys.argv[0]).with_name(script)}"
-    return f"{console()} {name}"
+    """A command that the user can type."""
+    script = _script(name)
+    return f"{package()} {name}" if script is None else f"python {script}"
 
 
 def process(name: str) -> list[str]:
-    """A command as the arguments of a process of its own, called as this one is.
+    """The arguments that start a command in a process of its own, the way this one was started.
 
-    ``-m`` has the current folder come first where Python looks for modules, so it is taken only
-    where the user took it.
+    ``-m`` puts the current folder first on Python's path, so it is used only if the user did, or
+    if there is no other way.
     """
-    script, called = COMMANDS[name].script, Path(sys.argv[0])
-    if _is_script() and script is not None:
-        return [sys.executable, str(called.with_name(script))]
-    if called.name == CONSOLE and called.is_file():
+    script, called = _script(name), Path(sys.argv[0])
+    if script is not None:
+        return [sys.executable, str(script)]
+    if called.name == PROGRAM and called.is_file():
         return [sys.executable, str(called), name]
     return [sys.executable, "-m", "theano_rnn", name]
 
 
-def _is_script() -> bool:
-    return Path(sys.argv[0]).name in {command.script for command in COMMANDS.values()}
+def _script(name: str) -> Optional[Path]:
+    """The script of a command beside the script that was called; None if none was called."""
+    called, script = Path(sys.argv[0]), COMMANDS[name].script
+    is_script = called.name in {command.script for command in COMMANDS.values()}
+    return called.with_name(script) if is_script and script is not None else None
+
+
+Main = Callable[[Optional[Sequence[str]]], int]
+
+
+def ends_in_a_line(name: str) -> Callable[[Main], Main]:
+    """Decorate a command's ``main``: bad input is one line on standard error and exit code 2.
+
+    Ctrl-C is exit code 130.
+    """
+
+    def decorate(main: Main) -> Main:
+        @functools.wraps(main)
+        def command(argv: Optional[Sequence[str]] = None) -> int:
+            try:
+                return main(argv)
+            except RNNError as error:
+                print(f"{program(name)}: {error}", file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                return 130
+
+        return command
+
+    return decorate
 
 
 class Parser(argparse.ArgumentParser):
-    """Its errors are one line, as all others are; the usage of many options would hide them."""
+    """A parser whose errors are one line; the usage of many options would hide them."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists all options\n")

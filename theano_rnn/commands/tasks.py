@@ -12,18 +12,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Optional
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from theano_rnn.commands import calling
+from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common.errors import RNNError
 from theano_rnn.long_term import grid, remedies
 from theano_rnn.long_term.tasks import TASKS
 from theano_rnn.long_term.trial import Trial, learn
 from theano_rnn.model.cells import CELLS
 
-CONSOLE = Console(highlight=False)
 DEFAULTS = {field.name: field.default for field in fields(Trial)}
 
 #: Why a trial ended, as shown.
@@ -118,10 +117,6 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
     if seeds < 1:
         raise RNNError(f"--seeds must be at least 1, not {seeds}")
     return [Trial(**given, seed=seed) for seed in range(seeds)]
-
-
-def say(text: str) -> None:
-    CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
 def named(r: dict[str, Any]) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Optional
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from theano_rnn.commands import calling
+from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common.errors import RNNError
 from theano_rnn.model import initialization
 from theano_rnn.model.cells import CELLS
@@ -26,7 +26,6 @@ from theano_rnn.training.loop import Callback, State, Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import ON_NONFINITE, RECIPES, Settings
 
-CONSOLE = Console(highlight=False)
 DEFAULTS = Settings()
 
 #: Options that 0 switches off, as those of a recipe.
@@ -179,11 +178,6 @@ def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {resume} began; start a new run")
     return settings, run, corpus
-
-
-def say(text: str) -> None:
-    """One line, as wide as it is, with nothing in it taken for markup."""
-    CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
 def clipping(settings: Settings) -> str:

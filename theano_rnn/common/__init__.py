@@ -1,8 +1,8 @@
-"""What every room uses: errors, types, validation of arguments, files.
+"""What every room uses.
 
 ``errors``      the exceptions of this package
 ``types``       names for the types in signatures
 ``validation``  checks of arguments, each with its message
-``files``       whole or not at all: atomic writes
-``memory``      how much memory this machine has
+``files``       atomic writes, bounded reads, locks
+``memory``      how much memory this process may use
 """

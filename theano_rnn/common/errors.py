@@ -1,9 +1,9 @@
-"""The error types of the package, each said in one message."""
+"""The error types of the package."""
 
 
 class RNNError(ValueError):
-    """What went wrong, where, and what to do. After bad input nothing was changed."""
+    """What was wrong, where, and what to do. Bad input changes nothing."""
 
 
 class NotFinite(RNNError):
-    """A step that was not taken, because the loss or the gradient is not a finite number."""
+    """The loss or the gradient is not finite; the step was not taken."""

@@ -1,28 +1,64 @@
-"""Files read and written with nothing taken on trust: how long they are, and where names lead.
+"""Files that are read, replaced, appended to and locked without trusting what is on the disk.
 
-What is wrong is an ``OSError`` whose ``strerror`` says it, as of any other file.
+A file may be endless, or a link to somebody else's file. All functions raise ``OSError``, whose
+``strerror`` says what is wrong; ``writing`` turns it into an ``RNNError``.
 """
 
 import contextlib
 import errno
+import fcntl
 import io
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Union
+from typing import IO, Any, BinaryIO
 
-PathLike = Union[str, Path]
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import PathLike
 
-#: Most bytes of a JSON file of a run or of a grid, and of one with a line an epoch or a trial.
+#: Most bytes of a JSON file of a run or of a grid, and of a file with a line per epoch or trial.
 SMALL, LINES = 2**20, 2**26
 #: Most bytes of a vocabulary: two million words.
 VOCABULARY = 2**26
 
 
+def reason(error: BaseException) -> str:
+    """Why a file could not be read or written, without the path: "No such file or directory"."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+@contextlib.contextmanager
+def writing(path: PathLike) -> Iterator[None]:
+    """A block that writes ``path``; its ``OSError`` becomes an ``RNNError`` with the path.
+
+    >>> with writing("/nowhere/a.txt"):
+    ...     open("/nowhere/a.txt", "w")
+    Traceback (most recent call last):
+    theano_rnn.common.errors.RNNError: /nowhere/a.txt cannot be written: No such file or directory
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RNNError(f"{path} cannot be written: {reason(error)}") from None
+
+
+def lock(file: IO[Any]) -> bool:
+    """Whether this process now holds the file's lock; False if another process holds it.
+
+    The lock ends when the file is closed, and so also when the process is killed.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def read(path: PathLike, most: int) -> bytes:
     """The content of a file of at most ``most`` bytes.
 
-    It is a file, at the end of a link too; a device or a pipe could go on for ever.
+    Links are followed. A folder, a pipe or a device is refused: the last two may never end.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
@@ -32,20 +68,20 @@ def read(path: PathLike, most: int) -> bytes:
 
 
 def read_stream(file: BinaryIO, most: int) -> bytes:
-    """All that comes of an open file, a pipe too, unless it is more than ``most`` bytes."""
+    """The rest of an open file or pipe; OSError if that is more than ``most`` bytes."""
     parts, size = [], 0
     while part := file.read(2**20):
         parts.append(part)
         size += len(part)
         if size > most:
-            raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes, the most that is read")
+            raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes, the limit here")
     return b"".join(parts)
 
 
 def open_own(path: PathLike, flags: int) -> int:
-    """A descriptor of a file to be changed in place, made where it is not there.
+    """A descriptor of a file that will be changed in place; a missing file is created.
 
-    A link is refused: what it leads to, maybe elsewhere, is not ours to change.
+    A link is refused: the file it leads to may be somebody else's.
     """
     flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -62,13 +98,19 @@ def open_own(path: PathLike, flags: int) -> int:
 
 
 def append(path: PathLike, data: bytes) -> None:
-    """Add to a file, made where it is not there: all of it, or nothing. A link is refused."""
+    """Append all of the data to a file or none of it; create the file if it is missing.
+
+    A link is refused.
+    """
     with open(open_own(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0) as file:
         append_to(file, data)
 
 
 def append_to(file: io.FileIO, data: bytes) -> None:
-    """The same to an open file without a buffer, which would keep what a full disk has refused."""
+    """Append all of the data to an open file or none of it.
+
+    The file must be unbuffered: a buffer would keep the bytes that a full disk has refused.
+    """
     size = file.seek(0, os.SEEK_END)
     try:
         while data:
@@ -79,13 +121,13 @@ def append_to(file: io.FileIO, data: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace a file as one act, so that a crash leaves the old one or the new one.
+    """Write a file atomically: after a crash there is the old content or the new one.
 
-    A link of its name is replaced, not followed.
+    If ``path`` is a link, the link is replaced, and its target stays as it is.
     """
     beside = path.with_name(path.name + ".new")
     try:
-        beside.unlink(missing_ok=True)  # of a process that was killed, or a link set as a trap
+        beside.unlink(missing_ok=True)  # left by a killed process, or a link set as a trap
         with open(beside, "xb") as file:
             file.write(data)
             file.flush()
@@ -93,5 +135,5 @@ def replace(path: Path, data: bytes) -> None:
         os.replace(beside, path)
     except OSError:
         with contextlib.suppress(OSError):
-            beside.unlink()  # half of it on a full disk
+            beside.unlink()  # a full disk leaves half of it
         raise

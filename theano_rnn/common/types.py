@@ -1,4 +1,4 @@
-"""Names for what the signatures of this package say."""
+"""Names for the types in the signatures of this package."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ Bools = NDArray[np.bool_]
 
 #: One sequence of token ids (T,), or a batch of them, time first (T, B).
 Tokens = Union[Ints, Sequence[int], Sequence[Sequence[int]]]
-#: (T, B), true or 1 where a sequence of a batch has a token.
+#: (T, B), true or 1 where a sequence of a batch has a token, false or 0 in its padding.
 Mask = Union[Array, Sequence[Sequence[float]]]
 
-#: Parameters, their gradients and the like, by the names of the parameters.
+#: Arrays by the name of a parameter: the parameters themselves, or their gradients.
 Parameters = dict[str, Floats]
 Shapes = dict[str, tuple[int, ...]]
 
-#: What the metrics of an epoch, a trial and other lines of a file hold, by name.
+#: A line of a JSONL file, such as the metrics of an epoch: values by name.
 Record = dict[str, Any]
 PathLike = Union[str, Path]
 
@@ -29,7 +29,7 @@ PathLike = Union[str, Path]
 #: A symbolic expression, or a shared variable.
 Variable = Any
 Variables = Sequence[Variable]
-#: Shared variables and what each becomes.
+#: Shared variables, each with its new value.
 Updates = list[tuple[Variable, Variable]]
 #: A compiled function.
 Function = Callable[..., Any]

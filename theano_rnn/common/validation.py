@@ -1,6 +1,6 @@
-"""Checks of what users pass in: each returns the value in its working form or raises RNNError.
+"""Checks of arguments: each returns the value in the form that the package works with.
 
-A message says what was wrong, where, and what to do.
+A bad value raises RNNError. Its message says what was wrong, where, and what to do.
 """
 
 import numbers
@@ -15,8 +15,48 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Shapes
 
 
-def whole_number(value: object, name: str, at_least: int) -> int:
-    """An integer that is not a bool, at_least or more, of 64 bits."""
+def shown(value: object) -> str:
+    """A value as a message shows it: at most 60 characters, even if ``repr`` fails.
+
+    >>> shown("four"), shown(10**9999), shown([0] * 9999)[-6:]
+    ("'four'", 'an int that cannot be shown', ' 0 ...')
+    """
+    try:
+        text = repr(value)
+    except Exception:  # such as the ValueError of an int with more digits than Python prints
+        return f"an {type(value).__name__} that cannot be shown"
+    return text if len(text) <= 60 else text[:56] + " ..."
+
+
+# ---- numbers and words
+
+
+def is_finite(value: object, dtype: str = "float64") -> bool:
+    """Whether a value is a real number, not a bool, and finite in the dtype.
+
+    >>> is_finite(3), is_finite(float("nan")), is_finite(10**400), is_finite(1e39, "float32")
+    (True, False, False, False)
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and bool(abs(value) <= float(np.finfo(dtype).max))  # type: ignore[arg-type]
+
+
+def positive(value: Any, name: str, dtype: str = "float64") -> float:
+    """The value as a float, above 0 and finite in the dtype."""
+    if not is_finite(value, dtype) or not value > 0:
+        raise RNNError(f"{name} must be a positive, finite number, not {shown(value)}")
+    return float(value)
+
+
+def at_least_zero(value: Any, name: str, dtype: str = "float64") -> float:
+    """The value as a float, 0 or more and finite in the dtype."""
+    if not is_finite(value, dtype) or not value >= 0:
+        raise RNNError(f"{name} must be a finite number, 0 or more, not {shown(value)}")
+    return float(value)
+
+
+def whole_number(value: Any, name: str, at_least: int) -> int:
+    """The value as an int, ``at_least`` or more and below 2^63; a bool is refused."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
         raise RNNError(f"{name} must be a whole number of at least {at_least}, not {shown(value)}")
     if int(value) >= 2**63:
@@ -24,39 +64,23 @@ def whole_number(value: object, name: str, at_least: int) -> int:
     return int(value)
 
 
-def positive(value: Any, name: str, dtype: str = "float64") -> float:
-    """A positive number, finite in the dtype."""
-    if not _is_number(value) or not 0 < value <= float(np.finfo(dtype).max):
-        raise RNNError(f"{name} must be a positive, finite number, not {shown(value)}")
-    return float(value)
+def one_of(value: object, name: str, choices: Iterable[str]) -> str:
+    """The value, which must be one of the choices; ``name`` is the noun for them.
 
-
-def at_least_zero(value: Any, name: str, dtype: str = "float64") -> float:
-    """A number of 0 or more, finite in the dtype."""
-    if not _is_number(value) or not 0 <= value <= float(np.finfo(dtype).max):
-        raise RNNError(f"{name} must be a finite number, 0 or more, not {shown(value)}")
-    return float(value)
-
-
-def shown(value: object) -> str:
-    """A value in a message, however long it is and whatever it does when it is asked.
-
-    >>> shown("four"), shown(10**9999), shown([0] * 9999)[-6:]
-    ("'four'", 'an int that cannot be shown', ' 0 ...')
+    >>> one_of("gur", "cell", ["tanh", "gru"])
+    Traceback (most recent call last):
+    theano_rnn.common.errors.RNNError: cell 'gur' is unknown; the cells are tanh, gru
     """
-    try:
-        text = repr(value)
-    except Exception:  # of a number of more digits than Python writes, ValueError
-        return f"an {type(value).__name__} that cannot be shown"
-    return text if len(text) <= 60 else text[:56] + " ..."
+    if not isinstance(value, str) or value not in choices:
+        raise RNNError(f"{name} {shown(value)} is unknown; the {name}s are {', '.join(choices)}")
+    return value
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+# ---- token ids
 
 
 def token_ids(tokens: object, name: str, vocab_size: int) -> Ints:
-    """A sequence of token ids as (T,) int64, each in [0, vocab_size)."""
+    """One sequence of token ids, (T,) int64, each from 0 to ``vocab_size - 1``."""
     if isinstance(tokens, Sequence):
         _integers(tokens, name)
     try:
@@ -74,7 +98,7 @@ def token_ids(tokens: object, name: str, vocab_size: int) -> Ints:
 
 
 def _integers(tokens: Iterable[Any], name: str) -> None:
-    # np.asarray would turn [True, 2] into [1, 2], and warn of lists within the list.
+    # np.asarray would turn [True, 2] into [1, 2], and warn about lists within the list.
     for t, token in enumerate(tokens):
         if isinstance(token, bool) or not isinstance(token, numbers.Integral):
             kind = type(token).__name__
@@ -91,43 +115,42 @@ def _in_vocabulary(tokens: Array, name: str, vocab_size: int) -> Ints:
         index = tuple(np.argwhere((tokens < 0) | (tokens >= vocab_size))[0])
         place = ", ".join(map(str, index))
         raise RNNError(
-            f"{name}[{place}] is {tokens[index]}; "
-            f"token ids of this model go from 0 to {vocab_size - 1}"
+            f"{name}[{place}] is {tokens[index]}; pass token ids from 0 to {vocab_size - 1}"
         )
     return np.ascontiguousarray(tokens, dtype=np.int64)
 
 
 def check_positions(count: int, vocab_size: int) -> None:
-    """RNNError where the logits of so many positions, float32, do not fit in the memory."""
+    """Raise RNNError if the float32 logits of ``count`` positions need half the memory or more."""
     if 4 * count * vocab_size > memory.total() // 2:
         raise RNNError(
-            f"{count:,} tokens at once, each with {vocab_size:,} probabilities, are more than "
-            "the memory of this machine holds; pass shorter sequences or a smaller batch"
+            f"{count:,} tokens at once, each with {vocab_size:,} probabilities, do not fit in the "
+            "memory of this machine; pass shorter sequences or a smaller batch"
         )
 
 
 def token_pair(
     x: object, y: object, vocab_size: int, names: tuple[str, str] = ("x", "y")
 ) -> tuple[Ints, Ints]:
-    """Inputs and targets of one sequence, of equal length."""
+    """Inputs and targets of one sequence, two int64 arrays (T,)."""
     x = token_ids(x, names[0], vocab_size)
     y = token_ids(y, names[1], vocab_size)
     if len(x) != len(y):
         raise RNNError(
             f"{names[0]} has {len(x)} tokens and {names[1]} has {len(y)}; "
-            "each input needs its target"
+            "pass one target for each input"
         )
     return x, y
 
 
 def token_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
-    """Inputs and targets of many sequences."""
+    """Inputs and targets of each sequence, a list of pairs of int64 arrays (T,)."""
     for name, sequences in (("X", X), ("Y", Y)):
         is_one = isinstance(sequences, (str, bytes)) or getattr(sequences, "ndim", 1) == 0
         if not isinstance(sequences, (Sequence, np.ndarray)) or is_one:
             raise RNNError(f"{name} is a {type(sequences).__name__}; pass a list of sequences")
     if len(X) != len(Y):
-        raise RNNError(f"X has {len(X)} sequences and Y has {len(Y)}; each needs its other half")
+        raise RNNError(f"X has {len(X)} sequences and Y has {len(Y)}; pass one y for each x")
     if len(X) == 0:
         raise RNNError("X is empty; pass at least one sequence")
     return [
@@ -138,24 +161,24 @@ def token_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
 def token_batch(
     x: object, y: object, mask: object, vocab_size: int
 ) -> tuple[Ints, Optional[Ints], Optional[Bools]]:
-    """A minibatch, time first: its inputs, targets and mask, in their working form.
+    """Inputs, targets and mask of a minibatch, time first.
 
     Parameters
     ----------
     x, y : integers (T, B)
-        Arrays, or lists of T lists of B ids. ``y`` may be None, and is then returned so.
+        Arrays, or lists of T lists of B ids. ``y`` may be None; then None is returned for it.
     mask : booleans, or numbers that are 0 or 1, (T, B), optional
-        Each column ones, then zeros: the sequence, then its padding. What ``x`` and ``y`` hold
-        in the padding is not looked at. Left out: there is no padding.
+        Each column has ones for its sequence, then zeros for the padding. The values of ``x``
+        and ``y`` in the padding are ignored. None: there is no padding.
     vocab_size : int
         Ids are from 0 to ``vocab_size - 1``.
 
     Returns
     -------
     x, y : int64 arrays (T, B), in C order
-        With 0 in the padding.
+        0 in the padding.
     mask : bool array (T, B), in C order, or None
-        None also when it is all ones.
+        None also for a mask of ones only.
 
     Raises
     ------
@@ -177,7 +200,7 @@ def token_batch(
     y = None if y is None else _id_matrix(y, "y")  # (T, B)
     if y is not None and y.shape != x.shape:
         raise RNNError(
-            f"x has shape {x.shape} and y has shape {y.shape}; each input needs its target"
+            f"x has shape {x.shape} and y has shape {y.shape}; pass one target for each input"
         )
     mask = None if mask is None else _batch_mask(mask, x.shape)  # (T, B)
     if mask is not None:
@@ -188,7 +211,7 @@ def token_batch(
 
 
 def _id_matrix(tokens: object, name: str) -> Array:
-    """Integers of shape (T, B), neither of them 0."""
+    """Integers of shape (T, B), with T and B at least 1."""
     if isinstance(tokens, Sequence):
         for t, row in enumerate(tokens):
             if not isinstance(row, (Sequence, np.ndarray)) or not np.iterable(row):
@@ -209,12 +232,12 @@ def _id_matrix(tokens: object, name: str) -> Array:
 
 
 def _batch_mask(mask: object, shape: tuple[int, ...]) -> Optional[Bools]:
-    """Booleans of the given shape (T, B), in each column ones, then zeros; None if all ones."""
-    mask = _rectangular(mask, "mask", f"that of x, {shape}")
+    """The mask as booleans of the given shape (T, B), or None if it has no padding."""
+    mask = _rectangular(mask, "mask", f"{shape}, the shape of x")
     if mask.dtype.kind not in "biuf":
         raise RNNError(f"mask has dtype {mask.dtype}; pass booleans, or numbers that are 0 or 1")
     if mask.shape != shape:
-        raise RNNError(f"mask has shape {mask.shape} and x has {shape}; pass one value a token")
+        raise RNNError(f"mask has shape {mask.shape} and x has {shape}; pass one value per token")
     other = (mask != 0) & (mask != 1)
     if other.any():
         t, b = np.argwhere(other)[0]
@@ -223,22 +246,25 @@ def _batch_mask(mask: object, shape: tuple[int, ...]) -> Optional[Bools]:
     if mask.all():
         return None
     if not mask.any():
-        raise RNNError("mask has no 1: the batch has no token; leave it out")
-    holes = mask[1:] & ~mask[:-1]  # (T - 1, B), a one after a zero
+        raise RNNError("mask has no 1, so the batch has no token; leave the batch out")
+    holes = mask[1:] & ~mask[:-1]  # (T - 1, B), a 1 right after a 0
     if holes.any():
         t, b = np.argwhere(holes)[0]
         raise RNNError(
             f"column {b} of mask has a 0 at step {t} and a 1 at step {t + 1}; "
-            "pad on the right: each column ones, then zeros"
+            "pad on the right: in each column ones, then zeros"
         )
     if not mask[0].all():
         b = int(np.argmin(mask[0]))
-        raise RNNError(f"column {b} of mask has no 1: a sequence without tokens; leave it out")
+        raise RNNError(f"column {b} of mask has no 1, so its sequence is empty; leave it out")
     return mask
 
 
+# ---- arrays
+
+
 def parameters(values: object, shapes: Shapes, dtype: str) -> Parameters:
-    """Finite arrays of the given names and shapes, in the order of the names, as copies."""
+    """Copies of the arrays, checked: the names and shapes given, and finite numbers only."""
     if not isinstance(values, Mapping):
         raise RNNError(f"parameters is a {type(values).__name__}; pass a dict of {_list(shapes)}")
     missing = [name for name in shapes if name not in values]
@@ -254,32 +280,32 @@ def parameters(values: object, shapes: Shapes, dtype: str) -> Parameters:
 
 
 def finite_array(value: object, name: str, shape: tuple[int, ...], dtype: str) -> Floats:
-    """Finite real numbers of the given shape, as a copy in C order."""
+    """A copy of the array, in C order: finite real numbers of the given shape."""
     value = _rectangular(value, name, str(shape))
     if value.dtype.kind not in "fiu":
         raise RNNError(f"{name} has dtype {value.dtype}; pass real numbers")
     if value.shape != shape:
-        raise RNNError(f"{name} has shape {value.shape}; this model's is {shape}")
+        raise RNNError(f"{name} has shape {value.shape}; this model needs {shape}")
     with np.errstate(over="ignore"):
         value = value.astype(dtype, order="C")
     if not np.isfinite(value).all():
         count = int((~np.isfinite(value)).sum())
         raise RNNError(
-            f"{name} has {count} values that are NaN or infinite in {dtype}; take it from a "
-            "checkpoint made before the training diverged"
+            f"{name} has {count} values that are NaN or infinite in {dtype}; use a checkpoint "
+            "from before the training diverged"
         )
     return value
 
 
 def _rectangular(value: object, name: str, shape: str) -> Array:
     if isinstance(value, np.ndarray):
-        return np.asarray(value)  # changing the filters of warnings costs more than the rest
+        return np.asarray(value)  # without catch_warnings, which takes longer than all the rest
     try:
-        with warnings.catch_warnings():  # of lists of different lengths
+        with warnings.catch_warnings():  # NumPy warns about lists of different lengths
             warnings.simplefilter("error", UserWarning)
             return np.asarray(value)
     except (ValueError, TypeError, UserWarning, RecursionError):
-        raise RNNError(f"{name} has rows of different lengths; its shape is {shape}") from None
+        raise RNNError(f"{name} has rows of different lengths; pass an array {shape}") from None
 
 
 def _list(shapes: Shapes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from theano_rnn.common import memory
+from theano_rnn.common import files, memory
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, PathLike
 
@@ -34,7 +34,7 @@ def load(path: PathLike) -> dict[str, Array]:
         path = Path(path)
         return _arrays(path)
     except OSError as error:
-        raise RNNError(f"{path}: {error.strerror or error}") from None
+        raise RNNError(f"{path}: {files.reason(error)}") from None
     except Exception as error:  # of a type that depends on where the file is damaged
         raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
 

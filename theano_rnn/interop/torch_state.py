@@ -31,7 +31,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from theano_rnn.common import validation
+from theano_rnn.common import files, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Ints
 from theano_rnn.model.architecture import Architecture, named
@@ -173,10 +173,8 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
     """
     metadata = {"cell": architecture.cell, "module": _theirs(architecture.cell).module}
     data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
-    try:
+    with files.writing(path):
         Path(path).write_bytes(data)
-    except OSError as error:
-        raise RNNError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
@@ -201,7 +199,7 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}
     except OSError as error:
-        raise RNNError(f"{path}: {error.strerror or error}") from None
+        raise RNNError(f"{path}: {files.reason(error)}") from None
     except (safetensors.SafetensorError, ValueError, TypeError) as error:
         raise RNNError(
             f"{path} is not a safetensors file of float32 or float64 arrays ({error}); write it "

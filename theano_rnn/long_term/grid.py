@@ -6,7 +6,6 @@ JSONL, written when it comes in. A sweep that was stopped goes on with what is n
 """
 
 import asyncio
-import fcntl
 import io
 import itertools
 import json
@@ -23,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.files import reason, writing
 from theano_rnn.common.types import PathLike, Record
+from theano_rnn.common.validation import is_finite
 from theano_rnn.common.validation import shown as brief
 from theano_rnn.long_term.trial import Trial, learn
 
@@ -130,8 +131,7 @@ def read_grid(path: PathLike) -> list[Trial]:
     try:
         grid = json.loads(files.read(path, files.SMALL).decode("utf-8"))
     except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RNNError(f"the grid {path} cannot be read: {reason}") from None
+        raise RNNError(f"the grid {path} cannot be read: {reason(error)}") from None
     try:
         return trials(grid)
     except RNNError as error:
@@ -174,7 +174,7 @@ class Results:
 
     def __init__(self, folder: PathLike) -> None:
         self.path = Path(folder) / "results.jsonl"
-        with _writing(self.path):
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = files.open_own(self.path, os.O_RDWR | os.O_APPEND)
             self._file = open(descriptor, "r+b", buffering=0)
@@ -194,13 +194,11 @@ class Results:
                 ) from None
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not files.lock(self._file):
             self._file.close()
             raise RNNError(
                 f"another sweep writes to {self.path}; wait for its end, or name another --run"
-            ) from None
+            )
 
     def __enter__(self) -> "Results":
         return self
@@ -243,7 +241,7 @@ class Results:
         record : dict
             As ``long_term.learn`` returns it.
         """
-        with _writing(self.path):
+        with writing(self.path):
             files.append_to(self._file, json.dumps(record).encode() + b"\n")
             os.fsync(self._file.fileno())
         self.records[key(record)] = record
@@ -284,7 +282,7 @@ class Results:
             axes.legend(loc="lower left", fontsize="small")
         path, picture = self.path.with_name("success.png"), io.BytesIO()
         figure.savefig(picture, format="png", dpi=120)
-        with _writing(path):
+        with writing(path):
             files.replace(path, picture.getvalue())
         return path
 
@@ -296,7 +294,7 @@ def _checked(record: Record) -> Record:
     numbers = [record["updates"], record["seconds"], *([] if rate is None else [rate])]
     if not isinstance(record["solved"], bool) or not isinstance(record["ended"], str):
         raise ValueError
-    if not all(isinstance(number, (int, float)) and 0 <= number < 1e30 for number in numbers):
+    if not all(is_finite(number) and number >= 0 for number in numbers):
         raise ValueError
     return record
 
@@ -317,14 +315,6 @@ def success(records: list[Record]) -> dict[Row, dict[int, list[Record]]]:
         row = table.setdefault((r["task"], r["cell"], r["remedy"]), {})
         row.setdefault(r["length"], []).append(r)
     return {name: dict(sorted(row.items())) for name, row in table.items()}
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RNNError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 # ---- Dask

@@ -248,10 +248,8 @@ class Vocabulary:
         ----------
         path : path
         """
-        try:
+        with files.writing(path):
             files.replace(Path(path), self.to_json().encode("utf-8"))
-        except OSError as error:
-            raise RNNError(f"cannot write the vocabulary to {path}: {error.strerror}") from None
 
     def to_json(self) -> str:
         """What `save` writes."""

@@ -15,14 +15,12 @@
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -31,7 +29,9 @@ import safetensors.numpy
 
 from theano_rnn.common import files, memory
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.files import reason, writing
 from theano_rnn.common.types import Array, Parameters, PathLike, Record
+from theano_rnn.common.validation import is_finite
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.tensorboard import Events
 
@@ -90,8 +90,9 @@ class Run:
                 f"the run folder {folder} exists; name another, or go on: --resume {folder}"
             ) from None
         except (OSError, ValueError) as error:  # ValueError of a name that no file can have
-            reason = getattr(error, "strerror", None) or error
-            raise RNNError(f"the run folder {folder!s:.200} cannot be made: {reason}") from None
+            raise RNNError(
+                f"the run folder {folder!s:.200} cannot be made: {reason(error)}"
+            ) from None
         return cls(folder)
 
     @classmethod
@@ -115,8 +116,7 @@ class Run:
         try:
             is_run = (folder / "settings.json").is_file()
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RNNError(f"{folder!s:.200} is not a run folder: {reason}") from None
+            raise RNNError(f"{folder!s:.200} is not a run folder: {reason(error)}") from None
         if not is_run:
             raise RNNError(f"{folder} is not a run folder: it has no settings.json")
         return cls(folder)
@@ -174,7 +174,7 @@ class Run:
             Of an epoch.
         """
         path = self.folder / "metrics.jsonl"
-        with _writing(path):
+        with writing(path):
             files.append(path, json.dumps(record).encode() + b"\n")
         if self.events is not None:
             self.events.write(self.metrics())
@@ -301,7 +301,7 @@ class Run:
         """
         self.save_checkpoint("next", arrays, state)
         names = [*reversed(self._names_of_last()), "next"]  # the oldest first
-        with _writing(self.folder):
+        with writing(self.folder):
             for older, newer in zip(names, names[1:]):
                 path = self.folder / f"{newer}.safetensors"
                 if path.exists():
@@ -395,18 +395,16 @@ class Run:
             If another one does.
         """
         path = self.folder / "lock"
-        with _writing(path):
+        with writing(path):
             file = open(files.open_own(path, os.O_RDWR), "r+b")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not files.lock(file):
                 holder = file.read(20).decode("ascii", "replace").strip()
                 raise RNNError(
                     f"process {holder or 'unknown'} is training in {self.folder}; "
                     "wait for its end, or stop it"
-                ) from None
-            with _writing(path):
+                )
+            with writing(path):
                 file.truncate(0)
                 file.write(str(os.getpid()).encode())
                 file.flush()
@@ -418,7 +416,7 @@ class Run:
         """Replace a file as one act, so that a crash leaves the old one or the new one."""
         data = content.encode("utf-8") if isinstance(content, str) else content
         path = self.folder / name
-        with _writing(path):
+        with writing(path):
             files.replace(path, data)
             _sync_folder(self.folder)
 
@@ -439,14 +437,9 @@ def _path(folder: Any) -> Path:
 
 def _record(value: object, names: Sequence[str]) -> Record:
     """A line of the metrics, if it is one."""
-    if not isinstance(value, dict) or not all(_is_finite(value.get(name)) for name in names):
+    if not isinstance(value, dict) or not all(is_finite(value.get(name)) for name in names):
         raise ValueError(f"a line is not a record with numbers for {', '.join(names)}")
     return value
-
-
-def _is_finite(value: Any) -> bool:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return is_number and abs(value) < 1e300
 
 
 def _check_sizes(path: Path) -> None:
@@ -499,14 +492,6 @@ def parameters(arrays: dict[str, Array]) -> Parameters:
     dict
     """
     return {name: array for name, array in arrays.items() if "." not in name}
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RNNError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _json(value: Record) -> str:

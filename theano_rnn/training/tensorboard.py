@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 
 #: What the figures of an epoch are called; those of --watch are watch/NAME.
@@ -99,7 +100,7 @@ class Events:
                 self._write(record)
             self._writer.flush()
         except OSError as error:
-            raise RNNError(f"{self.folder} cannot be written: {error.strerror}") from None
+            raise RNNError(f"{self.folder} cannot be written: {files.reason(error)}") from None
 
     def _begin(self, epoch: int) -> None:
         # Not its SummaryWriter, which writes from a queue in a thread: what it is told last can

@@ -1,0 +1,21 @@
+"""What the commands print with: one console for results, and plain lines on it."""
+
+from typing import Optional
+
+from rich.console import Console
+from rich.table import Table
+
+CONSOLE = Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Print a text as it is: not wrapped, and brackets in it are no markup."""
+    CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+def table(title: str, *headings: str, note: Optional[str] = None) -> Table:
+    """An empty table; the first column is aligned left, the others right."""
+    made = Table(title=title, caption=note, title_justify="left", caption_justify="left")
+    for i, heading in enumerate(headings):
+        made.add_column(heading, justify="left" if i == 0 else "right")
+    return made
