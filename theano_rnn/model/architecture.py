@@ -1,11 +1,10 @@
 """Which network it is: its settings, checked, and the shapes of the parameters they give."""
 
 import math
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, field
 from typing import Optional
 
-from theano_rnn.common import memory, validation
+from theano_rnn.common import fields, memory, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Parameters, Shapes
 from theano_rnn.model.cells import CELLS
@@ -48,35 +47,19 @@ class Architecture:
         If a setting is none of those, or they do not fit together.
     """
 
-    vocab_size: int
-    hidden_size: int = 100
-    cell: str = "tanh"
-    layers: int = 1
-    bias: bool = False
-    tied: bool = False
-    embedding_size: Optional[int] = None
-    dropout: float = 0.0
+    vocab_size: int = field(metadata={"kind": fields.whole_number(1)})
+    hidden_size: int = field(default=100, metadata={"kind": fields.whole_number(1)})
+    cell: str = field(default="tanh", metadata={"kind": fields.one_of(CELLS, "the cells are")})
+    layers: int = field(default=1, metadata={"kind": fields.whole_number(1, MOST_LAYERS)})
+    bias: bool = field(default=False, metadata={"kind": fields.SWITCH})
+    tied: bool = field(default=False, metadata={"kind": fields.SWITCH})
+    embedding_size: Optional[int] = field(
+        default=None, metadata={"kind": fields.optional(fields.whole_number(1))}
+    )
+    dropout: float = field(default=0.0, metadata={"kind": fields.SHARE})
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "hidden_size", "layers", "embedding_size"):
-            value = getattr(self, name)
-            if value is not None or name != "embedding_size":
-                # As an int: four times a NumPy int8 is one too, and wraps around.
-                value = validation.whole_number(value, name, at_least=1)
-                object.__setattr__(self, name, value)
-        if not isinstance(self.cell, str) or self.cell not in CELLS:
-            shown = validation.shown(self.cell)
-            raise RNNError(f"cell {shown} is unknown; the cells are {', '.join(CELLS)}")
-        if self.layers > MOST_LAYERS:
-            raise RNNError(f"layers must be at most {MOST_LAYERS}, not {self.layers}")
-        for name in ("bias", "tied"):
-            if not isinstance(getattr(self, name), bool):
-                value = validation.shown(getattr(self, name))
-                raise RNNError(f"{name} must be True or False, not {value}")
-        is_number = isinstance(self.dropout, Real) and not isinstance(self.dropout, bool)
-        if not is_number or not 0 <= self.dropout < 1:
-            value = validation.shown(self.dropout)
-            raise RNNError(f"dropout must be a number from 0 to below 1, not {value}")
+        fields.check(self)
         self._check_tied()
 
     def _check_tied(self) -> None:
