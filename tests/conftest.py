@@ -24,7 +24,7 @@ import pytest
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
-from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.truncation import Truncation
 
 SCHEMES = ("full", "window", "chunk", "last")
@@ -100,7 +100,7 @@ def compiled(scheme, dtype="float64", in_python=False, **kind):
         for name, shape in architecture.shapes.items()
     }
     x, y, state = tensor.lmatrix("x"), tensor.lvector("y"), tensor.matrix("state", dtype)
-    masks = [tensor.matrix("is_in", "bool"), tensor.lvector("position")] if is_masked else []
+    masks = [tensor.matrix("mask", "bool"), tensor.lvector("position")] if is_masked else []
     inputs = graph.Inputs(x, y, state, *masks)
     truncation = Truncation(scheme, None if scheme == "full" else K)
     with theano.config.change_flags(floatX=dtype):
@@ -113,12 +113,12 @@ def compiled(scheme, dtype="float64", in_python=False, **kind):
 
     def run(parameters, x, y, K=None, mask=None):
         vocab_size = parameters[architecture.table].shape[1]
-        fed = feed(x, y, mask, vocab_size, is_last=scheme == "last")
+        batch = batch_inputs(x, y, mask, vocab_size, align_right=scheme == "last")
         H = parameters["W"].shape[1]
-        state = np.zeros((fed.rows, H * architecture.state_size), dtype)
+        state = np.zeros((batch.rows, H * architecture.state_size), dtype)
         stored = {**parameters, architecture.table: parameters[architecture.table].T}
         values = [np.ascontiguousarray(stored[name]) for name in architecture.shapes]
-        arrays = [*fed.arrays(), state, *values, *([] if scheme == "full" else [K])]
+        arrays = [*batch.arrays(), state, *values, *([] if scheme == "full" else [K])]
         o, loss, *gradients = function(*arrays)
         named = dict(zip(architecture.shapes, gradients))
         named[architecture.table] = named[architecture.table].T

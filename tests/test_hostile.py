@@ -20,7 +20,7 @@ from theano_rnn.long_term import grid
 from theano_rnn.long_term.tasks import find
 from theano_rnn.long_term.trial import Trial
 from theano_rnn.model.architecture import Architecture
-from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.truncation import parse
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.text.batches import buckets
@@ -265,7 +265,7 @@ def test_sizes_do_not_wrap_around():
         (lambda: Trial("addition", 10, batch_size=10**12), "this trial needs"),
         (lambda: find("permutation").generate(np.random.default_rng(0), 10**9, 99), "memory"),
         (lambda: find("addition").generate(5, 10, 1), "rng must be"),
-        (lambda: feed(np.zeros(9, int), np.zeros(9, int), None, 2**40, False), "at once"),
+        (lambda: batch_inputs(np.zeros(9, int), np.zeros(9, int), None, 2**40, False), "at once"),
         (lambda: generate(None, None, count=2**62), "at most 1,000,000"),
     ],
 )
@@ -373,8 +373,8 @@ def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
         lambda: parse("full", HUGE),
         lambda: parse("full", None, -HUGE),
         lambda: token_pairs(np.array(3), np.array(3), 5),
-        lambda: feed(Rude(), [1], None, 5, False),
-        lambda: feed([[0, 1]], None, None, 5, False),
+        lambda: batch_inputs(Rude(), [1], None, 5, False),
+        lambda: batch_inputs([[0, 1]], None, None, 5, False),
         lambda: Vocabulary(5),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", 1]),
         lambda: Vocabulary(["<s>", "</s>", "<unk>", "\ud800"]),

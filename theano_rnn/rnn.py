@@ -22,7 +22,7 @@ from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.interop import npz, torch_state
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
-from theano_rnn.model.batch_inputs import feed, feed_inputs, is_single
+from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim.step import Step
@@ -259,7 +259,7 @@ class RNN(LanguageModel):
         (T, vocab_size) or (T, B, vocab_size) array
             Each row sums to 1.
         """
-        tokens = feed_inputs(x, self.vocab_size)
+        tokens = batch_x(x, self.vocab_size)
         o: Floats = self.compiled("forward")(tokens, self.zero_state(tokens.shape[1]))[0]
         return o if is_single(x) else o.reshape((*tokens.shape, self.vocab_size))
 
@@ -310,9 +310,9 @@ class RNN(LanguageModel):
         loss : float
         state : (B, state_size) array
         """
-        fed = feed(x, y, mask, self.vocab_size, is_last=False)
-        state = self.checked_state(state, fed.rows)
-        loss, after = self.compiled("loss", fed.is_masked)(*fed.arrays(), state)
+        batch = batch_inputs(x, y, mask, self.vocab_size, align_right=False)
+        state = self.checked_state(state, batch.rows)
+        loss, after = self.compiled("loss", batch.is_masked)(*batch.arrays(), state)
         return float(loss), after
 
     def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
@@ -361,16 +361,16 @@ class RNN(LanguageModel):
         dict
             dE/dU (G*H, vocab_size), dE/dV (vocab_size, H), dE/dW (G*H, H) and so on, in order.
         """
-        fed = feed(x, y, mask, self.vocab_size, self.align_right)
-        state = self.zero_state(fed.rows)
-        arrays = [*fed.arrays(), state]
+        batch = batch_inputs(x, y, mask, self.vocab_size, self.align_right)
+        state = self.zero_state(batch.rows)
+        arrays = [*batch.arrays(), state]
         if kept is not None:
             a = self.architecture
             shape = (*np.shape(x), a.layers, a.hidden_size)
             kept = validation.finite_array(kept, "kept", shape, self.dtype)
-            kept = kept.reshape((-1, fed.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
-            arrays.append(np.ascontiguousarray(fed.arranged(kept)))
-        gradients = self.compiled("gradients", fed.is_masked, kept is not None)(*arrays)
+            kept = kept.reshape((-1, batch.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
+            arrays.append(np.ascontiguousarray(batch.arranged(kept)))
+        gradients = self.compiled("gradients", batch.is_masked, kept is not None)(*arrays)
         return {name: self._as_documented(name, g) for name, g in zip(self.shared, gradients)}
 
     def sgd_step(

@@ -69,7 +69,7 @@ def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell, uncomp
     values["U"] = values["U"].T
     state = theano.shared(np.zeros((1, 3 * architecture.state_size)))
     factors = theano.shared(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
-    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, kept=factors)
+    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, dropout_mask=factors)
     net = graph.network(architecture, Truncation("full"), values, inputs)
     loss, after = theano.function([], [net.loss, net.after])()
     model = NumpyRNN(parameters, **kind)

@@ -196,8 +196,8 @@ def one_layer(cell, W):
 @pytest.mark.parametrize("scheme", ["window", "chunk"])
 def test_a_sequence_that_is_over_keeps_its_state_under_every_scheme(scheme, uncompiled):
     p, s_0, W = (np.random.default_rng(0).normal(size=n) for n in ((5, 3, 2), (3, 2), (2, 2)))
-    is_in = np.arange(5)[:, None] < [5, 3, 1]
-    values = [theano.shared(v) for v in (p, s_0, is_in)]
+    mask = np.arange(5)[:, None] < [5, 3, 1]
+    values = [theano.shared(v) for v in (p, s_0, mask)]
     run = one_layer(CELLS["tanh"], theano.shared(W))
     (s,) = truncations.states(Truncation(scheme, 2), run, [values[0]], [values[1]], values[2])
     s = theano.function([], s)()

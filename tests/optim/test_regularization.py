@@ -29,24 +29,24 @@ def assert_close(actual, expected, tolerance=1e-12):
 
 @functools.cache
 def compiled_omega():
-    """f(W, dz, ds, is_in, is_first) -> Omega, dOmega/dW; without the masks where they are None."""
+    """f(W, dz, ds, mask, is_first) -> Omega, dOmega/dW; without the masks where they are None."""
     W, dz, ds = tensor.dmatrix("W"), tensor.dtensor3("dz"), tensor.dtensor3("ds")
-    is_in, is_first = tensor.bmatrix("is_in"), tensor.bvector("is_first")
+    mask, is_first = tensor.bmatrix("mask"), tensor.bvector("is_first")
     plain = regularization.omega(W, dz, ds)
-    masked = regularization.omega(W, dz, ds, is_in, is_first)
+    masked = regularization.omega(W, dz, ds, mask, is_first)
     gradients = [theano.grad(value, W) for value in (plain, masked)]
     # As written: Theano's optimizer can rewrite 0 * NaN away, and would hide it.
     as_written = theano.Mode("py", None)
     unmasked_f = theano.function([W, dz, ds], [plain, gradients[0]], mode=as_written)
-    masked_f = compile_function([W, dz, ds, is_in, is_first], [masked, gradients[1]])
+    masked_f = compile_function([W, dz, ds, mask, is_first], [masked, gradients[1]])
 
-    def run(W, dz, ds, is_in=None, is_first=None):
-        if is_in is None and is_first is None:
+    def run(W, dz, ds, mask=None, is_first=None):
+        if mask is None and is_first is None:
             return unmasked_f(W, dz, ds)
         T, B, _ = dz.shape
-        is_in = np.ones((T, B)) if is_in is None else np.asarray(is_in)
+        mask = np.ones((T, B)) if mask is None else np.asarray(mask)
         is_first = np.zeros(T) if is_first is None else np.asarray(is_first)
-        return masked_f(W, dz, ds, is_in.astype("int8"), is_first.astype("int8"))
+        return masked_f(W, dz, ds, mask.astype("int8"), is_first.astype("int8"))
 
     return run
 
@@ -127,9 +127,9 @@ def test_gradient_of_the_reference_is_the_central_difference_with_dz_and_ds_cons
     W, dz, ds = problem(0, *sizes)
     T, B, _ = sizes
     ds[:, -1] += 2  # so that steps vanish as well as explode
-    is_in = np.arange(T)[:, None] < np.linspace(1, T, B)
+    mask = np.arange(T)[:, None] < np.linspace(1, T, B)
     is_first = np.arange(T) == 2
-    for masks in ((None, None), (is_in, is_first)):
+    for masks in ((None, None), (mask, is_first)):
 
         def value(parameters, masks=masks):
             return omega(parameters["W"], dz, ds, *masks)[0]
@@ -157,10 +157,10 @@ def test_a_step_whose_error_is_just_the_bound_counts_in_the_reference():
 
 @pytest.mark.parametrize(
     "name, shape",
-    [("W", (3, 2)), ("dz", (4, 2)), ("ds", (3, 2, 2)), ("is_in", (2, 4)), ("is_first", (3,))],
+    [("W", (3, 2)), ("dz", (4, 2)), ("ds", (3, 2, 2)), ("mask", (2, 4)), ("is_first", (3,))],
 )
 def test_reference_refuses_shapes_that_disagree(name, shape):
-    values = {"W": (2, 2), "dz": (4, 2, 2), "ds": (4, 2, 2), "is_in": (4, 2), "is_first": (4,)}
+    values = {"W": (2, 2), "dz": (4, 2, 2), "ds": (4, 2, 2), "mask": (4, 2), "is_first": (4,)}
     values = {key: np.ones(size) for key, size in values.items()}
     with pytest.raises(ValueError, match=rf"{name} has shape \({shape[0]},.* pass "):
         omega(**{**values, name: np.ones(shape)})
@@ -198,16 +198,16 @@ def test_no_gradient_goes_through_the_states_and_their_errors(seed, sizes, is_li
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_value_keeps_the_dtype_of_the_parameters(dtype):
     W, dz = tensor.matrix("W", dtype), tensor.tensor3("dz", dtype)
-    is_in, is_first = tensor.matrix("is_in", "bool"), tensor.vector("is_first", "bool")
+    mask, is_first = tensor.matrix("mask", "bool"), tensor.vector("is_first", "bool")
     ds = regularization.total_error(dz, dz, W, is_first)
-    value = regularization.omega(W, dz, ds, is_in, is_first)
+    value = regularization.omega(W, dz, ds, mask, is_first)
     l2 = regularization.l2([W, dz])
     outputs = [ds, value, theano.grad(value, W), l2, theano.grad(l2, W)]
     assert {output.dtype for output in outputs} == {dtype}
-    f = theano.function([W, dz, is_in, is_first], outputs, mode=IN_PYTHON)
+    f = theano.function([W, dz, mask, is_first], outputs, mode=IN_PYTHON)
     W, dz, _ = (v.astype(dtype) for v in problem(1, T=4, B=2, H=3))
-    is_in, is_first = np.ones((4, 2), bool), np.zeros(4, bool)
-    ds, value, gradient, *_ = outputs = f(W, dz, is_in, is_first)
+    mask, is_first = np.ones((4, 2), bool), np.zeros(4, bool)
+    ds, value, gradient, *_ = outputs = f(W, dz, mask, is_first)
     assert {output.dtype.name for output in outputs} == {dtype}
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     expected, expected_gradient = omega(*(v.astype("float64") for v in (W, dz, ds)))
@@ -314,12 +314,12 @@ def test_steps_count_from_the_bound_on():
 def test_padding_is_as_if_it_were_not_there_whatever_it_holds():
     W, dz, ds = problem(9, T=5, B=3, H=4)
     lengths = [5, 3, 1]
-    is_in = np.arange(5)[:, None] < lengths
+    mask = np.arange(5)[:, None] < lengths
     parts = [omega(W, dz[:n, b : b + 1], ds[:n, b : b + 1]) for b, n in enumerate(lengths)]
     expected = [sum(n * part[i] for n, part in zip(lengths, parts)) / 9 for i in range(2)]
     for inside in (1.0, np.inf, np.nan):
-        dz[~is_in], ds[~is_in] = inside, 2 * inside
-        value, gradient = compiled_omega()(W, dz, ds, is_in)
+        dz[~mask], ds[~mask] = inside, 2 * inside
+        value, gradient = compiled_omega()(W, dz, ds, mask)
         assert_close(value, expected[0])
         assert_close(gradient, expected[1])
 
@@ -329,7 +329,7 @@ def test_padding_is_as_if_it_were_not_there_whatever_it_holds():
     [
         (0.0, {}),
         (1e-12, {}),
-        (1.0, {"is_in": np.zeros((3, 2))}),
+        (1.0, {"mask": np.zeros((3, 2))}),
         (1.0, {"is_first": np.ones(3)}),
     ],
 )

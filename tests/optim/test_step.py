@@ -13,7 +13,7 @@ from theano.graph.basic import io_toposort
 from theano_rnn import RNN, RNNError
 from theano_rnn.common.errors import NotFinite
 from theano_rnn.engine import theano
-from theano_rnn.optim.step import Step, kept
+from theano_rnn.optim.step import Step, dropout_mask
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega as reference_omega
 
@@ -427,16 +427,16 @@ def test_omega_adds_its_gradient_to_that_of_each_W_before_clipping(name):
 
 
 @functools.cache
-def thinned():
+def dropped_out():
     return Case({"layers": 2}, "last:3", dropout=0.5, clip_by=None)
 
 
 def test_a_step_drops_what_its_generator_draws_and_takes_the_gradient_of_that_net():
-    case = thinned()
+    case = dropped_out()
     case.restart()
     lengths = (6, 2, 4)
     x, y, mask = masked_batch(10, lengths)
-    factors = kept(case.model, x.shape, np.random.default_rng(3))  # (layers, T, B, H)
+    factors = dropout_mask(case.model, x.shape, np.random.default_rng(3))  # (layers, T, B, H)
     # Under last the sequences stand at the end of the batch, and as given they begin together.
     given = np.ones((*x.shape, 2, H))
     for b, n in enumerate(lengths):
@@ -449,12 +449,14 @@ def test_a_step_drops_what_its_generator_draws_and_takes_the_gradient_of_that_ne
 
 
 def test_without_a_generator_a_step_draws_from_that_of_the_model_and_goes_on_there():
-    case = thinned()
+    case = dropped_out()
     case.restart()
     x, y = batch(11, 5, 1)
     case.model.random, random = np.random.default_rng(5), np.random.default_rng(5)
     for _ in range(2):
-        given = kept(case.model, x.shape, random)[:, :, 0].transpose(1, 0, 2)  # (T, layers, H)
+        given = dropout_mask(case.model, x.shape, random)[:, :, 0].transpose(
+            1, 0, 2
+        )  # (T, layers, H)
         gradients = case.mean_gradient(x[:, 0], y[:, 0], kept=given)
         before = case.model.parameters()
         case.step(x[:, 0], y[:, 0], 0.1)
@@ -462,7 +464,7 @@ def test_without_a_generator_a_step_draws_from_that_of_the_model_and_goes_on_the
 
 
 def test_outside_of_steps_nothing_is_dropped_and_nothing_is_drawn():
-    case = thinned()
+    case = dropped_out()
     before = case.bits()
     x, y, mask = masked_batch(12, (4, 2))
     assert case.model.ce_error(x, y, mask) == pytest.approx(case.oracle().ce_error(x, y, mask))
@@ -473,13 +475,13 @@ def test_outside_of_steps_nothing_is_dropped_and_nothing_is_drawn():
 def test_factors_of_dropout_are_0_or_keep_the_mean_and_a_seed_gives_the_same():
     for dropout, dtype in ((0.25, "float32"), (0.5, "float64")):
         model = RNN(5, 50, layers=3, dropout=dropout, dtype=dtype, seed=1)
-        factors = kept(model, (40, 6), model.random)
+        factors = dropout_mask(model, (40, 6), model.random)
         assert factors.shape == (3, 40, 6, 50) and factors.dtype == dtype
         assert np.unique(factors).tolist() == [0, np.asarray(1 / (1 - dropout), dtype)]
         assert factors.mean() == pytest.approx(1, abs=0.02)  # 6 deviations
         again = RNN(5, 50, layers=3, dropout=dropout, dtype=dtype, seed=1)
-        assert (kept(again, (40, 6), again.random) == factors).all()
-        assert (kept(again, (40, 6), again.random) != factors).any()
+        assert (dropout_mask(again, (40, 6), again.random) == factors).all()
+        assert (dropout_mask(again, (40, 6), again.random) != factors).any()
 
 
 # Refused

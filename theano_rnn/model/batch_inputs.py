@@ -9,22 +9,32 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Bools, Floats, Ints
 
 
-class Feed(NamedTuple):
-    """What is fed to the graph for B sequences; see ``graph.Inputs``.
+class BatchInputs(NamedTuple):
+    """The arrays of a batch of B sequences, as the compiled functions take them.
 
-    x (T, B) and y (N,), and where sequences differ in length is_in (T, B) and position (N,), else
-    None. order (T, B) says which step of its sequence stands where, where it is not its own.
+    Attributes
+    ----------
+    x : (T, B) token ids
+    y : (N,) token ids
+        The targets, N in all.
+    mask : (T, B) booleans or None
+        True where x has a token; None where all sequences have T tokens.
+    position : (N,) integers or None
+        Which of the T*B states predicts each target; None where there is no mask.
+    order : (T, B) integers or None
+        Positions of the tokens when sequences are right-aligned: ``x[t, b]`` was given at
+        ``order[t, b]``. None where tokens stand where they were given.
     """
 
     x: Ints
     y: Ints
-    is_in: Optional[Bools]
+    mask: Optional[Bools]
     position: Optional[Ints]
     order: Optional[Ints]
 
     @property
     def is_masked(self) -> bool:
-        return self.is_in is not None
+        return self.mask is not None
 
     @property
     def rows(self) -> int:
@@ -32,42 +42,58 @@ class Feed(NamedTuple):
         return self.x.shape[1]
 
     def arrays(self) -> list[Optional[Array]]:
-        return [self.x, self.y] + ([self.is_in, self.position] if self.is_masked else [])
+        return [self.x, self.y] + ([self.mask, self.position] if self.is_masked else [])
 
     def arranged(self, a: Floats) -> Floats:
-        """(layers, T, B, H) values of the steps as they were given, as they are fed."""
+        """Values (layers, T, B, H) of the steps, moved to where their tokens stand in x."""
         return a if self.order is None else a[:, self.order, np.arange(self.rows)]
 
 
-def feed(x: Any, y: Any, mask: Any, vocab_size: int, is_last: bool) -> Feed:
-    """One sequence (T,) or a batch (T, B) with its mask.
+def batch_inputs(x: Any, y: Any, mask: Any, vocab_size: int, align_right: bool) -> BatchInputs:
+    """The arrays of one sequence (T,), or of a batch (T, B) with its mask.
 
-    Under ``last`` (``is_last``) the sequences of a batch have to end together: each is moved to
-    the last steps of its column, where scan's own truncate_gradient counts back from its end.
+    Parameters
+    ----------
+    x, y : (T,) or (T, B) token ids
+    mask : (T, B) booleans, optional
+        False behind the end of a sequence.
+    vocab_size : int
+    align_right : bool
+        Move each sequence to the last steps of its column. The scheme ``last`` needs this: scan
+        counts ``truncate_gradient`` steps back from the end of the batch.
+
+    Returns
+    -------
+    BatchInputs
+
+    Raises
+    ------
+    RNNError
+        If x, y or mask are not of these shapes, or a token id is outside the vocabulary.
     """
     if is_single(x):
         if mask is not None:
             raise RNNError("a mask is for batches, x and y of shape (T, B); leave it out")
         x, y = validation.token_pair(x, y, vocab_size)
         validation.check_positions(len(x), vocab_size)
-        return Feed(x[:, None], y, None, None, None)
+        return BatchInputs(x[:, None], y, None, None, None)
     if y is None:
         raise RNNError("y is None; pass the targets, of the shape of x")
     x, y, mask = validation.token_batch(x, y, mask, vocab_size)
     validation.check_positions(x.size, vocab_size)
     if mask is None:
-        return Feed(x, y.ravel(), None, None, None)
+        return BatchInputs(x, y.ravel(), None, None, None)
     order = None
-    if is_last:
+    if align_right:
         T, B = mask.shape
         order = (np.arange(T)[:, None] + mask.sum(axis=0)) % T
         x, y, mask = (a[order, np.arange(B)] for a in (x, y, mask))
     position = np.flatnonzero(mask)
-    return Feed(np.ascontiguousarray(x), y.ravel()[position], mask, position, order)
+    return BatchInputs(np.ascontiguousarray(x), y.ravel()[position], mask, position, order)
 
 
-def feed_inputs(x: object, vocab_size: int) -> Ints:
-    """One sequence (T,) or a batch (T, B) of inputs, as (T, B)."""
+def batch_x(x: object, vocab_size: int) -> Ints:
+    """The inputs alone, (T, B), of one sequence (T,) or a batch (T, B)."""
     if is_single(x):
         x = validation.token_ids(x, "x", vocab_size)[:, None]
     else:

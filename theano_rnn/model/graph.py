@@ -25,10 +25,10 @@ class Inputs(NamedTuple):
     y: Variable  # (N,) their targets
     state: Variable  # (B, state_size) before the first step
     # Where sequences differ in length:
-    is_in: Variable = None  # (T, B) true where x has a token
+    mask: Variable = None  # (T, B) true where x has a token
     position: Variable = None  # (N,) which of the T*B states predicts each target
     # In training with dropout:
-    kept: Variable = None  # (layers, T, B, H) factors as the layer above or the output sees them
+    dropout_mask: Variable = None  # (layers, T, B, H) factors of the states that are read upward
 
 
 class Network(NamedTuple):
@@ -68,17 +68,21 @@ def network(
     (T, B), x = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten()
     rows = parameters[architecture.table][x]  # (T*B, D or G*H)
     p = projected(architecture, parameters, rows).reshape((T, B, cell.gates * H))
-    kept = [] if inputs.kept is None else [inputs.kept[i] for i in range(architecture.layers)]
+    masks = (
+        []
+        if inputs.dropout_mask is None
+        else [inputs.dropout_mask[i] for i in range(architecture.layers)]
+    )
     starts = columns(inputs.state, H, architecture.layers * cell.parts)
     p_of_layers: list[Variable] = []
 
     def run(loop: Loop, inputs: Variables, starts: Variables) -> Variables:
-        p, *kept = inputs
-        p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, kept)
+        p, *masks = inputs
+        p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, masks)
         return states
 
-    states = truncations.states(truncation, run, [p, *kept], starts, inputs.is_in)
-    top = _thinned(states[-cell.parts], kept, -1)
+    states = truncations.states(truncation, run, [p, *masks], starts, inputs.mask)
+    top = _dropped_out(states[-cell.parts], masks, -1)
     output = top.reshape((T * B, H))
     if inputs.position is not None:
         output = output[inputs.position]  # (N, H)
@@ -113,7 +117,7 @@ def stack(
     loop: Loop,
     p: Variable,
     starts: Variables,
-    kept: Variables = (),
+    dropout_masks: Variables = (),
 ) -> tuple[Variables, Variables]:
     """All layers, from the lowest up, each run by the loop.
 
@@ -127,8 +131,8 @@ def stack(
         Of the first layer. All of these may be without T, of a single step.
     starts : list of (B, H) expressions
         Before the first step, of all layers.
-    kept : list of (T, B, H) expressions
-        Factors of dropout, one a layer; or nothing.
+    dropout_masks : list of (T, B, H) expressions
+        One a layer; empty without dropout.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def stack(
     for layer in range(architecture.layers):
         if layer > 0:
             p = _projected_states(
-                _thinned(states[-cell.parts], kept, layer - 1), parameters, layer
+                _dropped_out(states[-cell.parts], dropout_masks, layer - 1), parameters, layer
             )
         p_of_layers.append(p)
         begin = starts[len(states) : len(states) + cell.parts]
@@ -188,9 +192,9 @@ def columns(state: Variable, H: int, n: int) -> Variables:
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
 
 
-def _thinned(s: Variable, kept: Variables, layer: int) -> Variable:
-    """The states of a layer as what is above sees them."""
-    return s * kept[layer] if kept else s
+def _dropped_out(s: Variable, dropout_masks: Variables, layer: int) -> Variable:
+    """The states of a layer as the layer above or the output reads them."""
+    return s * dropout_masks[layer] if dropout_masks else s
 
 
 def _projected_states(s: Variable, parameters: dict[str, Variable], layer: int) -> Variable:

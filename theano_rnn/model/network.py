@@ -207,11 +207,11 @@ class LanguageModel:
             x,
             y,
             state,
-            tensor.matrix("is_in", "bool") if is_masked else None,
+            tensor.matrix("mask", "bool") if is_masked else None,
             position if is_masked else None,
-            tensor.tensor4("kept", self.dtype) if has_dropout else None,
+            tensor.tensor4("dropout_mask", self.dtype) if has_dropout else None,
         )
-        order = (x, y, inputs.is_in, inputs.position, state, inputs.kept)
+        order = (x, y, inputs.mask, inputs.position, state, inputs.dropout_mask)
         with theano.config.change_flags(floatX=self.dtype):
             net = graph.network(
                 self.architecture, truncation or self._truncation, self.shared, inputs

@@ -8,7 +8,7 @@ and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
 Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
 z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
-earlier. The arguments of the four, run, inputs, starts and is_in, are those of ``states``, and K
+earlier. The arguments of the four, run, inputs, starts and mask, are those of ``states``, and K
 is the scheme's.
 """
 
@@ -119,7 +119,7 @@ def _steps(K: object, where: str) -> int:
 
 
 def states(
-    truncation: Truncation, run: Run, inputs: Variables, starts: Variables, is_in: Variable = None
+    truncation: Truncation, run: Run, inputs: Variables, starts: Variables, mask: Variable = None
 ) -> Variables:
     """States of a stack of recurrences, to be differentiated under a scheme.
 
@@ -134,7 +134,7 @@ def states(
         All that the stack reads at each step.
     starts : list of (B, H) expressions
         The initial states of all layers.
-    is_in : (T, B) boolean expression, optional
+    mask : (T, B) boolean expression, optional
         False where a sequence of the batch has no token; its state is held there. Sequences
         begin at the first step, and for ``last`` they end at the last one instead.
 
@@ -148,13 +148,13 @@ def states(
     The initial state hears the outputs that step 1 hears.
     """
     if truncation.scheme == "full":
-        return full(run, inputs, starts, is_in)
+        return full(run, inputs, starts, mask)
     assert truncation.K is not None
     scheme = {"window": window, "chunk": chunk, "last": last}[truncation.scheme]
-    return scheme(run, inputs, starts, is_in, truncation.K)
+    return scheme(run, inputs, starts, mask, truncation.K)
 
 
-def full(run: Run, inputs: Variables, starts: Variables, is_in: Variable) -> Variables:
+def full(run: Run, inputs: Variables, starts: Variables, mask: Variable) -> Variables:
     """Every output reaches every earlier step.
 
     ::
@@ -166,10 +166,10 @@ def full(run: Run, inputs: Variables, starts: Variables, is_in: Variable) -> Var
                 delta = back(delta, j)         t=5     xxxxx
                                                t=6     xxxxxx
     """
-    return run(partial(_loop, is_in=is_in), inputs, starts)
+    return run(partial(_loop, mask=mask), inputs, starts)
 
 
-def last(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
+def last(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: int) -> Variables:
     """The last K outputs reach back to step T-K+1; earlier outputs teach U and W nothing.
 
     This is what ``theano.scan(truncate_gradient=K)`` computes, and not what the tutorial means
@@ -187,10 +187,10 @@ def last(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int
     Scan counts K steps back from the last one of the batch, so the sequences of a batch have to
     end together, the shorter ones waiting before they begin.
     """
-    return run(partial(_loop, is_in=is_in, truncate_gradient=K), inputs, starts)
+    return run(partial(_loop, mask=mask, truncate_gradient=K), inputs, starts)
 
 
-def chunk(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
+def chunk(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: int) -> Variables:
     """The sequence is cut in chunks of K steps; the state goes across, the error does not.
 
     ::
@@ -203,7 +203,7 @@ def chunk(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: in
                                                       t=6     ....xx
     """
     is_first = starts_of_chunks(inputs[0].shape[0], K)
-    return run(partial(_loop, is_in=is_in, is_first=is_first), inputs, starts)
+    return run(partial(_loop, mask=mask, is_first=is_first), inputs, starts)
 
 
 def starts_of_chunks(T: Variable, K: int) -> Variable:
@@ -224,7 +224,7 @@ def starts_of_chunks(T: Variable, K: int) -> Variable:
     return tensor.eq(t % K, 0) & tensor.gt(t, 0)
 
 
-def window(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: int) -> Variables:
+def window(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: int) -> Variables:
     """Every output reaches the K steps before it: the tutorial's ``bptt_truncate=K``.
 
     ::
@@ -257,10 +257,10 @@ def window(run: Run, inputs: Variables, starts: Variables, is_in: Variable, K: i
         return tensor.concatenate([waiting, frozen])[:T].reshape((T * B, s_0.shape[1]))
 
     is_begun = tensor.repeat(tensor.ge(j, 0), B, axis=1)  # (n, T * B) false before the beginning
-    if is_in is not None:
-        is_begun = is_begun & is_in[of_step].reshape((n, T * B))
-    begun = [started(*pair) for pair in zip(starts, full(run, inputs, starts, is_in))]
-    windows = run(partial(_loop, is_in=is_begun), [arranged(a) for a in inputs], begun)
+    if mask is not None:
+        is_begun = is_begun & mask[of_step].reshape((n, T * B))
+    begun = [started(*pair) for pair in zip(starts, full(run, inputs, starts, mask))]
+    windows = run(partial(_loop, mask=is_begun), [arranged(a) for a in inputs], begun)
     return [s[-1].reshape((T, B, s.shape[2])) for s in windows]
 
 
@@ -270,34 +270,34 @@ def _loop(
     starts: Variables,
     weights: Variables,
     *,
-    is_in: Variable = None,
+    mask: Variable = None,
     is_first: Variable = None,
     truncate_gradient: int = -1,
 ) -> Variables:
     """The one place where a recurrence is run over its steps.
 
-    Where ``is_first`` (T,) is true the gradient does not reach the state before; where ``is_in``
+    Where ``is_first`` (T,) is true the gradient does not reach the state before; where ``mask``
     (T, B) is false the state is held.
     """
 
     def scan_step(*arguments: Variable) -> Variables:
         rest = list(arguments)
         is_first_t: Variable = None if is_first is None else rest.pop(0)
-        is_in_t: Variable = None if is_in is None else rest.pop(0)
+        mask_t: Variable = None if mask is None else rest.pop(0)
         p_t, before, weights = rest[0], rest[1 : n + 1], rest[n + 1 :]
         if is_first is not None:
             frozen = [theano.gradient.disconnected_grad(s) for s in before]
             before = [tensor.switch(is_first_t, *pair) for pair in zip(frozen, before)]
         after = step(p_t, before, weights)
-        if is_in is not None:
-            is_in_t = is_in_t.dimshuffle(0, "x")
-            after = [tensor.switch(is_in_t, *pair) for pair in zip(after, before)]
+        if mask is not None:
+            mask_t = mask_t.dimshuffle(0, "x")
+            after = [tensor.switch(mask_t, *pair) for pair in zip(after, before)]
         return after
 
     n = len(starts)
     states, updates = theano.scan(
         scan_step,
-        sequences=[a for a in (is_first, is_in, p) if a is not None],
+        sequences=[a for a in (is_first, mask, p) if a is not None],
         outputs_info=list(starts),
         non_sequences=list(weights),
         truncate_gradient=truncate_gradient,

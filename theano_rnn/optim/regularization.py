@@ -52,7 +52,7 @@ def total_error(
 
 
 def omega(
-    W: Variable, dz: Variable, ds: Variable, is_in: Variable = None, is_first: Variable = None
+    W: Variable, dz: Variable, ds: Variable, mask: Variable = None, is_first: Variable = None
 ) -> Variable:
     """How far the error is from keeping its norm as it goes back through time.
 
@@ -65,7 +65,7 @@ def omega(
         dE/dz_t, that is ``theano.grad(E, p)``.
     ds : (T, B, H) expression
         dE/ds_t, from `total_error`.
-    is_in : (T, B) expression of booleans, optional
+    mask : (T, B) expression of booleans, optional
         True where there is a token, false in padding.
     is_first : (T,) expression of booleans, optional
         True where no error goes from step t to t-1: at the start of a chunk, and for a gradient
@@ -111,8 +111,8 @@ def omega(
     dz, ds = theano.gradient.disconnected_grad(dz), theano.gradient.disconnected_grad(ds)
     squared = tensor.sqr(ds).sum(axis=2)  # (T, B)
     counts = tensor.ge(squared, BOUND)  # (T, B)
-    if is_in is not None:
-        counts = tensor.and_(counts, tensor.neq(is_in, 0))
+    if mask is not None:
+        counts = tensor.and_(counts, tensor.neq(mask, 0))
     if is_first is not None:
         counts = tensor.and_(counts, tensor.eq(is_first, 0).dimshuffle(0, "x"))
     # A switch on the result alone would leave 0 * NaN in the gradient, so the steps that do not

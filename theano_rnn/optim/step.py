@@ -19,7 +19,7 @@ from theano_rnn.common.types import (
 )
 from theano_rnn.engine import compile_function, ifelse, tensor, theano
 from theano_rnn.model.architecture import named
-from theano_rnn.model.batch_inputs import feed
+from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.optim import optimizers, regularization
@@ -163,21 +163,21 @@ class Step:
             For bad input; nothing has changed then.
         """
         model = self.model
-        fed = feed(x, y, mask, model.vocab_size, model.align_right)
+        batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right)
         learning_rate = validation.positive(learning_rate, "learning_rate", model.dtype)
         clip = validation.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
         if clip and self.clip_by is None:
             raise RNNError("clip is given, and this step does not clip; give clip_by too")
-        arrays = [*fed.arrays(), model.checked_state(state, fed.rows)]
+        arrays = [*batch.arrays(), model.checked_state(state, batch.rows)]
         if model.architecture.dropout:
             random = model.random if random is None else random
             if not isinstance(random, np.random.Generator):
                 raise RNNError(f"random must be a Generator, not {validation.shown(random)}")
-            arrays.append(kept(model, fed.x.shape, random))
+            arrays.append(dropout_mask(model, batch.x.shape, random))
         # Theano takes a Python float for a float32 only where floatX is float32.
         numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
         arrays += [np.asarray(number, model.dtype) for number in numbers]
-        function = self.function(fed.is_masked, fed.rows == 1)
+        function = self.function(batch.is_masked, batch.rows == 1)
         try:
             loss, *norm, after = function(*arrays)
         except AssertionError as error:
@@ -304,11 +304,13 @@ class Step:
             W = shared[named("W", layer)]
             dz, immediate = theano.grad(E, [net.p[layer], net.states[layer]])
             ds = regularization.total_error(immediate, dz, W, is_first)
-            Omega = regularization.omega(W, dz, ds, inputs.is_in, is_first)
+            Omega = regularization.omega(W, dz, ds, inputs.mask, is_first)
             gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * theano.grad(Omega, W)
 
 
-def kept(model: LanguageModel, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
+def dropout_mask(
+    model: LanguageModel, shape: tuple[int, ...], random: np.random.Generator
+) -> Floats:
     """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
 
     Parameters

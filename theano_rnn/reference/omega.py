@@ -11,7 +11,7 @@ def omega(
     W: Floats,
     dz: Floats,
     ds: Floats,
-    is_in: Array | None = None,
+    mask: Array | None = None,
     is_first: Array | None = None,
     bound: float = 1e-20,
 ) -> tuple[float, Floats]:
@@ -27,7 +27,7 @@ def omega(
     W : array (H, H)
     dz, ds : arrays (T, B, H)
         dE/dz_t and dE/ds_t, where s_t = phi(z_t) and z_t = p_t + W s_{t-1}.
-    is_in : array (T, B) of booleans, optional
+    mask : array (T, B) of booleans, optional
         False in padding, which does not count.
     is_first : array (T,) of booleans, optional
         True where the gradient is cut between t-1 and t, which does not count.
@@ -56,12 +56,12 @@ def omega(
     array([[-1.5,  0. ],
            [ 0. ,  0. ]])
     """
-    T, B, H = _checked_shape(W, dz, ds, is_in, is_first)
+    T, B, H = _checked_shape(W, dz, ds, mask, is_first)
     value, gradient, count = 0.0, np.zeros((H, H)), 0
     for t in range(T):
         for b in range(B):
             squared = ds[t, b] @ ds[t, b]
-            is_padding = is_in is not None and not is_in[t][b]
+            is_padding = mask is not None and not mask[t][b]
             is_cut = is_first is not None and is_first[t]
             if is_padding or is_cut or not squared >= bound:
                 continue
@@ -77,14 +77,14 @@ def omega(
 
 
 def _checked_shape(
-    W: Floats, dz: Floats, ds: Floats, is_in: Array | None, is_first: Array | None
+    W: Floats, dz: Floats, ds: Floats, mask: Array | None, is_first: Array | None
 ) -> tuple[int, ...]:
     if np.ndim(dz) != 3:
         raise ValueError(f"dz has shape {np.shape(dz)}: pass (T, B, H)")
     T, B, H = np.shape(dz)
     expected: dict[str, tuple[Array | None, tuple[int, ...]]]
     expected = {"W": (W, (H, H)), "ds": (ds, (T, B, H))}
-    expected |= {"is_in": (is_in, (T, B)), "is_first": (is_first, (T,))}
+    expected |= {"mask": (mask, (T, B)), "is_first": (is_first, (T,))}
     for name, (value, shape) in expected.items():
         if value is not None and np.shape(value) != shape:
             raise ValueError(

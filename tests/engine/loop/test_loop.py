@@ -235,12 +235,12 @@ def test_on_equals_off_in_float32(name):
 
 @functools.cache
 def network(cell, scheme, is_masked, is_on):
-    """f(x, y, [is_in, position,] state, parameters) -> E and its gradients."""
+    """f(x, y, [mask, position,] state, parameters) -> E and its gradients."""
     architecture = Architecture(1, 1, cell)
     types = [tensor.TensorType("float64", [False] * len(n)) for n in architecture.shapes.values()]
     parameters = {name: type_(name) for name, type_ in zip(architecture.shapes, types)}
     x, y, state = tensor.lmatrix("x"), tensor.lvector("y"), tensor.dmatrix("state")
-    masks = [tensor.matrix("is_in", "bool"), tensor.lvector("position")] if is_masked else []
+    masks = [tensor.matrix("mask", "bool"), tensor.lvector("position")] if is_masked else []
     with theano.config.change_flags(floatX="float64"):
         inputs = graph.Inputs(x, y, state, *masks)
         net = graph.network(architecture, parse(named(scheme, 2)), parameters, inputs)
@@ -254,10 +254,10 @@ def results(cell, scheme, is_masked, is_on=True):
     architecture, f = network(cell, scheme, is_masked, is_on)
     rng = np.random.default_rng(3)
     for T, B, H in [(1, 1, 1), (5, 3, 4), (2, 1, 3)]:
-        is_in = np.ones((T, B), bool)
-        is_in[T // 2 + 1 :, :1] = False
-        y = rng.integers(6, size=is_in.sum() if is_masked else T * B)
-        masks = [is_in, np.flatnonzero(is_in)] if is_masked else []
+        mask = np.ones((T, B), bool)
+        mask[T // 2 + 1 :, :1] = False
+        y = rng.integers(6, size=mask.sum() if is_masked else T * B)
+        masks = [mask, np.flatnonzero(mask)] if is_masked else []
         state = rng.uniform(-1, 1, (B, H * architecture.state_size))
         shapes = Architecture(6, H, cell).shapes
         values = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
