@@ -101,7 +101,7 @@ def compiled(name, dtype="float64", others=False):
     """
     in_c = dtype == "float64"
     parameters, gradients = variables(dtype, ("U", "W") if in_c else ("U", "W", "b"))
-    optimizer = optimizers.make(name, parameters, **(OTHERS[name] if others else {}))
+    optimizer = optimizers.Optimizer(name, parameters, **(OTHERS[name] if others else {}))
     learning_rate = tensor.scalar("learning_rate", dtype)
     pairs = optimizer.updates(gradients, learning_rate)
     if in_c:
@@ -289,7 +289,7 @@ STATE = {
 def test_state_is_zeros_of_the_parameters_shapes_and_dtype_by_name(name):
     for dtype in ("float32", "float64"):
         parameters, gradients = variables(dtype, SHAPES)
-        optimizer = optimizers.make(name, parameters)
+        optimizer = optimizers.Optimizer(name, parameters)
         assert sorted(optimizer.state) == STATE[name]
         for key, shared in optimizer.state.items():
             value = shared.get_value()
@@ -307,7 +307,7 @@ def test_all_arithmetic_is_in_the_dtype_of_the_parameters_whatever_floatX_is(nam
     with theano.config.change_flags(floatX=floatX):
         for learning_rate in (0.1, tensor.scalar(dtype=dtype)):
             parameters, gradients = variables(dtype, SHAPES)
-            optimizer = optimizers.make(name, parameters)
+            optimizer = optimizers.Optimizer(name, parameters)
             pairs = optimizer.updates(gradients, learning_rate)
             clipped = [optimizers.clip_by_norm(gradients, learning_rate)]
             clipped += [optimizers.clip_by_value(gradients, learning_rate)]
@@ -412,15 +412,17 @@ NOT_BELOW_1 = "must be a number from 0 to below 1, not"
 )
 def test_unknown_names_and_bad_constants_are_refused(name, constants, message):
     with pytest.raises(RNNError, match=message):
-        optimizers.make(name, [one()], **constants)
+        optimizers.Optimizer(name, [one()], **constants)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_smallest_epsilon_is_the_smallest_normal_number(dtype):
     tiny = float(np.finfo(dtype).tiny)
-    assert optimizers.make("adam", [one("W", dtype)], epsilon=tiny).epsilon == tiny
+    assert (
+        optimizers.Optimizer("adam", [one("W", dtype)], epsilon=tiny).constants["epsilon"] == tiny
+    )
     with pytest.raises(RNNError, match=f"which {dtype} cannot hold"):
-        optimizers.make("adam", [one("W", dtype)], epsilon=tiny / 2)
+        optimizers.Optimizer("adam", [one("W", dtype)], epsilon=tiny / 2)
 
 
 @pytest.mark.parametrize(
@@ -434,16 +436,16 @@ def test_the_smallest_epsilon_is_the_smallest_normal_number(dtype):
 )
 def test_parameters_without_own_names_or_of_two_dtypes_are_refused(parameters, message):
     with pytest.raises(RNNError, match=message):
-        optimizers.make("sgd", parameters)
+        optimizers.Optimizer("sgd", parameters)
 
 
 def test_another_number_of_gradients_than_parameters_is_refused():
     with pytest.raises(RNNError, match="1 gradients for 2 parameters"):
-        optimizers.make("sgd", [one("U"), one("W")]).updates([tensor.dmatrix()], 0.1)
+        optimizers.Optimizer("sgd", [one("U"), one("W")]).updates([tensor.dmatrix()], 0.1)
 
 
 def test_beta_0_is_no_memory():
-    adam = optimizers.make("adam", [one()], beta1=0, beta2=0)
+    adam = optimizers.Optimizer("adam", [one()], beta1=0, beta2=0)
     pairs = adam.updates([tensor.constant(np.full((2, 2), -3.0))], 0.1)
     theano.function([], [], updates=pairs, mode=PYTHON)()
     np.testing.assert_allclose(adam.parameters[0].get_value(), 1.1, rtol=1e-8)

@@ -200,7 +200,10 @@ def test_a_step_goes_on_exactly_from_a_saved_state():
 
 
 def test_constants_reach_the_optimizer():
-    assert Step(optimizing("sgd").model, "momentum", momentum=0.5).optimizer.momentum == 0.5
+    assert (
+        Step(optimizing("sgd").model, "momentum", momentum=0.5).optimizer.constants["momentum"]
+        == 0.5
+    )
 
 
 # What is divided, and what is handed on

@@ -133,10 +133,8 @@ class TaskNet:
         gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
         if self.remedy.has_omega:
             W = self.shared["W"]
-            dz, immediate = theano.grad(E, [p, states[0]])
-            ds = regularization.total_error(immediate, dz, W)
-            Omega = regularization.omega(W, dz, ds)
-            gradients["W"] += np.asarray(self.alpha, self.dtype) * theano.grad(Omega, W)
+            dW = regularization.omega_gradient(E, p, states[0], W)
+            gradients["W"] += np.asarray(self.alpha, self.dtype) * dW
         return gradients
 
     def symbols(self) -> tuple[Variable, Variable]:
@@ -169,7 +167,7 @@ class TaskNet:
             gradients = self.gradients(E, p, states).values()
             clip = self.clip if self.remedy.is_clipped else np.inf
             clipped, norm = optimizers.clip_by_norm(list(gradients), clip)
-            optimizer = optimizers.make(self.remedy.optimizer, list(self.shared.values()))
+            optimizer = optimizers.Optimizer(self.remedy.optimizer, list(self.shared.values()))
             updates = optimizer.updates(clipped, learning_rate)
         return compile_function([x, y], [E, norm], updates, name="update")
 

@@ -1,12 +1,21 @@
 """Optimizers and gradient clipping, as symbolic updates.
 
-The formulas are elementwise: p a parameter, g its gradient, all state 0 at first. The arithmetic
-is done in the dtype of the parameters, whatever Theano's floatX is.
+An optimizer is one function of Theano expressions. It takes a parameter p, its gradient g, the
+learning rate and its state, and returns the new p and the new state; all of it elementwise:
+
+    def momentum(p, g, learning_rate, velocity, *, momentum=0.9):
+        velocity = momentum * velocity - learning_rate * g
+        return [p + velocity, velocity]
+
+The signature declares everything. What stands before the ``*`` after the learning rate is the
+state: zeros of the shape of p at first, named "W.velocity" for the parameter W. Only ``t`` is one
+number for all parameters, named "adam.t" for adam. What stands after the ``*`` are the constants
+and their defaults. ``Optimizer`` makes the state and applies the function to all parameters.
 
 >>> import numpy as np
 >>> from theano_rnn.engine import tensor, theano
 >>> W = theano.shared(np.ones((2, 2)), "W")
->>> optimizer = make("momentum", [W], momentum=0.5)
+>>> optimizer = Optimizer("momentum", [W], momentum=0.5)
 >>> updates = optimizer.updates(theano.grad(tensor.sqr(W).sum(), [W]), learning_rate=0.1)
 >>> [shared.name for shared, new in updates]
 ['W', 'W.velocity']
@@ -15,7 +24,6 @@ is done in the dtype of the parameters, whatever Theano's floatX is.
 import inspect
 import math
 import numbers
-from collections.abc import Sequence
 from typing import Any, Callable
 
 import numpy as np
@@ -25,100 +33,9 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Updates, Variable, Variables
 from theano_rnn.engine import tensor, theano
 
-#: What is read in place of a variable of the state.
-Seen = Callable[[Variable], Variable]
 
-
-def as_it_is(state: Variable) -> Variable:
-    """The variable itself."""
-    return state
-
-
-class Optimizer:
-    """What the optimizers share: parameters, the state beside them, and the loop over both.
-
-    Parameters
-    ----------
-    parameters : list of shared variables
-        Of one dtype, with distinct names.
-    words : tuple of str
-        The state of a parameter: "velocity" of the parameter W is "W.velocity", of its shape.
-    **constants
-        By name: an epsilon above 0, any other from 0 to below 1.
-
-    Attributes
-    ----------
-    state : dict
-        Shared variables by name. They are made once, so that all functions compiled from one
-        optimizer continue the same state.
-
-    Raises
-    ------
-    RNNError
-        For parameters of several dtypes or one name, and for a constant out of its range.
-    """
-
-    def __init__(
-        self, parameters: Variables, words: Sequence[str] = (), **constants: float
-    ) -> None:
-        self.parameters = list(parameters)
-        names = [p.name for p in self.parameters]
-        if not names or None in names or len(set(names)) < len(names):
-            raise RNNError(f"parameters are named {names}; give each a name of its own, for state")
-        dtypes = sorted({p.dtype for p in self.parameters})
-        if len(dtypes) > 1:
-            raise RNNError(f"parameters are {' and '.join(dtypes)}; make them of one dtype")
-        (self.dtype,) = dtypes
-        for name, value in constants.items():
-            setattr(self, name, _checked(value, name, self.dtype))
-        self._common: Variables = []
-        self._beside = [[_zeros(p, word) for word in words] for p in self.parameters]
-        self.state = {shared.name: shared for beside in self._beside for shared in beside}
-
-    def updates(
-        self, gradients: Variables, learning_rate: Variable, seen: Seen = as_it_is
-    ) -> Updates:
-        """One step.
-
-        Parameters
-        ----------
-        gradients : list of expressions
-            In the order of the parameters, of their shapes and dtype.
-        learning_rate : scalar expression or float
-        seen : function, optional
-            Of a variable of the state: the expression that is read in its place, such as one that
-            cannot be had before another.
-
-        Returns
-        -------
-        list of (shared variable, expression)
-            The new values of parameters and state.
-        """
-        if len(gradients) != len(self.parameters):
-            counts = f"{len(gradients)} gradients for {len(self.parameters)} parameters"
-            raise RNNError(f"{counts}; pass one for each, in their order")
-        learning_rate = self._scalar(learning_rate)
-        common = [seen(state) for state in self._common]
-        pairs: Updates = []
-        for p, g, beside in zip(self.parameters, gradients, self._beside):
-            state = [seen(state) for state in beside]
-            pairs += zip([p, *beside], self._step(p, g, learning_rate, *state, *common))
-        return pairs
-
-    def _step(self, *args: Any, **kwargs: Any) -> Variables:
-        """From p, its gradient, the learning rate, its state, the common one: p and its state."""
-        raise NotImplementedError
-
-    def _scalar(self, value: Variable) -> Variable:
-        return _scalar(value, self.dtype)
-
-
-class SGD(Optimizer):
+def sgd(p: Variable, g: Variable, learning_rate: Variable) -> Variables:
     """Stochastic gradient descent: p -= learning_rate * g.
-
-    Parameters
-    ----------
-    parameters : list of shared variables
 
     Notes
     -----
@@ -128,20 +45,16 @@ class SGD(Optimizer):
     ----------
     H. Robbins, S. Monro, A stochastic approximation method (1951).
     """
-
-    def __init__(self, parameters: Variables) -> None:
-        super().__init__(parameters)
-
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable) -> Variables:
-        return [p - learning_rate * g]
+    return [p - learning_rate * g]
 
 
-class Momentum(Optimizer):
+def momentum(
+    p: Variable, g: Variable, learning_rate: Variable, velocity: Variable, *, momentum: float = 0.9
+) -> Variables:
     """The velocity remembers past steps: v = momentum * v - learning_rate * g, p += v.
 
     Parameters
     ----------
-    parameters : list of shared variables
     momentum : float, default 0.9
         Under a constant gradient v grows to 1 / (1 - momentum) times the step of SGD.
 
@@ -155,25 +68,19 @@ class Momentum(Optimizer):
     written by I. Sutskever et al., On the importance of initialization and momentum in deep
     learning (2013), equations 1 and 2.
     """
-
-    momentum: float
-
-    def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
-        super().__init__(parameters, ("velocity",), momentum=momentum)
-
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Variables:
-        v_new = self._scalar(self.momentum) * v - learning_rate * g
-        return [p + v_new, v_new]
+    v = momentum * velocity - learning_rate * g
+    return [p + v, v]
 
 
-class Nesterov(Optimizer):
-    """Momentum whose gradient is taken ahead, where the velocity leads.
+def nesterov(
+    p: Variable, g: Variable, learning_rate: Variable, velocity: Variable, *, momentum: float = 0.9
+) -> Variables:
+    """Momentum with the gradient taken ahead, where the velocity leads.
 
     v = momentum * v - learning_rate * g, p += momentum * v - learning_rate * g.
 
     Parameters
     ----------
-    parameters : list of shared variables
     momentum : float, default 0.9
 
     Notes
@@ -194,26 +101,19 @@ class Nesterov(Optimizer):
     momentum in deep learning (2013), equations 3 and 4. Y. Bengio, N. Boulanger-Lewandowski,
     R. Pascanu, Advances in optimizing recurrent networks (2013).
     """
-
-    momentum: float
-
-    def __init__(self, parameters: Variables, momentum: float = 0.9) -> None:
-        super().__init__(parameters, ("velocity",), momentum=momentum)
-
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, v: Variable) -> Variables:
-        momentum = self._scalar(self.momentum)
-        v_new = momentum * v - learning_rate * g
-        return [p + momentum * v_new - learning_rate * g, v_new]
+    v = momentum * velocity - learning_rate * g
+    return [p + momentum * v - learning_rate * g, v]
 
 
-class AdaGrad(Optimizer):
-    """Each entry divided by all its gradients so far.
+def adagrad(
+    p: Variable, g: Variable, learning_rate: Variable, square: Variable, *, epsilon: float = 1e-8
+) -> Variables:
+    """Each entry of the gradient divided by the root of the sum of its squares so far.
 
     r += g^2, p -= learning_rate * g / (sqrt(r) + epsilon).
 
     Parameters
     ----------
-    parameters : list of shared variables
     epsilon : float, default 1e-8
         Outside the root, the paper's delta: 0 / 0 is 0.
 
@@ -228,26 +128,25 @@ class AdaGrad(Optimizer):
     J. Duchi, E. Hazan, Y. Singer, Adaptive subgradient methods for online learning and stochastic
     optimization (2011), figure 1, with diagonal matrices.
     """
-
-    epsilon: float
-
-    def __init__(self, parameters: Variables, epsilon: float = 1e-8) -> None:
-        super().__init__(parameters, ("square",), epsilon=epsilon)
-
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Variables:
-        r_new = r + tensor.sqr(g)
-        root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
-        return [p - learning_rate * g / root, r_new]
+    r = square + tensor.sqr(g)
+    return [p - learning_rate * g / (tensor.sqrt(r) + epsilon), r]
 
 
-class RMSProp(Optimizer):
-    """Each entry divided by its recent gradients.
+def rmsprop(
+    p: Variable,
+    g: Variable,
+    learning_rate: Variable,
+    square: Variable,
+    *,
+    rho: float = 0.9,
+    epsilon: float = 1e-8,
+) -> Variables:
+    """Each entry of the gradient divided by the root of the mean of its recent squares.
 
     r = rho * r + (1 - rho) * g^2, p -= learning_rate * g / (sqrt(r) + epsilon).
 
     Parameters
     ----------
-    parameters : list of shared variables
     rho : float, default 0.9
         The lecture's. r is the mean of g^2 over about the last 1 / (1 - rho) steps.
     epsilon : float, default 1e-8
@@ -263,20 +162,22 @@ class RMSProp(Optimizer):
     ----------
     T. Tieleman, G. Hinton, Lecture 6.5 - rmsprop, Neural networks for machine learning (2012).
     """
-
-    rho: float
-    epsilon: float
-
-    def __init__(self, parameters: Variables, rho: float = 0.9, epsilon: float = 1e-8) -> None:
-        super().__init__(parameters, ("square",), rho=rho, epsilon=epsilon)
-
-    def _step(self, p: Variable, g: Variable, learning_rate: Variable, r: Variable) -> Variables:
-        r_new = self._scalar(self.rho) * r + self._scalar(1 - self.rho) * tensor.sqr(g)
-        root = tensor.sqrt(r_new) + self._scalar(self.epsilon)
-        return [p - learning_rate * g / root, r_new]
+    r = rho * square + (1 - rho) * tensor.sqr(g)
+    return [p - learning_rate * g / (tensor.sqrt(r) + epsilon), r]
 
 
-class Adam(Optimizer):
+def adam(
+    p: Variable,
+    g: Variable,
+    learning_rate: Variable,
+    mean: Variable,
+    square: Variable,
+    t: Variable,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Variables:
     """The mean of g over the root of the mean of g^2, both corrected for their start at 0.
 
     t += 1, m = beta1 * m + (1 - beta1) * g, r = beta2 * r + (1 - beta2) * g^2,
@@ -284,7 +185,6 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    parameters : list of shared variables
     beta1, beta2 : float, default 0.9 and 0.999
     epsilon : float, default 1e-8
         Outside the root, as in the paper; the three constants are the paper's.
@@ -294,95 +194,119 @@ class Adam(Optimizer):
     The first step is learning_rate * sign(g). Where g is 0, as in the rows of U whose token did
     not occur, m and r decay and p moves on by them; a row stays until its token first occurs.
 
-    The state is "W.mean" (m), "W.square" (r) and "adam.t" in the dtype of the parameters: in
-    float32 t counts to 2^24 and stays, where both corrections have long been 1.
+    t counts in the dtype of the parameters: in float32 it stays at 2^24, where both corrections
+    have long been 1.
 
     References
     ----------
     D. P. Kingma, J. Ba, Adam: a method for stochastic optimization (2015), algorithm 1.
     """
+    t = t + 1.0
 
-    beta1: float
-    beta2: float
-    epsilon: float
-
-    def __init__(
-        self,
-        parameters: Variables,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-    ) -> None:
-        words = ("mean", "square")
-        super().__init__(parameters, words, beta1=beta1, beta2=beta2, epsilon=epsilon)
-        t = self.state["adam.t"] = theano.shared(np.zeros((), self.dtype), "adam.t")
-        self._common = [t]
-
-    def updates(
-        self, gradients: Variables, learning_rate: Variable, seen: Seen = as_it_is
-    ) -> Updates:
-        (t,) = self._common
-        return super().updates(gradients, learning_rate, seen) + [(t, seen(t) + 1)]
-
-    def _step(
-        self,
-        p: Variable,
-        g: Variable,
-        learning_rate: Variable,
-        m: Variable,
-        r: Variable,
-        t: Variable,
-    ) -> Variables:
-        m_new = self._scalar(self.beta1) * m + self._scalar(1 - self.beta1) * g
-        r_new = self._scalar(self.beta2) * r + self._scalar(1 - self.beta2) * tensor.sqr(g)
-        root = tensor.sqrt(r_new / self._correction(self.beta2, t)) + self._scalar(self.epsilon)
-        p_new = p - learning_rate / self._correction(self.beta1, t) * m_new / root
-        return [p_new, m_new, r_new]
-
-    def _correction(self, beta: float, t: Variable) -> Variable:
+    def correction(beta: float) -> Variable:
         # 1 - beta^t as -expm1(t log beta): in float32, 1 - .999 itself is off by 1e-5.
-        log_beta = self._scalar(math.log(max(beta, 1e-30)))  # beta^t is 0 for either
-        return -tensor.expm1((t + 1) * log_beta)
+        return -tensor.expm1(t * math.log(max(beta, 1e-30)))  # beta^t is 0 for either
+
+    m = beta1 * mean + (1 - beta1) * g
+    r = beta2 * square + (1 - beta2) * tensor.sqr(g)
+    root = tensor.sqrt(r / correction(beta2)) + epsilon
+    return [p - learning_rate / correction(beta1) * m / root, m, r, t]
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "adagrad": AdaGrad,
-    "rmsprop": RMSProp,
-    "adam": Adam,
+#: From a parameter, its gradient, the learning rate and the state: the new parameter and state.
+Rule = Callable[..., Variables]
+OPTIMIZERS: dict[str, Rule] = {
+    rule.__name__: rule for rule in (sgd, momentum, nesterov, adagrad, rmsprop, adam)
 }
 
 
-def make(name: str, parameters: Variables, **constants: float) -> Optimizer:
-    """An optimizer by name, with other constants than its defaults where given.
+class Optimizer:
+    """An optimizer by name, with the state that it keeps beside the parameters.
 
     Parameters
     ----------
     name : str
         One of OPTIMIZERS: "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam".
     parameters : list of shared variables
+        Of one dtype, with distinct names.
     **constants
-        Such as ``momentum=0.95``.
+        Such as ``momentum=0.95``: an epsilon above 0, any other from 0 to below 1. The others
+        have their defaults.
 
-    Returns
-    -------
-    Optimizer
+    Attributes
+    ----------
+    state : dict
+        Shared variables by name. They are made once, so that all functions compiled from one
+        optimizer continue the same state.
+    constants : dict of float
 
     Raises
     ------
     RNNError
-        For a name that is not one of OPTIMIZERS, and an unknown or bad constant.
+        For an unknown name, an unknown or bad constant, and parameters of several dtypes or of
+        one name.
     """
-    check(name)
-    optimizer = OPTIMIZERS[str(name)]
-    known = list(inspect.signature(optimizer).parameters)[1:]
-    unknown = [constant for constant in constants if constant not in known]
-    if unknown:
-        has = ", ".join(known) or "none"
-        raise RNNError(f"{name} has no constant {', '.join(unknown)}; its constants are: {has}")
-    return optimizer(parameters, **constants)
+
+    def __init__(self, name: str, parameters: Variables, **constants: float) -> None:
+        check(name)
+        self.rule, self.parameters = OPTIMIZERS[name], list(parameters)
+        self.dtype = _common_dtype(self.parameters)
+        state, defaults = _declared(self.rule)
+        unknown = [constant for constant in constants if constant not in defaults]
+        if unknown:
+            has = ", ".join(defaults) or "none"
+            raise RNNError(
+                f"{name} has no constant {', '.join(unknown)}; its constants are: {has}"
+            )
+        self.constants = {
+            constant: _checked(value, constant, self.dtype)
+            for constant, value in {**defaults, **constants}.items()
+        }
+        t = theano.shared(np.zeros((), self.dtype), f"{name}.t")
+        self._state_of = [
+            [t if word == "t" else _zeros_beside(p, word) for word in state]
+            for p in self.parameters
+        ]
+        self.state = {shared.name: shared for beside in self._state_of for shared in beside}
+
+    def updates(
+        self,
+        gradients: Variables,
+        learning_rate: Variable,
+        guard: Callable[[Variable], Variable] = lambda a: a,
+    ) -> Updates:
+        """The new values of parameters and state after one step.
+
+        Parameters
+        ----------
+        gradients : list of expressions
+            In the order of the parameters, of their shapes and dtype.
+        learning_rate : scalar expression or float
+        guard : function from expression to expression, optional
+            Wraps each gradient and each state where it is read, such as in ``if_finite``. The
+            state needs it too: it may be updated in place before any gradient is read.
+
+        Returns
+        -------
+        list of (shared variable, expression)
+
+        Raises
+        ------
+        RNNError
+            For another number of gradients than parameters.
+        """
+        if len(gradients) != len(self.parameters):
+            counts = f"{len(gradients)} gradients for {len(self.parameters)} parameters"
+            raise RNNError(f"{counts}; pass one for each, in their order")
+        learning_rate = _scalar(learning_rate, self.dtype)
+        new: dict[Variable, Variable] = {}  # t of all parameters once
+        # So a float in a rule is of the parameters' dtype: it could be float32, or make float64.
+        with theano.config.change_flags(floatX=self.dtype, cast_policy="numpy+floatX"):
+            for p, g, beside in zip(self.parameters, gradients, self._state_of):
+                state = [guard(shared) for shared in beside]
+                values = self.rule(p, guard(g), learning_rate, *state, **self.constants)
+                new.update(zip([p, *beside], values))
+        return list(new.items())
 
 
 def check(name: str) -> None:
@@ -403,11 +327,45 @@ def check(name: str) -> None:
         )
 
 
+def _declared(rule: Rule) -> tuple[list[str], dict[str, float]]:
+    """The names of a rule's state, and its constants with their defaults."""
+    _, _, _, *rest = inspect.signature(rule).parameters.values()  # p, g, learning_rate
+    state = [each.name for each in rest if each.kind is not each.KEYWORD_ONLY]
+    return state, {each.name: each.default for each in rest if each.kind is each.KEYWORD_ONLY}
+
+
+def _common_dtype(parameters: Variables) -> str:
+    names = [p.name for p in parameters]
+    if not names or None in names or len(set(names)) < len(names):
+        raise RNNError(f"parameters are named {names}; give each a name of its own, for state")
+    dtypes: list[str] = sorted({p.dtype for p in parameters})
+    if len(dtypes) > 1:
+        raise RNNError(f"parameters are {' and '.join(dtypes)}; make them of one dtype")
+    return dtypes[0]
+
+
+def _zeros_beside(p: Variable, word: str) -> Variable:
+    zeros = np.zeros_like(p.get_value(borrow=True))
+    return theano.shared(zeros, f"{p.name}.{word}", broadcastable=p.broadcastable, borrow=True)
+
+
+def _checked(value: Any, name: str, dtype: str) -> float:
+    """A constant in its range."""
+    if name == "epsilon":
+        if validation.positive(value, name, dtype) < np.finfo(dtype).tiny:
+            raise RNNError(f"{name} is {value}, which {dtype} cannot hold; make it larger")
+    elif (
+        not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1
+    ):
+        raise RNNError(f"{name} must be a number from 0 to below 1, not {validation.shown(value)}")
+    return float(value)
+
+
 # ---- clipping
 
 
 def global_norm(gradients: Variables) -> Variable:
-    """sqrt(sum g^2) over all gradients together, a scalar expression.
+    """sqrt(sum g^2) over all gradients together.
 
     Parameters
     ----------
@@ -475,29 +433,9 @@ def clip_by_value(gradients: Variables, clip: Variable) -> tuple[Variables, Vari
     return [tensor.clip(g, -clip, clip) for g in gradients], norm
 
 
-# ---- state and constants
-
-
-def _zeros(p: Variable, word: str) -> Variable:
-    zeros = np.zeros_like(p.get_value(borrow=True))
-    return theano.shared(zeros, f"{p.name}.{word}", broadcastable=p.broadcastable, borrow=True)
-
-
 def _scalar(value: Variable, dtype: str) -> Variable:
     """A scalar expression of the dtype, from an expression or a number."""
     if isinstance(value, theano.graph.basic.Variable):
         return tensor.cast(value, dtype)
     # A bare float would be rounded to float32, or widen float32 where floatX is float64.
     return tensor.constant(np.asarray(value, dtype))
-
-
-def _checked(value: Any, name: str, dtype: str) -> float:
-    """A constant in its range."""
-    if name == "epsilon":
-        if validation.positive(value, name, dtype) < np.finfo(dtype).tiny:
-            raise RNNError(f"{name} is {value}, which {dtype} cannot hold; make it larger")
-    elif (
-        not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) < 1
-    ):
-        raise RNNError(f"{name} must be a number from 0 to below 1, not {validation.shown(value)}")
-    return float(value)

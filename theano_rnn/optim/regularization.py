@@ -124,6 +124,35 @@ def omega(
     return terms.sum() / tensor.cast(n, W.dtype)  # float32 / int64 would be float64
 
 
+def omega_gradient(
+    E: Variable,
+    p: Variable,
+    s: Variable,
+    W: Variable,
+    mask: Variable = None,
+    is_first: Variable = None,
+) -> Variable:
+    """dOmega/dW of one layer, for the loss E.
+
+    Parameters
+    ----------
+    E : scalar expression
+    p, s : (T, B, H) expressions
+        The inputs and the states of the recurrence.
+    W : (H, H) expression
+    mask : (T, B) expression of booleans, optional
+    is_first : (T,) expression of booleans, optional
+        As in `omega`.
+
+    Returns
+    -------
+    (H, H) expression
+    """
+    dz, immediate = theano.grad(E, [p, s])
+    ds = total_error(immediate, dz, W, is_first)
+    return theano.grad(omega(W, dz, ds, mask, is_first), W)
+
+
 def _back(dz: Variable, W: Variable) -> Variable:
     """W' dz_t of every step and sequence, (., B, H), as one product of matrices."""
     T, B, H = dz.shape

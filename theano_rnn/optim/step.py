@@ -1,4 +1,4 @@
-"""One step of training, compiled: gradient, regularization, clipping, update."""
+"""One training step, compiled: gradient, regularization, clipping, update."""
 
 from collections.abc import Mapping
 from typing import Optional
@@ -18,38 +18,38 @@ from theano_rnn.common.types import (
     Variable,
 )
 from theano_rnn.engine import compile_function, ifelse, tensor, theano
+from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model.architecture import named
-from theano_rnn.model.batch_inputs import batch_inputs
+from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.optim import optimizers, regularization
 
 CLIPPINGS = ("norm", "value")
-NOT_FINITE = "E or its gradient is not finite"
 
 
 class Step:
-    """What changes the parameters of a model, given some sequences.
+    """One training step: compute the gradient, clip it, update the parameters.
 
-    The gradient of E / B, B the number of sequences; plus that of the regularizers; clipped;
-    then handed to an optimizer.
+    The gradient is that of E / B, B the number of sequences, plus those of the regularizers.
 
     Parameters
     ----------
     model : RNN
     optimizer : str
-        "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam", see ``updates``.
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop" or "adam"; their formulas are in
+        ``theano_rnn.optim.optimizers``.
     clip_by : str or None
         "norm": the gradient is rescaled to at most the clip, all parameters taken together;
         "value": each element is cut to +-clip; None: neither, and no norm is computed.
     l2 : float
-        Factor of half the sum of squares of all matrices: ``l2`` times each is added to its
-        gradient. 0 is none.
+        ``l2`` times each matrix is added to its gradient, that of l2/2 times the sum of squares.
+        0 is none.
     omega : float
         Factor of the regularizer Omega of Pascanu et al. (2013), for cells of one gate; see
-        ``regularization``. 0 is none.
+        ``theano_rnn.optim.regularization``. 0 is none.
     **constants
-        Of the optimizer.
+        The optimizer's own, such as ``momentum=0.95``.
 
     Raises
     ------
@@ -58,9 +58,9 @@ class Step:
 
     Notes
     -----
-    Under sgd without l2 only the rows of the table whose tokens occur are touched, unless it is
-    tied: then it is V too, and all of it changes. Every other optimizer goes over the whole
-    table; see each for what it does to rows that did not occur.
+    sgd without l2 touches only the rows of the table whose tokens occur. If the table is tied, it
+    is V too, and all of it changes. Every other optimizer goes over the whole table; see each for
+    what it does to rows whose token did not occur.
     """
 
     def __init__(
@@ -82,14 +82,15 @@ class Step:
         self.omega = validation.at_least_zero(omega, "omega", model.dtype)
         if self.omega:
             regularization.check_omega(model.architecture.cell, model.truncation)
-        self.optimizer = optimizers.make(optimizer, list(model.shared.values()), **constants)
-        # Cut by value, the two uses of a tied table have to be added before.
-        is_one = not (model.architecture.tied and clip_by == "value")
-        self.is_sparse = optimizer == "sgd" and not self.l2 and is_one
+        parameters = list(model.shared.values())
+        self.optimizer = optimizers.Optimizer(optimizer, parameters, **constants)
+        # Clipped by value, the gradients of the two uses of a tied table must be added before.
+        is_one_use = not (model.architecture.tied and clip_by == "value")
+        self.is_sparse = optimizer == "sgd" and not self.l2 and is_one_use
         self._functions: dict[tuple[bool, bool], Function] = {}
 
     def state(self) -> Parameters:
-        """Copies of the optimizer's state by name, to be kept in a checkpoint.
+        """Copies of the optimizer's state by name, to be saved in a checkpoint.
 
         Returns
         -------
@@ -99,7 +100,7 @@ class Step:
         return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
 
     def set_state(self, values: Mapping[str, Array]) -> None:
-        """Take over a state that ``state`` returned.
+        """Set the optimizer's state to one that ``state`` returned.
 
         Parameters
         ----------
@@ -108,7 +109,7 @@ class Step:
         Raises
         ------
         RNNError
-            If it is of another optimizer, or not finite.
+            If it is of another optimizer, or not finite; nothing has changed then.
         """
         state = self.optimizer.state
         shapes = {name: shared.get_value(borrow=True).shape for name, shared in state.items()}
@@ -139,20 +140,20 @@ class Step:
             One sequence or a batch, as ``RNN`` takes them.
         learning_rate : float
         clip : float, optional
-            Of the norm or of each value; None or 0 is none.
+            The largest norm, or the largest size of each element; None or 0 is none.
         state : (B, state_size) array, optional
-            Where the sequences go on from another text; zeros where not given.
+            The state in which the sequences begin; zeros where not given.
         random : numpy.random.Generator, optional
-            Of the dropout; the model's own where not given.
+            Draws the dropout; the model's own where not given.
 
         Returns
         -------
         loss : float
             E before the step, in nats.
         norm : float
-            Of the gradient before clipping; NaN where ``clip_by`` is None.
+            The norm of the gradient before clipping; NaN where ``clip_by`` is None.
         state : (B, state_size) array
-            After the last step, to go on from.
+            The state in which the sequences end.
 
         Raises
         ------
@@ -164,69 +165,77 @@ class Step:
         """
         model = self.model
         batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right)
-        learning_rate = validation.positive(learning_rate, "learning_rate", model.dtype)
-        clip = validation.at_least_zero(0 if clip is None else clip, "clip", model.dtype)
-        if clip and self.clip_by is None:
-            raise RNNError("clip is given, and this step does not clip; give clip_by too")
+        numbers = self._checked_numbers(learning_rate, clip)
         arrays = [*batch.arrays(), model.checked_state(state, batch.rows)]
-        if model.architecture.dropout:
-            random = model.random if random is None else random
-            if not isinstance(random, np.random.Generator):
-                raise RNNError(f"random must be a Generator, not {validation.shown(random)}")
-            arrays.append(dropout_mask(model, batch.x.shape, random))
-        # Theano takes a Python float for a float32 only where floatX is float32.
-        numbers = [learning_rate] + [clip or np.inf] * (self.clip_by is not None)
-        arrays += [np.asarray(number, model.dtype) for number in numbers]
-        function = self.function(batch.is_masked, batch.rows == 1)
+        arrays += [*self._drawn_dropout(batch, random), *numbers]
+        function = self.function(batch.is_masked, is_single=batch.rows == 1)
         try:
             loss, *norm, after = function(*arrays)
-        except AssertionError as error:
-            if NOT_FINITE not in str(error):
-                raise
+        except FloatingPointError:
             raise NotFinite("the loss or the gradient is not finite: no step was taken") from None
         return float(loss), float(norm[0]) if norm else np.nan, after
 
-    def function(self, is_masked: bool = False, is_alone: bool = True) -> Function:
-        """The compiled function of a step: with a mask or without, of one sequence or a batch.
+    def _checked_numbers(self, learning_rate: float, clip: Optional[float]) -> list[Floats]:
+        """The learning rate, and the clip where the step clips, in the dtype of the model."""
+        dtype = self.model.dtype
+        numbers = [validation.positive(learning_rate, "learning_rate", dtype)]
+        clip = validation.at_least_zero(0 if clip is None else clip, "clip", dtype)
+        if self.clip_by is not None:
+            numbers.append(clip or np.inf)
+        elif clip:
+            raise RNNError("clip is given, and this step does not clip; give clip_by too")
+        # Theano takes a Python float for a float32 only where floatX is float32.
+        return [np.asarray(number, dtype) for number in numbers]
+
+    def _drawn_dropout(
+        self, batch: BatchInputs, random: Optional[np.random.Generator]
+    ) -> list[Floats]:
+        """The dropout mask; nothing where the model has no dropout."""
+        if not self.model.architecture.dropout:
+            return []
+        random = self.model.random if random is None else random
+        if not isinstance(random, np.random.Generator):
+            raise RNNError(f"random must be a Generator, not {validation.shown(random)}")
+        return [dropout_mask(self.model, batch.x.shape, random)]
+
+    def function(self, is_masked: bool = False, is_single: bool = True) -> Function:
+        """The compiled function of a step, for one sequence or a batch, with a mask or without.
 
         Parameters
         ----------
         is_masked : bool
             Whether sequences of a batch differ in length.
-        is_alone : bool
+        is_single : bool
             Whether there is one sequence, and not a batch.
 
         Returns
         -------
         compiled function
         """
-        key = is_masked, is_alone
+        key = is_masked, is_single
         if key not in self._functions:
-            self._functions[key] = self._compile(is_masked, is_alone)
+            self._functions[key] = self._compile(is_masked, is_single)
         return self._functions[key]
 
-    def _compile(self, is_masked: bool, is_alone: bool) -> Function:
+    def _compile(self, is_masked: bool, is_single: bool) -> Function:
         model = self.model
         symbols, inputs, net = model.network(is_masked, bool(model.architecture.dropout))
         learning_rate = tensor.scalar("learning_rate", model.dtype)
         clip = None if self.clip_by is None else tensor.scalar("clip", model.dtype)
-        E = net.loss if is_alone else net.loss / inputs.x.shape[1].astype(model.dtype)
+        E = net.loss if is_single else net.loss / inputs.x.shape[1].astype(model.dtype)
         with theano.config.change_flags(floatX=model.dtype):
-            make = self._sparse_updates if self.is_sparse else self._dense_updates
-            norm, updates = make(net, inputs, E, is_alone, learning_rate, clip)
+            if self.is_sparse:
+                norm, updates = self._row_updates(net, inputs, E, learning_rate, clip, is_single)
+            else:
+                norm, updates = self._whole_updates(net, inputs, E, learning_rate, clip)
         symbols += [learning_rate] + [clip] * (clip is not None)
         outputs = [net.loss] + [norm] * (clip is not None) + [net.after]
         return compile_function(symbols, outputs, updates, name="step")
 
-    def _dense_updates(
-        self,
-        net: Network,
-        inputs: Inputs,
-        E: Variable,
-        is_alone: bool,
-        learning_rate: Variable,
-        clip: Variable,
+    def _whole_updates(
+        self, net: Network, inputs: Inputs, E: Variable, learning_rate: Variable, clip: Variable
     ) -> tuple[Variable, Updates]:
+        """The norm of the gradient, and the updates of all rows of all parameters."""
         parameters = self.model.shared
         penalized = E
         if self.l2:
@@ -239,27 +248,24 @@ class Step:
         if clip is None:
             return None, self.optimizer.updates(gradients, learning_rate)
         is_norm = self.clip_by == "norm"
-        cut = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
-        gradients, norm = cut(gradients, clip)
+        clipped = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
+        gradients, norm = clipped(gradients, clip)
 
-        def waiting(a: Variable) -> Variable:
-            return guarded(a, E, norm)
+        def guard(a: Variable) -> Variable:
+            return if_finite(a, E + norm)
 
-        # The state decays in place, which does not wait for the gradients.
-        return norm, self.optimizer.updates(
-            [waiting(g) for g in gradients], learning_rate, seen=waiting
-        )
+        return norm, self.optimizer.updates(gradients, learning_rate, guard)
 
-    def _sparse_updates(
+    def _row_updates(
         self,
         net: Network,
         inputs: Inputs,
         E: Variable,
-        is_alone: bool,
         learning_rate: Variable,
         clip: Variable,
+        is_single: bool,
     ) -> tuple[Variable, Updates]:
-        """SGD that touches only those rows of the table whose tokens occur."""
+        """The norm, and the updates of SGD that touch only the rows whose tokens occur."""
         architecture, shared = self.model.architecture, self.model.shared
         table = shared[architecture.table]
         names = [name for name in shared if name != architecture.table]
@@ -274,13 +280,13 @@ class Step:
             tokens, d_rows = touched(tokens, d_rows)
             squares = {name: tensor.sqr(g).sum() for name, g in gradients.items()}
             squares["table"] = tensor.sqr(d_rows).sum()
-            if is_alone and "V" in gradients:
+            if is_single and "V" in gradients:
                 squares["V"] = squared_norm_of_product(dlogits, net.output)
             if tied:
                 squares["tied"] = tensor.sqr(rest[-1]).sum()
                 squares["both"] = 2 * (rest[-1][tokens] * d_rows).sum()
             norm = tensor.sqrt(sum(squares.values()))
-            learning_rate = guarded(learning_rate, E, norm)  # which every update waits for
+            learning_rate = if_finite(learning_rate, E + norm)  # every update reads it
         if self.clip_by == "norm":
             learning_rate = learning_rate * tensor.minimum(1, clip / norm)
         elif self.clip_by == "value":
@@ -295,27 +301,24 @@ class Step:
     def _add_omega(
         self, gradients: dict[str, Variable], net: Network, inputs: Inputs, E: Variable
     ) -> None:
-        """To the gradient of each W, omega times that of Omega."""
+        """Add omega times dOmega/dW to the gradient of the W of each layer."""
         if not self.omega:
             return
-        architecture, shared = self.model.architecture, self.model.shared
         is_first = self.model.chunk_starts(inputs.x.shape[0])
-        for layer in range(architecture.layers):
-            W = shared[named("W", layer)]
-            dz, immediate = theano.grad(E, [net.p[layer], net.states[layer]])
-            ds = regularization.total_error(immediate, dz, W, is_first)
-            Omega = regularization.omega(W, dz, ds, inputs.mask, is_first)
-            gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * theano.grad(Omega, W)
+        for layer, (p, s) in enumerate(zip(net.p, net.states)):  # the cells have one state
+            W = self.model.shared[named("W", layer)]
+            dW = regularization.omega_gradient(E, p, s, W, inputs.mask, is_first)
+            gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * dW
 
 
 def dropout_mask(
     model: LanguageModel, shape: tuple[int, ...], random: np.random.Generator
 ) -> Floats:
-    """Factors of dropout, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
+    """Factors of the states, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
 
     Parameters
     ----------
-    model : RNN
+    model : LanguageModel
     shape : tuple
         (T, B), that of the tokens.
     random : numpy.random.Generator
@@ -330,17 +333,8 @@ def dropout_mask(
     return is_kept.astype(model.dtype) * factor
 
 
-def guarded(a: Variable, E: Variable, norm: Variable) -> Variable:
-    """The expression a, which cannot be had where E or the norm of its gradient is not finite.
-
-    The function ends with an AssertionError then, before anything that needs a is computed.
-    """
-    is_number = tensor.eq(tensor.isnan(E + norm) | tensor.isinf(E + norm), 0)
-    return theano.tensor.opt.Assert(NOT_FINITE)(a, is_number)
-
-
 def touched(x: Variable, d_rows: Variable) -> tuple[Variable, Variable]:
-    """The different tokens of x, and the gradient of each one's row, summed over its places."""
+    """The distinct tokens of x, and the gradient of the row of each, summed where it occurs."""
     unique = tensor.extra_ops.Unique(return_inverse=True)
     tokens, position = unique(x)
     d_table = tensor.zeros((tokens.shape[0], d_rows.shape[1]), d_rows.dtype)
@@ -350,9 +344,9 @@ def touched(x: Variable, d_rows: Variable) -> tuple[Variable, Variable]:
 def squared_norm_of_product(dlogits: Variable, s: Variable) -> Variable:
     """|dV|^2 for dV = dlogits' s of one sequence.
 
-    |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices, so that for a sentence dV, of
-    the size of V, is never made: the update is one product added to V. A long sequence takes
-    the direct way, linear in T.
+    |A' B|^2 = sum((A A') * (B B')) needs only T x T matrices. So for a sentence dV, as large as
+    V, is never made: the update is one product added to V. A long sequence takes the direct way,
+    which is linear in T.
     """
     gram = (tensor.dot(dlogits, dlogits.T) * tensor.dot(s, s.T)).sum()
     gram = tensor.maximum(gram, 0)  # rounded, a norm of 0 could be below
