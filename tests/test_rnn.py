@@ -1,11 +1,14 @@
 """RNN against NumpyRNN, what a step touches in memory, and everything RNN refuses."""
 
 import functools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from conftest import net
 
+import theano_rnn
 from theano_rnn import RNN, RNNError
 from theano_rnn.engine import theano
 from theano_rnn.gradcheck import relative_error
@@ -37,6 +40,20 @@ def assert_same(a, b, tolerance=0.0):
         assert a[name].shape == b[name].shape
         assert a[name].dtype == b[name].dtype
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+# The package's public names
+
+
+def test_the_public_names_need_no_rooms_and_import_theano_only_when_used():
+    code = (
+        "import sys, theano_rnn; assert 'theano' not in sys.modules\n"
+        "print([getattr(theano_rnn, name).__name__ for name in theano_rnn.__all__])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert printed.stdout.decode().strip() == "['RNN', 'Flow', 'RNNError', 'Step']"
+    with pytest.raises(AttributeError, match="module 'theano_rnn' has no attribute 'LSTM'"):
+        theano_rnn.LSTM  # noqa: B018
 
 
 # Equal to NumPy

@@ -17,6 +17,7 @@ from theano_rnn.long_term.remedies import PLAIN, Remedy
 from theano_rnn.long_term.tasks import Task
 from theano_rnn.model import graph, initialization
 from theano_rnn.model import truncation as truncations
+from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
 from theano_rnn.optim import optimizers, regularization
 
@@ -60,14 +61,14 @@ class TaskNet:
     ) -> None:
         self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
         self.clip, self.alpha = clip, alpha
-        H, G = hidden_size, self.cell.gates
-        shapes = {
-            "U": (G * H, task.inputs), "V": (task.outputs, H), "W": (G * H, H),
-            "b": (G * H,), **({"a": (H,)} if self.cell.has_a else {}), "c": (task.outputs,),
-        }  # fmt: skip
+        # The language model's parameters but for the table: here the x_t are given as vectors.
+        model = Architecture(
+            task.outputs, hidden_size, cell, bias=True, embedding_size=task.inputs
+        )
+        shapes = {name: shape for name, shape in model.shapes.items() if name != model.table}
         values = initialization.initial(shapes, cell, remedy.initialization, seed, dtype)
         if remedy.is_chrono:
-            values["b"] = chrono(cell, H, length, seed).astype(dtype)
+            values["b"] = chrono(cell, hidden_size, length, seed).astype(dtype)
         self.shared = {name: theano.shared(value, name) for name, value in values.items()}
 
     def network(self, x: Variable) -> tuple[Variable, Variables, Variable]:
