@@ -17,7 +17,8 @@ from theano_rnn import RNN, RNNError
 from theano_rnn.common import memory
 from theano_rnn.common.validation import token_pairs
 from theano_rnn.long_term import grid
-from theano_rnn.long_term.tasks import find
+from theano_rnn.long_term.results import Results
+from theano_rnn.long_term.tasks import TASKS
 from theano_rnn.long_term.trial import Trial
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs
@@ -167,7 +168,7 @@ def test_json_too_deep_for_python_is_refused_everywhere(run):
         refused(read, "damaged")
     refused(lambda: grid.read_grid(run.folder / "settings.json"), "cannot be read")
     (run.folder / "results.jsonl").write_text(DEEP + "\n")
-    refused(lambda: grid.Results(run.folder), "is not a record of a trial")
+    refused(lambda: Results(run.folder), "is not a record of a trial")
 
 
 @pytest.mark.parametrize("name", ["settings.json", "metrics.jsonl", "tokenizer.json"])
@@ -207,10 +208,10 @@ def test_a_record_of_a_sweep_without_its_outcome_is_refused(tmp_path):
         record = {**whole, **change}
         (tmp_path / "results.jsonl").write_text(json.dumps(record) + "\n")
         if not change:
-            with grid.Results(tmp_path) as results:
+            with Results(tmp_path) as results:
                 assert len(results.records) == 1
         else:
-            refused(lambda: grid.Results(tmp_path), "is not a record of a trial")
+            refused(lambda: Results(tmp_path), "is not a record of a trial")
 
 
 # ---- settings, and numbers that ask for too much
@@ -263,8 +264,8 @@ def test_sizes_do_not_wrap_around():
         (lambda: Trial("addition", 10**12), "this trial needs"),
         (lambda: Trial("addition", 10, hidden_size=10**6), "this trial needs"),
         (lambda: Trial("addition", 10, batch_size=10**12), "this trial needs"),
-        (lambda: find("permutation").generate(np.random.default_rng(0), 10**9, 99), "memory"),
-        (lambda: find("addition").generate(5, 10, 1), "rng must be"),
+        (lambda: TASKS["permutation"].generate(np.random.default_rng(0), 10**9, 99), "memory"),
+        (lambda: TASKS["addition"].generate(5, 10, 1), "rng must be"),
         (lambda: batch_inputs(np.zeros(9, int), np.zeros(9, int), None, 2**40, False), "at once"),
         (lambda: generate(None, None, count=2**62), "at most 1,000,000"),
     ],
@@ -359,7 +360,7 @@ def test_a_vocabulary_saved_anywhere_takes_the_place_of_a_link(tmp_path, outside
 
 def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
     (tmp_path / "results.jsonl").symlink_to(outside)
-    refused(lambda: grid.Results(tmp_path), "remove it")
+    refused(lambda: Results(tmp_path), "remove it")
     assert outside.read_text() == "mine"  # its line without an end was cut off
 
 

@@ -1,22 +1,19 @@
 """scripts/long_term.py, as a user runs it: one task, a sweep on Dask, and bad input."""
 
-import gc
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 from conftest import ROOT
 
-from theano_rnn import RNNError
 from theano_rnn.commands import tasks
-from theano_rnn.long_term import grid as sweep
-from theano_rnn.long_term.trial import Trial
+from theano_rnn.long_term import cluster
+from theano_rnn.long_term.grid import DEFAULT, expand, read_grid
+from theano_rnn.long_term.results import Results, trial_of
+from theano_rnn.long_term.trial import Trial, learn
 
 SCRIPT = ROOT / "scripts" / "long_term.py"
 QUICK = ["--task", "temporal_order", "--length", "10", "--hidden-size", "20"]
@@ -78,8 +75,8 @@ def test_what_is_not_solved_says_why_and_is_written_with_run(called, tmp_path):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([], "give --task, or --sweep"),
-        (["--task", "addition"], "give --length"),
+        ([], "--task is missing"),
+        (["--task", "addition"], "--length is missing"),
         (["--task", "adition", "--length", 10], "invalid choice: 'adition'"),
         (["--task", "addition", "--length", 9], "length must be a whole number of at least 10"),
         ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; the remedies are clip"),
@@ -103,60 +100,15 @@ def test_bad_input_is_one_line(called, grid, arguments, said):
 def test_a_scheduler_that_does_not_answer_is_one_line_and_loses_nothing(
     called, grid, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sweep, "TIMEOUT", 0.2)
-    with sweep.Results(tmp_path / "kept") as results:
-        results.add(record_of(sweep.read_grid(grid)[0]))
+    monkeypatch.setattr(cluster, "TIMEOUT", 0.2)
+    with Results(tmp_path / "kept") as results:
+        results.add(record_of(read_grid(grid)[0]))
     before = lines(tmp_path / "kept")
     options = "--run", "kept", "--scheduler", "tcp://127.0.0.1:1"
     code, _, errors = called("--sweep", grid, *options)
     assert code == 2 and len(errors.splitlines()) == 1
     assert "there is no Dask scheduler at tcp://127.0.0.1:1" in errors
     assert lines(tmp_path / "kept") == before
-
-
-def test_another_server_at_the_address_is_one_line(called, grid, monkeypatch):
-    monkeypatch.setattr(sweep, "TIMEOUT", 2)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer():
-            connection, _ = server.accept()
-            with connection:
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                connection.recv(1000)
-
-        threading.Thread(target=answer, daemon=True).start()
-        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        code, _, errors = called("--sweep", grid, "--run", "kept", "--scheduler", address)
-    assert code == 2 and len(errors.splitlines()) == 1
-    assert f"there is no Dask scheduler at {address}" in errors
-
-
-def test_a_server_that_says_nothing_is_one_line(called, grid, monkeypatch):
-    monkeypatch.setattr(sweep, "TIMEOUT", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        code, _, errors = called("--sweep", grid, "--run", "kept", "--scheduler", address)
-    assert code == 2 and len(errors.splitlines()) == 1
-    assert f"there is no Dask scheduler at {address} (no answer in 0.3 s)" in errors
-
-
-def test_a_client_that_found_no_scheduler_is_closed_before_it_is_garbage(monkeypatch):
-    from distributed import Client
-
-    async def answers(address):  # as something does that is not a scheduler
-        pass
-
-    monkeypatch.setattr(sweep, "_answers", answers)
-    gc.collect()
-    gc.disable()
-    try:
-        with pytest.raises(RNNError, match="there is no Dask scheduler"):
-            with sweep.cluster("host:port"):
-                pass
-        left = [client for client in gc.get_objects() if isinstance(client, Client)]
-        assert left and {client.status for client in left} == {"closed"}
-    finally:
-        gc.enable()
 
 
 def record_of(trial):
@@ -167,16 +119,16 @@ def record_of(trial):
 
 
 def test_on_a_full_disk_a_sweep_keeps_its_records_whole_and_says_so(grid, tmp_path):
-    records = [record_of(trial) for trial in sweep.read_grid(grid)[:2]]
+    records = [record_of(trial) for trial in read_grid(grid)[:2]]
     most = len(json.dumps(records[0])) + 50
     program = (
         "import json, resource, signal, sys\n"
-        "from theano_rnn import RNNError\nfrom theano_rnn.long_term import grid as sweep\n"
+        "from theano_rnn import RNNError\nfrom theano_rnn.long_term.results import Results\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, hard))\n"
         "try:\n"
-        "    with sweep.Results('kept') as results:\n"
+        "    with Results('kept') as results:\n"
         "        for record in json.loads(sys.argv[1]): results.add(record)\n"
         "except RNNError as error: print(error)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
@@ -199,24 +151,24 @@ def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
 ):
     from distributed import LocalCluster
 
-    monkeypatch.setattr(sweep, "learn", fake_learn)  # its worker is a thread of this process
-    trials = sweep.read_grid(grid)
-    with sweep.Results(tmp_path / "kept") as results:
+    monkeypatch.setattr(cluster, "learn", fake_learn)  # its worker is a thread of this process
+    trials = read_grid(grid)
+    with Results(tmp_path / "kept") as results:
         results.add(record_of(trials[0]))
     settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(processes=False, protocol="tcp", **settings) as cluster:
-        options = "--run", "kept", "--scheduler", cluster.scheduler_address
+    with LocalCluster(processes=False, protocol="tcp", **settings) as local:
+        options = "--run", "kept", "--scheduler", local.scheduler_address
         code, out, _ = called("--sweep", grid, *options)
         assert code == 1 and "8 trials, 1 of them in kept/results.jsonl" in out
         assert out.count("failed, RuntimeError: no memory") == 2
         assert "2 trials failed and have no record" in out
         assert "2/2 500" in out and "0/2" in out  # clip and sgd at length 10
         assert len(lines(tmp_path / "kept")) == 6
-        monkeypatch.setattr(sweep, "learn", record_of)
+        monkeypatch.setattr(cluster, "learn", record_of)
         code, out, _ = called("--sweep", grid, *options)
     assert code == 0 and "8 trials, 6 of them in kept/results.jsonl" in out
     records = [json.loads(line) for line in lines(tmp_path / "kept")]
-    assert {sweep.key(r) for r in records} == {sweep.key(vars(t)) for t in trials}
+    assert {trial_of(r) for r in records} == set(trials)
     assert len(records) == 8 and (tmp_path / "kept" / "success.png").is_file()
 
 
@@ -243,20 +195,22 @@ def test_a_killed_sweep_goes_on_where_it_was(called, tmp_path):
     assert lines(tmp_path / "kept") == after
 
 
-def test_ctrl_c_ends_a_trial_cleanly(tmp_path):
-    command = [sys.executable, SCRIPT, *QUICK, "--length", "50", "--max-updates", "100000000"]
-    run = subprocess.Popen(
-        [*command, "--test-every", "10", "--run", "kept"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (tmp_path / "kept" / "results.jsonl").exists():
-        time.sleep(0.05)
-    time.sleep(1)
-    run.send_signal(signal.SIGINT)
-    out, errors = run.communicate(timeout=120)
-    assert run.returncode == 130 and errors == "" and "Stopping" in out and "stopped" in out
+@pytest.mark.parametrize("times, said", [(1, "Stopping after"), (2, "Stopped.")])
+def test_ctrl_c_ends_a_trial_cleanly(called, tmp_path, monkeypatch, times, said):
+    def learn_until_ctrl_c(trial, on_test):
+        def press_ctrl_c(*figures):
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            return on_test(*figures)
+
+        return learn(trial, press_ctrl_c)
+
+    monkeypatch.setattr(tasks, "learn", learn_until_ctrl_c)
+    options = "--max-updates", 10**8, "--test-every", 10, "--run", "kept"
+    code, out, errors = called(*QUICK, *options)
+    assert code == 130 and errors == "" and said in out
     assert lines(tmp_path / "kept") == []
 
 
 def test_the_default_sweep_is_there():
-    assert all(isinstance(trial, Trial) for trial in sweep.trials(sweep.DEFAULT))
+    assert all(isinstance(trial, Trial) for trial in expand(DEFAULT))

@@ -5,6 +5,7 @@ import pytest
 
 from theano_rnn import RNNError
 from theano_rnn.long_term import tasks
+from theano_rnn.long_term.trial import Trial
 
 LENGTHS = (10, 15, 50)
 SYMBOLIC = [name for name, task in tasks.TASKS.items() if task.is_symbol]
@@ -12,7 +13,7 @@ NUMERIC = [name for name, task in tasks.TASKS.items() if not task.is_symbol]
 
 
 def many(name, length, batch=2000, seed=0):
-    return tasks.find(name).generate(np.random.default_rng(seed), length, batch)
+    return tasks.TASKS[name].generate(np.random.default_rng(seed), length, batch)
 
 
 # ---- solvers: one sequence (T, inputs) -> its answers, step by step
@@ -54,7 +55,7 @@ SOLVERS = {
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_a_solver_written_by_hand_is_never_wrong(name, length):
-    task = tasks.find(name)
+    task = tasks.TASKS[name]
     x, y = many(name, length, batch=100)
     answers = np.array([SOLVERS[name](x[:, b]) for b in range(100)]).T  # (answers, B)
     assert y.shape == (task.answers, 100) and np.allclose(answers, y, atol=1e-7)
@@ -65,7 +66,7 @@ def test_a_solver_written_by_hand_is_never_wrong(name, length):
 @pytest.mark.parametrize("name", SYMBOLIC)
 def test_symbols_are_one_hot(name):
     x, y = many(name, 20, batch=50)
-    assert x.dtype == "float32" and y.dtype == "int64" and x.shape[2] == tasks.find(name).inputs
+    assert x.dtype == "float32" and y.dtype == "int64" and x.shape[2] == tasks.TASKS[name].inputs
     assert ((x == 0) | (x == 1)).all() and (x.sum(axis=2) == 1).all()
 
 
@@ -151,7 +152,7 @@ def test_what_is_memorised_comes_before_the_blanks():
 
 
 def test_a_sequence_is_wrong_if_any_of_its_symbols_is():
-    task = tasks.find("memorization")
+    task = tasks.TASKS["memorization"]
     _, y = many("memorization", 10, batch=3)
     output = np.eye(5)[y]
     output[7, 1] = np.roll(output[7, 1], 1)
@@ -160,7 +161,7 @@ def test_a_sequence_is_wrong_if_any_of_its_symbols_is():
 
 
 def test_a_number_is_wrong_if_its_squared_error_is_above_004():
-    task = tasks.find("addition")
+    task = tasks.TASKS["addition"]
     output = np.array([[[0.5], [0.69], [0.71], [0.29], [np.nan]]])
     wrong = task.is_wrong(output, np.full((1, 5), 0.5))
     assert wrong.tolist() == [False, False, True, True, True]
@@ -168,7 +169,7 @@ def test_a_number_is_wrong_if_its_squared_error_is_above_004():
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_the_baseline_is_what_an_answer_without_x_comes_to(name):
-    task = tasks.find(name)
+    task = tasks.TASKS[name]
     _, y = many(name, 20, batch=20_000)
     if task.is_symbol:
         output = np.zeros((task.answers, 20_000, task.outputs))
@@ -181,9 +182,9 @@ def test_the_baseline_is_what_an_answer_without_x_comes_to(name):
 @pytest.mark.parametrize("length, batch", [(9, 1), (10.5, 1), (10, 0), (True, 1)])
 def test_a_length_or_batch_out_of_range_is_refused(length, batch):
     with pytest.raises(RNNError, match="must be a whole number"):
-        tasks.find("addition").generate(np.random.default_rng(0), length, batch)
+        tasks.TASKS["addition"].generate(np.random.default_rng(0), length, batch)
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones():
     with pytest.raises(RNNError, match="'tempral_order' is unknown; the tasks are temporal_order"):
-        tasks.find("tempral_order")
+        Trial("tempral_order", 10)

@@ -13,9 +13,9 @@ def say(text: str) -> None:
     CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
-def table(title: str, *headings: str, note: Optional[str] = None) -> Table:
-    """An empty table; the first column is aligned left, the others right."""
+def table(title: str, *headings: str, left: int = 1, note: Optional[str] = None) -> Table:
+    """An empty table; the first ``left`` columns are aligned left, the others right."""
     made = Table(title=title, caption=note, title_justify="left", caption_justify="left")
     for i, heading in enumerate(headings):
-        made.add_column(heading, justify="left" if i == 0 else "right")
+        made.add_column(heading, justify="left" if i < left else "right")
     return made

@@ -2,7 +2,9 @@
 
 ``tasks``     the tasks
 ``net``       the network that learns one
-``remedies``  what is tried: clipping, Omega, initializations, optimizers
+``remedies``  what may help: clipping, Omega, initializations, optimizers
 ``trial``     one training on one task
-``grid``      many trials
+``grid``      many trials, written down as all combinations of some settings
+``results``   the file with the records of trials, and a table and a picture of them
+``cluster``   many trials at once, on Dask
 """

@@ -1,4 +1,4 @@
-"""Six tasks whose answer lies far back: what a network must remember to solve them.
+"""Six tasks whose answer lies far back in the sequence.
 
 ===================  ======================  =====================================================
 task                 inputs                  what is asked at the end
@@ -11,13 +11,13 @@ permutation          100 symbols             the first symbol, 0 or 1
 memorization         5 symbols, blank, go    the first ten symbols, after the blanks and the go
 ===================  ======================  =====================================================
 
-A task draws its sequences from a generator, time first: x (T, B, inputs), symbols as one-hot
-vectors; y (answers, B), what the last ``answers`` outputs should be. All sequences of a batch
-have one length, so that no batch is padded and none needs a mask: where the length varies from
-sequence to sequence, in addition and multiplication, here it varies from batch to batch.
+A task draws its sequences from a random generator, time first: x (T, B, inputs), with symbols as
+one-hot vectors, and y (answers, B), the targets of the last ``answers`` outputs. All sequences of
+a batch have one length, so no batch needs padding or a mask. In the papers the length varies from
+sequence to sequence in addition and multiplication; here it varies from batch to batch.
 
-The functions of rng, length and batch below draw the sequences of the task of their name, as
-``Task.generate`` says.
+Each function of rng, length and batch below draws the sequences of the task of its name, as
+``Task.generate`` returns them.
 
 References
 ----------
@@ -38,19 +38,19 @@ from theano_rnn.common.types import Array, Bools, Floats, Ints
 #: (rng, length, batch) -> x, y.
 Draw = Callable[[np.random.Generator, int, int], tuple[Floats, Array]]
 
-#: Of the shortest sequences that have all the places of a task: a tenth is a step.
+#: The shortest length: a tenth of it, the unit of the places in a sequence, is one step.
 SHORTEST = 10
 
-#: A number is wrong if it is farther than this from the target, squared.
+#: A number is wrong if its squared distance from the target is larger than this.
 TOLERANCE = 0.04
 
-#: Symbols to memorise, and of how many kinds.
+#: Memorization: how many symbols must be remembered, and of how many kinds they are.
 MEMORY, KINDS = 10, 5
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a network for a task reads and says.
+    """A task: how to draw its sequences, and how to judge the answers.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class Task:
         The sizes of x_t and o_t.
     draw : function (rng, length, batch) -> x, y
     answers : int
-        The last so many outputs are asked for; the others are free.
+        How many of the last outputs are judged; the others are ignored.
     is_symbol : bool
-        Whether an answer is a symbol, which o_t gives the logits of, or a number.
+        Whether an answer is a symbol, with o_t its logits, or a number.
     baseline : float
-        Share of the sequences that are answered wrongly by who knows nothing of x: by a guess
-        or, where an answer is a number, by the mean of all answers.
+        The error rate without looking at x: of a guess or, if the answer is a number, of always
+        giving the mean of all answers.
     """
 
     name: str
@@ -76,26 +76,26 @@ class Task:
     baseline: float = 0.0
 
     def generate(self, rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-        """Sequences and what is asked of them.
+        """Random sequences and their targets.
 
         Parameters
         ----------
         rng : numpy.random.Generator
         length : int
-            L. T is L, but from L to below 1.1 L for addition and
-            multiplication and L + 20 for memorization.
+            L. The sequences have T = L steps; for addition and multiplication T is random, from
+            L to below 1.1 L, and for memorization T is L + 20.
         batch : int
-            B, how many sequences.
+            B, the number of sequences.
 
         Returns
         -------
         x : (T, B, inputs) float32
-        y : (answers, B) int64 or, where an answer is a number, float32
+        y : (answers, B) int64 or, if an answer is a number, float32
 
         Raises
         ------
         RNNError
-            For a length below 10, or no sequence.
+            For a length below 10, no sequence, or more than the memory holds.
         """
         length = validation.whole_number(length, "length", at_least=SHORTEST)
         batch = validation.whole_number(batch, "batch", at_least=1)
@@ -103,24 +103,24 @@ class Task:
             raise RNNError(f"rng must be a numpy.random.Generator, not {validation.shown(rng)}")
         if 16 * (length + 2 * MEMORY) * batch * self.inputs > memory.total() // 2:
             raise RNNError(
-                f"{batch:,} sequences of length {length:,} are more than the memory of this "
-                "machine holds; make fewer or shorter ones"
+                f"{batch:,} sequences of length {length:,} do not fit in the memory of this "
+                "machine; make fewer or shorter ones"
             )
         return self.draw(rng, length, batch)
 
     def is_wrong(self, output: Floats, target: Array) -> Bools:
-        """Which sequences are answered wrongly.
+        """Whether any answer of a sequence is wrong, for each sequence.
 
         Parameters
         ----------
         output : (answers, B, outputs) array
-            Logits or, where an answer is a number, the number.
+            Logits or, if an answer is a number, the number.
         target : (answers, B) array
 
         Returns
         -------
         (B,) booleans
-            Whether any answer is wrong. One that is not a number is.
+            An answer that is NaN or infinite is wrong.
         """
         if self.is_symbol:
             is_right = (output.argmax(axis=2) == target) & np.isfinite(output).all(axis=2)
@@ -130,47 +130,20 @@ class Task:
         return is_wrong
 
 
-def find(name: str) -> Task:
-    """A task by name.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    Task
-
-    Raises
-    ------
-    RNNError
-        For a name that is not one of TASKS.
-
-    Examples
-    --------
-    >>> find("addition").inputs, find("temporal_order").outputs
-    (2, 4)
-    """
-    if not isinstance(name, str) or name not in TASKS:
-        raise RNNError(
-            f"task {validation.shown(name)} is unknown; the tasks are {', '.join(TASKS)}"
-        )
-    return TASKS[name]
-
-
 # ---- the sequences
 
 
 def temporal_order(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """A or B at p0 in [.1 L, .2 L) and at p1 in [.5 L, .6 L), else one of four distractors.
+    """A or B at a place p0 in [.1 L, .2 L) and at p1 in [.5 L, .6 L); elsewhere distractors.
 
-    Symbols 0 and 1 are A and B. The answer is v0 + 2 v1, of v0 at p0 and v1 at p1.
+    Symbols 0 and 1 are A and B, symbols 2 to 5 the distractors. The answer is v0 + 2 v1, with v0
+    the symbol at p0 and v1 the symbol at p1.
     """
     return _ordered(rng, length, batch, (1, 5))
 
 
 def temporal_order_3(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """A or B at three places, from .1 L, .3 L and .6 L, each .1 L wide; v0 + 2 v1 + 4 v2."""
+    """As ``temporal_order``, with places from .1 L, .3 L and .6 L; answer v0 + 2 v1 + 4 v2."""
     return _ordered(rng, length, batch, (1, 3, 6))
 
 
@@ -187,9 +160,9 @@ def _ordered(
 
 
 def addition(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """Numbers uniform in [0, 1), two of them marked; (a + b) / 2.
+    """Numbers uniform in [0, 1), two of them marked, a and b; the answer is (a + b) / 2.
 
-    The length of the batch is l, in [L, 1.1 L); the marks are at p0 < .1 l and at p1 in
+    The batch has a random length l in [L, 1.1 L). The marks are at a place p0 < .1 l and at p1 in
     [.1 l, .5 l). x_t is the mark, 0 or 1, and the number.
     """
     x, a, b = _marked(rng, length, batch)
@@ -197,7 +170,7 @@ def addition(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats,
 
 
 def multiplication(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """The numbers and marks of ``addition``; a b."""
+    """As ``addition``; the answer is a b."""
     x, a, b = _marked(rng, length, batch)
     return x, (a * b)[np.newaxis]
 
@@ -215,26 +188,26 @@ def _marked(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, 
 
 
 def _place(rng: np.random.Generator, length: int, first: int, end: int, batch: int) -> Ints:
-    """A step for each sequence, from ``first`` to below ``end`` tenths of the length."""
+    """A random step for each sequence, from ``first`` to below ``end`` tenths of the length."""
     return rng.integers(_tenths(first, length), _tenths(end, length), batch)
 
 
 def _tenths(n: int, length: int) -> int:
-    """The first step that is not before n tenths of the length."""
+    """n tenths of the length, rounded up to a step."""
     return -(-n * length // 10)
 
 
 def permutation(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """The first symbol is 0 or 1, the others any of 2..99; the answer is the first."""
+    """Symbols: the first is 0 or 1, all others are from 2 to 99; the answer is the first."""
     symbols = rng.integers(2, 100, (length, batch))
     symbols[0] = rng.integers(0, 2, batch)
     return one_hot(symbols, 100), symbols[:1].copy()
 
 
 def memorization(rng: np.random.Generator, length: int, batch: int) -> tuple[Floats, Array]:
-    """Ten symbols of five, L blanks, go; from there on the ten are asked for, in their order.
+    """Ten symbols of five kinds, L blanks, a go and nine blanks; the answers are the ten symbols.
 
-    Blank is the symbol 5 and go 6; blanks follow it too, as the answers take ten steps.
+    Blank is the symbol 5 and go is 6. The ten answers are due from the go on, in their order.
     """
     symbols = np.full((length + 2 * MEMORY, batch), KINDS)
     symbols[:MEMORY] = rng.integers(0, KINDS, (MEMORY, batch))
@@ -243,7 +216,7 @@ def memorization(rng: np.random.Generator, length: int, batch: int) -> tuple[Flo
 
 
 def one_hot(symbols: Ints, n: int) -> Floats:
-    """(T, B, n) float32: 1 at each symbol, else 0.
+    """One-hot vectors: 1 at the place of the symbol, 0 elsewhere.
 
     Parameters
     ----------
@@ -259,6 +232,7 @@ def one_hot(symbols: Ints, n: int) -> Floats:
     return rows
 
 
+#: All tasks by name.
 TASKS = {
     task.name: task
     for task in (

@@ -1,7 +1,7 @@
-"""Learning a task of ``tasks`` with a cell and some remedies: a trial, and whether it succeeds."""
+"""A trial: train one network on one task with some remedies, until it solves it or gives up."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Callable, Optional
 
 import numpy as np
@@ -15,12 +15,12 @@ from theano_rnn.long_term.tasks import Task
 from theano_rnn.model.cells import CELLS
 
 #: (updates, seconds, loss, error_rate, norm) -> whether to stop.
-Watch = Callable[[int, float, float, float, float], Optional[bool]]
+OnTest = Callable[[int, float, float, float, float], Optional[bool]]
 
-#: Solved: at most this share of so many fresh sequences is answered wrongly.
+#: A task is solved if less than this share of that many new sequences is answered wrongly.
 SOLVED, FRESH = 0.01, 10_000
 
-#: Sequences of the test on the way; only where few are wrong, it goes on to all of FRESH.
+#: A test begins with this many sequences, and goes on to FRESH only if few are wrong.
 GLANCE = 1000
 
 #: Sequences answered at once in a test.
@@ -29,34 +29,38 @@ TEST_BATCH = 100
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: the task, the remedy, and the protocol of Pascanu et al. (2013).
+    """The settings of one training, by the protocol of Pascanu et al. (2013).
 
     Parameters
     ----------
-    task, cell, remedy : str
-        Names of ``tasks.TASKS``, ``cells.CELLS`` and ``remedies.REMEDIES``.
+    task, cell : str
+        Names of ``tasks.TASKS`` and ``cells.CELLS``.
+    remedy : str
+        Names of ``remedies.REMEDIES``, joined by + or commas, or "sgd".
     length : int
-        L, of the sequences.
+        L, the length of the sequences.
     seed : int
-        Of the initial parameters and of all sequences.
+        Seeds the initial parameters and all sequences.
     hidden_size : int
+        H, the units of the state.
     learning_rate : float
     batch_size : int
+        B, the sequences of an update.
     clip : float
-        Largest norm of the gradient, where the remedy is to clip.
+        The largest norm of the gradient, if the remedy is to clip.
     alpha : float
-        Factor of Omega, where it is a remedy.
+        The factor of Omega, if Omega is a remedy.
     max_updates : int
-        Without success the trial ends here,
     max_seconds : float
-        or here; compiling is not counted.
+        The trial ends unsolved after so many updates or seconds; compiling does not count.
     test_every : int
         Updates between two tests.
 
     Raises
     ------
     RNNError
-        For an unknown name, a number out of range, or a remedy that the cell does not take.
+        For an unknown name, a number out of range, a remedy that the cell cannot take, or a
+        trial that does not fit in the memory.
     """
 
     task: str
@@ -74,11 +78,8 @@ class Trial:
     test_every: int = 500
 
     def __post_init__(self) -> None:
-        tasks.find(self.task)
-        if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise RNNError(
-                f"cell {validation.shown(self.cell)} is unknown; the cells are {', '.join(CELLS)}"
-            )
+        validation.one_of(self.task, "task", tasks.TASKS)
+        validation.one_of(self.cell, "cell", CELLS)
         remedies.check(self.remedy, self.cell)
         object.__setattr__(self, "remedy", remedies.ordered(self.remedy))
         least = {"length": tasks.SHORTEST, "seed": 0}
@@ -90,9 +91,9 @@ class Trial:
         self._check_memory()
 
     def _check_memory(self) -> None:
-        """Refuse what this machine cannot hold: W, and the inputs and states of a batch."""
-        H, G, task = self.hidden_size, CELLS[self.cell].gates, tasks.find(self.task)
-        # Inputs are drawn as symbols or numbers of 8 bytes first, states have a gradient too.
+        """Raise RNNError if the weights and the inputs and states of a batch do not fit."""
+        H, G, task = self.hidden_size, CELLS[self.cell].gates, tasks.TASKS[self.task]
+        # Twice: inputs are drawn in 8 bytes before they are float32, and states have a gradient.
         steps = 2 * (self.length + 2 * tasks.MEMORY)
         batch = max(self.batch_size, TEST_BATCH)
         numbers = 4 * G * H * (H + task.inputs) + steps * batch * (task.inputs + 4 * G * H)
@@ -103,43 +104,51 @@ class Trial:
             )
 
 
-def learn(trial: Trial, watch: Optional[Watch] = None) -> Record:
-    """Train until the task is solved or a limit is reached.
+#: The names of the settings of a trial.
+SETTINGS = tuple(field.name for field in fields(Trial))
+
+
+def learn(trial: Trial, on_test: Optional[OnTest] = None) -> Record:
+    """Train until the task is solved or a limit is reached; return the record of the trial.
 
     Parameters
     ----------
     trial : Trial
-    watch : function (updates, seconds, loss, error_rate, norm), optional
-        Told after every test: the mean loss and norm of the gradient since the one before, and
-        the share of sequences answered wrongly. If it returns True the training ends.
+    on_test : function (updates, seconds, loss, error_rate, norm), optional
+        Called after every test with the updates and seconds so far, the mean loss and mean norm
+        of the gradient since the test before, and the share of sequences answered wrongly. If it
+        returns True, the training stops.
 
     Returns
     -------
     dict
-        The settings of the trial, and: solved; updates and seconds, those of training and its
-        tests; error_rate, of the last test; ended, why, one of "solved", "updates", "seconds",
-        "not finite" and "stopped".
+        The settings of the trial, and:
+
+        - ``solved``: bool;
+        - ``updates``, ``seconds``: how many it took, the seconds without compiling;
+        - ``error_rate``: of the last test, from 0 to 1; None if there was none;
+        - ``ended``: why, one of "solved", "updates", "seconds", "not finite" and "stopped".
     """
-    task = tasks.find(trial.task)
+    task = tasks.TASKS[trial.task]
     remedy = remedies.parse(trial.remedy)
     net = TaskNet(
         task, trial.cell, remedy, hidden_size=trial.hidden_size, seed=trial.seed,
         clip=trial.clip, alpha=trial.alpha, length=trial.length,
     )  # fmt: skip
     update, answer = net.compile_update(trial.learning_rate), net.compile_answer()
-    # Tests draw from a generator of their own: what is learned does not depend on them.
-    drawn, tested = (np.random.default_rng([trial.seed, i]) for i in (1, 2))
+    # Tests draw from a generator of their own, so that they do not change what is learned.
+    train_rng, test_rng = (np.random.default_rng([trial.seed, i]) for i in (1, 2))
     start, done, ended, error_rate = time.perf_counter(), 0, None, None
     while ended is None:
         n = min(trial.test_every, trial.max_updates - done)
-        loss, norm = train(update, task, drawn, trial, n)
+        loss, norm = train(update, task, train_rng, trial, n)
         done += n
         seconds = time.perf_counter() - start
         if not np.isfinite(loss):
             ended = "not finite"
             break
-        error_rate = test(answer, task, tested, trial.length)
-        stop = watch is not None and watch(done, seconds, loss, error_rate, norm)
+        error_rate = test(answer, task, test_rng, trial.length)
+        stop = on_test is not None and on_test(done, seconds, loss, error_rate, norm)
         if error_rate < SOLVED:
             ended = "solved"
         elif done >= trial.max_updates:
@@ -155,7 +164,7 @@ def learn(trial: Trial, watch: Optional[Watch] = None) -> Record:
 
 
 def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, n: int) -> Floats:
-    """n updates; the means of the loss and of the norm. It ends where the loss is not finite.
+    """Take n updates, fewer if the loss is no longer finite; return the mean loss and norm.
 
     Parameters
     ----------
@@ -169,7 +178,7 @@ def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, 
     Returns
     -------
     (2,) array
-        Loss and norm of the gradient, means over the n updates.
+        The means of the loss and of the gradient's norm before clipping.
     """
     sums = np.zeros(2)
     for _ in range(n):
@@ -181,7 +190,9 @@ def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, 
 
 
 def test(answer: Function, task: Task, rng: np.random.Generator, length: int) -> float:
-    """Share of fresh sequences answered wrongly: of GLANCE and, if it is near, of FRESH.
+    """The share of new sequences answered wrongly, from 0 to 1; lower is better.
+
+    The first GLANCE sequences decide alone if the share is far above SOLVED; else all of FRESH.
 
     Parameters
     ----------
@@ -195,7 +206,6 @@ def test(answer: Function, task: Task, rng: np.random.Generator, length: int) ->
     Returns
     -------
     float
-        From 0 to 1.
     """
     wrong = seen = 0
     while seen < FRESH:

@@ -321,7 +321,7 @@ def _is_inside(name: Any, folder: Path) -> bool:
 
 def draw_task(case: tuple, folder: Path) -> None:
     name, random, length, batch = case
-    tasks.find(name).generate(random, length, batch)
+    tasks.TASKS[name].generate(random, length, batch)
 
 
 def make_trial(case: dict, folder: Path) -> None:
@@ -329,7 +329,7 @@ def make_trial(case: dict, folder: Path) -> None:
 
 
 def make_grid(case: Any, folder: Path) -> None:
-    grid.trials(case)
+    grid.expand(case)
 
 
 def make_batches(case: tuple, folder: Path) -> None:

@@ -30,6 +30,7 @@ from fuzz.hostile import (
 from fuzz.judge import Target
 from theano_rnn.common.errors import RNNError
 from theano_rnn.long_term import grid
+from theano_rnn.long_term.results import Results, by_row_and_length
 from theano_rnn.long_term.trial import Trial
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import build_corpus, read_text
@@ -242,8 +243,8 @@ def read_grid(case: bytes, folder: Path) -> None:
 
 def read_results(case: bytes, folder: Path) -> None:
     (folder / "results.jsonl").write_bytes(case)
-    with grid.Results(folder) as results:
-        grid.success(list(results.records.values()))
+    with Results(folder) as results:
+        by_row_and_length(list(results.records.values()))
 
 
 def read_metrics(case: bytes, folder: Path) -> None:

@@ -1,0 +1,35 @@
+"""Remedies by name and combined."""
+
+import pytest
+
+from theano_rnn import RNNError
+from theano_rnn.long_term import remedies
+from theano_rnn.long_term.trial import Trial
+
+
+def test_remedies_are_combined():
+    assert remedies.parse("sgd") == remedies.PLAIN
+    expected = remedies.Remedy(True, True, False, "orthogonal", "momentum")
+    assert remedies.parse("clip, omega,orthogonal,momentum") == expected
+    assert remedies.parse("momentum+orthogonal+omega+clip") == expected
+
+
+@pytest.mark.parametrize(
+    "remedy, said",
+    [
+        ("clip+dropout", "remedy 'dropout' is unknown; the remedies are clip, omega"),
+        ("", "remedy '' is unknown"),
+        ("identity+orthogonal", "initialization both identity and orthogonal"),
+        ("sgd+adam", "optimizer both sgd and adam"),
+    ],
+)
+def test_a_bad_remedy_is_refused(remedy, said):
+    with pytest.raises(RNNError) as refused:
+        remedies.parse(remedy)
+    assert said in str(refused.value)
+
+
+def test_remedies_in_another_order_are_the_same_trial():
+    assert Trial("addition", 20, remedy="orthogonal, clip") == Trial(
+        "addition", 20, remedy="clip+orthogonal"
+    )
