@@ -1,8 +1,8 @@
-"""The cross-check of every gradient: compiled graph, NumPy loops, finite differences.
+"""Cross-check of every gradient: compiled graph against NumPy loops against finite differences.
 
-The loops are checked against finite differences of ``frozen_state_loss``, whose true gradient
-the truncated one is, and the compiled graph against the loops. So that the loops owe nothing to
-the graph, they live in ``theano_rnn.reference``, which imports nothing of it.
+First the loops are checked against finite differences of ``frozen_state_loss``: the truncated
+gradient is its true gradient. Then the compiled graph is checked against the loops. The loops are
+independent of the graph: ``theano_rnn.reference`` imports nothing else of the package.
 """
 
 import dataclasses
@@ -27,37 +27,36 @@ from theano_rnn.reference import (
 )
 from theano_rnn.rnn import RNN
 
-#: Theano against NumPy, which always computes in float64. Both figures are about 5000 units of
-#: the last place: rounding is amplified by the length of sums and by each step of the recurrence.
+#: The largest relative errors of Theano against NumPy, which always computes in float64. Both are
+#: about 5000 units in the last place: long sums and each step of the recurrence amplify rounding.
 TOLERANCES = {"float64": 1e-12, "float32": 6e-4}
-#: NumPy against central differences, which are off by epsilon^2 = 1e-8 times the third derivative,
-#: and by the rounding of E over epsilon: 2e-7 was the most in 70 nets of 1 to 150 units.
+#: That of NumPy against central differences. These are off by epsilon^2 = 1e-8 times the third
+#: derivative, and by the rounding of E divided by epsilon: at most 2e-7 in 70 nets of 1 to 150
+#: units.
 DIFFERENCES_TOLERANCE = 1e-5
 
-#: With no more parameters than this, finite differences are taken element by element.
+#: Up to this many parameters, finite differences are taken element by element,
 FEW_PARAMETERS = 1000
-#: With more, along so many random directions of each parameter.
+#: beyond it, along this many random directions of each parameter.
 DIRECTIONS = 5
 
 
 @dataclass(frozen=True)
 class Row:
-    """The largest errors of one scheme over all nets.
-
-    loss, and gradients by the names of the parameters: Theano against NumPy. differences: NumPy
-    against finite differences.
+    """The largest relative errors of one truncation scheme, over all nets.
 
     Attributes
     ----------
     truncation : str
     loss : float
-        Relative error of E.
+        Of E, Theano against NumPy.
     gradients : dict of float
-        Relative error by parameter.
+        Of the gradient of each parameter, Theano against NumPy.
     differences : float
-        Relative error of the loops against finite differences.
+        Of the gradient in NumPy against finite differences.
     tolerance : float
-        Of the loss and the gradients.
+        The bound for ``loss`` and ``gradients``; DIFFERENCES_TOLERANCE is that for
+        ``differences``.
     """
 
     truncation: str
@@ -68,7 +67,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether every error is within its tolerance; NaN is not."""
+        """Whether every error is within its tolerance. NaN never is."""
         graph = (self.loss, *self.gradients.values())
         return (
             all(error <= self.tolerance for error in graph)
@@ -77,9 +76,9 @@ class Row:
 
 
 def relative_error(a: ArrayLike, b: ArrayLike) -> float:
-    """max |a - b| / max(|a|, |b|): the largest difference in units of the largest element.
+    """max |a - b| / max(|a|, |b|): the largest difference over the largest element.
 
-    Zeros equal zeros, and NaN or infinity anywhere gives NaN.
+    It is 0 if both are all zeros, and NaN if any element is NaN or infinite.
 
     Parameters
     ----------
@@ -115,21 +114,21 @@ def cross_check(
     tied: bool = False,
     embedding_size: Optional[int] = None,
 ) -> Iterator[Row]:
-    """Errors of loss and gradients, scheme by scheme, each as soon as it is known.
+    """Yield the errors of loss and gradients, scheme by scheme.
 
     Parameters
     ----------
     hidden_size, vocab_size : int
     length : int
-        T, tokens of each sentence.
+        T, the number of tokens of each sentence.
     schemes : sequence of str
-        "full", "window:K", "chunk:K", "last:K".
+        Each "full", "window:K", "chunk:K" or "last:K".
     seed : int
-        Of parameters, which are as RNN begins with, and of sentences.
+        Seeds the parameters and the sentences.
     nets : int
-        How many of them; the errors of a row are the largest of all.
+        The number of random nets and sentences; a row has the largest error of all.
     dtype : str
-        Of the compiled model, "float64" or "float32".
+        "float64" or "float32", for the compiled model.
     cell, layers, bias, tied, embedding_size
         The network, as in RNN.
 
@@ -140,10 +139,8 @@ def cross_check(
     Raises
     ------
     RNNError
-        For bad input, before anything is compiled.
+        For bad input, before any function is compiled.
     """
-    hidden_size = validation.whole_number(hidden_size, "hidden_size", at_least=1)
-    vocab_size = validation.whole_number(vocab_size, "vocab_size", at_least=1)
     length = validation.whole_number(length, "length", at_least=1)
     seed = validation.whole_number(seed, "seed", at_least=0)
     nets = validation.whole_number(nets, "nets", at_least=1)
@@ -174,7 +171,7 @@ def _check_scheme(
 
 
 def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Parameters:
-    """As RNN begins with, but for biases, which are not 0: a ReLU at its kink has no gradient.
+    """Parameters as RNN starts with, but random biases: at 0 a ReLU has no gradient.
 
     Parameters
     ----------
@@ -222,15 +219,15 @@ def differences_error(
     gradients: Parameters,
     rng: np.random.Generator,
 ) -> float:
-    """Gradients against finite differences of the function, the largest relative error.
+    """The largest relative error of gradients against finite differences of their function.
 
     Parameters
     ----------
     function : callable
-        Of a dict of parameters, to a float.
+        From a dict of parameters to a float.
     parameters, gradients : dicts of arrays
     rng : numpy.random.Generator
-        Of the directions.
+        Draws the directions.
 
     Returns
     -------
@@ -238,9 +235,9 @@ def differences_error(
 
     Notes
     -----
-    Where the parameters are many, along random directions d of length 1 in each parameter: the
-    error is |g.d - df/dd| in units of the larger of |df/dd| and |g| / sqrt(n), which is the
-    usual size of g.d for n elements.
+    With more than 1000 parameters, the slope df/dd is taken along random directions d of length 1
+    in each parameter. The error is then |g.d - df/dd|, divided by the larger of |df/dd| and
+    |g| / sqrt(n), the usual size of g.d for n elements.
     """
     if sum(value.size for value in parameters.values()) <= FEW_PARAMETERS:
         expected = finite_differences(function, parameters, epsilon=1e-4)
@@ -250,7 +247,7 @@ def differences_error(
         direction = {other: np.zeros_like(value) for other, value in parameters.items()}
         d = rng.normal(size=parameters[name].shape)
         direction[name] = d / np.linalg.norm(d)
-        # A step of length 1e-3 is a small one for each of many elements.
+        # A step of length 1e-3 is small in each of many elements.
         slope = directional_difference(function, parameters, direction, epsilon=1e-3)
         found = float((gradients[name] * direction[name]).sum())
         size = np.linalg.norm(gradients[name]) / np.sqrt(d.size)

@@ -1,4 +1,4 @@
-"""The recurrent language model: its parameters and its compiled functions."""
+"""RNN, the public face of the model: its parameters and its compiled functions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from theano_rnn.optim.step import Step
 
 Made = TypeVar("Made")
 
-#: Where nothing is differentiated.
+#: For functions without a gradient: no scheme changes their result, and this one is cheapest.
 FULL = Truncation("full")
 
 
@@ -37,8 +37,8 @@ class RNN(LanguageModel):
     """A recurrent language model as compiled Theano functions.
 
     s_t = tanh(U x_t + W s_{t-1}),  o_t = softmax(V s_t),  E = -sum_t log o_t[y_t],
-    with x_t one-hot and s_0 = 0; or another cell in place of tanh, with biases, and with layers
-    on top, each with the s_t of the one below as its x_t.
+    with x_t one-hot and s_0 = 0. Another cell can take the place of tanh. Biases can be added, and
+    layers stacked: each reads the s_t of the layer below as its x_t.
 
     Parameters
     ----------
@@ -47,46 +47,49 @@ class RNN(LanguageModel):
     hidden_size : int
         H, the number of units in the state of a layer.
     cell : str
-        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm"; their
-        equations are in ``theano_rnn.model.cells``.
+        The recurrence, such as "tanh" or "lstm"; ``theano_rnn.model.cells`` has all names and
+        equations.
     layers : int
         How many recurrences are stacked.
     bias : bool
-        Whether there are biases b, b2, ... and c, the one of the logits. The forget gate's of an
-        lstm starts at 1.
+        Whether biases are added: b, b2, ... to the layers and c to the logits. That of the forget
+        gate of an lstm starts at 1.
     tied : bool
-        V is the transpose of the matrix that tokens are looked up in.
+        Whether V is the transpose of the table, the matrix in which tokens are looked up.
     embedding_size : int, optional
-        D: tokens are looked up in a table L (D, vocab_size), and U is (G*H, D).
+        D: tokens are looked up in a table L (D, vocab_size), and U is (G*H, D). Without it the
+        table is U.
     dropout : float
-        Share of a layer's states that the layer above or the output does not see, in training
-        only; the others are scaled up by 1 / (1 - dropout).
+        The share of a layer's states that the layer above or the output does not read, in
+        training only; the others are scaled up by 1 / (1 - dropout).
     truncation : str
         Where the gradient is cut: "full", "window:K", "chunk:K" or "last:K"; the module
         ``theano_rnn.model.truncation`` shows each as a loop and a picture.
     bptt_truncate : int, optional
-        The tutorial's word for "window:K".
+        K of "window:K", as the tutorial writes it.
     truncate_gradient : int, optional
-        Theano's word for "last:K", and -1 for "full".
+        K of "last:K", as Theano writes it; -1 is "full".
     initialization : str
-        How the parameters begin: ``theano_rnn.model.initialization`` lists the names.
+        The distribution of the first parameters; ``theano_rnn.model.initialization`` lists the
+        names.
     seed : int
-        Of the initial parameters, and of the dropout where a step is given no generator.
+        Seeds the first parameters, and the dropout of steps that are given no generator.
     dtype : str, optional
         "float32" or "float64"; Theano's floatX where not given.
 
     Attributes
     ----------
     architecture : Architecture
-        Which network it is, with the shapes of all parameters.
+        The settings of the network, and the shapes of all parameters.
     vocab_size, hidden_size : int
         As given.
     dtype : str
-        Of the parameters and of all that is computed.
+        The dtype of the parameters and of every result.
     shared : dict
-        Shared variables by name.
+        The parameters as shared variables, by name. The table is stored transposed,
+        (vocab_size, ...).
     random : numpy.random.Generator
-        Of the dropout, where a step is given no other.
+        Draws the dropout of a step that is given no generator of its own.
 
     Raises
     ------
@@ -95,14 +98,13 @@ class RNN(LanguageModel):
 
     Notes
     -----
-    Methods take one sequence, x and y of shape (T,), or a batch of B sequences, time first: x
-    and y of shape (T, B), with ``mask`` (T, B) where they differ in length, true at the tokens
-    of each sequence and false in the padding after its end, where anything may stand. A batch
-    is B sequences, each alone: every loss and gradient is the sum of theirs. An update step
-    divides the gradient by B.
+    Methods take one sequence, x and y of shape (T,), or a batch of B sequences, time first: x and
+    y of shape (T, B). If the sequences differ in length, pass ``mask`` (T, B): true at the tokens
+    of each sequence, false in the padding after its end, where anything may stand. The sequences
+    of a batch do not touch each other: its loss and gradient are the sums of theirs. An update
+    step divides the gradient by B.
 
-    Each function is compiled when first used, and once. ``shared`` holds the shared variables
-    of the graph by name; the table (U, or L) is stored transposed there, (vocab_size, ...).
+    Each function is compiled once, when it is first used.
 
     References
     ----------
@@ -154,7 +156,7 @@ class RNN(LanguageModel):
         path : str or Path
             A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H).
         **settings
-            Those of RNN, other than the sizes; the file then holds the arrays that they ask for.
+            Those of RNN but for the sizes. The file must hold the arrays that they ask for.
 
         Returns
         -------
@@ -188,13 +190,13 @@ class RNN(LanguageModel):
         Parameters
         ----------
         path : str or Path
-            The state of a module as ``theano_rnn.interop.torch_state`` has it, an nn.RNN, nn.GRU
-            or nn.LSTM between an embedding, if there is one, and a decoder.
+            The state of a module: an nn.RNN, nn.GRU or nn.LSTM, then a decoder, with or without
+            an embedding before; ``theano_rnn.interop.torch_state`` has the names.
         cell : str, optional
-            "relu" where the nn.RNN has that nonlinearity and the file does not say so.
+            "relu" for an nn.RNN with that nonlinearity, if the file does not say so.
         **settings
             Those of RNN that are not in the file: truncation, dropout, seed, dtype. By default
-            the dtype is that of the file.
+            the dtype is the file's.
 
         Returns
         -------
@@ -217,8 +219,8 @@ class RNN(LanguageModel):
 
         Parameters
         ----------
-        path : path
-            Of a safetensors file; what is there is written over.
+        path : str or Path
+            A safetensors file; an existing one is overwritten.
 
         Raises
         ------
@@ -246,9 +248,7 @@ class RNN(LanguageModel):
     # ---- what the network computes
 
     def forward_propagation(self, x: Tokens) -> Floats:
-        """Probabilities o_t of the next token after each token of x, (T, vocab_size).
-
-        Of a batch (T, B), (T, B, vocab_size).
+        """The probabilities o_t of the next token, after each token of x.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class RNN(LanguageModel):
         return o if is_single(x) else o.reshape((*tokens.shape, self.vocab_size))
 
     def predict(self, x: Tokens) -> Ints:
-        """The most likely next token after each token of x, of the shape of x.
+        """The most likely next token, after each token of x.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class RNN(LanguageModel):
         Parameters
         ----------
         x, y : (T,) or (T, B) token ids
-            What is read, and what is to be predicted.
+            The inputs and the targets.
         mask : (T, B) booleans, optional
             False in the padding of a batch.
 
@@ -296,14 +296,14 @@ class RNN(LanguageModel):
     def loss_and_state(
         self, x: Tokens, y: Tokens, state: Optional[Array] = None, mask: Optional[Mask] = None
     ) -> tuple[float, Floats]:
-        """E of sequences that go on from a state, and the state they end in.
+        """E of sequences that begin in a given state, and the state in which they end.
 
         Parameters
         ----------
         x, y, mask
-            As everywhere.
+            As in ``ce_error``.
         state : (B, state_size) array, optional
-            As this function returns it for the text before; zeros where not given.
+            The state that this function returned for the text before; zeros where not given.
 
         Returns
         -------
@@ -351,10 +351,10 @@ class RNN(LanguageModel):
         Parameters
         ----------
         x, y, mask
-            As everywhere.
+            As in ``ce_error``.
         kept : (T, layers, H) array, of a batch (T, B, layers, H), optional
-            Factors of the states as the layer above or the output sees them, for dropout; ones,
-            no dropout, where not given.
+            The dropout mask: factors of the states that the layer above or the output reads. Ones,
+            so no dropout, where not given.
 
         Returns
         -------
@@ -376,14 +376,14 @@ class RNN(LanguageModel):
     def sgd_step(
         self, x: Tokens, y: Tokens, learning_rate: float, mask: Optional[Mask] = None
     ) -> float:
-        """parameter -= learning_rate * gradient / B. Returns E before the step, in nats.
+        """Take a step, parameter -= learning_rate * gradient / B; return E before it, in nats.
 
-        Only the rows of the table that occur in x are updated, and V in place.
+        It updates V in place, and only those rows of the table whose tokens occur in x.
 
         Parameters
         ----------
         x, y, mask
-            As everywhere.
+            As in ``ce_error``.
         learning_rate : float
 
         Returns
@@ -396,15 +396,15 @@ class RNN(LanguageModel):
     def clipped_sgd_step(
         self, x: Tokens, y: Tokens, learning_rate: float, clip: float, mask: Optional[Mask] = None
     ) -> tuple[float, float]:
-        """An SGD step whose gradient is rescaled to the norm ``clip`` where it is longer.
+        """Take an SGD step whose gradient is rescaled to the norm ``clip`` where it is longer.
 
         Parameters
         ----------
         x, y, mask
-            As everywhere.
+            As in ``ce_error``.
         learning_rate : float
         clip : float
-            Largest norm of the gradient, all parameters taken together.
+            The largest norm of the gradient, all parameters taken together.
 
         Returns
         -------
@@ -425,20 +425,21 @@ class RNN(LanguageModel):
         return step(x, y, learning_rate, clip, mask=mask)[:2]
 
     def next_token(self, token: int, state: Optional[Array] = None) -> tuple[Floats, Floats]:
-        """One step of sampling.
+        """The probabilities of the next token, one step at a time, as in sampling.
 
         Parameters
         ----------
         token : int
         state : (state_size,) array, optional
-            The state before; zeros, the beginning of a sequence, where not given.
+            The state before the token; zeros, the beginning of a sequence, where not given.
 
         Returns
         -------
         o : (vocab_size,) array
             Probabilities of the next token.
         state : (state_size,) array
-            s_t of each layer, the lowest first, for lstm s_t and c_t of each; to be passed on.
+            The state after it, to pass on: s_t of each layer, the lowest first, and for an lstm
+            s_t and c_t of each.
         """
         (token,) = validation.token_ids([token], "token", self.vocab_size)
         size = self.architecture.state_size
@@ -450,13 +451,13 @@ class RNN(LanguageModel):
     # ---- compiled functions, each once, when first used
 
     def compiled(self, name: str, *variant: bool) -> Function:
-        """The function "forward", "loss" or "gradients", in the variant of its builder.
+        """A compiled function: "forward", "loss" or "gradients".
 
         Parameters
         ----------
         name : str
         *variant : bool
-            Of "loss": is_masked. Of "gradients": is_masked and has_dropout.
+            For "loss": is_masked. For "gradients": is_masked and has_dropout.
 
         Returns
         -------
@@ -482,7 +483,7 @@ class RNN(LanguageModel):
 
     def _gradients(self, is_masked: bool, has_dropout: bool) -> Function:
         symbols, _, net = self.network(is_masked, has_dropout)
-        # Scan gives what nothing outside reads a gradient of type floatX.
+        # Scan makes the gradients of outputs that nothing reads: zeros of type floatX.
         with theano.config.change_flags(floatX=self.dtype):
             gradients = theano.grad(net.loss, list(self.shared.values()))
         return compile_function(symbols, gradients, name="gradients")

@@ -128,7 +128,7 @@ def optimizing(optimizer):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [  # each is tested against a loop in NumPy in test_updates.py too
+    [  # each is tested against a loop in NumPy in test_optimizers.py too
         pytest.param(name, marks=() if name in ("sgd", "momentum", "adam") else pytest.mark.slow)
         for name in OPTIMIZERS
     ],

@@ -293,9 +293,9 @@ def test_truncation_cannot_be_changed_in_silence_after_construction():
     [
         (np.zeros((6, 3)), r"frozen_states has shape \(6, 3\): pass \(T \+ 1, H\) = \(7, 3\)"),
         (np.zeros((7, 4)), "frozen_states has shape"),
-        (np.zeros((7, 3), int), "other than finite floats"),
-        (np.zeros((7, 3), bool), "other than finite floats"),
-        (np.full((7, 3), np.nan), "other than finite floats"),
+        (np.zeros((7, 3), int), "finite floats only"),
+        (np.zeros((7, 3), bool), "finite floats only"),
+        (np.full((7, 3), np.nan), "finite floats only"),
         (np.ones((7, 3)), r"frozen_states\[-1\] is not zero"),
     ],
 )

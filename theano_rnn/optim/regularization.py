@@ -1,35 +1,35 @@
 """Terms added to the loss or to its gradient: Omega against vanishing gradients, and L2.
 
-Every function takes and returns Theano expressions. With s_t = phi(z_t), z_t = p_t + W s_{t-1},
-the simple cells (tanh, sigmoid, relu), the error goes back one step as
+Every function takes and returns Theano expressions. The cells of one gate (tanh, sigmoid, relu)
+are s_t = phi(z_t), z_t = p_t + W s_{t-1}. Their error goes back one step as
 
     dE/ds_{t+1} J_{t+1} = W' (dE/ds_{t+1} * phi'(z_{t+1})) = W' dE/dz_{t+1},
 
-so that nothing here needs to know phi: dE/dz_t is what ``theano.grad`` gives for p_t.
+and ``theano.grad`` gives dE/dz_t as the gradient of p_t, so nothing here needs to know phi.
 """
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
 
-#: Where |dE/ds_t|^2 is below it, nothing is left to preserve, and the step is not counted.
+#: Steps with |dE/ds_t|^2 below this are not counted: no error is left there to preserve.
 BOUND = 1e-20
 
 
 def total_error(
     immediate: Variable, dz: Variable, W: Variable, is_first: Variable = None
 ) -> Variable:
-    """dE/ds_t with all that step t does to E: through its own output and through later steps.
+    """dE/ds_t, through the output of step t and through all later steps.
 
     ds_t = immediate_t + W' dz_{t+1}
 
     Parameters
     ----------
     immediate : (T, B, H) expression
-        ``theano.grad(E, s)`` for the states s that scan returns: it leaves out the path through
-        the recurrence. That through the layers above is in it.
+        ``theano.grad(E, s)`` for the states s that scan returns. It has the paths through the
+        output and the layers above, but not the one through the recurrence.
     dz : (T, B, H) expression
-        dE/dz_t, that is ``theano.grad(E, p)`` for the inputs p of the recurrence.
+        dE/dz_t: ``theano.grad(E, p)`` for the inputs p of the recurrence.
     W : (H, H) expression
     is_first : (T,) expression of booleans, optional
         True where the gradient is cut between t-1 and t, as at the start of a chunk.
@@ -40,10 +40,10 @@ def total_error(
 
     Notes
     -----
-    States that are copied through padding have a path back which is not W' dz_{t+1}. Padding
-    therefore stands at the end of its sequence, and no output reads the states there.
+    In padding the state is copied, and its error does not go back as W' dz_{t+1}. That does not
+    matter: padding stands at the end of its sequence, and no output reads the states there.
     """
-    # Of all steps, then less the first: Theano's product refuses the empty matrix of T = 1.
+    # Multiply all steps, then drop the first: Theano's product refuses the empty matrix of T = 1.
     through_next = _back(dz, W)[1:]  # (T - 1, B, H)
     if is_first is not None:
         is_cut = tensor.neq(is_first[1:], 0).dimshuffle(0, "x", "x")
@@ -54,7 +54,7 @@ def total_error(
 def omega(
     W: Variable, dz: Variable, ds: Variable, mask: Variable = None, is_first: Variable = None
 ) -> Variable:
-    """How far the error is from keeping its norm as it goes back through time.
+    """Omega: how far the error is from keeping its norm as it goes back through time.
 
     Omega = mean over t of ( |W' dz_t|^2 / |ds_t|^2 - 1 )^2,  W' dz_t = dE/ds_t ds_t/ds_{t-1}
 
@@ -62,32 +62,32 @@ def omega(
     ----------
     W : (H, H) expression
     dz : (T, B, H) expression
-        dE/dz_t, that is ``theano.grad(E, p)``.
+        dE/dz_t: ``theano.grad(E, p)``.
     ds : (T, B, H) expression
         dE/ds_t, from `total_error`.
     mask : (T, B) expression of booleans, optional
-        True where there is a token, false in padding.
+        True at tokens, false in padding.
     is_first : (T,) expression of booleans, optional
-        True where no error goes from step t to t-1: at the start of a chunk, and for a gradient
-        of the last K steps at all of 0..T-K.
+        True where no error goes from step t to t-1: at the start of a chunk and, under
+        "last:K", at all of 0..T-K.
 
     Returns
     -------
     Omega : scalar expression
-        Of W's dtype. Its gradient by W holds dz and ds constant: only the W of the one step
-        ds_t/ds_{t-1} is differentiated, as the paper does. Where no step counts, both are 0.
+        In W's dtype. Its gradient by W holds dz and ds constant: as in the paper, only the W in
+        ds_t/ds_{t-1} is differentiated. If no step counts, Omega and its gradient are 0.
 
     Notes
     -----
-    The steps that count are the tokens at which no cut is and |ds_t|^2 >= 1e-20. The bound is
-    absolute; otherwise Omega is the same for every multiple of E.
+    A step counts if it has a token, no cut lies before it, and |ds_t|^2 >= 1e-20. But for this
+    bound, which is absolute, Omega is the same for every multiple of E.
 
-    The paper sums over the steps; its published code takes the mean over those that count, and
-    so does this. The code counts the step from the fixed initial state too, though no error is
-    of use there, and so does this: to leave it out, set ``is_first[0]``.
+    The paper sums over the steps. Its published code takes the mean over those that count, and
+    so does this. Both count the step from the fixed initial state, though error is of no use
+    there; set ``is_first[0]`` to leave it out.
 
     alpha * dOmega/dW is added to dE/dW before clipping; the paper takes alpha from 2 to 4. Omega
-    is for the simple cells: with gates, ds_t/ds_{t-1} is more than one product with W.
+    is for cells of one gate: with more, ds_t/ds_{t-1} is more than one product with W.
 
     References
     ----------
@@ -115,8 +115,8 @@ def omega(
         counts = tensor.and_(counts, tensor.neq(mask, 0))
     if is_first is not None:
         counts = tensor.and_(counts, tensor.eq(is_first, 0).dimshuffle(0, "x"))
-    # A switch on the result alone would leave 0 * NaN in the gradient, so the steps that do not
-    # count are made harmless before: 0 in the numerator, 1 in the denominator.
+    # A switch on the result alone would leave 0 * NaN in the gradient. So steps that do not count
+    # get 0 in the numerator and 1 in the denominator first.
     dz = tensor.switch(counts.dimshuffle(0, 1, "x"), dz, 0)
     ratio = tensor.sqr(_back(dz, W)).sum(axis=2) / tensor.switch(counts, squared, 1)  # (T, B)
     terms = tensor.switch(counts, tensor.sqr(ratio - 1), 0)
@@ -154,23 +154,9 @@ def omega_gradient(
 
 
 def _back(dz: Variable, W: Variable) -> Variable:
-    """W' dz_t of every step and sequence, (., B, H), as one product of matrices."""
+    """W' dz_t for every step and sequence, (T, B, H), in one product of matrices."""
     T, B, H = dz.shape
     return tensor.dot(dz.reshape((T * B, H)), W).reshape((T, B, H))
-
-
-def squared_norm(parameters: Variables) -> Variable:
-    """|p|^2, summed over the parameters.
-
-    Parameters
-    ----------
-    parameters : list of expressions
-
-    Returns
-    -------
-    scalar expression
-    """
-    return sum(tensor.sqr(p).sum() for p in parameters)
 
 
 def l2(parameters: Variables) -> Variable:
@@ -186,10 +172,10 @@ def l2(parameters: Variables) -> Variable:
 
     Notes
     -----
-    Give it matrices, not biases: a bias only says where a unit stands, and its size does not
-    make the network more sensitive to its input. A decayed U changes in every row at each
-    update, not only in those of the tokens seen. And a decayed W draws its singular values to 0:
-    it keeps gradients from exploding, and makes them vanish.
+    Give it matrices, not biases: a large bias does not make the network more sensitive to its
+    input. Under weight decay every update changes all rows of U, not only those of the tokens in
+    the batch. And it pulls the singular values of W to 0, which keeps gradients from exploding
+    but makes them vanish.
 
     Examples
     --------
@@ -198,22 +184,23 @@ def l2(parameters: Variables) -> Variable:
     >>> theano.grad(l2([W]), W).eval({W: [[1.0, -2.0]]})
     array([[ 1., -2.]])
     """
-    return 0.5 * squared_norm(parameters)
+    return 0.5 * sum(tensor.sqr(p).sum() for p in parameters)
 
 
 def check_omega(cell: str, truncation: str) -> None:
-    """RNNError where Omega is not defined: for gates, and where outputs hear different steps.
+    """Refuse a cell or a truncation for which Omega is not defined.
 
     Parameters
     ----------
     cell : str
     truncation : str
-        "full" and "chunk:K" are understood.
+        "full" or "chunk:K". Under the other schemes each output reaches back over other steps, so
+        there is no one error whose norm could be kept.
 
     Raises
     ------
     RNNError
-        For other cells and schemes.
+        For cells of more than one gate, and for "window:K" and "last:K".
     """
     if cell not in ("tanh", "sigmoid", "relu"):
         raise RNNError(f"omega is for the cells tanh, sigmoid and relu, not {cell}; set it to 0")

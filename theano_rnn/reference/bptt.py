@@ -8,15 +8,14 @@ With the sums restricted to the pairs (t, j) of the scheme, in each layer
     dV          = sum_t (o_t - y_t) s_t^T                    over every output, in every scheme
     dc          = sum_t (o_t - y_t)                          likewise
 
-where z_j = U x_j + W s_{j-1} + b. The whole stack is unrolled over the steps j of an output: the
-states of all layers before the first of them are constants. With an embedding x_j = L[:, token]
-and
+where z_j = U x_j + W s_{j-1} + b. For each output all layers are unrolled over its steps j; the
+states before the first of these steps are constants. With an embedding x_j = L[:, token] and
 
     dL[:, token] = sum_t sum_j U^T dE_t/dz_j                 over the steps j with that token
 
-A tied L, or U with no embedding, sums both its uses, the one as V over every output. Where s_t is
-read upwards as kept_t s_t, what comes back from above is multiplied by kept_t too. Here t and j
-count from 0.
+The gradient of a tied L (of U without an embedding) is the sum over its two uses; the use as V
+counts for every output. Under dropout the layer above or the output reads kept_t s_t, so the error
+that comes back from it is multiplied by kept_t too. Here t and j count from 0.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ def bptt(
     scheme: str,
     k: int | None,
 ) -> Parameters:
-    """Gradients by the names of the parameters, each output t going back to a first step.
+    """Gradients by the names of the parameters; each output t goes back to its first step.
 
     ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,),
-    kept is (T, layers, H); the scheme is the name of one of the functions below, k is None for
-    full.
+    kept is (T, layers, H). The scheme is the name of one of the four functions below; k is None
+    for full.
     """
     gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
     schemes: dict[str, Callable[[int, int, Any], int]]  # k is None for full
@@ -155,9 +154,9 @@ def chunk(t: int, T: int, k: int) -> int:
 def last(t: int, T: int, k: int) -> int:
     """Only the last k steps exist: t = T-k..T-1, j = T-k..t; earlier outputs have no step at all.
 
-    They teach V and c alone. It is what ``theano.scan(truncate_gradient=k)`` computes with V
-    applied outside the scan. Of stacked scans the gradient by the input of the upper one is zero
-    before step T-k, where the lower one stops too: the stack is cut as one.
+    They teach V and c alone. This is what ``theano.scan(truncate_gradient=k)`` computes if V is
+    applied outside the scan. With stacked layers, the upper scan passes no gradient to its input
+    before step T-k, and there the lower scan stops too: all layers are cut at one step.
 
     ::
 

@@ -1,4 +1,4 @@
-"""Bad input, said in one message: what was wrong, where, and what to do."""
+"""Checks of the input. A ValueError says what was wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, described, shapes, table, times
 from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Parameters, Sentence
 
-#: Beyond it the names of the parameters alone would fill the memory.
+#: With many more, the names of the parameters alone would fill the memory.
 MOST_LAYERS = 100
 
 SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
 
 
 def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding: bool) -> Net:
-    """The five settings that say which network it is, or ``ValueError``."""
+    """The network of the five settings, or ``ValueError``."""
     if not isinstance(cell, str) or cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
     if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
@@ -40,7 +40,7 @@ def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding:
 
 
 def checked_parameters(parameters: Mapping[str, Array], net: Net) -> Parameters:
-    """Copies of the parameters of the network in their order, or ``ValueError``."""
+    """Copies of the network's parameters, in their order, or ``ValueError``."""
     if not isinstance(parameters, Mapping):
         kind = type(parameters).__name__
         raise ValueError(f"parameters is a {kind}: pass a dict of {described(net)}")
@@ -84,7 +84,7 @@ def _checked_array(name: str, value: Array, words: tuple[str, ...]) -> Floats:
 
 def checked_tokens(where: str, tokens: object, vocab_size: int) -> Ints:
     """`tokens` as a vector of integers in [0, vocab_size), or ``ValueError``."""
-    # As objects every element keeps its own type: [True, 2] does not turn into [1, 2].
+    # In an array of objects every element keeps its type: [True, 2] does not turn into [1, 2].
     array = _of_objects(where, tokens)
     if array.ndim != 1:
         raise ValueError(f"{where} has {array.ndim} dimensions: pass one list of token ids")
@@ -106,13 +106,13 @@ def _of_objects(where: str, values: object) -> Array:
     try:
         return np.array(values, dtype=object)
     except (TypeError, RecursionError) as error:
-        raise ValueError(f"{where} is no array: {error}") from None
+        raise ValueError(f"{where} cannot be an array ({error}): pass token ids") from None
 
 
 def checked_pair(
     x: object, y: object, vocab_size: int, where: tuple[str, str] = ("x", "y")
 ) -> tuple[Ints, Ints]:
-    """An input sequence and its targets, of one length, or ``ValueError``."""
+    """A sequence and its targets, of equal length, or ``ValueError``."""
     x = checked_tokens(where[0], x, vocab_size)
     y = checked_tokens(where[1], y, vocab_size)
     if len(x) != len(y):
@@ -123,7 +123,7 @@ def checked_pair(
 
 
 def checked_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
-    """Sentences and their targets, as many of each, or ``ValueError``."""
+    """As many sentences as targets, or ``ValueError``."""
     for name, sentences in (("X", X), ("Y", Y)):
         if not hasattr(sentences, "__len__") or isinstance(sentences, (str, Mapping, set)):
             raise ValueError(f"{name} is a {type(sentences).__name__}: pass a list of sentences")
@@ -140,7 +140,7 @@ def checked_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
 def checked_sentences(
     x: Any, y: Any, mask: Mask | None, kept: Floats | None, net: Net, parameters: Parameters
 ) -> list[Sentence]:
-    """Each sentence alone, (x, y, kept) of its own length: one, or the columns of a batch."""
+    """(x, y, kept) of one sentence, or of each column of a batch, cut to its own length."""
     vocab_size = table(parameters).shape[1]
     x, y = _of_objects("x", x), _of_objects("y", y)
     if 2 not in (x.ndim, y.ndim):
@@ -170,7 +170,7 @@ def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
     """The mask as booleans (T, B), all of them true for None, or ``ValueError``."""
     if mask is None:
         return np.ones(shape, dtype=bool)
-    mask = _of_objects("mask", mask)  # a ragged list is one of lists, which are no 0 or 1
+    mask = _of_objects("mask", mask)  # a ragged list becomes one of lists, which are not 0 or 1
     if mask.shape != shape:
         raise ValueError(f"mask has shape {mask.shape} and x has shape {shape}: pass the same")
     for (t, b), value in np.ndenumerate(mask):
@@ -188,9 +188,9 @@ def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
 
 
 def checked_kept(kept: Array | None, mask: Bools, net: Net, parameters: Parameters) -> Floats:
-    """Factors, of shape (T, layers, H) with a mask (T,), (T, B, layers, H) with one (T, B).
+    """The dropout mask; all ones for None. ``ValueError`` if it is not finite at a token.
 
-    Ones for None; finite where the mask is true, or ``ValueError``.
+    It is (T, layers, H) for a mask (T,), and (T, B, layers, H) for a mask (T, B).
     """
     W = parameters["W"]
     shape = (*mask.shape, net.layers, W.shape[1])
@@ -230,7 +230,7 @@ def parse_truncation(truncation: str) -> tuple[str, int | None]:
 
 
 def chosen_truncation(truncation: str, bptt_truncate: object, truncate_gradient: object) -> str:
-    """The one scheme chosen by the three constructor words, or ``ValueError``."""
+    """The scheme that one of three constructor arguments chooses, or ``ValueError``."""
     words = {
         "bptt_truncate": ("window", bptt_truncate),
         "truncate_gradient": ("last", truncate_gradient),

@@ -10,7 +10,7 @@ import numpy as np
 from theano_rnn.reference.checks import checked_positive
 from theano_rnn.reference.types import Array, Parameters
 
-#: Of a dict of arrays, a number.
+#: From a dict of arrays to a number.
 Function = Callable[[Parameters], float]
 
 
@@ -27,25 +27,26 @@ def finite_differences(
         Takes a dict of float64 arrays, the parameters, and returns a float. Each call gets
         fresh copies.
     parameters : dict of arrays
-        Any names and shapes; left unchanged. Taken to float64, as in float32 the rounding of
-        the function exceeds the difference.
+        Of any names and shapes; not changed. They are copied to float64, because in float32 the
+        function's rounding is larger than the difference.
     epsilon : float
         Half the distance between the two points.
 
     Returns
     -------
     dict of arrays
-        Names, order and shapes of `parameters`.
+        With the names, order and shapes of `parameters`.
 
     Raises
     ------
     ValueError
-        If epsilon is not positive, a parameter is not made of finite floats, or the function
-        returns NaN or infinity.
+        If epsilon is not positive, a parameter has an element that is not a finite float, or the
+        function returns NaN or infinity.
 
     Notes
     -----
-    Two evaluations an element: for large arrays use `directional_difference`.
+    It evaluates the function twice for each element; for large arrays use
+    `directional_difference`.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def directional_difference(
 
     df/dp . d = ( f(p + epsilon d) - f(p - epsilon d) ) / (2 epsilon)
 
-    With a random direction, two evaluations check a whole gradient: compare with the inner
+    Two evaluations check a whole gradient: along a random direction, the result must be the inner
     product of the gradient and the direction.
 
     Parameters
@@ -90,7 +91,7 @@ def directional_difference(
     function, parameters, epsilon
         As in `finite_differences`.
     direction : dict of arrays
-        Names and shapes of `parameters`.
+        With the names and shapes of `parameters`.
 
     Returns
     -------
@@ -133,5 +134,5 @@ def _float64_copies(what: str, arrays: Mapping[str, Array]) -> Parameters:
 def _evaluate(function: Function, parameters: Parameters, where: str) -> float:
     value = float(function(parameters))
     if not isfinite(value):
-        raise ValueError(f"the function is {value} at {where}: pass one finite around here")
+        raise ValueError(f"the function is {value} at {where}: pass one that is finite there")
     return value

@@ -1,8 +1,8 @@
-"""The loss a truncated gradient is the true gradient of.
+"""A loss whose true gradient is the truncated one.
 
-States before a cut are constants, taken from an array computed once; the steps the gradient may
-see are run again with the parameters given. Finite differences of this loss therefore prove
-*truncated* gradients, which finite differences of the true loss cannot.
+The states before a cut are constants, taken from an array computed once. The steps after it are
+run again with the given parameters. So finite differences of this loss check *truncated*
+gradients; finite differences of the true loss cannot.
 """
 
 from __future__ import annotations
@@ -40,16 +40,15 @@ def frozen_state_loss(
 ) -> float:
     """Summed cross-entropy with the states before each cut held constant.
 
-    Where ``frozen_states`` were computed with the same parameters this is the true loss; its
-    gradient with respect to the parameters is the gradient under ``truncation``.
+    If ``frozen_states`` were computed with the same parameters, it equals the true loss, and its
+    gradient is the gradient of the true loss under ``truncation``.
 
     Parameters
     ----------
     parameters : dict
-        The ones to perturb, as `NumpyRNN` takes them.
+        The parameters to perturb, as `NumpyRNN` takes them.
     frozen_states : array (T + 1, H), or wider
-        ``NumpyRNN.hidden_states(x, kept)`` at the unperturbed parameters: the states of all
-        layers; the last row is the zero initial state.
+        ``NumpyRNN.hidden_states(x, kept)`` at the unperturbed parameters.
     x, y : sequence of T ints
         Token ids and their targets.
     truncation : str
@@ -57,7 +56,7 @@ def frozen_state_loss(
     cell, layers, bias, tied, embedding
         The network, as in `NumpyRNN`.
     kept : array (T, layers, H), optional
-        Factors of dropout, as in `NumpyRNN.ce_error`.
+        The dropout mask, as in `NumpyRNN.ce_error`.
 
     Returns
     -------
@@ -145,7 +144,7 @@ def _checked_states(states: Array, net: Net, T: int, hidden_size: int) -> Floats
             " as NumpyRNN.hidden_states(x, kept) returns them"
         )
     if states.dtype.kind != "f" or not np.isfinite(states).all():
-        raise ValueError("frozen_states holds other than finite floats: pass hidden_states(x)")
+        raise ValueError("frozen_states must hold finite floats only: pass hidden_states(x)")
     if states[-1].any():
         raise ValueError(
             "frozen_states[-1] is not zero: the initial state belongs in the last row"

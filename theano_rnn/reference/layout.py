@@ -9,7 +9,7 @@ from theano_rnn.reference.types import Floats, Parameters
 
 
 class Net(NamedTuple):
-    """Which network it is."""
+    """The settings that fix the parameters of a network."""
 
     cell: str  # the recurrence, by name
     layers: int
@@ -33,7 +33,7 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     >>> shapes(Net("lstm", layers=2, bias=False, tied=False, embedding=False))["U2"]
     ('4H', 'H')
 
-    An embedding goes before them all; its D is H where V is its transpose.
+    An embedding comes before them all. If it is tied, V is its transpose and D is H.
 
     >>> shapes(Net("gru", layers=1, bias=False, tied=False, embedding=True))
     {'L': ('D', 'vocab_size'), 'U': ('3H', 'D'), 'V': ('vocab_size', 'H'), 'W': ('3H', 'H')}
@@ -65,11 +65,11 @@ def table(arrays: Parameters) -> Floats:
 
 
 def times(n: int) -> str:
-    """n H in words, ``"H"`` or ``"3H"``."""
+    """n times H in words: ``"H"`` or ``"3H"``."""
     return "H" if n == 1 else f"{n}H"
 
 
 def described(net: Net) -> str:
-    """All names and shapes, and the settings they follow from."""
+    """The names and shapes of all parameters, and the settings from which they follow."""
     listed = ", ".join(f"{name} ({', '.join(shape)})" for name, shape in shapes(net).items())
     return f"{listed} for " + ", ".join(f"{k}={v!r}" for k, v in net._asdict().items())

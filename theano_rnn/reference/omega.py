@@ -17,7 +17,7 @@ def omega(
 ) -> tuple[float, Floats]:
     """Omega and dOmega/dW, dz and ds held constant.
 
-    With q_t = |W' dz_t|^2 / |ds_t|^2, the means over the steps that count of
+    With q_t = |W' dz_t|^2 / |ds_t|^2, they are the means, over the steps that count, of
 
         Omega     : (q_t - 1)^2
         dOmega/dW : 2 (q_t - 1) * 2 dz_t (W' dz_t)' / |ds_t|^2
@@ -28,9 +28,9 @@ def omega(
     dz, ds : arrays (T, B, H)
         dE/dz_t and dE/ds_t, where s_t = phi(z_t) and z_t = p_t + W s_{t-1}.
     mask : array (T, B) of booleans, optional
-        False in padding, which does not count.
+        False in padding; these steps do not count.
     is_first : array (T,) of booleans, optional
-        True where the gradient is cut between t-1 and t, which does not count.
+        True where the gradient is cut between t-1 and t; these steps do not count.
     bound : float
         Steps with a smaller |ds_t|^2 do not count.
 
@@ -38,7 +38,7 @@ def omega(
     -------
     value : float
     gradient : array (H, H)
-        Both zero where no step counts.
+        Both are 0 if no step counts.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The RNN language model with the interface of the compiled one, in plain loops."""
+"""NumpyRNN: the language model in plain loops, with the methods of the compiled one."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class NumpyRNN:
     """A recurrent language model in naive NumPy.
 
     s_t = tanh(U x_t + W s_{t-1} + b),  o_t = softmax(V s_t + c),  E = -sum_t log o_t[y_t],
-    with x_t one-hot and a zero initial state; or x_t = L[:, token]; or another cell in place of
-    tanh, and layers on top, each with the s_t of the one below as its x_t.
+    with x_t one-hot and a zero initial state. Or x_t = L[:, token], another cell takes the place
+    of tanh, and layers are stacked: each reads the s_t of the layer below as its x_t.
 
     Parameters
     ----------
@@ -40,14 +40,12 @@ class NumpyRNN:
         then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
         on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. When tied there is no V.
         With an embedding of any size D, L (D, vocab_size) comes before them all and U is
-        (G*H, D). All float64 or all float32, which is the dtype everything is computed in.
-        Copied.
+        (G*H, D). All float64 or all float32; everything is computed in that dtype. Copied.
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
-        the sequence only, what ``theano.scan`` does). All layers are cut at the same step, and
-        V, c, and U or L in its use as a tied V, are not. Fixed at construction, as all that
-        follows.
+        the sequence only, what ``theano.scan`` does). All layers are cut at the same step. The
+        gradients of V and c are not cut, nor that of a tied L or U in its use as V.
     cell : str
         With s' = s_{t-1} and sigma the logistic function:
 
@@ -60,18 +58,18 @@ class NumpyRNN:
           g = tanh(...), c_t = f * c_{t-1} + i * g, s_t = o * tanh(c_t). The state is (s, c),
           and a cut cuts both.
     layers : int
-        How many recurrences, one on top of the other, all of H units.
+        How many recurrences are stacked, all of H units.
     bias : bool
         Whether there are b, b2, ... and c; for ``"gru_after"`` a, a2, ... too.
     tied : bool
-        V is the transpose of L, or of U where there is no embedding; the gradient of that one
-        is then the sum of both uses. Needs D = H, or G = 1 where there is no embedding.
+        V is the transpose of L, or of U without an embedding; the gradient of L, or U, is then
+        the sum over both uses. Needs D = H, or G = 1 without an embedding.
     embedding : bool
         Whether x_t is the column L[:, token] of a lookup table, not one-hot.
     bptt_truncate : int, optional
-        The tutorial's word for ``"window:K"``.
+        K of ``"window:K"``, as the tutorial writes it.
     truncate_gradient : int, optional
-        Theano's word for ``"last:K"``, and -1 for ``"full"``.
+        K of ``"last:K"``, as Theano writes it; -1 is ``"full"``.
 
     Raises
     ------
@@ -80,8 +78,8 @@ class NumpyRNN:
 
     Notes
     -----
-    Attributes are fixed: assigning ``model.bptt_truncate = 1000`` after construction, as the
-    tutorial's gradient check does to no effect, is an ``AttributeError``.
+    All settings are fixed. The tutorial's gradient check assigns ``model.bptt_truncate = 1000``
+    to a finished model, to no effect; here that is an ``AttributeError``.
 
     Examples
     --------
@@ -164,7 +162,7 @@ class NumpyRNN:
         return {name: value.copy() for name, value in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, Array]) -> None:
-        """Take copies of new parameters, of the model's shapes and dtype.
+        """Set all parameters, to copies of arrays of the model's shapes and dtype.
 
         Parameters
         ----------
@@ -180,13 +178,13 @@ class NumpyRNN:
         self._parameters = new
 
     def hidden_states(self, x: Tokens, kept: Array | None = None) -> Floats:
-        """States of the network, (T + 1, H); the zero initial state is the last row, index -1.
+        """The states s_t, (T + 1, H); the zero initial state is the last row, index -1.
 
-        A row is s_t; with more layers the s_t of each side by side, the lowest first; for lstm
-        s_t and c_t of each: (T + 1, layers * H) or (T + 1, layers * 2 * H). So
-        ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l from 0 for every cell, and
-        ``[t, l, 1]`` is c_t. With ``kept`` (T, layers, H), see `ce_error`, they are the states
-        of the layers above what was dropped; no factor is in a row itself.
+        With more layers a row has the s_t of each, the lowest first, and for an lstm s_t and c_t
+        of each: it is (T + 1, layers * H) or (T + 1, layers * 2 * H). So for every cell
+        ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l, counted from 0, and
+        ``[t, l, 1]`` is c_t. ``kept`` is the dropout mask, see `ce_error`: it changes what the
+        layers above read, and is not multiplied into a row itself.
 
         Parameters
         ----------
@@ -202,7 +200,7 @@ class NumpyRNN:
         return s.reshape(len(s), -1)
 
     def forward_propagation(self, x: Tokens) -> Floats:
-        """Probabilities o_t of the next token after each token, (T, vocab_size).
+        """The probabilities o_t of the next token, after each token.
 
         Parameters
         ----------
@@ -218,7 +216,7 @@ class NumpyRNN:
         return np.stack([output(self._parameters, top(s[t], kept[t])) for t in range(len(x))])
 
     def predict(self, x: Tokens) -> Ints:
-        """The most probable next token after each token, (T,).
+        """The most likely next token, after each token.
 
         Parameters
         ----------
@@ -239,14 +237,14 @@ class NumpyRNN:
         Parameters
         ----------
         x, y : sequences of T ints, or arrays (T, B)
-            Token ids and their targets; of a batch each column is a sentence run alone.
+            Token ids and their targets. Each column of a batch is a sentence, run alone.
         mask : array (T, B) of booleans, or 0 and 1, optional
-            Of a batch: false where a column is over. A column is ones, at least one, then zeros:
-            it is cut to its own length, and whatever stands in x, y and kept behind it is
-            ignored. Without a mask every column has T tokens.
+            For a batch: true at the tokens of each column, at least one, then false. A column is
+            cut to its own length; what x, y and kept hold after it is ignored. Without a mask
+            every column has T tokens.
         kept : array (T, layers, H), or (T, B, layers, H) of a batch, optional
-            Dropout: the factor of s_t of each layer where the layer above or, for the top one,
-            the output reads it. The recurrence reads s_t itself. Without it, ones.
+            The dropout mask: factors of the s_t of each layer that the layer above, or the
+            output, reads. The recurrence reads s_t itself. Without it, ones.
 
         Returns
         -------
@@ -270,7 +268,7 @@ class NumpyRNN:
         return sum(self._loss(x, y, self._kept(None, x)) for x, y in pairs)
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
-        """Cross-entropy a token: the total over the number of targets.
+        """Cross-entropy per token: the total over the number of targets.
 
         Parameters
         ----------
@@ -279,22 +277,21 @@ class NumpyRNN:
         Returns
         -------
         float
-            In nats a token.
+            In nats per token.
         """
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(
         self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Array | None = None
     ) -> Parameters:
-        """dE under the truncation, by the names of the parameters, in their order and shapes.
+        """The gradients of E under the truncation, by the names of the parameters.
 
-        The arguments are those of `ce_error`; each sentence of a batch is truncated by its own
-        length, and their gradients are summed.
+        Each sentence of a batch is truncated by its own length; the gradients are summed.
 
         Parameters
         ----------
         x, y, mask, kept
-            As for `ce_error`.
+            As in `ce_error`.
 
         Returns
         -------
@@ -308,7 +305,7 @@ class NumpyRNN:
         return {name: cast(Floats, sum(g[name] for g in gradients)) for name in self._parameters}
 
     def sgd_step(self, x: Tokens, y: Tokens, learning_rate: float) -> float:
-        """Subtract learning_rate times the gradient of one sentence; returns its loss before.
+        """Subtract learning_rate times the gradient of one sentence; return its loss before.
 
         Parameters
         ----------

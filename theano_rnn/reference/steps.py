@@ -2,10 +2,10 @@
 
 Throughout the reference t and j count from 0, as layers do, and states carry one extra row: the
 initial state s_{-1} = 0 is stored at index -1, so ``states[t - 1]`` is right for t = 0 too. One
-state is an array (layers, parts, H), the only part s, or s and c for lstm.
+state is an array (layers, parts, H); its parts are s, and for an lstm s and c.
 
-Dropout is a factor ``kept`` (T, layers, H), often 0 or 1/(1-p): upwards s_t of layer l is read as
-``kept[t, l] * s_t``, by the layer above or by the output. The recurrence reads s_t itself.
+``kept`` (T, layers, H) is the dropout mask, its factors usually 0 or 1/(1-p): the layer above, or
+the output, reads s_t of layer l as ``kept[t, l] * s_t``. The recurrence reads s_t itself.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.layout import Net, named, table
 from theano_rnn.reference.types import Floats, Ints, Parameters
 
-#: What a layer reads: a vector, or the token that a one-hot one stands for.
+#: The input of a layer: a vector, or a token in place of its one-hot vector.
 Input = Union[Floats, int]
 
 
 def layer_input(parameters: Parameters, l: int, below: Input) -> Floats:
-    """p_t = U x_t + b of layer l, (G*H,); ``below`` is what it reads, in the first `embedded`."""
+    """p_t = U x_t + b of layer l, (G*H,); ``below`` is x_t, for the first layer `embedded`."""
     U, b = parameters[named("U", l)], parameters.get(named("b", l))
     one_hot = l == 0 and "L" not in parameters
     p = U[:, below] if one_hot else U @ below  # U times a one-hot vector is a column of U
@@ -36,7 +36,7 @@ def embedded(parameters: Parameters, token: int) -> Input:
 
 
 def recurrent(net: Net, parameters: Parameters, l: int) -> dict[str, Any]:
-    """W of layer l by name, and a of a cell that has it: 0 without biases."""
+    """W of layer l by name, and a if the cell has it: 0 without biases."""
     names = [named(name, l) for name in CELLS[net.cell].recurrent]
     return {name: parameters.get(name, 0.0) for name in names}
 
@@ -46,7 +46,7 @@ def next_state(
 ) -> Floats:
     """The state after one more token, (layers, parts, H): layer by layer from the bottom.
 
-    Here ``kept`` is of this step, (layers, H).
+    Here ``kept`` is the mask of this step, (layers, H).
     """
     after, below = [], embedded(parameters, token)
     for l in range(net.layers):
@@ -58,7 +58,7 @@ def next_state(
 
 
 def states(net: Net, parameters: Parameters, x: Ints, kept: Floats) -> Floats:
-    """All states of a sentence, (T + 1, layers, parts, H), the initial one in the last row."""
+    """All states of a sentence, (T + 1, layers, parts, H), with the initial state last."""
     T, W = len(x), parameters["W"]
     shape = (T + 1, net.layers, CELLS[net.cell].parts, W.shape[1])
     s = np.zeros(shape, dtype=W.dtype)
@@ -68,19 +68,19 @@ def states(net: Net, parameters: Parameters, x: Ints, kept: Floats) -> Floats:
 
 
 def output_matrix(parameters: Parameters) -> Floats:
-    """V (vocab_size, H), which is L' or, with no embedding, U' where it is tied."""
+    """V (vocab_size, H). If it is tied, it is L', or U' without an embedding."""
     return parameters["V"] if "V" in parameters else table(parameters).T
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """log(exp(a) / sum exp(a)), shifted by the largest so that no exp overflows."""
+    """log(exp(a) / sum exp(a)), with the largest subtracted so that no exp overflows."""
     shifted = logits - logits.max()
     log_p: Floats = shifted - np.log(np.exp(shifted).sum())
     return log_p
 
 
 def top(state: Floats, kept: Floats) -> Floats:
-    """s_t of the top layer as the output reads it, (H,); both arguments are of one step."""
+    """s_t of the top layer as the output reads it, (H,), from the state and mask of one step."""
     s: Floats = kept[-1] * state[-1, 0]
     return s
 

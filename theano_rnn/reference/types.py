@@ -1,4 +1,4 @@
-"""Names for what the signatures of the reference say."""
+"""Type names for the signatures of the reference."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Bools = NDArray[np.bool_]
 
-#: Token ids (T,), or of a batch (T, B), and its mask.
+#: Token ids, (T,) or a batch (T, B), and the mask of a batch.
 Tokens = Union[Ints, Sequence[int], Sequence[Sequence[int]]]
 Mask = Union[Array, Sequence[Sequence[float]]]
 
-#: A state, its parts; and what a step backwards gives: dp, dW and the state's gradient.
+#: The parts of a state; and the result of a step back: dp, dW and the gradient of the state.
 State = Union[Floats, Sequence[Floats]]
 Backward = tuple[Floats, Floats, tuple[Floats, ...]]
 
