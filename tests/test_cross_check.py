@@ -223,7 +223,7 @@ def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, le
 @pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 1, 4)], ids=["unmasked", "masked"])
 def test_relu_in_minibatches_under_last_equals_numpy(lengths):
-    # Theano issue 4652, which engine.scan_pushout mends: as shipped, "the inner sizes differ".
+    # Theano issue 4652, mended in patches/scan_pushout.py: as shipped, "the inner sizes differ".
     model, oracle, rng = model_and_oracle({"cell": "relu"}, "last:3")
     x, y, mask = random_batch(rng, 6, lengths, padding=0)
     assert_same(model.bptt(x, y, mask=mask), alone(oracle, x, y, mask)[1], 1e-12)

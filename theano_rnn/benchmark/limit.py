@@ -9,7 +9,7 @@ from typing import Any
 
 from theano_rnn.common.types import Function, Variable
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.engine.loop.op import header
+from theano_rnn.engine.c_code import source
 
 
 class Products(theano.graph.op.COp):
@@ -25,7 +25,7 @@ class Products(theano.graph.op.COp):
 
     def c_support_code(self, **kwargs: Any) -> str:
         return (
-            header()
+            source("loop/loop.h")
             + """
         static bool products_of_a_step(npy_intp T, npy_intp B, npy_intp H, npy_intp G,
                                        npy_intp vocab_size) {

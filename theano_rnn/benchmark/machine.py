@@ -26,8 +26,8 @@ def describe() -> Record:
         "python": platform.python_version(),
         "theano-pymc": theano.__version__,
         "numpy": np.__version__,
-        "blas": engine.blas.words(engine.BLAS),
-        "scan": engine.scan_loop.found(),
+        "blas": engine.blas.describe(engine.BLAS),
+        "scan": engine.patches.scan_perform.available_loop(),
         "compiler": compiler(theano.config.cxx),
     }
 

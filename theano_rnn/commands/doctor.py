@@ -1,140 +1,162 @@
-"""What the engine found, and what it makes of a network.
+"""What this machine has, and how the loops of a network run on it.
 
-``theano-rnn doctor``          what was found, and what to do about anything missing
-``theano-rnn doctor explain``  which loops of a training step are lowered to C++, or why not;
-                               ``--cell``, ``--truncation`` and so on say of which network
+``theano-rnn doctor``          what was found, and what to do if something is missing
+``theano-rnn doctor explain``  which loops of a training step run as one C++ function each, and why
+                               the others do not; ``--cell``, ``--truncation`` and so on choose
+                               the network
 """
 
 import argparse
 import os
 import platform
 import sys
+import time
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from theano_rnn import engine
 from theano_rnn.commands import calling
 from theano_rnn.common.errors import RNNError
-from theano_rnn.engine import blas
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine.blas import threads
 from theano_rnn.engine.flags import user_settings
-from theano_rnn.engine.loop.explain import Explained
+from theano_rnn.engine.loop.explain import Explained, explain
+from theano_rnn.engine.patches.scan_perform import available_loop
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
 
-
-def cache_size(folder: Path) -> tuple[int, int]:
-    """Number of compiled modules in the cache, and its bytes."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    modules = sum(path.suffix in (".so", ".pyd") for path in files)
-    return modules, sum(path.stat().st_size for path in files)
-
-
-def findings() -> tuple[list[tuple[str, str]], list[str]]:
-    """Rows (what, found) and a list of advice."""
-    config = engine.theano.config
-    advice = []
-    compiler = config.cxx or "none"
-    if not config.cxx:
-        advice.append("There is no C++ compiler: install g++ (Debian: apt install g++).")
-    library = engine.BLAS.library
-    if not engine.BLAS.ldflags and library is None:
-        advice.append(
-            "There is no BLAS: pip install scipy-openblas32, and leave blas__ldflags out of "
-            "THEANO_FLAGS and .theanorc."
-        )
-    scan_loop = engine.scan_loop.found()
-    if not scan_loop.startswith("the compiled"):
-        advice.append("Scans run in Python, much slower: a compiler mends that.")
-    folder = Path(config.compiledir)
-    modules, size = cache_size(folder)
-    if not os.access(folder, os.W_OK):
-        advice.append(f"The cache folder {folder} cannot be written: set THEANO_FLAGS="
-                      "base_compiledir=FOLDER to one that can.")  # fmt: skip
-    rate = (
-        f"{blas.gemm_rate():.0f} GFLOP/s (float32, 1024 x 1024)" if config.cxx else "not measured"
-    )
-    names = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
-    used = blas.threads(engine.BLAS)
-    yours = [f"{name}={value}" for name, value in user_settings(os.environ).items()]
-    rows = [
-        ("Python", f"{platform.python_version()}, {sys.executable}"),
-        ("versions", ", ".join(f"{name} {_version(name)}" for name in names)),
-        ("compiler", f"{compiler} {_gcc_version()}"),
-        ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
-        ("BLAS, GEMM rate", rate),
-        ("BLAS, threads", f"{used} of {os.cpu_count()}; OPENBLAS_NUM_THREADS sets more"),
-        ("scan, where not lowered", scan_loop),
-        ("floatX", config.floatX),
-        ("cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
-        ("your settings", ", ".join(yours) or "none"),
-    ]  # fmt: skip
-    return rows, advice
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except ImportError:
-        return "missing"
-
-
-def _gcc_version() -> str:
-    from theano.link.c.cmodule import gcc_version_str
-
-    return str(gcc_version_str)
+PACKAGES = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command; its exit code."""
     p = argparse.ArgumentParser(
         prog=calling.program("doctor"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("what", nargs="?", choices=["explain"])
-    p.add_argument("--cell", default="tanh")
-    p.add_argument("--layers", type=int, default=1)
-    p.add_argument("--truncation", default="full")
     p.add_argument(
-        "--mask", action="store_true", help="a batch of sequences that differ in length"
+        "what", nargs="?", choices=["explain"], help="the loops of a network, not the machine"
+    )
+    network = p.add_argument_group("the network to explain")
+    network.add_argument("--cell", default="tanh", help="default %(default)s")
+    network.add_argument("--layers", type=int, default=1, help="default %(default)s")
+    network.add_argument(
+        "--truncation", default="full", help="full, window:K, chunk:K or last:K (%(default)s)"
+    )
+    network.add_argument(
+        "--mask", action="store_true", help="for batches of sequences of different lengths"
     )
     arguments = p.parse_args(argv)
     console = Console(highlight=False)
     if arguments.what is None:
-        _print_findings(console)
+        rows, advice = findings()
+        console.print(table_of(rows))
+        for line in advice or ["Nothing is missing."]:
+            console.print(line)
         return 0
     try:
         loops = explained(arguments)
     except RNNError as error:
-        print(error, file=sys.stderr)
+        print(f"{p.prog}: {error}", file=sys.stderr)
         return 2
-    table = Table(
-        "loop", "lowered", "", title="The loops of a training step", title_justify="left"
-    )
-    for loop in loops:
-        table.add_row(loop.name, "yes" if loop.is_lowered else "no", loop.words)
-    console.print(table)
+    console.print(table_of_loops(loops))
     return 0
 
 
+def findings() -> tuple[list[tuple[str, str]], list[str]]:
+    """Return rows (what, found), and what to do about anything missing."""
+    config = theano.config
+    library = engine.BLAS.library
+    loop = available_loop()
+    folder = Path(config.compiledir)
+    modules, size = cache_size(folder)
+    rate = f"{gemm_rate():.0f} GFLOP/s (float32, 1024 x 1024)" if config.cxx else "not measured"
+    own = [f"{name}={value}" for name, value in user_settings(os.environ).items()]
+    rows = [
+        ("Python", f"{platform.python_version()}, {sys.executable}"),
+        ("versions", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)),
+        ("compiler", f"{config.cxx} {theano.link.c.cmodule.gcc_version_str}"),
+        ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
+        ("BLAS, GEMM rate", rate),
+        ("BLAS, threads", f"{threads(engine.BLAS)} of {os.cpu_count()}; "
+                          "OPENBLAS_NUM_THREADS sets another number"),
+        ("scans that stay Theano's", loop),
+        ("floatX", config.floatX),
+        ("compile cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
+        ("your settings", ", ".join(own) or "none"),
+    ]  # fmt: skip
+    advice = []
+    if not config.cxx:
+        advice.append("There is no C++ compiler: install g++ (Debian: apt install g++).")
+    if not engine.BLAS.ldflags and library is None:
+        advice.append(
+            "There is no BLAS: run pip install scipy-openblas32, and remove blas__ldflags from "
+            "THEANO_FLAGS and .theanorc."
+        )
+    if not loop.startswith("the compiled"):
+        advice.append("Scans run in Python, which is much slower: they need a C++ compiler.")
+    if not os.access(folder, os.W_OK):
+        advice.append(
+            f"The compile cache {folder} cannot be written: name another folder by "
+            "THEANO_FLAGS=base_compiledir=FOLDER."
+        )
+    return rows, advice
+
+
+def cache_size(folder: Path) -> tuple[int, int]:
+    """The number of compiled modules in a folder, and the bytes of all its files."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    modules = sum(path.suffix in (".so", ".pyd") for path in files)
+    return modules, sum(path.stat().st_size for path in files)
+
+
+def gemm_rate(n: int = 1024, repeats: int = 5) -> float:
+    """GFLOP/s of the compiled float32 product of two n x n matrices, the best of `repeats`."""
+    a = theano.shared(np.ones((n, n), np.float32), "a")
+    out = theano.shared(np.zeros((n, n), np.float32), "out")
+    product = compile_function([], [], updates=[(out, tensor.dot(a, a))], name="gemm_rate")
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product()
+        seconds.append(time.perf_counter() - start)
+    return 2.0 * n**3 / min(seconds) / 1e9
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
 def explained(arguments: argparse.Namespace) -> list[Explained]:
-    """The loops of a step of such a network."""
+    """The loops of a training step of the network that the arguments describe."""
     settings = {name: getattr(arguments, name) for name in ("cell", "layers", "truncation")}
     step = Step(RNN(8, 4, **settings))
-    return engine.loop.explain(step.function(arguments.mask, not arguments.mask))
+    return explain(step.function(arguments.mask, not arguments.mask))
 
 
-def _print_findings(console: Console) -> None:
-    rows, advice = findings()
+def table_of(rows: Sequence[tuple[str, str]]) -> Table:
+    """Two columns without a frame."""
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(overflow="fold")
-    for what, found in rows:
-        table.add_row(what, found)
-    console.print(table)
-    for line in advice or ["Nothing is missing."]:
-        console.print(line)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def table_of_loops(loops: Sequence[Explained]) -> Table:
+    """A row for each loop."""
+    table = Table("loop", "in C++", "", title="The loops of a training step", title_justify="left")
+    for loop in loops:
+        table.add_row(loop.name, "yes" if loop.is_native else "no", loop.reason)
+    return table

@@ -1,23 +1,25 @@
-"""theano-pymc 1.1.2 made to start and run on today's machines.
+"""theano-pymc 1.1.2, made to start and run on today's machines.
 
-Everything in the package imports Theano from here, so that the configuration below stands
-before ``import theano``, which reads it once:
+The rest of the package imports Theano from here, so that it is configured before ``import
+theano``, which reads its configuration once. Importing this configures and extends Theano; it
+prints nothing and compiles nothing.
 
-``flags``         the settings Theano starts with, a user's own THEANO_FLAGS always winning
-``blas``          the BLAS the compiled functions call
-``cache``         defects of the compile cache, mended
-``scan_loop``     Theano's compiled scan loop on Python 3.11, where it does not build as shipped
-``scan_pushout``  the gradient of W out of a truncated loop, which shipped Theano gets wrong
-``softmax``       softmax cross-entropy with a vectorised exp, put in by Theano's optimizer
-``activations``   tanh and the sigmoid, vectorised, put in by Theano's optimizer
-``precompiled``   the headers of all compiled modules, read by the compiler once
-``ahead``         several compilers at once
-``rows``          rows of a matrix by number, and squares summed, in plain C
-``thin``          products of many rows with few, in plain C++
-``loop``          a scan lowered to one loop in C++: a small compiler, put in by the optimizer
-``compiling``     how the functions of this package are compiled
+Configuration:
 
-``python -m theano_rnn.engine`` prints what was found.
+``blas``       the BLAS that compiled functions call
+``flags``      the settings that Theano starts with; a user's own THEANO_FLAGS win
+``compiling``  ``compile_function``: how this package compiles Theano functions
+
+What Theano does otherwise than as shipped:
+
+``patches``    defects of Theano, each mended by a function that replaces one of its own
+``compiler``   C++ modules compiled in less time: precompiled headers, several compilers at once
+``rewrites``   the list of graph rewrites that put the Ops below in the place of Theano's
+``ops``        faster Ops in C: activations, softmax cross-entropy, rows of a matrix, skinny GEMM
+``loop``       a Scan as one C++ function: a small compiler
+``c_code``     what all Ops in C share
+
+``theano-rnn doctor`` prints what was found on this machine.
 """
 
 import os
@@ -38,35 +40,17 @@ import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
 
-from theano_rnn.engine import loop
-from theano_rnn.engine.compiling import compile_function, shield_compiler
-from theano_rnn.engine.ops import activations, rows, softmax, thin
-from theano_rnn.engine.patches import ahead, cache, precompiled, scan_loop, scan_pushout
+from theano_rnn.engine import compiler, loop, patches, rewrites
+from theano_rnn.engine.compiling import compile_function
+
+patches.install()
+compiler.install()
+rewrites.install()
 
 
 def use_threads(count: int) -> None:
-    """Have BLAS compute in so many threads, 0 for all cores; the user's own number wins."""
+    """Have BLAS use that many threads, 0 for all cores; a number that the user set wins."""
     blas.use_threads(BLAS, os.environ, count)
 
 
-shield_compiler()
-cache.mend()
-precompiled.mend()
-ahead.mend()
-scan_pushout.mend()
-scan_loop.mend()
-
-__all__ = [
-    "BLAS",
-    "activations",
-    "compile_function",
-    "ifelse",
-    "loop",
-    "rows",
-    "scan_loop",
-    "softmax",
-    "tensor",
-    "theano",
-    "thin",
-    "use_threads",
-]
+__all__ = ["BLAS", "compile_function", "ifelse", "loop", "tensor", "theano", "use_threads"]

@@ -1,30 +1,15 @@
 """How the functions of this package are compiled."""
 
-import functools
 import os
 from collections.abc import Iterable
 from typing import Optional
 
 import theano
-import theano.utils
 from theano.compile.mode import get_default_mode
-from theano.link.c import cmodule
 
 from theano_rnn.common.types import Function, Variable, Variables
 from theano_rnn.engine.flags import user_settings
-
-#: Rewrites of Theano that make a step slower; ``compile_function`` says how.
-LEFT_OUT = ("local_dot22_to_dot22scalar", "local_subtensor_merge")
-
-
-def shield_compiler() -> None:
-    """Keep a terminal's Ctrl-C from the compilers that Theano starts.
-
-    It goes to every process of the terminal's group. A compiler that dies of it is "Compilation
-    failed" to Theano; in a session of its own it finishes, and the program stops as it means to.
-    """
-    started = functools.partial(theano.utils.subprocess_Popen, start_new_session=True)
-    theano.utils.subprocess_Popen = cmodule.subprocess_Popen = started
+from theano_rnn.engine.rewrites import LEFT_OUT
 
 
 def compile_function(
@@ -33,14 +18,10 @@ def compile_function(
     updates: Iterable[tuple[Variable, Variable]] = (),
     name: Optional[str] = None,
 ) -> Function:
-    """``theano.function`` in the default mode, keeping the buffers of intermediate results.
+    """``theano.function`` in the default mode, without ``rewrites.LEFT_OUT``.
 
-    A user's own ``allow_gc`` in THEANO_FLAGS or .theanorc wins. Two rewrites are left out.
-    ``local_dot22_to_dot22scalar`` makes ``rate * dot(a, b)`` one call of BLAS, also where
-    ``dot(a, b)`` is read elsewhere, as a gradient is for its norm; the product is then computed
-    twice. ``local_subtensor_merge`` makes one slice of two, ``s[:T][::-1]``, at the price of
-    arithmetic that knows nothing of the sign of T: half of all Ops of a step, each with a module
-    to compile, where a slice of a slice costs nothing.
+    The function keeps the buffers of intermediate results from call to call, unless the user sets
+    ``allow_gc`` in THEANO_FLAGS or .theanorc.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The headers of compiled modules, read once: used where they can be, harmless where not."""
+"""Headers are precompiled where the compiler can use them, and harmless where it cannot."""
 
 import os
 import subprocess
@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from interpreters import environment
 
-from theano_rnn.engine import theano
-from theano_rnn.engine.flags import user_settings
-from theano_rnn.engine.patches import precompiled
+from theano_rnn.engine import compiler, theano
+from theano_rnn.engine.compiler import precompiled_headers as headers
 
 pytestmark = pytest.mark.skipif(
     not theano.config.cxx or "clang" in theano.config.cxx, reason="needs g++"
@@ -22,23 +22,22 @@ SOURCE = (
 
 @pytest.fixture
 def flags():
-    compiler = precompiled.cmodule.GCC_compiler
-    return ["-O3", "-fno-math-errno", *compiler.compile_args()]
+    return ["-O3", "-fno-math-errno", *headers.cmodule.GCC_compiler.compile_args()]
 
 
 @pytest.fixture
 def own_folder(tmp_path, monkeypatch):
     """A compile cache with nothing in it."""
-    monkeypatch.setattr(precompiled, "config", type("C", (), vars(precompiled.config).copy()))
-    monkeypatch.setattr(precompiled.config, "cxx", theano.config.cxx, raising=False)
-    monkeypatch.setattr(precompiled.config, "compiledir", str(tmp_path), raising=False)
-    precompiled.precompiled.cache_clear()
+    monkeypatch.setattr(headers, "config", type("C", (), vars(headers.config).copy()))
+    monkeypatch.setattr(headers.config, "cxx", theano.config.cxx, raising=False)
+    monkeypatch.setattr(headers.config, "compiledir", str(tmp_path), raising=False)
+    headers.precompiled.cache_clear()
     yield tmp_path
-    precompiled.precompiled.cache_clear()
+    headers.precompiled.cache_clear()
 
 
 def compile_(flags, folder):
-    precompiled.compile_str("m", SOURCE, location=str(folder), preargs=flags, py_module=False)
+    compiler.compile_module("m", SOURCE, location=str(folder), preargs=flags, py_module=False)
 
 
 @pytest.mark.parametrize("more", [[], ["-fopenmp-simd"], ["-Wno-unused-label"]])
@@ -61,27 +60,26 @@ def test_a_module_that_is_compiled_once_does_without(flags, own_folder):
 
 def test_headers_that_cannot_be_written_or_are_torn_only_cost_time(flags, own_folder):
     key = tuple(flag for flag in [*flags, "-g0"] if not flag.startswith("-W"))
-    folder = precompiled.precompiled(key).parent
+    folder = headers.precompiled(key).parent
     (folder / "headers.h.gch").write_bytes(b"torn")
     compile_(flags, own_folder)
 
-    precompiled.precompiled.cache_clear()
+    headers.precompiled.cache_clear()
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
     folder.write_text("a file stands where the folder would be")
     compile_(flags, own_folder)
-    assert precompiled.precompiled(key) is None
+    assert headers.precompiled(key) is None
 
 
 def test_two_processes_that_make_them_at_once_leave_one_that_can_be_used(flags, own_folder):
     program = (
         "import sys\n"
-        "from theano_rnn.engine import precompiled\n"
-        "assert precompiled.precompiled(tuple(sys.argv[1:])) is not None\n"
+        "from theano_rnn.engine.compiler.precompiled_headers import precompiled\n"
+        "assert precompiled(tuple(sys.argv[1:])) is not None\n"
     )
-    theirs = {**user_settings(os.environ), "base_compiledir": str(own_folder / "cache")}
-    environ = {**os.environ, "THEANO_FLAGS": ",".join(f"{k}={v}" for k, v in theirs.items())}
+    environ = environment({"base_compiledir": own_folder / "cache"})
     command = [sys.executable, "-c", program, *flags]
     processes = [subprocess.Popen(command, env=environ) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]

@@ -7,8 +7,8 @@ from theano.scan.utils import until
 from theano.tensor.random.utils import RandomStream
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.loop.analysis import ONE, Refused
-from theano_rnn.engine.loop.op import lowered
+from theano_rnn.engine.loop.analysis import ONE, Unsupported
+from theano_rnn.engine.loop.op import as_native_loop
 
 s, x, W = variable("BH", "s"), variable("TBH", "x"), variable("HH", "W")
 cube, i = variable("ABH", "cube"), variable("T", "i", "int64")
@@ -109,14 +109,14 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_scan_is_refused_for_the_reason_that_is_told(name):
     make, reason = REFUSED[name]
-    with pytest.raises(Refused, match=reason):
-        lowered(scans(make())[0])
+    with pytest.raises(Unsupported, match=reason):
+        as_native_loop(scans(make())[0])
 
 
 def test_a_product_is_refused_where_there_is_no_blas():
     made = scan(lambda s, W: tensor.dot(s, W), fixed=[W])
     with theano.config.change_flags(blas__ldflags=""):
-        with pytest.raises(Refused, match="it has a product, and there is no BLAS"):
+        with pytest.raises(Unsupported, match="it has a product, and there is no BLAS"):
             loop_of(made)
 
 

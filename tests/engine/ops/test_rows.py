@@ -61,7 +61,7 @@ def increments(draw, dtype):
     return matrices(draw, (n, columns), dtype), matrices(draw, (m, columns), dtype), number
 
 
-@pytest.mark.parametrize("dtype", rows.DTYPES)
+@pytest.mark.parametrize("dtype", rows.FLOATS)
 def test_an_increment_adds_each_row_in_turn(dtype):
     @settings(max_examples=150, deadline=None)
     @given(increments(dtype))

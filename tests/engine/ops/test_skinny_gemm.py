@@ -1,4 +1,4 @@
-"""Products of many rows with few: as NumPy's and BLAS's, whatever the sizes and layouts."""
+"""Skinny GEMM equals NumPy's and BLAS's products, whatever the sizes and layouts."""
 
 import functools
 import os
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from theano.compile.mode import get_default_mode
 
 from theano_rnn import RNN
-from theano_rnn.engine import compiling, tensor, theano
-from theano_rnn.engine.ops import thin
+from theano_rnn.engine import compiling, rewrites, tensor, theano
+from theano_rnn.engine.ops import skinny_gemm
 
 DTYPES = ("float32", "float64")
 #: Around what the C++ tells apart: one vector, its blocks of rows, FEW, a block of terms, MANY.
@@ -25,7 +25,7 @@ MANY = (255, 256, 257, 300)
 @functools.cache
 def function(name, dtype="float64", is_on=True):
     x, y, alpha = tensor.matrix("x", dtype), tensor.matrix("y", dtype), tensor.scalar("a", dtype)
-    mode = get_default_mode() if is_on else get_default_mode().excluding("thin_products")
+    mode = get_default_mode() if is_on else get_default_mode().excluding("skinny_gemm")
     if name == "product":
         return theano.function([x, y], tensor.dot(x, y), mode=mode)
     z = tensor.matrix("z", dtype)
@@ -38,7 +38,9 @@ def has(made, op):
     return any(isinstance(node.op, op) for node in made.maker.fgraph.apply_nodes)
 
 
-@pytest.mark.parametrize("name, op", [("product", thin.Product), ("sum", thin.AddProduct)])
+@pytest.mark.parametrize(
+    "name, op", [("product", skinny_gemm.SkinnyDot22), ("sum", skinny_gemm.SkinnyGemm)]
+)
 def test_each_stands_in_the_place_of_theanos_and_is_switched_off_by_its_name(name, op):
     assert has(function(name), op)
     assert not has(function(name, is_on=False), op)
@@ -133,13 +135,13 @@ def test_sizes_that_do_not_fit_are_an_error_and_nothing_is_changed():
 def test_a_step_on_a_sentence_takes_three_and_is_that_of_blas(monkeypatch):
     x, y = np.random.default_rng(0).integers(300, size=(2, 20))
     made = []
-    for left_out in ((), ("thin_products",)):
-        monkeypatch.setattr(compiling, "LEFT_OUT", compiling.LEFT_OUT + left_out)
+    for left_out in ((), ("skinny_gemm",)):
+        monkeypatch.setattr(compiling, "LEFT_OUT", (*rewrites.LEFT_OUT, *left_out))
         model = RNN(300, 20, dtype="float64", seed=0)
         losses = [model.sgd_step(x, y, 0.1) for _ in range(3)]
         (step,) = model._compiled["sgd"]._functions.values()
         ops = [type(node.op) for node in step.maker.fgraph.apply_nodes]
-        assert (ops.count(thin.Product), ops.count(thin.AddProduct)) == (
+        assert (ops.count(skinny_gemm.SkinnyDot22), ops.count(skinny_gemm.SkinnyGemm)) == (
             (0, 0) if left_out else (3, 1)
         )
         made.append((losses, model.parameters()))

@@ -284,7 +284,7 @@ def test_a_training_step_makes_one_pass_over_the_logits():
     ]
     names = [type(op).__name__ for op in matrices]
     ours = "SoftmaxCrossEntropyGradient"
-    assert sorted(names) == ["DimShuffle"] * 2 + ["Product"] * 3 + [ours]
+    assert sorted(names) == ["DimShuffle"] * 2 + ["SkinnyDot22"] * 3 + [ours]
     assert matrices[names.index(ours)].inplace
 
 
@@ -327,7 +327,7 @@ def test_a_softmax_that_is_needed_anyway_stays_theanos():
 
 
 def test_a_second_process_compiles_nothing():
-    # A defect of theano-pymc, mended in engine/cache.py, would have each process compile them.
+    # As shipped, each process compiles them again: patches/compile_cache.py has the defect.
     for dtype in DTYPES:
         compiled("loss", dtype)
     script = """

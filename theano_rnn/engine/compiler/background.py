@@ -1,13 +1,12 @@
-"""Several compilers at once, for the modules of a function that are not in the cache yet.
+"""Modules compiled in background threads, on all cores, before Theano asks for them.
 
-Theano compiles the modules of a function one after the other, and so on one core. Here, once a
-first one has had to be compiled, those that the later nodes will want are given to as many
-compilers as there are cores, and each is taken when its turn comes. Whatever goes wrong ahead of
-its turn is left to the turn itself. A function whose modules are in the cache pays nothing.
+Theano compiles the modules of a function one after the other, on one core. Once it had to compile
+a first one, the ``BackgroundCompiler`` compiles those that the later nodes need, with as many
+compilers as there are cores. Theano takes each when it gets to its node. Errors in a background
+compile are ignored; the normal compile reports them. A function whose modules are all in the
+cache starts no thread.
 """
 
-import functools
-import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,6 @@ from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.link.c import cmodule
 from theano.link.c.basic import CLinker, get_module_cache
-from theano.link.vm import VMLinker
 
 from theano_rnn.engine.blas import usable_cores
 from theano_rnn.engine.loop.op import NativeLoop
@@ -27,76 +25,34 @@ from theano_rnn.engine.loop.op import NativeLoop
 #: How many compilers run at once.
 COMPILERS = usable_cores()
 
-shipped_make_all = VMLinker.make_all
-
-_current: Optional["Ahead"] = None  # of the function that is being linked
-_compile: Callable[..., Any]  # the compiler's own, as it was before `mend`
-
 #: Of a module: the hash of its code, and the compiler's flags.
 Key = tuple[str, tuple[str, ...]]
 
 
-def mend() -> None:
-    """Have Theano's linker compile ahead. To be called after the compiler's other mends."""
-    global _compile
-    _compile = cmodule.GCC_compiler.compile_str
-    cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
-    VMLinker.make_all = make_all
-
-
-@functools.wraps(shipped_make_all)
-def make_all(self: VMLinker, *args: Any, **kwargs: Any) -> Any:
-    global _current
-    before, _current = _current, Ahead(self.schedule(self.fgraph))
-    try:
-        return shipped_make_all(self, *args, **kwargs)
-    finally:
-        _current.close()
-        _current = before
-
-
-def compile_str(
-    module_name: str,
-    src_code: str,
-    location: Optional[str] = None,
-    *,
-    preargs: Optional[Sequence[str]] = None,
-    py_module: bool = True,
-    **settings: Any,
-) -> Any:
-    """The compiler's function, with the module taken from those compiled ahead if it is there."""
-    if _current is None or not py_module or location is None:
-        return _compile(
-            module_name, src_code, location, preargs=preargs, py_module=py_module, **settings
-        )
-    made = _current.taken(module_name, preargs)
-    if made is None:
-        module = _compile(module_name, src_code, location, preargs=preargs, **settings)
-        _current.start(_key(module_name, preargs))  # now there are precompiled headers
-        return module
-    for path in made.iterdir():
-        shutil.move(str(path), location)
-    return cmodule.dlimport(str(Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"))
-
-
-class Ahead:
-    """The modules of the nodes of one function, compiled before their turn.
+class BackgroundCompiler:
+    """Compiles the modules of the nodes of one function.
 
     Parameters
     ----------
     nodes : list of Apply
+    compile : callable
+        As the ``compile_str`` of Theano's compiler.
     """
 
-    def __init__(self, nodes: Sequence[Apply]) -> None:
-        self.nodes = nodes
+    def __init__(self, nodes: Sequence[Apply], compile: Callable[..., Any]) -> None:
+        self.nodes, self.compile = nodes, compile
         self.pool: Optional[ThreadPoolExecutor] = None
         self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
         self.jobs: dict[Key, Future[Path]] = {}
 
-    def start(self, made: Key) -> None:
-        """Give the modules that are missing, but the one just made, to the compilers; once."""
+    def start(self, made_name: str, made_flags: Optional[Sequence[str]]) -> None:
+        """Start to compile all modules that are missing, except the one just made.
+
+        Later calls do nothing, nor does any where there is one core.
+        """
         if self.pool is not None or COMPILERS < 2:
             return
+        made = _key(made_name, made_flags)
         self.pool = ThreadPoolExecutor(COMPILERS)
         self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
         for node in self.nodes:
@@ -107,19 +63,34 @@ class Ahead:
                 if key != made and key not in self.jobs:
                     location = Path(self.folder.name) / str(len(self.jobs))
                     location.mkdir()
-                    self.jobs[key] = self.pool.submit(_made, linker, module, location)
+                    self.jobs[key] = self.pool.submit(self._compiled, linker, module, location)
 
-    def taken(self, module_name: str, preargs: Optional[Sequence[str]]) -> Optional[Path]:
-        """The folder of a module that was compiled ahead; None if it was not."""
-        job = self.jobs.pop(_key(module_name, preargs), None)
-        if job is None or job.cancel():  # it has not been begun: the turn has come first
+    def take(self, module_name: str, flags: Optional[Sequence[str]]) -> Optional[Path]:
+        """Return the folder of a module, once compiled; None if it was not begun or failed."""
+        job = self.jobs.pop(_key(module_name, flags), None)
+        if job is None or job.cancel():  # cancelled: no thread has begun it
             return None
         try:
             return job.result()
-        except Exception:  # the turn itself will say what is wrong
+        except Exception:  # the normal compile reports what is wrong
             return None
 
+    def _compiled(self, linker: CLinker, module: Any, location: Path) -> Path:
+        """Compile a module into a folder, and return it."""
+        self.compile(
+            module.code_hash,
+            module.code(),
+            str(location),
+            include_dirs=linker.header_dirs(),
+            lib_dirs=linker.lib_dirs(),
+            libs=linker.libraries(),
+            preargs=linker.compile_args(),
+            py_module=False,
+        )
+        return location
+
     def close(self) -> None:
+        """Drop what was not taken."""
         if self.pool is not None and self.folder is not None:
             self.pool.shutdown(cancel_futures=True)
             self.folder.cleanup()
@@ -130,7 +101,7 @@ def _key(module_name: str, flags: Optional[Sequence[str]]) -> Key:
 
 
 def _missing(node: Apply) -> Optional[CLinker]:
-    """The linker of a node whose module has to be compiled, or None."""
+    """Return the linker of a node if its module has to be compiled, else None."""
     if not isinstance(node.op, COp) or type(node.op).make_thunk not in (
         COp.make_thunk,
         NativeLoop.make_thunk,
@@ -144,19 +115,5 @@ def _missing(node: Apply) -> Optional[CLinker]:
             return None
         found = cmodule.get_module_hash(linker.get_src_code(), key)
         return None if found in cache.module_hash_to_key_data else linker
-    except Exception:  # no C, or another way to it: as without us
+    except Exception:  # the node has no C: Theano's linker finds that out, too
         return None
-
-
-def _made(linker: CLinker, module: Any, location: Path) -> Path:
-    _compile(
-        module.code_hash,
-        module.code(),
-        str(location),
-        include_dirs=linker.header_dirs(),
-        lib_dirs=linker.lib_dirs(),
-        libs=linker.libraries(),
-        preargs=linker.compile_args(),
-        py_module=False,
-    )
-    return location

@@ -1,10 +1,9 @@
-"""The headers that every generated module includes, read by the compiler once.
+"""The headers that every generated module includes, precompiled.
 
-Theano compiles one small C++ module for each kind of operation. Most of the time goes to the
-same few headers, read anew for each, and to notes for a debugger. Here the headers are compiled
-once for each set of compiler flags, into the cache folder, and the notes are left out: half the
-time of a module is saved (.61 to .30 s by g++ 12). A compiler that cannot use them reads the
-headers as before; nothing in a module, or in its key in the cache, depends on them.
+Most of the time of a module goes to the same few headers, read again for each, and to debugging
+information. Here the headers are compiled once for each set of compiler flags, into the cache
+folder, and the debugging information is left out: that halves the time of a module (.61 to .30 s
+with g++ 12). A compiler that cannot use precompiled headers reads the headers as before.
 """
 
 import functools
@@ -14,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from theano.configdefaults import config
@@ -33,46 +32,29 @@ HEADERS = (
 )
 NAME = "headers.h"
 
-#: Flags of single Ops with which headers compiled without them are used all the same.
+#: Flags of single Ops that headers compiled without them still fit.
 HARMLESS = ("-fopenmp-simd",)
 
-shipped = cmodule.GCC_compiler.compile_str
 
-
-def mend() -> None:
-    """Have Theano's compiler start from the precompiled headers."""
-    cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
-
-
-@functools.wraps(shipped)
-def compile_str(
-    module_name: str,
-    src_code: str,
-    location: Optional[str] = None,
-    *,
-    preargs: Optional[Sequence[str]] = None,
-    **settings: Any,
-) -> Any:
-    """The shipped function, with the headers put before the source and no notes for debuggers."""
-    flags = [*(preargs or ()), "-g0"]
-    # The few modules that are compiled once, without -O3, would each want headers of their own.
+def flags_with_headers(preargs: Sequence[str]) -> list[str]:
+    """Return the compiler's flags, with the headers first and no debugging information."""
+    flags = [*preargs, "-g0"]
+    # The few modules without -O3 are compiled once, and each would need headers of its own.
     same = tuple(flag for flag in flags if not flag.startswith("-W") and flag not in HARMLESS)
-    # Nor do the few in threads: they would for the one flag.
+    # So would the few with threads, for that one flag.
     header = precompiled(same) if "-O3" in flags and "-fopenmp" not in flags else None
-    if header is not None:
-        flags += ["-include", str(header)]
-    return shipped(module_name, src_code, location, preargs=flags, **settings)
+    return flags if header is None else [*flags, "-include", str(header)]
 
 
 @functools.cache
 def precompiled(flags: tuple[str, ...]) -> Optional[Path]:
-    """Path of the header to include first; None where it cannot be made.
+    """Return the path of the header to include first, or None if it cannot be made.
 
-    It is complete, or not there: it is written beside and renamed. What it depends on is in the
-    name of its folder.
+    The file is complete or not there: it is written under another name and then renamed. A hash
+    of all that it depends on is in the name of its folder.
     """
     if "clang" in config.cxx:
-        return None  # it has another way
+        return None  # clang includes precompiled headers by another flag
     folders = cmodule.std_include_dirs()
     versions = [config.cxx, cmodule.gcc_version_str, np.__version__, *folders]
     key = hashlib.sha256("\n".join([*versions, *HEADERS, *flags]).encode()).hexdigest()
@@ -93,7 +75,7 @@ def precompiled(flags: tuple[str, ...]) -> Optional[Path]:
                 return None
             os.replace(new, made)
     except OSError:
-        return None  # a full disk, a folder that cannot be written: slower, and no error
+        return None  # a full disk, a folder that cannot be written: slower, but no error
     return header
 
 

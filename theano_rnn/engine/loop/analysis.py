@@ -2,7 +2,7 @@
 
 Every variable of a step is looked at as a matrix: a scalar is 1 x 1, a vector one row. A ``Dim``
 is a length that is known when the loop begins; lengths that an operation needs to be equal become
-one ``Dim``, and a check. What the loop cannot do raises ``Refused``, and the Scan stays.
+one ``Dim``, and a check. What the loop cannot do raises ``Unsupported``, and the Scan stays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,15 +28,15 @@ from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 from theano.tensor.type import TensorType
 
 from theano_rnn.common.types import Variable
+from theano_rnn.engine.c_code import FLOATS
 
-FLOATS = ("float32", "float64")
-DTYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")
+TYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")
 
 #: Rewrites that make what the lowering makes by itself: calls of BLAS, fused loops, inplace Ops.
 LEFT_OUT = ("inplace", "fusion", "BlasOpt", "native_loop")
 
 
-class Refused(Exception):
+class Unsupported(Exception):
     """Why a Scan cannot be lowered."""
 
 
@@ -121,13 +121,13 @@ def analyse(scan: Scan) -> Loop:
 
     Raises
     ------
-    Refused
+    Unsupported
         With the reason, if some part of it is beyond the lowered loop.
     """
     if scan.as_while:
-        raise Refused("it ends on a condition (until)")
+        raise Unsupported("it ends on a condition (until)")
     if scan.n_shared_outs:
-        raise Refused("it updates a shared variable")
+        raise Unsupported("it updates a shared variable")
     loop = _interface(scan)
     for variable in [*loop.graph.inputs, *loop.graph.outputs]:
         _check_type(variable)
@@ -176,9 +176,9 @@ def _sources(loop: Loop) -> Iterator[tuple[int, list[Variable]]]:
 
 def _check_type(variable: Variable) -> None:
     if not isinstance(variable.type, TensorType) or variable.ndim > 2:
-        raise Refused(f"it has a {variable.type}, which is no scalar, vector or matrix")
-    if variable.dtype not in DTYPES:
-        raise Refused(f"it has a {variable.type}")
+        raise Unsupported(f"it has a {variable.type}, which is no scalar, vector or matrix")
+    if variable.dtype not in TYPES:
+        raise Unsupported(f"it has a {variable.type}")
 
 
 def _shape(variable: Variable, dims: Sequence[Dim]) -> Shape:
@@ -201,7 +201,7 @@ def _infer(loop: Loop, node: Apply) -> None:
         return  # the Split reads the lengths where they come from
     rule = next((rule for kind, rule in RULES.items() if isinstance(node.op, kind)), None)
     if rule is None:
-        raise Refused(f"the loop does not know {type(node.op).__name__}")
+        raise Unsupported(f"the loop does not know {type(node.op).__name__}")
     for output in node.outputs:
         _check_type(output)
     if isinstance(node.op, Split):
@@ -209,14 +209,14 @@ def _infer(loop: Loop, node: Apply) -> None:
     elif len(node.outputs) == 1:
         loop.shapes[node.outputs[0]] = rule(loop, node)
     else:
-        raise Refused(f"{node.op} has {len(node.outputs)} outputs")
+        raise Unsupported(f"{node.op} has {len(node.outputs)} outputs")
     loop.nodes.append(node)
 
 
 def _take_constant(loop: Loop, variable: Variable) -> None:
     if isinstance(variable, Constant) and isinstance(variable.type, TensorType):
         if variable.data.size != 1:
-            raise Refused(f"it holds a constant of {variable.data.size} numbers")
+            raise Unsupported(f"it holds a constant of {variable.data.size} numbers")
         loop.shapes[variable] = Shape(ONE, ONE)
 
 
@@ -224,7 +224,7 @@ def _check_row(loop: Loop, state: State, variable: Variable) -> None:
     """What a state becomes has the lengths of its rows."""
     row = state.reads[0][1]
     if variable.ndim != row.ndim or variable.broadcastable != row.broadcastable:
-        raise Refused(f"a {variable.type} becomes a state that is a {row.type}")
+        raise Unsupported(f"a {variable.type} becomes a state that is a {row.type}")
     for own, other in zip(loop.shapes[row], loop.shapes[variable]):
         _same(loop, own, other, f"output {state.output}")
 
@@ -242,7 +242,7 @@ def _is_length(loop: Loop, node: Apply) -> bool:
 def _known(loop: Loop, variable: Variable, op: Op) -> None:
     if variable is not None and variable not in loop.scalars:
         if not isinstance(variable, Constant):
-            raise Refused(f"{op} takes a place or a length that is computed in the step")
+            raise Unsupported(f"{op} takes a place or a length that is computed in the step")
 
 
 def _same(loop: Loop, a: Dim, b: Dim, what: object) -> None:
@@ -277,11 +277,11 @@ def _elementwise(loop: Loop, node: Apply) -> Shape:
 def _dot(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs
     if not config.blas__ldflags:
-        raise Refused("it has a product, and there is no BLAS")
+        raise Unsupported("it has a product, and there is no BLAS")
     if x.dtype != y.dtype or x.dtype not in FLOATS:
-        raise Refused(f"it has a product of {x.dtype} and {y.dtype}")
+        raise Unsupported(f"it has a product of {x.dtype} and {y.dtype}")
     if y.ndim != 2 or x.ndim not in (1, 2):
-        raise Refused(f"it has a product of {x.ndim} and {y.ndim} dimensions")
+        raise Unsupported(f"it has a product of {x.ndim} and {y.ndim} dimensions")
     _same(loop, loop.shapes[x].columns, loop.shapes[y].rows, node.op)
     return Shape(loop.shapes[x].rows, loop.shapes[y].columns)
 
@@ -299,7 +299,7 @@ def slices(node: Apply) -> list[tuple[Variable, Variable]]:
     found = [(None, None)] * (2 - x.ndim)
     for entry in entries:
         if not isinstance(entry, slice) or not (entry.step is None or _is_one(entry.step)):
-            raise Refused(f"{node.op} is no slice of neighbours")
+            raise Unsupported(f"{node.op} is no slice of neighbours")
         found.append((entry.start, entry.stop))
     return found + [(None, None)] * (2 - len(found))
 
@@ -349,14 +349,14 @@ def axis_of(node: Apply) -> int:
     else:
         axis, ndim = node.inputs[1], node.inputs[0].ndim
     if not isinstance(axis, Constant):
-        raise Refused(f"{type(node.op).__name__} along an axis that is computed")
+        raise Unsupported(f"{type(node.op).__name__} along an axis that is computed")
     return int(int(axis.data) % ndim + 2 - ndim)
 
 
 def _join(loop: Loop, node: Apply) -> Shape:
     (output,), parts, along = node.outputs, node.inputs[1:], axis_of(node)
     if any(part.dtype != output.dtype for part in parts):
-        raise Refused("it joins matrices of different dtypes")
+        raise Unsupported("it joins matrices of different dtypes")
     first = loop.shapes[parts[0]]
     for part in parts[1:]:
         _same(loop, first[1 - along], loop.shapes[part][1 - along], "Join")
@@ -369,7 +369,7 @@ def _split(loop: Loop, node: Apply) -> Iterator[Shape]:
     x, _, sizes = node.inputs
     along = axis_of(node)
     if sizes.owner is None or not isinstance(sizes.owner.op, MakeVector):
-        raise Refused("it splits by lengths that are computed in the step")
+        raise Unsupported("it splits by lengths that are computed in the step")
     for k in range(len(node.outputs)):
         dims = list(loop.shapes[x])
         dims[along] = _new_dim(loop, node, k)

@@ -1,4 +1,4 @@
-"""Which loops of a compiled function were lowered, and why the others were not."""
+"""Which loops of a compiled function run as one C++ function, and why the others do not."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from theano.graph.basic import Apply
 from theano.scan.op import Scan
 
-from theano_rnn.engine.loop.analysis import Refused
-from theano_rnn.engine.loop.op import NativeLoop, lowered
+from theano_rnn.engine.loop.analysis import Unsupported
+from theano_rnn.engine.loop.op import NativeLoop, as_native_loop
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Explained:
     """A loop of a function.
 
     name : the Scan's
-    is_lowered : whether it runs as one C++ function
-    words : of what that is made, or why it is a Scan
+    is_native : whether it runs as one C++ function
+    reason : what a step of it consists of, or why it stays a Scan
     """
 
     name: str
-    is_lowered: bool
-    words: str
+    is_native: bool
+    reason: str
 
 
 def explain(function: Any) -> list[Explained]:
@@ -42,15 +42,9 @@ def explain(function: Any) -> list[Explained]:
 def _explained(node: Apply) -> Explained:
     name = node.op.name or "scan"
     if isinstance(node.op, NativeLoop):
-        ahead, _, step = node.op.program.function.rpartition("// the step")
-        words = [
-            f"{step.count('product<')} products and {step.count('omp simd')} fused loops a step"
-        ]
-        if "product<" in ahead:
-            words.append(f"{ahead.count('product<')} products for a block of steps at once")
-        return Explained(name, True, ", ".join(words))
+        return Explained(name, True, str(node.op.program.work))
     try:
-        lowered(node)
-    except Refused as reason:
+        as_native_loop(node)
+    except Unsupported as reason:
         return Explained(name, False, str(reason))
     return Explained(name, False, "the rewrite native_loop was left out")

@@ -1,49 +1,37 @@
-"""The Op that a Scan is lowered to, and the rewrites that put it in the Scan's place.
+"""The Op that runs a Scan as one C++ function, and the rewrites that put it in the Scan's place.
 
-The user's graph stays ``theano.scan`` and its ``theano.grad``. Where a function is compiled in
-FAST_RUN by a C compiler:
+The user writes ``theano.scan`` and takes ``theano.grad`` of it. ``engine.rewrites`` registers
 
-``native_loop``          puts a NativeLoop where a Scan stands that can be lowered
-``native_loop_inplace``  writes the states over first buffers that nothing else needs
-
-Each is switched off by its name, as in ``mode.excluding("native_loop")`` or in the flag
-``optimizer_excluding``.
+``native_loop``          replaces a Scan by a NativeLoop, if the loop supports all that it does
+``native_loop_inplace``  writes the states over their first buffers, if nothing else needs these
 """
 
 import dataclasses
-import functools
-import zlib
-from pathlib import Path
 from typing import Any, Optional
 
-from theano.compile import optdb
 from theano.graph.basic import Apply
 from theano.graph.destroyhandler import DestroyHandler
 from theano.graph.fg import FunctionGraph, InconsistencyError
-from theano.graph.op import COp
-from theano.graph.opt import GlobalOptimizer, copy_stack_trace, in2out, local_optimizer
+from theano.graph.opt import GlobalOptimizer, copy_stack_trace, local_optimizer
 from theano.graph.toolbox import ReplaceValidate
 from theano.scan.op import Scan
-from theano.tensor.blas import ldflags
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.loop.analysis import Refused, analyse
+from theano_rnn.engine.c_code import BlasOp
+from theano_rnn.engine.loop.analysis import Unsupported, analyse
 from theano_rnn.engine.loop.emission import NAME, emit
-from theano_rnn.engine.loop.plan import plan
-
-
-@functools.cache
-def header() -> str:
-    """The C++ that every lowered loop calls."""
-    return Path(__file__).with_name("loop.h").read_text("utf-8")
+from theano_rnn.engine.loop.plan import Work, plan
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What a Scan was lowered to: C++, and the types of what it returns.
+    """The C++ of a loop, and what its Op must know.
 
-    ``states`` is how many of the outputs, the first ones, have a first buffer, which are the
-    inputs from ``first_state`` on.
+    function, support : the C++ function, and what has to stand before it
+    types : of the outputs
+    first_state : number of the input that is the first buffer of the first state
+    states : how many states there are: the first outputs, one buffer each
+    work : how many kernels of which kind; for ``explain``, and not part of what the loop is
     """
 
     function: str
@@ -51,28 +39,31 @@ class Program:
     types: tuple[Any, ...]
     first_state: int
     states: int
+    work: Work = dataclasses.field(default=Work(0, 0, 0), compare=False)
 
 
-#: Characters of C++ that are compiled; those of a step of gru or lstm are some 30,000. A compiler
-#: needs a minute for a million.
+#: Most characters of C++ in a loop. A step of gru or lstm has some 30,000; a compiler takes a
+#: minute for a million.
 LONGEST = 150_000
 
 
-class NativeLoop(COp):
+class NativeLoop(BlasOp):
     """All steps of a Scan in one C++ function.
 
-    Takes what the Scan takes and returns what it returns.
+    It takes the inputs of the Scan and returns its outputs.
 
     Parameters
     ----------
     program : Program
     inplace : tuple of int
-        Outputs that are written over their first buffers.
+        States (numbers of outputs) that are written over their first buffers.
     name : str
         The Scan's.
     """
 
     __props__ = ("program", "inplace")
+    files = ("loop/loop.h",)
+    openmp = "-fopenmp-simd"  # heeds the "omp simd" pragmas, and only those: no threads
 
     def __init__(
         self, program: Program, inplace: tuple[int, ...] = (), name: Optional[str] = None
@@ -95,33 +86,18 @@ class NativeLoop(COp):
         no_recycling: Any,
         impl: Optional[str] = None,
     ) -> Any:
-        """In C also where a linker asks for Python: there is no Python of it."""
+        """The thunk in C, also where a linker asks for Python: this Op has no Python."""
         self.prepare_node(node, storage_map=storage_map, compute_map=compute_map, impl="c")
         return self.make_c_thunk(node, storage_map, compute_map, no_recycling)
 
     def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
         raise NotImplementedError(
-            "a lowered loop has only C; leave it out: optimizer_excluding=native_loop"
+            "NativeLoop runs in C only; to run the Scan itself, set "
+            "THEANO_FLAGS=optimizer_excluding=native_loop"
         )
 
-    def c_headers(self, **kwargs: Any) -> list[str]:
-        return ["<cmath>"]
-
-    def c_libraries(self, **kwargs: Any) -> list[str]:
-        return list(ldflags())
-
-    def c_lib_dirs(self, **kwargs: Any) -> list[str]:
-        return list(ldflags(libs=False, libs_dir=True))
-
-    def c_header_dirs(self, **kwargs: Any) -> list[str]:
-        return list(ldflags(libs=False, include_dir=True))
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        # Heeds the "omp simd" pragmas, and only those: no threads.
-        return ["-fopenmp-simd", *ldflags(libs=False, flags=True)]
-
     def c_support_code(self, **kwargs: Any) -> str:
-        return "\n".join([header(), *self.program.support])
+        return "\n".join([super().c_support_code(), *self.program.support])
 
     def c_support_code_apply(self, node: Apply, name: str) -> str:
         return self.program.function.replace(NAME, f"native_loop_{name}")
@@ -139,36 +115,36 @@ class NativeLoop(COp):
         if (!native_loop_{name}(taken, made, inplace)) {{ {sub["fail"]} }}
         """
 
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (1, zlib.crc32(header().encode()))
 
-
-def lowered(node: Apply) -> NativeLoop:
-    """The Op for a node of a Scan.
+def as_native_loop(node: Apply) -> NativeLoop:
+    """Return the NativeLoop that computes what the Scan of a node does.
 
     Raises
     ------
-    Refused
-        With the reason, if it cannot be lowered.
+    Unsupported
+        With the reason, if the loop cannot do what the Scan does.
     """
     scan = node.op
     loop = analyse(scan)
-    function, support = emit(loop, plan(loop), [x.dtype for x in node.inputs])
+    planned = plan(loop)
+    function, support = emit(loop, planned, [x.dtype for x in node.inputs])
     if len(function) > LONGEST:
-        raise Refused(f"its C++ is longer than {LONGEST:,} characters: it takes long to compile")
+        raise Unsupported(
+            f"its C++ is longer than {LONGEST:,} characters: it takes long to compile"
+        )
     types = tuple(output.type for output in node.outputs)
-    program = Program(function, support, types, 1 + scan.n_seqs, len(loop.states))
+    program = Program(function, support, types, 1 + scan.n_seqs, len(loop.states), planned.work)
     return NativeLoop(program, name=scan.name)
 
 
 @local_optimizer([Scan])
 def local_native_loop(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
-    """Scan -> NativeLoop, if it can be lowered."""
+    """Scan -> NativeLoop, if the loop supports all that the Scan does."""
     if not isinstance(node.op, Scan):
         return None
     try:
-        op = lowered(node)
-    except Refused:
+        op = as_native_loop(node)
+    except Unsupported:
         return None
     outputs: list[Variable] = op(*node.inputs, return_list=True)
     copy_stack_trace(node.outputs, outputs)
@@ -176,7 +152,7 @@ def local_native_loop(fgraph: FunctionGraph, node: Apply) -> Optional[list[Varia
 
 
 class Inplace(GlobalOptimizer):
-    """States written over their first buffers, one by one, where nothing else needs the buffer."""
+    """Write the states over their first buffers, one by one, if nothing else needs the buffer."""
 
     def add_requirements(self, fgraph: FunctionGraph) -> None:
         fgraph.attach_feature(ReplaceValidate())
@@ -189,7 +165,7 @@ class Inplace(GlobalOptimizer):
                     node = self.overwritten(fgraph, node, o)
 
     def overwritten(self, fgraph: FunctionGraph, node: Apply, o: int) -> Apply:
-        """The node that writes state o over its first buffer; the same where it must not."""
+        """Return a node that writes state o over its first buffer, or this one if it must not."""
         op = node.op
         first = node.inputs[op.program.first_state + o]
         if o in op.inplace or first.owner is None or len(fgraph.clients[first]) > 1:
@@ -199,14 +175,6 @@ class Inplace(GlobalOptimizer):
         try:
             pairs = list(zip(node.outputs, new.outputs))
             fgraph.replace_all_validate(pairs, reason="native_loop_inplace")
-        except InconsistencyError:  # it is a view of what is needed later
+        except InconsistencyError:  # the buffer is a view of something that is needed later
             return node
         return new
-
-
-# With the other rewrites of this package that put in an Op of theirs, before Elemwise are fused.
-optdb.register(
-    "native_loop", in2out(local_native_loop, name="native_loop"), 48.7, "fast_run", "cxx_only"
-)
-# Where Scan's own is.
-optdb.register("native_loop_inplace", Inplace(), 75, "fast_run", "inplace")

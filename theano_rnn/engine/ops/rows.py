@@ -1,60 +1,37 @@
 """Rows of a matrix by number, and sums over a matrix, in plain C.
 
-Theano's AdvancedIncSubtensor1 goes through NumPy's iterator for each row, its Unique is Python,
-its sum of squares goes over the matrix twice, and its sum of columns over one column after the
-other. Four rewrites put the Ops below in their place
-where a function is compiled in FAST_RUN by a C compiler:
+Theano's AdvancedIncSubtensor1 starts a NumPy iterator for each row, its Unique is Python, its sum
+of squares reads the matrix twice, and its column sums read one column after the other. Four
+rewrites, which ``engine.rewrites`` registers, replace them by the Ops below:
 
 ``row_increment``   x[rows] += y for a matrix and a vector of row numbers
-``row_unique``      the different numbers of a vector, and the place of each in them
+``row_unique``      the distinct numbers of a vector, and the place of each element among them
 ``sum_of_squares``  sum(x * x) over a matrix
-``column_sums``     sum(x, axis=0) of a matrix, as the gradient of a bias is
-
-Each is switched off by its name, as in ``mode.excluding("row_increment")`` or in the flag
-``optimizer_excluding``.
+``column_sums``     sum(x, axis=0) of a matrix: the gradient of a bias
 """
 
-import functools
-import zlib
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 from theano import scalar, tensor
-from theano.compile import optdb
 from theano.graph.basic import Apply
 from theano.graph.fg import FunctionGraph
-from theano.graph.op import COp
-from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
+from theano.graph.opt import copy_stack_trace, local_optimizer
 from theano.tensor.elemwise import Elemwise, Sum
 from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from theano_rnn.common.types import Variable
-
-DTYPES = ("float32", "float64")
-
-
-@functools.cache
-def c_source() -> str:
-    """The C that the Ops call."""
-    return Path(__file__).with_name("rows.c").read_text("utf-8")
+from theano_rnn.engine.c_code import FLOATS, SimdOp
 
 
-class _RowOp(COp):
+class _RowOp(SimdOp):
     """What the Ops share: the C."""
 
-    def c_support_code(self, **kwargs: Any) -> str:
-        return c_source()
+    files = ("ops/rows.c",)
 
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<utility>", "<vector>"]
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
-
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (1, zlib.crc32(c_source().encode()))
 
 
 class RowIncrement(_RowOp):
@@ -108,7 +85,7 @@ class RowIncrement(_RowOp):
 
 
 class RowUnique(_RowOp):
-    """The different numbers of an int64 vector, sorted, and the place of each element in them."""
+    """The distinct numbers of an int64 vector, sorted, and each element's place among them."""
 
     __props__ = ()
 
@@ -184,7 +161,7 @@ def local_row_increment(fgraph: FunctionGraph, node: Apply) -> Optional[list[Var
     if not isinstance(node.op, AdvancedIncSubtensor1):
         return None
     x, y, number = node.inputs
-    if node.op.set_instead_of_inc or x.ndim != 2 or x.dtype not in DTYPES:
+    if node.op.set_instead_of_inc or x.ndim != 2 or x.dtype not in FLOATS:
         return None
     if y.dtype != x.dtype or y.broadcastable != (False, False) or number.dtype != "int64":
         return None
@@ -220,7 +197,7 @@ def local_sum_of_squares(fgraph: FunctionGraph, node: Apply) -> Optional[list[Va
     if not isinstance(square.op.scalar_op, scalar.Sqr) or len(fgraph.clients[squares]) != 1:
         return None
     (x,) = square.inputs
-    if x.dtype not in DTYPES or x.broadcastable != (False, False) or old.dtype != x.dtype:
+    if x.dtype not in FLOATS or x.broadcastable != (False, False) or old.dtype != x.dtype:
         return None
     new = SumOfSquares()(x)
     copy_stack_trace(old, new)
@@ -233,29 +210,10 @@ def local_column_sums(fgraph: FunctionGraph, node: Apply) -> Optional[list[Varia
     if not isinstance(node.op, Sum):
         return None
     (x,), (old,) = node.inputs, node.outputs
-    if x.ndim != 2 or node.op.axis not in ((0,), [0]) or x.dtype not in DTYPES:
+    if x.ndim != 2 or node.op.axis not in ((0,), [0]) or x.dtype not in FLOATS:
         return None
     new = ColumnSums()(x)
     if new.type != old.type:
         return None
     copy_stack_trace(old, new)
     return [new]
-
-
-# Before Elemwise are fused, at 49; the increment after Theano has made its own inplace, at 70.6.
-optdb.register(
-    "row_unique", in2out(local_row_unique, name="row_unique"), 48.5, "fast_run", "cxx_only"
-)
-optdb.register(
-    "sum_of_squares",
-    in2out(local_sum_of_squares, name="sum_of_squares"),
-    48.5,
-    "fast_run",
-    "cxx_only",
-)
-optdb.register(
-    "column_sums", in2out(local_column_sums, name="column_sums"), 48.5, "fast_run", "cxx_only"
-)
-optdb.register(
-    "row_increment", in2out(local_row_increment, name="row_increment"), 80, "fast_run", "cxx_only"
-)

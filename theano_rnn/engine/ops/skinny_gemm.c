@@ -1,8 +1,8 @@
-// What the Ops of thin.py call: a product is taken here where it is thin, and by BLAS elsewhere.
+// What the Ops of skinny_gemm.py call: skinny products are computed here, all others by BLAS.
 //
-// Compiled as C++ by Theano behind loop/loop.h and thin.h.
+// Theano compiles this as C++ after loop/loop.h and skinny_gemm.h.
 
-namespace thin {
+namespace skinny_gemm {
 
 using native_loop::Matrix;
 using native_loop::References;
@@ -24,8 +24,8 @@ static Matrix<const T> matrix(PyArrayObject* a) {
 // Whether `add` is made for x (m, k) y (k, n).
 template <typename T>
 static bool adds(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& y) {
-    const bool is_thin = (1 < m && m <= FEW && k >= MANY) || (k <= FEW && m >= MANY);
-    return is_thin && y.column == 1 && n >= Lanes<T>::n;
+    const bool is_skinny = (1 < m && m <= FEW && k >= MANY) || (k <= FEW && m >= MANY);
+    return is_skinny && y.column == 1 && n >= Lanes<T>::n;
 }
 
 // *out = x y. False with a Python exception.
@@ -97,4 +97,4 @@ static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayOb
     return true;
 }
 
-}  // namespace thin
+}  // namespace skinny_gemm

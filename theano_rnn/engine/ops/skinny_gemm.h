@@ -1,4 +1,4 @@
-// Products of a matrix of many rows with one of few, as those of an output layer and a sentence.
+// Skinny GEMM: products of a matrix with few rows and one with many, as in an output layer.
 //
 // BLAS is made for matrices that are large both ways: it copies both into blocks of its own, and
 // for twenty rows that costs as much as the product. Here the large matrix is read once, in the
@@ -6,8 +6,8 @@
 // wide as the machine has them. For 20 rows, 100 columns and 8000 rows, float32, one thread of an
 // AMD EPYC with AVX-512, the three products take 560 us; OpenBLAS's take 1232, and 1411 by AVX2.
 
-#ifndef THEANO_RNN_THIN
-#define THEANO_RNN_THIN
+#ifndef THEANO_RNN_SKINNY_GEMM
+#define THEANO_RNN_SKINNY_GEMM
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,9 +16,9 @@
 #include <pthread.h>
 #include <vector>
 
-#define THIN_INLINE static inline __attribute__((always_inline))
+#define SKINNY_INLINE static inline __attribute__((always_inline))
 
-namespace thin {
+namespace skinny_gemm {
 
 #if defined(__AVX512F__)
 static const int BYTES = 64, REGISTERS = 32;
@@ -43,12 +43,12 @@ template <typename T> struct Index { typedef npy_int32 type; };
 template <> struct Index<npy_double> { typedef npy_int64 type; };
 
 template <typename T>
-THIN_INLINE typename Lanes<T>::vector load(const T* at) {
+SKINNY_INLINE typename Lanes<T>::vector load(const T* at) {
     return *(const typename Lanes<T>::vector*)at;
 }
 
 template <typename T>
-THIN_INLINE void store(T* at, typename Lanes<T>::vector value) {
+SKINNY_INLINE void store(T* at, typename Lanes<T>::vector value) {
     *(typename Lanes<T>::vector*)at = value;
 }
 
@@ -89,7 +89,7 @@ static inline bool in_threads(int n, const Work& work) {
 
 // For rows i and i + S of a square of lanes: blocks of S lanes exchanged across the diagonal.
 template <typename T, int S>
-THIN_INLINE void exchange(typename Lanes<T>::vector* rows) {
+SKINNY_INLINE void exchange(typename Lanes<T>::vector* rows) {
     const int n = Lanes<T>::n;
     typedef typename Index<T>::type indices __attribute__((vector_size(BYTES)));
     indices low, high;
@@ -106,7 +106,7 @@ THIN_INLINE void exchange(typename Lanes<T>::vector* rows) {
 }
 
 template <typename T>
-THIN_INLINE void transpose(typename Lanes<T>::vector* rows) {
+SKINNY_INLINE void transpose(typename Lanes<T>::vector* rows) {
     if (Lanes<T>::n > 8) exchange<T, 8>(rows);
     if (Lanes<T>::n > 4) exchange<T, 4>(rows);
     if (Lanes<T>::n > 2) exchange<T, 2>(rows);
@@ -262,16 +262,16 @@ static inline bool add(npy_intp m, npy_intp n, npy_intp k, T alpha, const T* x, 
         const npy_intp terms = std::min<npy_intp>(BLOCK, k - l);
         for (npy_intp part = 0; part < parts; ++part) {
             const npy_intp j = part * n / parts, columns = (part + 1) * n / parts - j;
-#define THIN_CASE(N)                                                                        \
+#define SKINNY_CASE(N)                                                                      \
     case N:                                                                                 \
         add_columns<N>(m, terms, columns, alpha, x + l * x_column, x_row, x_column,         \
                        y + l * y_row + j, y_row, (T*)packed, out + j, out_row);             \
         break;
             switch ((columns + lanes - 1) / lanes) {
-                THIN_CASE(1) THIN_CASE(2) THIN_CASE(3) THIN_CASE(4)
-                THIN_CASE(5) THIN_CASE(6) THIN_CASE(7)
+                SKINNY_CASE(1) SKINNY_CASE(2) SKINNY_CASE(3) SKINNY_CASE(4)
+                SKINNY_CASE(5) SKINNY_CASE(6) SKINNY_CASE(7)
             }
-#undef THIN_CASE
+#undef SKINNY_CASE
         }
     }
     std::free(packed);
@@ -287,7 +287,8 @@ static inline bool by_transposed_in_threads(npy_intp m, npy_intp n, npy_intp k, 
     const int parts = threads(m * n * k);
     const npy_intp piece = (n / parts + 63) / 64 * 64;
     return in_threads(parts, [=](int i) {
-        const npy_intp begin = std::min(n, i * piece), end = i + 1 == parts ? n : std::min(n, begin + piece);
+        const npy_intp begin = std::min(n, i * piece);
+        const npy_intp end = i + 1 == parts ? n : std::min(n, begin + piece);
         return by_transposed(m, end - begin, k, x, x_row, x_column, y + begin * y_row, y_row,
                              out + begin, out_row);
     });
@@ -318,6 +319,6 @@ static inline bool add_in_threads(npy_intp m, npy_intp n, npy_intp k, T alpha, c
     return done;
 }
 
-}  // namespace thin
+}  // namespace skinny_gemm
 
 #endif

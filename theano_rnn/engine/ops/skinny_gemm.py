@@ -1,69 +1,36 @@
-"""Thin products: a matrix of many rows with one of few, as an output layer has them.
+"""Skinny GEMM: products of a matrix with few rows and one with many, as in an output layer.
 
-The three products of a sentence with V, (T, H) with (vocab_size, H), have 20 rows on one side and
-thousands on the other. BLAS copies both into blocks of its own, made for matrices that are large
-both ways; for these few rows the copy costs as much as the product. ``thin.h`` reads the large
-matrix once. The rewrite ``thin_products`` puts the Ops below where Theano's stand; they look at
-the sizes when they run, and give BLAS what is not thin. It is switched off by its name, as in
-``mode.excluding("thin_products")`` or in the flag ``optimizer_excluding``.
+For a sentence of 20 words, the three products with V multiply a matrix of 20 rows by one of
+thousands, (vocab_size, H). BLAS copies both into blocks of its own. That pays for matrices that
+are large both ways; for 20 rows the copy costs as much as the product. ``skinny_gemm.h`` reads the
+large matrix once. The rewrite ``skinny_gemm``, which ``engine.rewrites`` registers, replaces
+Theano's Dot22 and Gemm by the Ops below. They look at the sizes when they run, and call BLAS for
+all other shapes.
 
-They compute in as many threads as OPENBLAS_NUM_THREADS gives BLAS, and in one where it is not set.
-Sums are taken in another order than by BLAS: the results differ by rounding.
+They use as many threads as OPENBLAS_NUM_THREADS gives BLAS, and one where it is not set. They add
+in another order than BLAS: the results differ by rounding.
 """
 
-import functools
-import zlib
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 from theano import tensor
-from theano.compile import optdb
 from theano.graph.basic import Apply
-from theano.graph.op import COp
-from theano.graph.opt import copy_stack_trace, in2out, local_optimizer
+from theano.graph.opt import copy_stack_trace, local_optimizer
 from theano.tensor.basic import NotScalarConstantError, get_scalar_constant_value
-from theano.tensor.blas import Dot22, Gemm, ldflags
+from theano.tensor.blas import Dot22, Gemm
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.loop.op import header
-
-DTYPES = ("float32", "float64")
+from theano_rnn.engine.c_code import FLOATS, BlasOp
 
 
-@functools.cache
-def c_source() -> str:
-    """The C++ that both Ops call."""
-    here = Path(__file__).parent
-    return header() + "".join((here / name).read_text("utf-8") for name in ("thin.h", "thin.c"))
+class _SkinnyOp(BlasOp):
+    """What the two Ops share: the C++."""
+
+    files = ("loop/loop.h", "ops/skinny_gemm.h", "ops/skinny_gemm.c")
 
 
-class _ThinOp(COp):
-    """What the two Ops share: the C++, and the BLAS it falls back on."""
-
-    def c_support_code(self, **kwargs: Any) -> str:
-        return c_source()
-
-    def c_headers(self, **kwargs: Any) -> list[str]:
-        return ["<cmath>"]
-
-    def c_libraries(self, **kwargs: Any) -> list[str]:
-        return list(ldflags())
-
-    def c_lib_dirs(self, **kwargs: Any) -> list[str]:
-        return list(ldflags(libs=False, libs_dir=True))
-
-    def c_header_dirs(self, **kwargs: Any) -> list[str]:
-        return list(ldflags(libs=False, include_dir=True))
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return ["-fopenmp", *ldflags(libs=False, flags=True)]
-
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (1, zlib.crc32(c_source().encode()))
-
-
-class Product(_ThinOp):
+class SkinnyDot22(_SkinnyOp):
     """x y: (m, k) and (k, n) -> (m, n), of one dtype, float32 or float64.
 
     Raises
@@ -86,10 +53,10 @@ class Product(_ThinOp):
 
     def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
         (x, y), (out,), fail = inputs, outputs, sub["fail"]
-        return f"if (!thin::product<dtype_{x}>({x}, {y}, &{out})) {{ {fail} }}"
+        return f"if (!skinny_gemm::product<dtype_{x}>({x}, {y}, &{out})) {{ {fail} }}"
 
 
-class AddProduct(_ThinOp):
+class SkinnyGemm(_SkinnyOp):
     """z + alpha x y, written over z: (m, n), a scalar, (m, k) and (k, n) -> (m, n).
 
     Raises
@@ -117,9 +84,8 @@ class AddProduct(_ThinOp):
     def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
         (z, alpha, x, y), (out,), fail = inputs, outputs, sub["fail"]
         return f"""
-        if (!thin::add_product<dtype_{z}>({z}, *(dtype_{z}*)PyArray_DATA({alpha}), {x}, {y})) {{
-            {fail}
-        }}
+        if (!skinny_gemm::add_product<dtype_{z}>(
+                {z}, *(dtype_{z}*)PyArray_DATA({alpha}), {x}, {y})) {{ {fail} }}
         Py_INCREF({z});
         Py_XDECREF({out});
         {out} = {z};
@@ -127,17 +93,17 @@ class AddProduct(_ThinOp):
 
 
 @local_optimizer([Dot22, Gemm])
-def local_thin_products(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
-    """Dot22 -> Product; Gemm in place that adds to the whole of its matrix -> AddProduct."""
-    if not isinstance(node.op, (Dot22, Gemm)) or node.outputs[0].dtype not in DTYPES:
+def local_skinny_gemm(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
+    """Dot22 -> SkinnyDot22; Gemm that writes in place, with beta = 1 -> SkinnyGemm."""
+    if not isinstance(node.op, (Dot22, Gemm)) or node.outputs[0].dtype not in FLOATS:
         return None
     if isinstance(node.op, Dot22):
-        new = Product()(*node.inputs)
+        new = SkinnyDot22()(*node.inputs)
     else:
         z, alpha, x, y, beta = node.inputs
         if not node.op.inplace or not _is_one(beta):
             return None
-        new = AddProduct()(z, alpha, x, y)
+        new = SkinnyGemm()(z, alpha, x, y)
     (old,) = node.outputs
     if new.type != old.type:
         return None
@@ -150,13 +116,3 @@ def _is_one(scalar: Variable) -> bool:
         return bool(get_scalar_constant_value(scalar) == 1)
     except NotScalarConstantError:
         return False
-
-
-# After Theano has made its Gemm work in place, at 70.
-optdb.register(
-    "thin_products",
-    in2out(local_thin_products, name="thin_products"),
-    71,
-    "fast_run",
-    "cxx_only",
-)

@@ -1,30 +1,22 @@
 """Softmax cross-entropy and its gradient in one pass over the logits, with a vectorised exp.
 
-Theano's own pair of Ops calls the C library's exp for one element after the other. The user's
-graph stays ``categorical_crossentropy(softmax(z), y)`` with ``theano.grad`` of it; where a
-function is compiled in FAST_RUN, three rewrites change what runs:
+Theano's own pair of Ops calls the C library's exp once for each element. The user writes
+``categorical_crossentropy(softmax(z), y)`` and takes ``theano.grad`` of it; three rewrites, which
+``engine.rewrites`` registers, change what runs:
 
-``softmax_cross_entropy``          puts the two Ops below where Theano's pair stands
+``softmax_cross_entropy``          replaces Theano's pair by the two Ops below
 ``softmax_cross_entropy_merge``    takes the loss from the Op that computes the gradient anyway
 ``softmax_cross_entropy_inplace``  writes the gradient over logits that nothing else needs
-
-Each is switched off by its name, as in ``mode.excluding("softmax_cross_entropy")`` or in the
-flag ``optimizer_excluding``.
 """
 
-import functools
-import zlib
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 from theano import tensor
-from theano.compile import optdb
 from theano.gradient import grad_undefined
 from theano.graph.basic import Apply, ancestors
 from theano.graph.fg import FunctionGraph
-from theano.graph.op import COp
-from theano.graph.opt import copy_stack_trace, in2out, local_optimizer, out2in
+from theano.graph.opt import copy_stack_trace, local_optimizer
 from theano.tensor.nnet.nnet import (
     CrossentropySoftmax1HotWithBiasDx,
     CrossentropySoftmaxArgmax1HotWithBias,
@@ -33,25 +25,19 @@ from theano.tensor.nnet.nnet import (
 )
 
 from theano_rnn.common.types import Array, Variable
-
-DTYPES = ("float32", "float64")
-
-
-@functools.cache
-def c_source() -> str:
-    """The C both Ops call."""
-    here = Path(__file__).parent
-    return "".join((here / name).read_text("utf-8") for name in ("vector_math.h", "softmax.c"))
+from theano_rnn.engine.c_code import FLOATS, SimdOp
 
 
-class _RowLossOp(COp):
+class _RowLossOp(SimdOp):
     """What the two Ops share: their inputs, and the C."""
+
+    files = ("ops/vector_math.h", "ops/softmax.c")
 
     def checked(self, logits: Variable, y: Variable) -> tuple[Variable, Variable]:
         """The two inputs as Theano variables of the types the C takes."""
         logits = tensor.as_tensor_variable(logits)
         y = tensor.as_tensor_variable(y)
-        if logits.ndim != 2 or logits.dtype not in DTYPES:
+        if logits.ndim != 2 or logits.dtype not in FLOATS:
             raise TypeError(
                 f"{self}: logits must be a float32 or float64 matrix, not {logits.type}"
             )
@@ -59,17 +45,8 @@ class _RowLossOp(COp):
             raise TypeError(f"{self}: y must be a vector of integers, not {y.type}")
         return logits, y if y.dtype == "int64" else tensor.cast(y, "int64")
 
-    def c_support_code(self, **kwargs: Any) -> str:
-        return c_source()
-
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<cmath>", "<cstdlib>", "<cstring>", "<limits>"]
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
-
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (1, zlib.crc32(c_source().encode()))
 
 
 class SoftmaxCrossEntropy(_RowLossOp):
@@ -243,7 +220,7 @@ def local_gradient(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable
     """Dx(weight, softmax(z), y) -> the gradient from z, if that spares the softmax."""
     weight, o, y = node.inputs
     softmaxes = (Softmax, SoftmaxWithBias, CrossentropySoftmaxArgmax1HotWithBias)
-    if o.owner is None or not isinstance(o.owner.op, softmaxes) or o.dtype not in DTYPES:
+    if o.owner is None or not isinstance(o.owner.op, softmaxes) or o.dtype not in FLOATS:
         return None
     if not _used_only_by(CrossentropySoftmax1HotWithBiasDx, o, fgraph):
         return None
@@ -255,7 +232,7 @@ def local_gradient(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable
 def local_loss(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Variable]]:
     """The loss of Theano's Op, its softmax and argmax unused -> ours."""
     loss, o, largest = node.outputs
-    if fgraph.clients[o] or fgraph.clients[largest] or loss.dtype not in DTYPES:
+    if fgraph.clients[o] or fgraph.clients[largest] or loss.dtype not in FLOATS:
         return None
     return _if_same_type(loss, SoftmaxCrossEntropy()(_logits(node), node.inputs[2]))
 
@@ -290,28 +267,3 @@ def local_inplace(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]
     new: list[Variable] = SoftmaxCrossEntropyGradient(inplace=True)(*node.inputs)
     copy_stack_trace(node.outputs, new)
     return new
-
-
-# Theano's pair is complete after crossentropy_to_crossentropy_with_softmax at 2.01. Outputs
-# first: a softmax is seen to be unused only when the gradients of it have gone.
-optdb.register(
-    "softmax_cross_entropy",
-    out2in(local_gradient, local_loss, name="softmax_cross_entropy"),
-    2.02,
-    "fast_run",
-)
-# After the last merge of equal expressions, at 49, and before destroying is allowed, at 49.5.
-optdb.register(
-    "softmax_cross_entropy_merge",
-    in2out(local_merge, name="softmax_cross_entropy_merge"),
-    49.2,
-    "fast_run",
-)
-# With BLAS's, and before Elemwise's at 75, which are not to take the logits for themselves.
-optdb.register(
-    "softmax_cross_entropy_inplace",
-    in2out(local_inplace, name="softmax_cross_entropy_inplace"),
-    70.1,
-    "fast_run",
-    "inplace",
-)

@@ -1,1 +1,21 @@
-"""Defects of theano-pymc 1.1.2, mended."""
+"""Defects of theano-pymc 1.1.2, each mended by a function that replaces one of Theano's.
+
+No patch builds on another: the list is in the order in which Theano gets to the functions.
+"""
+
+from theano_rnn.engine.patches import compile_cache, compiler_process, scan_perform, scan_pushout
+
+PATCHES = (
+    scan_pushout.install,  # the gradient of W out of a truncated loop is wrong
+    scan_perform.install,  # the compiled scan loop does not build on Python 3.11
+    compile_cache.version_ops_without_properties,  # each process compiles them again
+    compile_cache.version_c_files_by_their_text,  # each process compiles them again
+    compile_cache.write_keys_whole,  # one process deletes a module that others use
+    compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
+)
+
+
+def install() -> None:
+    """Apply all patches. To be called once, before Theano compiles anything."""
+    for patch in PATCHES:
+        patch()

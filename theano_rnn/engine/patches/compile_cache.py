@@ -1,18 +1,4 @@
-"""Three defects of Theano's compile cache, mended (theano-pymc 1.1.2).
-
-The first two make a process compile again what another one has compiled.
-
-``CLinker.cmodule_key_``: a module is shared only if every entry of its version is non-empty,
-and ``op.__props__`` is appended to the version. An Op with no properties has ``__props__ == ()``,
-so modules with Alloc, Dot22, AdvancedSubtensor1 or the softmax cross-entropy count as
-unversioned.
-
-``ExternalCOp.c_code_cache_version``: the version of an Op whose C stands in a file is Python's
-``hash`` of that file's text, which is another in every process. DimShuffle is such an Op.
-
-``KeyData.save_pkl``: the file of a module's keys is emptied and written anew whenever a key is
-added. A process that starts meanwhile finds it empty, and deletes the module that others use.
-"""
+"""Three defects of Theano's compile cache (theano-pymc 1.1.2), each with its patch."""
 
 import os
 import pickle
@@ -30,15 +16,19 @@ shipped_key = CLinker.cmodule_key_
 shipped_version = ExternalCOp.c_code_cache_version
 
 
-def mend() -> None:
-    """Have every Theano function of this process use the mended keys."""
+def version_ops_without_properties() -> None:
+    """Let processes share the modules of Ops that have no properties.
+
+    The defect, in ``CLinker.cmodule_key_``: processes share a module only if no entry of its
+    version is empty, and ``op.__props__`` is one of the entries. An Op without properties has
+    ``__props__ == ()``, so each process compiles Alloc, Dot22, AdvancedSubtensor1 and the softmax
+    cross-entropy again.
+    """
     CLinker.cmodule_key_ = cmodule_key_
-    ExternalCOp.c_code_cache_version = c_code_cache_version
-    KeyData.save_pkl = save_pkl
 
 
 def cmodule_key_(self: CLinker, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Any:
-    """The shipped key, with the version told from the code versions of Ops and types alone."""
+    """The shipped key, with a version made of the code versions of Ops and types alone."""
     key = shipped_key(self, fgraph, *args, **kwargs)
     if key is None or key[0]:
         return key  # not hashable, or versioned already
@@ -57,13 +47,31 @@ def cmodule_key_(self: CLinker, fgraph: FunctionGraph, *args: Any, **kwargs: Any
     return (tuple(versions) if all(versions) else (), signature)
 
 
+def version_c_files_by_their_text() -> None:
+    """Let processes share the modules of Ops whose C stands in a file, such as DimShuffle.
+
+    The defect, in ``ExternalCOp.c_code_cache_version``: the version is Python's ``hash`` of the
+    file's text, which differs from process to process, so that each compiles the Op again.
+    """
+    ExternalCOp.c_code_cache_version = c_code_cache_version
+
+
 def c_code_cache_version(self: ExternalCOp) -> tuple[Any, ...]:
     """The shipped version, with a hash of the C code that is the same in every process."""
     return (hash_from_code("\n".join(self.func_codes)), *shipped_version(self)[1:])
 
 
+def write_keys_whole() -> None:
+    """Keep the file of a module's keys whole while a key is added.
+
+    The defect, in ``KeyData.save_pkl``: the file is emptied and then written. A process that
+    starts meanwhile finds it empty, and deletes the module that others use.
+    """
+    KeyData.save_pkl = save_pkl
+
+
 def save_pkl(self: KeyData) -> None:
-    """The shipped one's file, complete or as it was: it is written beside and renamed."""
+    """Write the file under another name, then rename it: a reader sees the old or the new one."""
     data = pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL)
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(self.key_pkl), delete=False) as file:
         file.write(data)

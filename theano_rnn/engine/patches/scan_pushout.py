@@ -1,4 +1,4 @@
-"""Scan's gradient of W taken out of the loop, mended in two places.
+"""The gradient of W, which Theano takes out of the backward loop: two defects.
 
 The optimization ``scanOp_pushout_output`` of theano-pymc 1.1.2 replaces ``dW += s_{t-1}' delta_t``
 inside the backward loop by one product after it.
@@ -7,10 +7,10 @@ First defect (Theano issue 4652): for an operand that is an input of the loop it
 sequence, while a loop under truncate_gradient runs only its first K steps; for minibatches with
 ReLU or the identity as activation that is a product of T rows with K rows, "Shape mismatch".
 
-Second defect: where one operand is an output of the loop already and the other is made one, the
-loop is built anew, and the first operand is still taken from the old one. Two loops then run, or
-Theano notices ("Trying to reintroduce a removed node"), prints that, and gives up on every loop
-that follows.
+Second defect: if one operand is an output of the loop already and the other becomes one, Theano
+builds a new loop, but still takes the first operand from the old one. Then two loops run, or
+Theano notices ("Trying to reintroduce a removed node"), prints that, and skips every loop that
+follows.
 """
 
 from typing import Any
@@ -24,8 +24,8 @@ from theano_rnn.common.types import Variables
 shipped = PushOutScanOutput.push_out_inner_vars
 
 
-def mend() -> None:
-    """Have the optimization take its operands from the loop that runs, and the steps it runs."""
+def install() -> None:
+    """Take the operands from the loop that runs, and only the steps that it runs."""
     PushOutScanOutput.push_out_inner_vars = push_out_inner_vars
 
 
@@ -36,7 +36,7 @@ def push_out_inner_vars(
     scan_node: Apply,
     scan_args: Any,
 ) -> tuple[Variables, Apply, Any]:
-    """The shipped method, its outer variables those of the new loop, cut to its steps."""
+    """The shipped method, with the outer variables of the new loop, cut to its steps."""
     old = list(scan_args.outer_out_nit_sot)
     outer_vars, scan_node, scan_args = shipped(self, fgraph, inner_vars, scan_node, scan_args)
     new = dict(zip(old, scan_args.outer_out_nit_sot))

@@ -1,0 +1,33 @@
+"""The doctor prints what the machine has, what is missing, and how the loops of a network run."""
+
+import pytest
+from interpreters import run_python
+
+from theano_rnn.commands.doctor import main
+
+DOCTOR = "import sys; from theano_rnn.commands.doctor import main; sys.exit(main([]))"
+
+
+def test_the_doctor_prints_what_was_found():
+    printed = run_python(DOCTOR)
+    for word in ("compiler", "scipy-openblas32", "GFLOP/s", "modules", "Nothing is missing"):
+        assert word in printed
+
+
+def test_the_doctor_says_what_to_do_without_a_compiler():
+    assert "install g++" in run_python(DOCTOR, flags={"cxx": ""})
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm"])
+def test_the_command_prints_each_loop(capsys, cell):
+    assert main(["explain", "--cell", cell, "--truncation", "window:2", "--mask"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("yes") == 3 and "grad_of_recurrence" in out
+    if cell == "lstm":
+        assert "for a block of steps at once" in out
+
+
+def test_the_command_refuses_another_cell_in_one_line(capsys):
+    assert main(["explain", "--cell", "perceptron"]) == 2
+    err = capsys.readouterr().err
+    assert "'perceptron' is unknown" in err and len(err.splitlines()) == 1

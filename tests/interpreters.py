@@ -1,0 +1,27 @@
+"""Fresh interpreters, for what a process shows only when it starts anew."""
+
+import os
+import subprocess
+import sys
+
+from theano_rnn.engine.flags import user_settings
+
+
+def environment(flags=None, **changes):
+    """The environment of this process, with these of Theano's flags and variables changed."""
+    flags = {**user_settings(os.environ), **(flags or {})}
+    joined = ",".join(f"{key}={value}" for key, value in flags.items())
+    return {**os.environ, "THEANO_FLAGS": joined, **changes}
+
+
+def run_python(code, *arguments, flags=None, cwd=None, **changes):
+    """What a fresh interpreter prints, its environment changed; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=environment(flags, **changes),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

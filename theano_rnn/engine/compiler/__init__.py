@@ -1,0 +1,86 @@
+"""The C++ compiler of Theano's modules, made to take less time.
+
+Theano writes one small C++ module for each kind of Op and compiles one after the other.
+
+``precompiled_headers``  the headers that all of them include are read by the compiler once
+``background``           the modules that a function still needs compile on all cores
+
+Nothing in a module, or in its key in the cache, depends on either: where they fail, compiling
+takes longer. Both stand in one function, ``compile_str``, which replaces that of Theano's
+compiler: first it looks for a module that a background thread has compiled, and compiles
+otherwise, starting from the headers. The background threads compile from the headers too.
+"""
+
+import functools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from theano.link.c import cmodule
+from theano.link.vm import VMLinker
+
+from theano_rnn.engine.compiler.background import BackgroundCompiler
+from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
+
+shipped_compile_str = cmodule.GCC_compiler.compile_str
+shipped_make_all = VMLinker.make_all
+
+_current: Optional[BackgroundCompiler] = None  # of the function that is being linked
+
+
+def install() -> None:
+    """Have Theano compile all functions of this process so."""
+    cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
+    VMLinker.make_all = make_all
+
+
+@functools.wraps(shipped_make_all)
+def make_all(self: VMLinker, *args: Any, **kwargs: Any) -> Any:
+    """The shipped method, with a background compiler for the nodes of the function."""
+    global _current
+    before, _current = _current, BackgroundCompiler(self.schedule(self.fgraph), compile_module)
+    try:
+        return shipped_make_all(self, *args, **kwargs)
+    finally:
+        _current.close()
+        _current = before
+
+
+def compile_module(
+    module_name: str,
+    src_code: str,
+    location: Optional[str] = None,
+    *,
+    preargs: Optional[Sequence[str]] = None,
+    **settings: Any,
+) -> Any:
+    """Compile by the shipped function, starting from the precompiled headers."""
+    flags = flags_with_headers(preargs or ())
+    return shipped_compile_str(module_name, src_code, location, preargs=flags, **settings)
+
+
+@functools.wraps(shipped_compile_str)
+def compile_str(
+    module_name: str,
+    src_code: str,
+    location: Optional[str] = None,
+    *,
+    preargs: Optional[Sequence[str]] = None,
+    py_module: bool = True,
+    **settings: Any,
+) -> Any:
+    """Return the module: one that was compiled in the background, or compile it now."""
+    background = _current if py_module and location is not None else None
+    made = background.take(module_name, preargs) if background is not None else None
+    if made is not None:
+        for path in made.iterdir():
+            shutil.move(str(path), str(location))
+        library = Path(str(location)) / f"{module_name}.{cmodule.get_lib_extension()}"
+        return cmodule.dlimport(str(library))
+    module = compile_module(
+        module_name, src_code, location, preargs=preargs, py_module=py_module, **settings
+    )
+    if background is not None:
+        background.start(module_name, preargs)  # not before: now the headers are precompiled
+    return module
