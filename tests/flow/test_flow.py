@@ -524,4 +524,4 @@ def test_bad_tokens_are_refused():
 
 def test_every_cell_with_gates_names_the_one_that_keeps():
     for name in GATES:
-        assert (CELLS[name].keeps is None) == (GATES[name] == 1)
+        assert (CELLS[name].carry_gate is None) == (GATES[name] == 1)

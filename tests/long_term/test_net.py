@@ -148,7 +148,7 @@ def test_a_remedy_says_how_W_begins(remedy):
 @pytest.mark.parametrize("cell, gate", [("gru", 0), ("lstm", 1)])
 def test_chrono_gates_keep_their_units_for_up_to_the_length(cell, gate):
     made = TaskNet(ECHO, cell, remedies.parse("chrono"), hidden_size=500, length=80)
-    b = np.split(made.shared["b"].get_value(), CELLS[cell].gates)
+    b = np.split(made.shared["b"].get_value(), CELLS[cell].G)
     steps = np.exp(b[gate])
     assert 1 <= steps.min() < 3 and 77 < steps.max() < 79 and abs(steps.mean() - 40) < 4
     written = -b[1] if cell == "lstm" else np.zeros(500)

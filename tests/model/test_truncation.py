@@ -329,9 +329,9 @@ def test_piecewise_linear_cells_in_minibatches_equal_numpy_under_last(name, monk
     p, s_0, W, R = (tensor.TensorType("float64", [False] * v.ndim)() for v in values)
 
     def step(p_t, before, weights):
-        return [phi(p_t + tensor.dot(before[0], weights[0]))]
+        return {"s": phi(p_t + tensor.dot(before[0], weights[0]))}
 
-    run = one_layer(dataclasses.replace(CELLS["tanh"], step=step), W)
+    run = one_layer(dataclasses.replace(CELLS["tanh"], equations=step), W)
     (s,) = truncations.states(Truncation("last", 4), run, [p], [s_0])
     gradients = theano.grad((R * s).sum(), [p, W])
     with monkeypatch.context() as shipped:

@@ -124,7 +124,7 @@ def _even(flow: Flow) -> str:
 def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
     a, found = flow.architecture, flow.saturation()
     lstm = {"cell": "lstm", "bias": True}
-    if CELLS[a.cell].keeps is not None:
+    if CELLS[a.cell].carry_gate is not None:
         yield Advice(lstm, "a forget gate that begins open, f at .73 and not at .5")
         if a.cell == "lstm" and a.bias:
             yield Advice({"epochs": 2 * settings.epochs}, "f is learned")

@@ -19,7 +19,7 @@ def operating_points(flow: Flow) -> dict[str, Floats]:
     parts = CELLS[a.cell].parts
     states = flow.states.reshape(flow.T + 1, a.layers, parts, flow.H)
     z = [_preactivation(flow, states[:, :, 0], layer) for layer in range(a.layers)]
-    if CELLS[a.cell].keeps is None:
+    if CELLS[a.cell].carry_gate is None:
         names = [a.cell if a.layers == 1 else f"{a.cell}, layer {n + 1}" for n in range(a.layers)]
         return dict(zip(names, z))
     tiny = np.finfo("float64").tiny

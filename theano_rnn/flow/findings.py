@@ -190,7 +190,7 @@ def measure(
     shares = flow.shares(W)
     cosine, ratio = flow.truncated(truncation, W)
     is_plain = flow.bound() is not None
-    keeps = CELLS[a.cell].keeps
+    keeps = CELLS[a.cell].carry_gate
     curves = operating_points(flow)
     opened = (
         np.concatenate([derivative(a.cell, z) for z in curves.values()], axis=1)

@@ -436,7 +436,7 @@ class Flow:
         if of_units not in ("largest", "mean"):
             shown = validation.shown(of_units)
             raise RNNError(f"of_units must be 'largest' or 'mean', not {shown}")
-        gate = CELLS[self.architecture.cell].keeps
+        gate = CELLS[self.architecture.cell].carry_gate
         if gate is None:
             return None
         kept, at = self.gates[gate], self._ends(ends)  # (layers, T, H)

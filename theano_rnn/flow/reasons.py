@@ -44,7 +44,7 @@ def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
             )
     if a.cell in GAMMA:
         told.extend(_of_spectra(flow, vanishes, explodes))
-    keeps = CELLS[a.cell].keeps
+    keeps = CELLS[a.cell].carry_gate
     if keeps is not None and vanishes:
         for layer, gate in enumerate(flow.gates[keeps], start=1):
             told.append(

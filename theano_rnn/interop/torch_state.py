@@ -106,7 +106,7 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
         if a.bias:
             b = _blocks(values[named("b", l)], order)
             state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"] = b, np.zeros_like(b)
-        if a.bias and CELLS[a.cell].has_a:
+        if a.bias and CELLS[a.cell].has_recurrent_bias:
             state[f"rnn.bias_hh_l{l}"][2 * a.hidden_size :] = values[named("a", l)]
     state["decoder.weight"] = values[a.table].T if a.tied else values["V"]
     if a.bias:
@@ -264,7 +264,7 @@ def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
 
 def _cell(cell: Any, GH: int, H: int) -> str:
     """The one that is named, if it can be one of GH / H gates; else the only or the plain one."""
-    fitting = [name for name in MODULES if CELLS[name].gates * H == GH]
+    fitting = [name for name in MODULES if CELLS[name].G * H == GH]
     if not fitting:
         raise RNNError(
             f"rnn.weight_hh_l0 has shape {(GH, H)}; (H, H) is an nn.RNN, (3H, H) an nn.GRU, "
@@ -278,14 +278,14 @@ def _cell(cell: Any, GH: int, H: int) -> str:
     if cell not in fitting:
         raise RNNError(
             f"rnn.weight_hh_l0 has shape {(GH, H)}, and the cell {cell} is an {module} of "
-            f"{CELLS[cell].gates} gates; leave cell out, or name {' or '.join(fitting)}"
+            f"{CELLS[cell].G} gates; leave cell out, or name {' or '.join(fitting)}"
         )
     return cell
 
 
 def _complete(state: Arrays, a: Architecture) -> Arrays:
     """All tensors of the module, finite and in their shapes; missing biases 0, V where tied."""
-    GH, H, dtype = CELLS[a.cell].gates * a.hidden_size, a.hidden_size, dtype_of(state)
+    GH, H, dtype = CELLS[a.cell].G * a.hidden_size, a.hidden_size, dtype_of(state)
     shapes = {} if a.embedding_size is None else {"embedding.weight": a.shapes["L"][::-1]}
     for l in range(a.layers):
         shapes[f"rnn.weight_ih_l{l}"] = a.shapes[named("U", l)]
@@ -314,7 +314,7 @@ def _ours(state: Arrays, a: Architecture) -> Arrays:
         values[named("U", l)] = _blocks(state[f"rnn.weight_ih_l{l}"], order)
         values[named("W", l)] = _blocks(state[f"rnn.weight_hh_l{l}"], order)
         b, recurrent = state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"].copy()
-        if CELLS[a.cell].has_a:  # its last block is within the reset
+        if CELLS[a.cell].has_recurrent_bias:  # its last block is within the reset
             values[named("a", l)] = recurrent[2 * H :].copy()
             recurrent[2 * H :] = 0
         values[named("b", l)] = _blocks(b + recurrent, order)

@@ -85,7 +85,7 @@ class TaskNet:
         o : (answers, B, outputs) expression
         """
         U, V, W, b, c = (self.shared[name] for name in "UVWbc")
-        recurrent = [W, self.shared["a"]] if self.cell.has_a else [W]
+        recurrent = [W, self.shared["a"]] if self.cell.has_recurrent_bias else [W]
         T, B, n = x.shape[0], x.shape[1], x.shape[2]
         H = W.shape[1]
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))

@@ -93,7 +93,7 @@ def check(text: str, cell: str) -> None:
     remedy = parse(text)
     if remedy.has_omega:
         check_omega(cell, "full")
-    if remedy.is_chrono and CELLS[cell].gates == 1:
+    if remedy.is_chrono and CELLS[cell].G == 1:
         raise RNNError(f"chrono is for the cells gru and lstm, not {cell}; leave it out")
 
 

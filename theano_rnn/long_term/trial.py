@@ -92,7 +92,7 @@ class Trial:
 
     def _check_memory(self) -> None:
         """Raise RNNError if the weights and the inputs and states of a batch do not fit."""
-        H, G, task = self.hidden_size, CELLS[self.cell].gates, tasks.TASKS[self.task]
+        H, G, task = self.hidden_size, CELLS[self.cell].G, tasks.TASKS[self.task]
         # Twice: inputs are drawn in 8 bytes before they are float32, and states have a gradient.
         steps = 2 * (self.length + 2 * tasks.MEMORY)
         batch = max(self.batch_size, TEST_BATCH)

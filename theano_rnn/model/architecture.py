@@ -136,8 +136,10 @@ class Architecture:
         """
         H, vocab_size = self.hidden_size, self.vocab_size
         cell = CELLS[self.cell]
-        GH = cell.gates * H
-        biases: Shapes = {"b": (GH,), **({"a": (H,)} if cell.has_a else {})} if self.bias else {}
+        GH = cell.G * H
+        biases: Shapes = {"b": (GH,)} if self.bias else {}
+        if self.bias and cell.has_recurrent_bias:
+            biases["a"] = (H,)
         shapes: Shapes = {}
         if self.embedding_size is not None:
             shapes["L"] = (self.embedding_size, vocab_size)

@@ -1,86 +1,164 @@
-"""One step of each recurrence. The loop over the steps is in ``truncation``.
+"""The cells: one step of each recurrence, and all that the package knows about it.
 
-A step takes p_t = U x_t + b, the input of this step for B sequences, (B, G*H); the state before
-it, a list of ``parts`` expressions (B, H), s_{t-1} first; and the cell's matrices, as ``weights``
-makes them. It returns the state after it, a list of the same form.
-
-That is ``step(p_t, before, weights)``, of expressions, and of one cell the function below of its
-name. The functions of the gates are called in the same way.
+The loop over the steps is in ``truncation``. A step takes p_t = U x_t + b, the input of this step
+for B sequences, (B, G*H); the state before it, a list of (B, H) expressions, s_{t-1} first; and
+the cell's matrices, as ``Cell.weights`` makes them. Each function below is the step of the cell of
+its name. It returns what its equations name: the gates and the new state.
 
 G gates share the parameters U (G*H, D), W (G*H, H) and, where there are biases, b (G*H,), one
-below the other in the order stated; D is the vocabulary's size, or that of what a layer reads. An
-lstm with biases begins with 1 in those of its forget gate. In the equations
+below the other; D is the vocabulary's size, or the size of what a layer reads. In the equations
 s' is s_{t-1}, sigma the logistic function and * element-wise.
+
+A new cell is one function here, one ``Cell`` in ``CELLS``, and one NumPy step in
+``theano_rnn.reference.cells``. Nothing else in the package names a cell.
 """
 
-from dataclasses import dataclass
-from typing import Callable, Optional
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, NamedTuple, Optional
 
-from theano_rnn.common.types import Variable, Variables
+from theano_rnn.common.types import Floats, Variable, Variables
 from theano_rnn.engine import tensor
+from theano_rnn.model.activations import RELU, SIGMOID, TANH, Activation
 
 #: (p_t, before, weights) -> the state after the step.
 StepFunction = Callable[[Variable, Variables, Variables], Variables]
-GateFunction = Callable[[Variable, Variables, Variables], dict[str, Variable]]
+#: (p_t, before, weights) -> what the equations of the step name.
+Equations = Callable[[Variable, Variables, Variables], dict[str, Variable]]
+
+
+class TorchModule(NamedTuple):
+    """PyTorch's module of the same function, and the gates in PyTorch's order."""
+
+    name: str
+    gates: tuple[str, ...]
+
+
+def transposed(W: Variable) -> Variables:
+    """W' (H, G*H): the only matrix of most cells.
+
+    Theano takes the gradient of W out of the loop, as one product over all steps, only where the
+    product inside is of two matrices and the second one whole. So W is transposed outside.
+    """
+    return [W.T]
+
+
+def z_of_candidate(
+    p: Floats, W: Floats, before: Floats, gates: dict[str, Floats], a: Any
+) -> Floats:
+    """What the candidate's activation is applied to, in NumPy: p + W s'.
+
+    Parameters
+    ----------
+    p, before : (T, H) arrays
+        The candidate's input at each step, and s_{t-1}.
+    W : (H, H) array
+        The candidate's block.
+    gates : dict of (T, H) arrays
+    a : (H,) array, or 0 where there is none
+
+    Returns
+    -------
+    (T, H) array
+    """
+    z: Floats = p + before @ W.T
+    return z
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A recurrence: how many gates it has, how many vectors its state, its step, its matrices.
-
-    ``weights(W)`` is what the step multiplies with, made from W (G*H, H) once, outside the loop;
-    from W and a (H,) where the net has biases and ``has_a``, the cell a bias in the recurrence.
-    Theano takes the gradient of W out of the loop, as one product over all steps, only where the
-    product inside is of two matrices and the second one whole: so W is transposed here.
-
-    ``gate_values``, of the arguments of the step, are the gates by name, each (B, H); of a cell
-    without gates there are none. ``keeps`` is the name of the gate by which the state, for lstm
-    c, is carried on as it is: dh_t/dh_{t-1} has that gate on its diagonal, the identity path.
+    """A recurrence, as data.
 
     Attributes
     ----------
-    gates : int
-        G.
-    parts : int
-        Vectors of H numbers in the state: 1, for lstm 2.
-    step : function (p_t, before, weights) -> list of expressions (B, H)
-    weights : function (W) -> list of expressions
-    gate_values : function (p_t, before, weights) -> dict of expressions (B, H)
-    keeps : str or None
+    summary : str
+        A line for help texts.
+    equations : function (p_t, before, weights) -> dict of expressions (B, H)
+        One step: its gates and the state after it, by name.
+    gates : tuple of str
+        The G blocks in the order of their rows in U, W and b. The last one is the candidate, what
+        is written into the state; those before it are gates, with values from 0 to 1.
+    state : tuple of str
+        The vectors (H,) that go on to the next step. The first one, s, is the output.
+    weights : function (W) or (W, a) -> list of expressions
+        The matrices that the step multiplies with, made once, outside the loop.
+    activation : Activation
+        Of the candidate.
+    is_plain : bool
+        Whether s_t is activation(p_t + W s') and nothing else. Then the Jacobian of a step is
+        diag(activation') W: its norm is at most gamma sigma_max(W), and the regularizer Omega is
+        defined.
+    carry_gate : str or None
+        The gate that multiplies the state before: dh_t/dh_{t-1} has it on its diagonal, as a path
+        on which the error passes unchanged where the gate is 1.
+    initial_bias : dict
+        Gates whose bias begins at a number other than 0.
+    chrono : dict
+        Gates that the chrono initialization opens (1) and closes (-1).
+    candidate : function
+        As ``z_of_candidate``.
+    has_recurrent_bias : bool
+        Whether a net with biases has another one, a (H,), that is added to the candidate's W s'.
+    torch : TorchModule or None
+        None where PyTorch has no module of this function.
     """
 
-    gates: int
-    parts: int
-    step: StepFunction
-    weights: Callable[..., Variables]
-    gate_values: GateFunction = lambda p_t, before, weights: {}
-    keeps: Optional[str] = None
-    has_a: bool = False
+    summary: str
+    equations: Equations
+    gates: tuple[str, ...] = ("s",)
+    state: tuple[str, ...] = ("s",)
+    weights: Callable[..., Variables] = transposed
+    activation: Activation = TANH
+    is_plain: bool = False
+    carry_gate: Optional[str] = None
+    initial_bias: Mapping[str, float] = field(default_factory=dict)
+    chrono: Mapping[str, int] = field(default_factory=dict)
+    candidate: Callable[..., Floats] = z_of_candidate
+    has_recurrent_bias: bool = False
+    torch: Optional[TorchModule] = None
+
+    @property
+    def G(self) -> int:
+        """The number of gates, the candidate among them."""
+        return len(self.gates)
+
+    @property
+    def parts(self) -> int:
+        """The number of vectors in the state."""
+        return len(self.state)
+
+    def step(self, p_t: Variable, before: Variables, weights: Variables) -> Variables:
+        """The state after a step, a list of (B, H) expressions."""
+        values = self.equations(p_t, before, weights)
+        return [values[name] for name in self.state]
+
+    def gate_values(
+        self, p_t: Variable, before: Variables, weights: Variables
+    ) -> dict[str, Variable]:
+        """The gates of a step by name, (B, H) each, without the candidate."""
+        values = self.equations(p_t, before, weights)
+        return {name: values[name] for name in self.gates[:-1]}
 
 
-def _whole(W: Variable) -> Variables:
-    return [W.T]  # (H, G*H)
-
-
-def tanh(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def tanh(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """s_t = tanh(p_t + W s'): the tutorial's recurrence (Elman 1990). W (H, H)."""
     (s_before,), (W_T,) = before, weights
-    return [tensor.tanh(p_t + tensor.dot(s_before, W_T))]
+    return {"s": tensor.tanh(p_t + tensor.dot(s_before, W_T))}
 
 
-def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """s_t = sigma(p_t + W s'): the network of Mikolov et al. (2010). W (H, H)."""
     (s_before,), (W_T,) = before, weights
-    return [tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))]
+    return {"s": tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))}
 
 
-def relu(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def relu(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """s_t = max(0, p_t + W s') (Le, Jaitly, Hinton 2015). W (H, H). Its derivative at 0 is 1/2."""
     (s_before,), (W_T,) = before, weights
-    return [tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))]
+    return {"s": tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))}
 
 
-def gru(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def gru(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """The gated recurrent unit (Cho et al. 2014). Gates z, r, h; W (3H, H).
 
     ::
@@ -90,19 +168,11 @@ def gru(p_t: Variable, before: Variables, weights: Variables) -> Variables:
         h = tanh(p_h + W_h (r * s'))        the candidate
         s_t = z * s' + (1 - z) * h
     """
-    (s_before,), (_, W_h_T) = before, weights
+    (s_before,), (W_zr_T, W_h_T) = before, weights
     H = s_before.shape[1]
-    z, r = gru_gates(p_t, before, weights).values()
+    z, r = _blocks(tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T)), 2, H)
     h = tensor.tanh(p_t[:, 2 * H :] + tensor.dot(r * s_before, W_h_T))
-    return [z * s_before + (1 - z) * h]
-
-
-def gru_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """z and r of `gru`."""
-    (s_before,), (W_zr_T, _) = before, weights
-    H = s_before.shape[1]
-    zr = tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T))  # (B, 2H)
-    return {"z": zr[:, :H], "r": zr[:, H:]}
+    return {"z": z, "r": r, "s": z * s_before + (1 - z) * h}
 
 
 def _gru_weights(W: Variable) -> Variables:
@@ -111,7 +181,14 @@ def _gru_weights(W: Variable) -> Variables:
     return [W_T[:, : 2 * H], W_T[:, 2 * H :]]
 
 
-def gru_after(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def _gru_candidate(
+    p: Floats, W: Floats, before: Floats, gates: dict[str, Floats], a: Any
+) -> Floats:
+    """p_h + W_h (r * s')"""
+    return z_of_candidate(p, W, gates["r"] * before, gates, a)
+
+
+def gru_after(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """The `gru` that resets after the product: cuDNN's, PyTorch's, Keras's. W (3H, H), a (H,).
 
     ::
@@ -123,33 +200,14 @@ def gru_after(p_t: Variable, before: Variables, weights: Variables) -> Variables
     Cho et al. (2014) have it in the first version of their paper, arXiv:1406.1078v1, and `gru` in
     the third. With biases p_h has one and a is another, which the reset gate scales.
     """
-    (s_before,) = before
-    H = s_before.shape[1]
-    q = _gru_after_products(s_before, *weights)  # (B, 3H)
-    z, r = _zr(p_t + q, H)
+    (s_before,), (W_T, *a) = before, weights
+    H, s = s_before.shape[1], s_before
+    if a:  # W_T (H+1, 3H) has a in its last row
+        s = tensor.concatenate([s, tensor.ones_like(s[:, :1])], axis=1)  # (B, H+1)
+    q = tensor.dot(s, W_T)  # (B, 3H): W s' + (0, 0, a)
+    z, r = _blocks(tensor.nnet.sigmoid((p_t + q)[:, : 2 * H]), 2, H)
     h = tensor.tanh(p_t[:, 2 * H :] + r * q[:, 2 * H :])
-    return [z * s_before + (1 - z) * h]
-
-
-def gru_after_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """z and r of `gru_after`."""
-    z, r = _zr(p_t + _gru_after_products(before[0], *weights), before[0].shape[1])
-    return {"z": z, "r": r}
-
-
-def _zr(a: Variable, H: Variable) -> tuple[Variable, Variable]:
-    zr = tensor.nnet.sigmoid(a[:, : 2 * H])
-    return zr[:, :H], zr[:, H:]
-
-
-def _gru_after_products(
-    s_before: Variable, W_T: Variable, a: Optional[Variable] = None
-) -> Variable:
-    """W s' + (0, 0, a), (B, 3H); where there is an a, W_T (H+1, 3H) has it in its last row."""
-    if a is not None:
-        ones = tensor.ones_like(s_before[:, :1])
-        s_before = tensor.concatenate([s_before, ones], axis=1)  # (B, H+1)
-    return tensor.dot(s_before, W_T)
+    return {"z": z, "r": r, "s": z * s_before + (1 - z) * h}
 
 
 def _gru_after_weights(W: Variable, a: Optional[Variable] = None) -> Variables:
@@ -160,7 +218,15 @@ def _gru_after_weights(W: Variable, a: Optional[Variable] = None) -> Variables:
     return [tensor.concatenate([W.T, row.dimshuffle("x", 0)]), a]
 
 
-def lstm(p_t: Variable, before: Variables, weights: Variables) -> Variables:
+def _gru_after_candidate(
+    p: Floats, W: Floats, before: Floats, gates: dict[str, Floats], a: Any
+) -> Floats:
+    """p_h + r * (W_h s' + a)"""
+    z: Floats = p + gates["r"] * (before @ W.T + a)
+    return z
+
+
+def lstm(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
     """Long short-term memory with a forget gate (Gers et al. 2000). Gates i, f, o, g; W (4H, H).
 
     ::
@@ -173,28 +239,77 @@ def lstm(p_t: Variable, before: Variables, weights: Variables) -> Variables:
     (s_before, c_before), (W_T,) = before, weights
     H = s_before.shape[1]
     a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
-    i, f, o = _lstm_gates(a, H)
+    i, f, o = _blocks(tensor.nnet.sigmoid(a[:, : 3 * H]), 3, H)
     c = f * c_before + i * tensor.tanh(a[:, 3 * H :])
-    return [o * tensor.tanh(c), c]
+    return {"i": i, "f": f, "o": o, "c": c, "s": o * tensor.tanh(c)}
 
 
-def lstm_gates(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """i, f and o of `lstm`."""
-    (s_before, _), (W_T,) = before, weights
-    a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
-    return dict(zip("ifo", _lstm_gates(a, s_before.shape[1])))
-
-
-def _lstm_gates(a: Variable, H: Variable) -> tuple[Variable, Variable, Variable]:
-    ifo = tensor.nnet.sigmoid(a[:, : 3 * H])
-    return ifo[:, :H], ifo[:, H : 2 * H], ifo[:, 2 * H :]
+def _blocks(a: Variable, n: int, H: Variable) -> Variables:
+    """The n blocks (B, H) of a (B, n*H)."""
+    edges = [None, H, *(i * H for i in range(2, n)), None]
+    return [a[:, start:stop] for start, stop in zip(edges, edges[1:])]
 
 
 CELLS = {
-    "tanh": Cell(gates=1, parts=1, step=tanh, weights=_whole),
-    "sigmoid": Cell(gates=1, parts=1, step=sigmoid, weights=_whole),
-    "relu": Cell(gates=1, parts=1, step=relu, weights=_whole),
-    "gru": Cell(3, 1, gru, _gru_weights, gru_gates, keeps="z"),
-    "gru_after": Cell(3, 1, gru_after, _gru_after_weights, gru_after_gates, "z", has_a=True),
-    "lstm": Cell(4, 2, lstm, _whole, lstm_gates, keeps="f"),
+    "tanh": Cell(
+        "the tutorial's recurrence (Elman 1990)",
+        tanh,
+        is_plain=True,
+        torch=TorchModule("nn.RNN", ("s",)),
+    ),
+    "sigmoid": Cell(
+        "the network of Mikolov et al. (2010)", sigmoid, activation=SIGMOID, is_plain=True
+    ),
+    "relu": Cell(
+        "rectified units, for W = I at the start (Le, Jaitly, Hinton 2015)",
+        relu,
+        activation=RELU,
+        is_plain=True,
+        torch=TorchModule("nn.RNN", ("s",)),
+    ),
+    "gru": Cell(
+        "gated recurrent unit, 3 products a step (Cho et al. 2014)",
+        gru,
+        gates=("z", "r", "h"),
+        weights=_gru_weights,
+        carry_gate="z",
+        chrono={"z": 1},
+        candidate=_gru_candidate,
+    ),
+    "gru_after": Cell(
+        "the gru of PyTorch, Keras and cuDNN, which resets after the product",
+        gru_after,
+        gates=("z", "r", "h"),
+        weights=_gru_after_weights,
+        carry_gate="z",
+        chrono={"z": 1},
+        candidate=_gru_after_candidate,
+        has_recurrent_bias=True,
+        torch=TorchModule("nn.GRU", ("r", "z", "h")),
+    ),
+    "lstm": Cell(
+        "long short-term memory, 4 products a step (Gers et al. 2000)",
+        lstm,
+        gates=("i", "f", "o", "g"),
+        state=("s", "c"),
+        carry_gate="f",
+        # The cell remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
+        initial_bias={"f": 1.0},
+        chrono={"f": 1, "i": -1},
+        torch=TorchModule("nn.LSTM", ("i", "f", "g", "o")),
+    ),
 }
+
+
+def plain_cells() -> list[str]:
+    """The names of the cells whose step is one activation: no gates, no leak."""
+    return [name for name, cell in CELLS.items() if cell.is_plain]
+
+
+def described() -> str:
+    """A sentence on each cell, for help texts.
+
+    >>> print(described()[:44])
+    tanh: the tutorial's recurrence (Elman 1990)
+    """
+    return "; ".join(f"{name}: {cell.summary}" for name, cell in CELLS.items())

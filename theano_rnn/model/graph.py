@@ -67,7 +67,7 @@ def network(
     H, cell = parameters["W"].shape[1], CELLS[architecture.cell]
     (T, B), x = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten()
     rows = parameters[architecture.table][x]  # (T*B, D or G*H)
-    p = projected(architecture, parameters, rows).reshape((T, B, cell.gates * H))
+    p = projected(architecture, parameters, rows).reshape((T, B, cell.G * H))
     masks = (
         []
         if inputs.dropout_mask is None

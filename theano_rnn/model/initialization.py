@@ -10,9 +10,9 @@ spectral:R     as uniform, W then scaled to the spectral radius R
 =============  =================================================================================
 
 The last three set W of each layer, and all else as "uniform" does, with the same values. Where G
-gates share a matrix, each of their G blocks is a matrix of its own here. Biases are 0, but those
-of the LSTM's forget gate are 1, so that the cell remembers at first (Gers et al. 2000; Jozefowicz
-et al. 2015).
+gates share a matrix, each of their G blocks is a matrix of its own here. Biases are 0, but for
+those in the cell's ``initial_bias``: those of the LSTM's forget gate are 1, so that the cell
+remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
 """
 
 import re
@@ -23,6 +23,7 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Floats, Parameters, Shapes
+from theano_rnn.model.cells import CELLS, Cell
 
 SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral:R")
 
@@ -44,7 +45,7 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
         them, L (D, vocab_size), b (G*H,), c (vocab_size,), U2 (G*H, H), W2 (G*H, H), b2, ...
         The G gates of a cell are stacked one below the other.
     cell : str
-        Its name. Of "lstm" with its gates i, f, o, g, the second block of a bias is 1.
+        Its name. Its ``initial_bias`` says which gates' biases are not 0.
     scheme : str
         One of SCHEMES, with a number in place of R.
     seed : int
@@ -92,7 +93,7 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
     values = {}
     for name, shape in shapes.items():
         if len(shape) == 1:
-            values[name] = _bias(name, shape, cell)
+            values[name] = _bias(name, shape, CELLS[cell])
         else:
             bound = _bound(name, shape, gates, drawn)
             values[name] = random.uniform(-bound, bound, shape)
@@ -146,11 +147,11 @@ def check(scheme: str) -> Scheme:
     return Scheme(name, value)
 
 
-def _bias(name: str, shape: tuple[int, ...], cell: str) -> Floats:
+def _bias(name: str, shape: tuple[int, ...], cell: Cell) -> Floats:
     bias = np.zeros(shape)
-    if cell == "lstm" and name[0] == "b":
-        H = shape[0] // 4
-        bias[H : 2 * H] = 1  # i, f, o, g
+    if name[0] == "b":
+        for gate, block in zip(cell.gates, np.split(bias, cell.G)):  # views
+            block[:] = cell.initial_bias.get(gate, 0)
     return bias
 
 
