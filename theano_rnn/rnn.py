@@ -171,7 +171,10 @@ class RNN(LanguageModel):
         table = "U" if settings.get("embedding_size") is None else "L"
         for name in (table, "W"):
             if name not in values or np.ndim(values[name]) != 2 or values[name].size == 0:
-                raise RNNError(f"{path} has no matrix {name}; it holds {sorted(values)}")
+                raise RNNError(
+                    f"{path} has no matrix {name}, it holds {sorted(values)}; pass a file of the "
+                    "arrays of RNN.parameters()"
+                )
         sizes = values[table].shape[1], values["W"].shape[1]
         known = {field.name for field in dataclasses.fields(Architecture)}
         network = {name: value for name, value in settings.items() if name in known}

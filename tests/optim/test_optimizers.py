@@ -451,3 +451,22 @@ def test_beta_0_is_no_memory():
     np.testing.assert_allclose(adam.parameters[0].get_value(), 1.1, rtol=1e-8)
     assert (adam.state["W.mean"].get_value() == -3).all()
     assert (adam.state["W.square"].get_value() == 9).all()
+
+
+def test_a_new_optimizer_is_one_function_whose_signature_declares_its_state_and_constants(
+    monkeypatch,
+):
+    def signs(p, g, learning_rate, count, *, decay=0.5):
+        return [p - learning_rate * tensor.sgn(g), decay * count + 1.0]
+
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "signs", signs)
+    with pytest.raises(RNNError, match="signs has no constant rho; its constants are: decay"):
+        optimizers.Optimizer("signs", [one()], rho=0.9)
+    optimizer = optimizers.Optimizer("signs", [one("W", "float32")], decay=0.25)
+    assert list(optimizer.state) == ["W.count"] and optimizer.constants == {"decay": 0.25}
+    pairs = optimizer.updates([tensor.constant(np.full((2, 2), -3, "float32"))], 0.5)
+    step = theano.function([], [], updates=pairs, mode=PYTHON)
+    step()
+    step()
+    assert (optimizer.parameters[0].get_value() == 2).all()
+    assert (optimizer.state["W.count"].get_value() == 1.25).all()

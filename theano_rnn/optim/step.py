@@ -172,7 +172,10 @@ class Step:
         try:
             loss, *norm, after = function(*arrays)
         except FloatingPointError:
-            raise NotFinite("the loss or the gradient is not finite: no step was taken") from None
+            raise NotFinite(
+                "the loss or the gradient is not finite, so no step was taken; use a smaller "
+                "learning_rate or clip"
+            ) from None
         return float(loss), float(norm[0]) if norm else np.nan, after
 
     def _checked_numbers(self, learning_rate: float, clip: Optional[float]) -> list[Floats]:
@@ -183,7 +186,10 @@ class Step:
         if self.clip_by is not None:
             numbers.append(clip or np.inf)
         elif clip:
-            raise RNNError("clip is given, and this step does not clip; give clip_by too")
+            raise RNNError(
+                f"clip is {clip}, but this step does not clip; leave it out, or make the "
+                "Step with clip_by='norm'"
+            )
         # Theano takes a Python float for a float32 only where floatX is float32.
         return [np.asarray(number, dtype) for number in numbers]
 
@@ -195,7 +201,8 @@ class Step:
             return []
         random = self.model.random if random is None else random
         if not isinstance(random, np.random.Generator):
-            raise RNNError(f"random must be a Generator, not {validation.shown(random)}")
+            given = validation.shown(random)
+            raise RNNError(f"random is {given}; pass a generator, numpy.random.default_rng(seed)")
         return [dropout_mask(self.model, batch.x.shape, random)]
 
     def function(self, is_masked: bool = False, is_single: bool = True) -> Function:
