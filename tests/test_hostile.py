@@ -28,10 +28,12 @@ from theano_rnn.text.batches import buckets
 from theano_rnn.text.corpus import read_text
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.loop import State, state_of
+from theano_rnn.training.build import build_model
+from theano_rnn.training.load import load
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.sampling import generate, load
+from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State, state_of
 
 #: More digits than Python writes.
 HUGE = 10**5000
@@ -44,7 +46,7 @@ def run(tmp_path):
     settings = Settings(hidden_size=3)
     run.save_vocabulary(vocabulary)
     run.save_settings(asdict(settings))
-    run.save_checkpoint("best", settings.model(vocabulary.size).parameters(), {"epoch": 1})
+    run.save_checkpoint("best", build_model(settings, vocabulary.size).parameters(), {"epoch": 1})
     return run
 
 
@@ -227,7 +229,7 @@ def test_a_record_of_a_sweep_without_its_outcome_is_refused(tmp_path):
         ({"checkpoint_every": HUGE}, "is no interval"),
         ({"text": 5}, "text must be a name"),
         ({"column": ["a"]}, "column must be a name"),
-        ({"level": ["word"]}, "the level is word or char"),
+        ({"level": ["word"]}, "level .* is unknown; use word, char"),
         ({"vocab_size": "9"}, "vocab_size must be a whole number"),
         ({"clip_by": {}}, "clip_by {} is unknown"),
         ({"on_nonfinite": []}, "on_nonfinite .* is unknown"),

@@ -211,8 +211,8 @@ def test_the_text_of_a_run_that_has_changed_or_gone_is_told_so(called, folder):
 
 
 def test_a_folder_is_refused_before_anything_is_computed(called, monkeypatch):
-    from theano_rnn.training import sampling
+    from theano_rnn.training import load
 
-    monkeypatch.setattr(sampling, "load", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(load, "load", lambda *_: pytest.fail("computed"))
     code, _, err = called("run", "--report", "text.txt")
     assert code == 2 and "cannot be written" in err

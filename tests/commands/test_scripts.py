@@ -20,8 +20,9 @@ from theano_rnn.model.cells import CELLS
 from theano_rnn.model.initialization import SCHEMES
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import CLIPPINGS
-from theano_rnn.training.loop import State
-from theano_rnn.training.settings import RECIPES, Settings
+from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State
 
 SCRIPTS = ROOT / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"

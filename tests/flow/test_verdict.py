@@ -13,6 +13,7 @@ from theano_rnn.flow import Flow
 from theano_rnn.flow.advice import advise
 from theano_rnn.flow.decay import geometric_mean, horizon_of, left_by_lag, rate_of
 from theano_rnn.flow.verdict import Verdict, verdict
+from theano_rnn.training.build import build_model
 from theano_rnn.training.settings import Settings
 
 RANDOM = np.random.default_rng(0)
@@ -170,7 +171,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s.cell} {s.truncation}")
 def test_every_remedy_is_taken_with_the_rest_of_the_settings_and_changes_them(settings):
     settings = dataclasses.replace(settings, hidden_size=8)
-    f = Flow(settings.model(20), X, Y)
+    f = Flow(build_model(settings, 20), X, Y)
     for vanishes, explodes in ((True, False), (False, True)):
         found = advise(f, vanishes, explodes, settings)
         assert found

@@ -11,6 +11,7 @@ import pytest
 from theano_rnn.flow.advice import advise
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.verdict import verdict
+from theano_rnn.training import build
 from theano_rnn.training.settings import Settings
 
 #: The least number above 1/4 and so on: on which side of a limit is what counts.
@@ -23,7 +24,7 @@ def made(
 ):  # fmt: skip
     """A flow of which each lag leaves ``rate``."""
     network["cell"] = "".join(network.get("cell", "tanh"))  # no literal, as from a file
-    architecture = Settings(hidden_size=4, **network).architecture(9)
+    architecture = build.architecture(Settings(hidden_size=4, **network), 9)
     cell, layers = architecture.cell, architecture.layers
     gamma = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}.get(cell)
     t, k = np.arange(T)[:, None], np.arange(T)

@@ -6,8 +6,7 @@ import pytest
 from theano_rnn import RNN
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.run_folder import Run
-from theano_rnn.training.sampling import draw, generate, load
+from theano_rnn.training.sampling import draw, generate
 
 SENTENCES = ["the cat sat", "the dog sat", "a cat ran home"]
 
@@ -127,23 +126,3 @@ def test_the_same_seed_draws_the_same(model, vocabulary):
 def test_bad_arguments_are_named(model, vocabulary, arguments, message):
     with pytest.raises(RNNError, match=message):
         generate(model, vocabulary, **arguments)
-
-
-def test_a_run_is_loaded_with_its_best_parameters(tmp_path, model, vocabulary):
-    run = Run.create(tmp_path / "run")
-    run.save_settings({"hidden_size": 6})
-    run.save_vocabulary(vocabulary)
-    run.save_checkpoint("best", model.parameters(), {})
-    loaded, its_vocabulary = load(run.folder)
-    assert its_vocabulary.tokens == vocabulary.tokens
-    for name, value in model.parameters().items():
-        np.testing.assert_array_equal(loaded.parameters()[name], value)
-
-
-def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path, vocabulary):
-    run = Run.create(tmp_path / "run")
-    run.save_settings({})
-    run.save_vocabulary(vocabulary)
-    run.save_checkpoint("best", RNN(vocabulary.size + 1, 3).parameters(), {})
-    with pytest.raises(RNNError, match="do not belong together"):
-        load(run.folder)

@@ -1,12 +1,19 @@
 """Settings: what they refuse and by what name, what files of them mean, and the recipes."""
 
+import argparse
 import json
 import re
+from dataclasses import dataclass, fields
 
 import pytest
 
+from theano_rnn.commands import train
 from theano_rnn.common.errors import RNNError
-from theano_rnn.training.settings import RECIPES, Settings
+from theano_rnn.common.fields import one_of, whole_number
+from theano_rnn.training.build import build_model, build_step
+from theano_rnn.training.options import add_options, given, markdown, option
+from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.settings import Settings, setting
 
 
 @pytest.mark.parametrize(
@@ -37,9 +44,9 @@ from theano_rnn.training.settings import RECIPES, Settings
         ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K' or 'last:K'"),
         ({"truncation": "chunk:0"}, "K is 0"),
         # the step
-        ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop or adam"),
-        ({"clip_by": "size"}, "clip_by 'size' is unknown; use norm or value"),
-        ({"clip_by": None}, "clip_by None is unknown; use norm or value"),
+        ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop, adam"),
+        ({"clip_by": "size"}, "clip_by 'size' is unknown; use norm, value"),
+        ({"clip_by": None}, "clip_by None is unknown; use norm, value"),
         ({"clip": -1}, "clip must be"),
         ({"clip": float("nan")}, "clip must be"),
         ({"l2": -0.1}, "l2 must be"),
@@ -55,7 +62,7 @@ from theano_rnn.training.settings import RECIPES, Settings
         ({"learning_rate": float("inf")}, "learning_rate must be"),
         ({"lr_decay": 1.5}, "lr_decay must be above 0 and at most 1, not 1.5"),
         ({"lr_decay": 0}, "lr_decay must be"),
-        ({"min_improvement": 1}, "min_improvement must be at least 0 and below 1, not 1"),
+        ({"min_improvement": 1}, "min_improvement must be a number from 0 to below 1, not 1"),
         ({"lr_decay_after": 0}, "lr_decay_after must be a whole number of at least 1, not 0"),
         ({"patience": 0}, "patience must be a whole number of at least 1, not 0"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
@@ -67,6 +74,50 @@ from theano_rnn.training.settings import RECIPES, Settings
 def test_a_bad_setting_is_refused_by_name_with_what_is_allowed(change, message):
     with pytest.raises(RNNError, match=re.escape(message)):
         Settings(**change)
+
+
+@dataclass(frozen=True)
+class More(Settings):
+    """The settings with two more, as whoever adds one writes it."""
+
+    naps: int = setting(
+        3, whole_number(2, 9), "how often the network rests", group="rest", zero="no"
+    )
+    bed: str = setting("soft", one_of(("soft", "hard"), summary=str.upper), "where", old=["cot"])
+
+
+def test_a_field_is_an_option_of_train_a_row_of_the_docs_and_checked(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        train.parser(More).parse_args(["--help"])
+    help = " ".join(capsys.readouterr().out.split())
+    assert "rest: --naps N how often the network rests. 0: no (default: 3)" in help
+    assert "--bed {soft,hard} where. soft: SOFT. hard: HARD (default: soft)" in help
+    chosen = given(train.parser(More).parse_args(["--naps", "4", "--bed", "hard"]), More)
+    assert More(**chosen) == More(naps=4, bed="hard")
+    *_, naps, bed = markdown(More).splitlines()
+    assert naps == (
+        "| `--naps` | whole number ≥ 2, ≤ 9 | `3` | how often the network rests<br>0: no |"
+    )
+    assert bed.startswith("| `--bed` | `soft`, `hard` | `soft` | where<br>soft: SOFT<br>hard")
+    for change, message in (
+        ({"naps": 1}, "naps must be a whole number of at least 2, not 1"),
+        ({"naps": 10}, "naps must be at most 9, not 10"),
+        ({"bed": "none"}, "bed 'none' is unknown; use soft, hard"),
+    ):
+        with pytest.raises(RNNError, match=re.escape(message)):
+            More(**change)
+    assert More.from_dict({"cot": "hard"}, "settings.json").bed == "hard"
+
+
+def test_every_setting_is_an_option_with_its_default_and_a_row_of_the_docs():
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    help, page = " ".join(parser.format_help().split()), markdown()
+    for field in fields(Settings):
+        assert f" {option(field.name)}" in help and f"| `{option(field.name)}` |" in page
+        assert field.metadata["help"]
+        assert field.metadata["kind"].check(field.default, field.name) == field.default
+    assert Settings(**given(parser.parse_args([]))) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +178,7 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
         "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
         "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1,
     }  # fmt: skip
-    assert repr(settings.model(9)) == "RNN(9, 7, truncation='window:4')"
+    assert repr(build_model(settings, 9)) == "RNN(9, 7, truncation='window:4')"
 
 
 #: Settings that the first version called otherwise, by the names they have now.
@@ -147,14 +198,14 @@ def test_a_run_folder_of_the_first_version_has_the_same_settings():
 
 
 def test_a_setting_by_its_old_name_and_its_new_one_is_refused():
-    with pytest.raises(RNNError, match=r"settings\.json: lr_decay stands there by its old name"):
+    with pytest.raises(RNNError, match=r"settings\.json: decay is the old name of lr_decay"):
         Settings.from_dict({"decay": 0.5, "lr_decay": 0.5}, "settings.json")
 
 
 def test_the_model_of_a_stream_has_the_whole_gradient_of_a_piece():
     settings = Settings(hidden_size=3, stream=True, truncation="chunk:6", dropout=0.5)
-    assert settings.steps == 6 and settings.model(9).truncation == "full"
-    assert settings.model(9, dropout=0.0).architecture.dropout == 0
+    assert settings.steps == 6 and build_model(settings, 9).truncation == "full"
+    assert build_model(settings, 9, dropout=0.0).architecture.dropout == 0
     assert Settings(truncation="chunk:6").steps is None
 
 
@@ -167,7 +218,8 @@ def test_a_recipe_is_settings_and_names_no_text(name):
     if "embedding_size" in small:
         small["embedding_size"] = 4
     settings = Settings(**small)
-    settings.step(settings.model(9))  # optimizer, clipping and regularizers fit the network
+    # Optimizer, clipping and regularizers fit the network.
+    build_step(settings, build_model(settings, 9))
 
 
 def test_the_tutorials_recipe_is_the_published_one():

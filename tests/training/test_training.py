@@ -22,10 +22,14 @@ from theano_rnn.flow import Flow, watched
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
 from theano_rnn.text.corpus import build_corpus, pairs
-from theano_rnn.training.loop import Callback, Training, next_rate, perplexity
+from theano_rnn.training import build, evaluation
+from theano_rnn.training.evaluation import perplexity
+from theano_rnn.training.load import load
+from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.run_folder import Run, parameters
-from theano_rnn.training.sampling import generate, load
+from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import next_rate
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 #: Batches, dropout, an optimizer with a state; and a stream with a state of two parts a layer.
@@ -47,7 +51,7 @@ def compiled_once(monkeypatch):
 
     So two trainings cannot go on side by side; what one has reached is in its run.
     """
-    make_model, make_step = Settings.model, Settings.step
+    make_model, make_step = build.build_model, build.build_step
 
     def model(settings, vocab_size, **changes):
         fresh = make_model(settings, vocab_size, **changes)
@@ -61,8 +65,8 @@ def compiled_once(monkeypatch):
         shared.set_state({name: np.zeros_like(value) for name, value in shared.state().items()})
         return shared
 
-    monkeypatch.setattr(Settings, "model", model)
-    monkeypatch.setattr(Settings, "step", step)
+    monkeypatch.setattr(build, "build_model", model)
+    monkeypatch.setattr(build, "build_step", step)
 
 
 @pytest.fixture
@@ -242,7 +246,7 @@ def test_the_learning_rate_is_halved_when_the_validation_loss_rises_or_hardly_fa
     settings = Settings(hidden_size=5, learning_rate=0.1, epochs=5, min_improvement=improvement)
     training = new_training(tmp_path / "run", corpus, settings)
     losses = iter([5.0, 4.99, 4.995, 4.5, 4.0])
-    monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
+    monkeypatch.setattr(evaluation, "text_loss", lambda *_: next(losses))
     training.run_epochs(Callback())
     assert [record["learning_rate"] for record in training.run.metrics()] == rates
 
@@ -321,7 +325,7 @@ def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
         hidden_size=4, epochs=2, lr_decay_after=1, dropout=0.4, optimizer=optimizer,
         learning_rate=0.01, **FED[fed],
     )  # fmt: skip
-    n = 8 if fed == "sentences" else len(settings.stream_of(few))
+    n = 8 if fed == "sentences" else len(build.build_stream(settings, few))
     ends_the_same_stopped(tmp_path, few, settings, [2, n - 1])
 
 
@@ -360,7 +364,7 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path, corpus, begun, gone
     training = new_training(
         tmp_path / "run", corpus, dataclasses.replace(BATCHES, optimizer=begun)
     )
-    training._save("last")
+    training._save_last()
     other = dataclasses.replace(BATCHES, optimizer=gone_on)
     with pytest.raises(RNNError, match=f"the state of its optimizer .* is not that of {gone_on}"):
         Training(other, training.run, corpus, resume=True)
@@ -377,7 +381,7 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path, corpus, begun, gone
 def test_a_stream_is_not_gone_on_with_as_something_else(tmp_path, corpus, change, message):
     training = new_training(tmp_path / "run", corpus, STREAM)
     training._carried = training.model.zero_state(3)
-    training._save("last")
+    training._save_last()
     with pytest.raises(RNNError, match=f"does not fit.*{message}"):
         Training(dataclasses.replace(STREAM, **change), training.run, corpus, resume=True)
 
@@ -399,10 +403,12 @@ def test_a_stream_is_judged_with_its_state_carried_and_sentences_alone(tmp_path,
     training = new_training(tmp_path / "run", corpus, STREAM)
     x, y = (np.concatenate(s) for s in pairs(corpus.valid))
     expected = training.model.ce_error(x, y) / len(y)
-    assert training._loss(corpus.valid) == pytest.approx(expected, rel=1e-5)
+    found = evaluation.text_loss(training.model, corpus.valid, is_stream=True)
+    assert found == pytest.approx(expected, rel=1e-5)
     alone = new_training(tmp_path / "alone", corpus)
     expected = alone.model.calculate_loss(*pairs(corpus.valid))
-    assert alone._loss(corpus.valid) == pytest.approx(expected, rel=1e-5)
+    found = evaluation.text_loss(alone.model, corpus.valid, is_stream=False)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("clip", [0, None])
@@ -460,7 +466,7 @@ def scheduled(folder, corpus, monkeypatch, losses, **changes):
     training = new_training(folder, corpus, dataclasses.replace(SETTINGS, **changes))
     monkeypatch.setattr(training, "step", FakeStep([]))
     losses = iter(losses)
-    monkeypatch.setattr(training, "_loss", lambda sequences: next(losses))
+    monkeypatch.setattr(evaluation, "text_loss", lambda *_: next(losses))
     training.run_epochs(Callback())
     return training
 
@@ -845,7 +851,7 @@ def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, cor
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, monkeypatch):
     training = new_training(tmp_path / "run", corpus)
-    monkeypatch.setattr(training, "_loss", lambda sequences: math.nan)
+    monkeypatch.setattr(evaluation, "text_loss", lambda *_: math.nan)
     with pytest.raises(RNNError, match=r"validation loss is nan.*--learning-rate"):
         training.run_epochs(Callback())
     assert training.run.metrics() == []
@@ -857,9 +863,12 @@ def test_a_huge_loss_has_a_perplexity_that_json_can_write():
 
 
 def test_a_watched_run_says_after_each_epoch_how_far_the_error_reaches(corpus, tmp_path):
-    settings = dataclasses.replace(SETTINGS, watch=True)
-    training = new_training(tmp_path / "run", corpus, settings)
-    training.run_epochs(Callback())
+    class Watching(Callback):
+        def metrics(self, training):
+            return watched(training.model, training.corpus.valid)
+
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(Watching())
     last = training.run.metrics()[-1]
     assert last.items() >= watched(training.model, corpus.valid).items()
     W = training.model.parameters()["W"]

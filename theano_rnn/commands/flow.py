@@ -70,16 +70,13 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
     """The flow of a run on a sentence; the path of the report, if there is one."""
     from theano_rnn.flow import Flow, sentence
     from theano_rnn.flow.findings import measure
+    from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
-    from theano_rnn.training.sampling import load
-    from theano_rnn.training.settings import Settings
 
     if arguments.cosine is not None and not 0 < arguments.cosine <= 1:
         raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
     model, vocabulary = load(arguments.run)
-    settings = Settings.from_dict(
-        Run.open(arguments.run).settings(), f"{arguments.run}/settings.json"
-    )
+    settings = load_settings(Run.open(arguments.run))
     x, y, number = sentence.choose(
         vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag
     )

@@ -1,12 +1,10 @@
 """Sample sentences from a trained run, word by word."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands import calling
-from theano_rnn.common.errors import RNNError
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -25,24 +23,20 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return p.parse_args(argv)
 
 
+@calling.ends_in_a_line("generate")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
-    try:
-        from theano_rnn.training.sampling import generate, load
+    from theano_rnn.training.load import load
+    from theano_rnn.training.sampling import generate
 
-        model, vocabulary = load(arguments.run)
-        for sentence in generate(
-            model,
-            vocabulary,
-            prime=arguments.prime,
-            temperature=arguments.temperature,
-            count=arguments.count,
-            seed=arguments.seed,
-        ):
-            print(sentence)
-    except RNNError as error:
-        print(f"{calling.program('generate')}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    model, vocabulary = load(arguments.run)
+    for sentence in generate(
+        model,
+        vocabulary,
+        prime=arguments.prime,
+        temperature=arguments.temperature,
+        count=arguments.count,
+        seed=arguments.seed,
+    ):
+        print(sentence)
     return 0

@@ -13,6 +13,7 @@ theano_rnn.common.errors.RNNError: rows must be a whole number of at least 1, no
 
 import argparse
 import dataclasses
+import inspect
 import numbers
 import os
 import sys
@@ -38,12 +39,15 @@ class Kind:
         How argparse reads a value.
     names : collection of str
         The known names, where the value is one of them. A dict may grow later.
+    summary : function (name) -> str
+        What such a name means, in a line.
     """
 
     check: Callable[[Any, str], Any]
     words: str
     option: Mapping[str, Any]
     names: Collection[str] = ()
+    summary: Callable[[str], str] = lambda name: ""
 
 
 def check(instance: Any) -> None:
@@ -96,9 +100,14 @@ SHARE = _number("0 ≤ number < 1", "a number from 0 to below 1", lambda x: 0 <=
 FACTOR = _number("0 < number ≤ 1", "above 0 and at most 1", lambda x: 0 < x <= 1)
 SWITCH = Kind(_true_or_false, "yes or no", {"action": argparse.BooleanOptionalAction})
 FILE = Kind(_path, "a file", {"metavar": "FILE"})
+NAME = Kind(_path, "a name", {"metavar": "NAME"})
 
 
-def one_of(names: Collection[str], message: str = "use") -> Kind:
+def one_of(
+    names: Collection[str],
+    message: str = "use",
+    summary: Callable[[str], str] = lambda name: "",
+) -> Kind:
     """One of some names. ``message`` stands before them where a name is unknown."""
 
     def checked(value: Any, name: str) -> str:
@@ -107,7 +116,16 @@ def one_of(names: Collection[str], message: str = "use") -> Kind:
             raise RNNError(f"{name} {shown} is unknown; {message} {', '.join(names)}")
         return value
 
-    return Kind(checked, "", {}, names)
+    return Kind(checked, "", {}, names, summary)
+
+
+def first_line(documented: object) -> str:
+    """The first line of a docstring, without its full stop.
+
+    >>> first_line(check)
+    'Replace each field of a dataclass by its checked value; a field without a kind stays'
+    """
+    return (inspect.getdoc(documented) or "").partition("\n")[0].rstrip(".")
 
 
 def parsed(parse: Callable[[Any], Any], words: str, metavar: str) -> Kind:

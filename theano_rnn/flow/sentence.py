@@ -11,6 +11,7 @@ from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.text.corpus import read_text
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.build import build_corpus
 from theano_rnn.training.settings import Settings
 
 #: Where no sentence is asked for, the first that has between so many tokens and so many.
@@ -99,7 +100,7 @@ def _of_file(vocabulary: Vocabulary, settings: Settings, file: PathLike) -> list
 
 def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
     try:
-        corpus = settings.corpus()
+        corpus = build_corpus(settings)
     except RNNError as error:
         raise RNNError(f"the text of this run cannot be had: {error}; give --text") from None
     if corpus.vocabulary.tokens != vocabulary.tokens:

@@ -49,7 +49,14 @@ class Architecture:
 
     vocab_size: int = field(metadata={"kind": fields.whole_number(1)})
     hidden_size: int = field(default=100, metadata={"kind": fields.whole_number(1)})
-    cell: str = field(default="tanh", metadata={"kind": fields.one_of(CELLS, "the cells are")})
+    cell: str = field(
+        default="tanh",
+        metadata={
+            "kind": fields.one_of(
+                CELLS, "the cells are", lambda name: fields.first_line(CELLS[name].step)
+            )
+        },
+    )
     layers: int = field(default=1, metadata={"kind": fields.whole_number(1, MOST_LAYERS)})
     bias: bool = field(default=False, metadata={"kind": fields.SWITCH})
     tied: bool = field(default=False, metadata={"kind": fields.SWITCH})

@@ -19,6 +19,24 @@ BATCH_SIZE = 32  # sentences judged at once
 PIECE = 100  # steps of a stream judged at once
 
 
+def text_loss(model: "RNN", sequences: Sequence[Ints], is_stream: bool) -> float:
+    """The loss of a text, judged the way the model is trained.
+
+    Parameters
+    ----------
+    model : RNN
+    sequences : list of (T + 1,) arrays
+    is_stream : bool
+        Carry the state from sentence to sentence.
+
+    Returns
+    -------
+    float
+        In nats a token.
+    """
+    return stream_loss(model, sequences) if is_stream else sentence_loss(model, sequences)
+
+
 def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
     """Each sentence begins with the zero state.
 
@@ -117,6 +135,26 @@ def dynamic_loss(
         total += loss
         tokens += np.size(y)
     return total / tokens
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), of a cross-entropy in nats a token; exp(708), a number, for any larger.
+
+    Parameters
+    ----------
+    loss : float
+        In nats a token.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> perplexity(0.0)
+    1.0
+    """
+    return math.exp(min(loss, 708.0))
 
 
 def _is_finite(loss: float, state: Floats) -> bool:

@@ -6,48 +6,12 @@ import numpy as np
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Floats, PathLike
+from theano_rnn.common.types import Floats
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.run_folder import Run, parameters
-from theano_rnn.training.settings import Settings
 
 #: Sentences, and tokens of a sentence, at once.
 MOST = 1_000_000
-
-
-def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
-    """The best model of a run folder, and its vocabulary.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    model : RNN
-    vocabulary : Vocabulary
-
-    Raises
-    ------
-    RNNError
-        If the folder is not a run, or its checkpoint is damaged.
-    """
-    run = Run.open(folder)
-    settings = Settings.from_dict(run.settings(), f"{run.folder}/settings.json")
-    vocabulary = run.vocabulary()
-    arrays, _ = run.checkpoint("best")
-    try:
-        # Before a network is made that may be larger than the checkpoint's.
-        shapes = settings.architecture(vocabulary.size).shapes
-        validation.parameters(parameters(arrays), shapes, "float32")
-        model = settings.model(vocabulary.size)
-        model.set_parameters(parameters(arrays))
-    except RNNError as error:
-        raise RNNError(
-            f"{run.folder}: checkpoint, settings and vocabulary do not belong together: {error}"
-        ) from None
-    return model, vocabulary
 
 
 def generate(

@@ -1,170 +1,235 @@
-"""How a model is trained, in one flat block; and the recipes, which are such blocks by name."""
+"""How a model is trained: a field a setting, with the values it takes and what follows from it.
 
-import os
-from dataclasses import dataclass, fields
+The options of ``train``, the check of a value and the page of the docs are made of the fields
+alone, see ``theano_rnn.training.options``. What is built from the settings is in ``build``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Optional
 
+from theano_rnn.common import fields as kinds
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.model import initialization
-from theano_rnn.model import truncation as truncations
+from theano_rnn.common.fields import (
+    AT_LEAST_ZERO,
+    FACTOR,
+    FILE,
+    NAME,
+    POSITIVE,
+    SHARE,
+    SWITCH,
+    Kind,
+    first_line,
+    one_of,
+    optional,
+    parsed,
+    whole_number,
+)
+from theano_rnn.model import initialization, truncation
 from theano_rnn.model.architecture import Architecture
-from theano_rnn.optim import optimizers, regularization
-from theano_rnn.optim.step import CLIPPINGS, Step
-from theano_rnn.rnn import RNN
-from theano_rnn.text.batches import Stream
-from theano_rnn.text.corpus import Corpus, load_corpus
-from theano_rnn.text.vocabulary import special_tokens
+from theano_rnn.optim import regularization
+from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.step import CLIPPINGS
+from theano_rnn.text.vocabulary import LEVELS, special_tokens
 
-#: What settings.json of older runs calls them.
-OLD_NAMES = {
-    "decay": "lr_decay",
-    "decay_after": "lr_decay_after",
-    "improvement": "min_improvement",
-    "every": "checkpoint_every",
-}
-
-#: What follows a step that cannot be taken.
-ON_NONFINITE = ("stop", "skip", "restore")
+#: The settings that say which network it is.
+NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a model is trained; settings.json of a run.
+def setting(
+    default: Any,
+    kind: Kind,
+    help: str,
+    *,
+    group: str = "",
+    zero: str = "",
+    old: Sequence[str] = (),
+    **option: Any,
+) -> Any:
+    """A field of the settings.
 
     Parameters
     ----------
-    text, train, valid, test, column, level, vocab_size, tokenized
-        The corpus, as ``corpus.load_corpus`` takes them.
-    cell, hidden_size, layers, bias, tied, embedding_size, dropout, initialization, truncation
-        The model, as ``RNN`` takes them.
-    batch_size
-        Sentences in a step, of near equal length; rows of a stream.
-    stream
-        The training text is one long text in ``batch_size`` parallel rows, and the state is
-        carried on; the truncation has to be chunk:K, and a step takes K tokens of each row.
-    optimizer, clip_by, l2, omega
-        The step, as ``step.Step`` takes them.
-    learning_rate
-        Of the first epoch. Larger learns faster, until it stops learning at all.
-    clip
-        Largest norm of the gradient, or largest value in it; 0 or None is no clipping.
-    lr_decay, min_improvement
-        The learning rate is multiplied by ``lr_decay`` when the validation loss rises, or does not
-        fall below its lowest so far by this share. With 0 only a rise counts.
-    lr_decay_after
-        Instead, the learning rate is multiplied by ``lr_decay`` after each epoch from this one on.
-    patience
-        Stop after so many epochs without a new lowest validation loss; never where not given.
-    epochs
-        Passes over the training text.
-    threads
-        In which BLAS computes; 0 for all cores. Large batches gain from a second one, sentences
-        and characters do not, and threads that wait for each other on a busy machine cost far
-        more than they bring. OPENBLAS_NUM_THREADS, where it is set, says otherwise.
-    checkpoint_every
-        A checkpoint after so many steps, "500", or minutes, "10min", within the epochs; there is
-        one at the end of each.
-    on_nonfinite
-        What follows where the loss or the gradient is not a finite number, and the step is not
-        taken: "stop"; "skip" it and go on; "restore" the last checkpoint's parameters and go on
-        with the next example, the learning rate multiplied by ``lr_decay``.
-    watch
-        Whether the metrics of an epoch have the spectra of W, Omega and how far the error
-        reaches, as ``flow.watched`` measures them.
-    tensorboard
-        Whether the metrics are written as TensorBoard events too.
-    dynamic
-        Learning rate of dynamic evaluation: the test text is also judged by a model that goes on
-        learning from it. Not done where not given.
-    seed
-        Of the split, the initial parameters, the order of sentences, the dropout, the samples.
+    default : value
+    kind : Kind
+        Which values it takes.
+    help : str
+        What it does, and what follows from more or less of it.
+    group : str
+        The heading that begins here; the fields after it belong to it too.
+    zero : str
+        What the option means at 0, where that is None in the settings.
+    old : sequence of str
+        Names of the setting in the runs of older versions.
+    **option
+        Further arguments of argparse's ``add_argument``.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
+    about = {"kind": kind, "help": help, "group": group, "zero": zero, "old": old}
+    return field(default=default, metadata={**about, "option": option})
+
+
+def _network(name: str, help: str, **about: Any) -> Any:
+    """A field of ``Architecture``, with its default and the values that it takes there."""
+    known = Architecture.__dataclass_fields__[name]
+    return setting(known.default, known.metadata["kind"], help, **about)
+
+
+def interval(every: Any) -> tuple[int, str]:
+    """A number and its unit, "steps" or "min".
+
+    >>> interval("500"), interval("10min")
+    ((500, 'steps'), (10, 'min'))
+    """
+    number, unit = every if isinstance(every, str) else "", "steps"
+    if number.endswith("min"):
+        number, unit = number[: -len("min")], "min"
+    if not (number.isascii() and number.isdigit() and len(number) <= 10 and int(number) > 0):
+        raise RNNError(
+            f"checkpoint_every {validation.shown(every)} is no interval; give steps, as in '500', "
+            "or minutes, as in '10min'"
+        )
+    return int(number), unit
+
+
+# fmt: off
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained: what ``settings.json`` of a run holds.
+
+    Raises
+    ------
+    RNNError
+        For a bad value, or settings that do not fit together.
+
+    Examples
+    --------
+    >>> Settings(cell="gru", truncation="chunk:20", stream=True).steps
+    20
     """
 
-    text: Optional[str] = None
-    train: Optional[str] = None
-    valid: Optional[str] = None
-    test: Optional[str] = None
-    column: Optional[str] = None
-    level: str = "word"
-    vocab_size: Optional[int] = None
-    tokenized: bool = False
-    cell: str = "tanh"
-    hidden_size: int = 100
-    layers: int = 1
-    bias: bool = False
-    tied: bool = False
-    embedding_size: Optional[int] = None
-    dropout: float = 0.0
-    initialization: str = "uniform"
-    truncation: str = "full"
-    batch_size: int = 1
-    stream: bool = False
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    clip: Optional[float] = 5.0
-    clip_by: str = "norm"
-    l2: float = 0.0
-    omega: float = 0.0
-    lr_decay: float = 0.5
-    min_improvement: float = 0.01
-    lr_decay_after: Optional[int] = None
-    patience: Optional[int] = None
-    epochs: int = 8
-    threads: int = 1
-    checkpoint_every: str = "10min"
-    on_nonfinite: str = "stop"
-    watch: bool = False
-    tensorboard: bool = False
-    dynamic: Optional[float] = None
-    seed: int = 0
+    text: Optional[str] = setting(None, optional(FILE),
+        "a UTF-8 text, plain or .csv/.tsv; it is split 80/10/10", group="text")
+    train: Optional[str] = setting(None, optional(FILE),
+        "the training text, with --valid and --test")
+    valid: Optional[str] = setting(None, optional(FILE),
+        "the validation text: it steers the learning rate and picks the best model")
+    test: Optional[str] = setting(None, optional(FILE),
+        "the test text: the result is measured on it, once")
+    column: Optional[str] = setting(None, optional(NAME),
+        "read the files as .csv or .tsv; this column holds the text, one document per cell")
+    level: str = setting("word", one_of(LEVELS),
+        "what a token is; words carry meaning, characters need no vocabulary")
+    vocab_size: Optional[int] = setting(None, optional(whole_number(1)),
+        "number of tokens, the most frequent ones; the rest become <unk>. Fewer train faster and "
+        "make the perplexity look lower (default: at most 8000)")
+    tokenized: bool = setting(False, SWITCH,
+        "the text is tokenized already, one sentence per line (Penn Treebank form): words stay as "
+        "they are, and the end of a line is the end token")
+
+    cell: str = _network("cell", "the recurrence", group="model")
+    hidden_size: int = _network("hidden_size",
+        "units of a layer; more can remember more, and every step costs more", metavar="H")
+    layers: int = _network("layers", "recurrences on top of each other")
+    bias: bool = _network("bias", "add biases; the forget gate's of an lstm starts at 1")
+    tied: bool = _network("tied",
+        "look tokens up in the output's matrix, transposed: fewer parameters for little text")
+    embedding_size: Optional[int] = _network("embedding_size",
+        "look tokens up in a table with this many rows before the first layer; it keeps the "
+        "matrices of gru and lstm small", zero="no table", metavar="D")
+    dropout: float = _network("dropout",
+        "share of the states that training hides from the layer above or from the output: the "
+        "network learns less by heart", metavar="P")
+    initialization: str = setting("uniform",
+        parsed(initialization.check, ", ".join(initialization.SCHEMES), "NAME"),
+        f"how the parameters begin: {', '.join(initialization.SCHEMES)}")
+    truncation: str = setting("full",
+        parsed(truncation.parse, "full, window:K, chunk:K, last:K", "SCHEME"),
+        "where the gradient is cut. full: nowhere; window:K: each word teaches the K before it; "
+        "chunk:K: in pieces of K words; last:K: only the last K words teach")
+
+    batch_size: int = setting(1, whole_number(1),
+        "sentences in a step, or rows of a stream; a larger batch is more tokens a second, but "
+        "fewer steps in an epoch", group="training", metavar="B")
+    stream: bool = setting(False, SWITCH,
+        "read the text as one long text in B parallel rows, and carry the state from step to "
+        "step; needs --truncation chunk:K, and a step takes K tokens of each row")
+    optimizer: str = setting("sgd",
+        one_of(OPTIMIZERS, summary=lambda name: first_line(OPTIMIZERS[name])),
+        "how a gradient g changes a parameter p. Only sgd leaves out the rows of words that do "
+        "not occur; rmsprop and adam need a --learning-rate near 0.001")
+    learning_rate: float = setting(0.1, POSITIVE,
+        "of the first epoch; larger learns faster, until it stops learning at all")
+    clip: Optional[float] = setting(5.0, optional(AT_LEAST_ZERO),
+        "largest gradient; a larger one is scaled down to it, so that one sentence cannot undo "
+        "the others. 0: no clipping")
+    clip_by: str = setting("norm", one_of(CLIPPINGS),
+        "what --clip bounds: the norm of the whole gradient, or each value in it")
+    l2: float = setting(0.0, AT_LEAST_ZERO,
+        "weight decay: add this times each matrix to its gradient; keeps the weights small")
+    omega: float = setting(0.0, AT_LEAST_ZERO,
+        "weight of the regularizer Omega, which keeps the gradient's norm from step to step "
+        "(Pascanu et al. 2013); for cells without gates")
+    epochs: int = setting(8, whole_number(1), "passes over the training text")
+    patience: Optional[int] = setting(None, optional(whole_number(1)),
+        "stop after so many epochs without a new lowest validation loss", zero="never")
+    on_nonfinite: str = setting("stop", one_of(("stop", "skip", "restore")),
+        "what happens if a loss or gradient is not a finite number. The step is not taken: stop "
+        "there; skip it; or restore the last checkpoint's parameters and multiply the learning "
+        "rate by --lr-decay")
+    seed: int = setting(0, whole_number(0),
+        "of the split, the initial parameters, the order of sentences, the dropout and the "
+        "samples: the same seed gives the same run")
+
+    lr_decay: float = setting(0.5, FACTOR,
+        "multiply the learning rate by this when the validation loss rises or hardly falls",
+        group="learning rate", old=["decay"])
+    min_improvement: float = setting(0.01, SHARE,
+        "share by which the validation loss must fall in an epoch to keep the learning rate; "
+        "0: any fall", old=["improvement"])
+    lr_decay_after: Optional[int] = setting(None, optional(whole_number(1)),
+        "instead, multiply the learning rate by --lr-decay after each epoch from this one on",
+        zero="when the validation loss says so", old=["decay_after"])
+
+    threads: int = setting(1, whole_number(0),
+        "threads of BLAS; 0: all cores. Large batches gain from a second one, sentences and "
+        "characters do not; OPENBLAS_NUM_THREADS overrides it", group="run")
+    checkpoint_every: str = setting("10min", parsed(interval, "steps or minutes", "N|Nmin"),
+        "write a checkpoint within the epochs after so many steps, 500, or minutes, 10min; there "
+        "is one at the end of each epoch", old=["every"])
+    watch: bool = setting(False, SWITCH,
+        "measure after each epoch how far the gradient reaches and what bounds it: sigma_max and "
+        "spectral radius of W, Omega, live steps, in metrics.jsonl")
+    tensorboard: bool = setting(False, SWITCH,
+        "write the metrics of each epoch as TensorBoard events too, into the folder tensorboard "
+        "of the run; pip install 'theano-rnn[tensorboard]'")
+    dynamic: Optional[float] = setting(None, optional(POSITIVE),
+        "also judge a model that keeps learning from the test text, at this learning rate (0.1 "
+        "if none is given)", zero="no", nargs="?", const=0.1)
+
+    # fmt: on
 
     def __post_init__(self) -> None:
-        self.architecture(vocab_size=1)  # checks what it is made of
-        initialization.check(self.initialization)
-        scheme = truncations.parse(self.truncation).scheme
-        optimizers.check(self.optimizer)
-        if not isinstance(self.clip_by, str) or self.clip_by not in CLIPPINGS:
-            value = validation.shown(self.clip_by)
-            raise RNNError(f"clip_by {value} is unknown; use {' or '.join(CLIPPINGS)}")
-        for name in ("text", "train", "valid", "test", "column"):
-            if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
-                value = validation.shown(getattr(self, name))
-                raise RNNError(f"{name} must be a name, or not given, not {value}")
-        for name in ("stream", "tokenized", "watch", "tensorboard"):
-            if not isinstance(getattr(self, name), bool):
-                value = validation.shown(getattr(self, name))
-                raise RNNError(f"{name} must be True or False, not {value}")
-        special_tokens(self.level, self.tokenized)  # checks both
-        if self.vocab_size is not None:
-            validation.whole_number(self.vocab_size, "vocab_size", at_least=1)
-        for name in ("batch_size", "epochs", "lr_decay_after", "patience"):
-            if getattr(self, name) is not None or name in ("batch_size", "epochs"):
-                validation.whole_number(getattr(self, name), name, at_least=1)
-        if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ON_NONFINITE:
-            value = validation.shown(self.on_nonfinite)
-            raise RNNError(f"on_nonfinite {value} is unknown; use {', '.join(ON_NONFINITE)}")
-        _ = self.interval  # checks it
-        validation.whole_number(self.seed, "seed", at_least=0)
-        validation.whole_number(self.threads, "threads", at_least=0)
-        validation.positive(self.learning_rate, "learning_rate")
-        validation.at_least_zero(0 if self.clip is None else self.clip, "clip")
-        for name in ("l2", "omega"):
-            validation.at_least_zero(getattr(self, name), name)
+        kinds.check(self)
+        Architecture(1, **{name: getattr(self, name) for name in NETWORK})  # tied needs a shape
+        special_tokens(self.level, self.tokenized)  # of which not all go together
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)
-        if not 0 < validation.positive(self.lr_decay, "lr_decay") <= 1:
-            raise RNNError(f"lr_decay must be above 0 and at most 1, not {self.lr_decay}")
-        if not (isinstance(self.min_improvement, (int, float)) and 0 <= self.min_improvement < 1):
-            value = validation.shown(self.min_improvement)
-            raise RNNError(f"min_improvement must be at least 0 and below 1, not {value}")
-        if self.dynamic is not None:
-            validation.positive(self.dynamic, "dynamic")
-        if self.stream and scheme != "chunk":
+        if self.stream and self.steps is None:
             raise RNNError(
                 f"a stream is cut in chunks: give truncation chunk:K, K the tokens of each row in "
                 f"a step, as in chunk:20, instead of {self.truncation}"
             )
+
+    @property
+    def steps(self) -> Optional[int]:
+        """K, the tokens of each row of a stream in a step; None without a stream."""
+        scheme = truncation.parse(self.truncation)
+        return scheme.K if self.stream and scheme.scheme == "chunk" else None
 
     @classmethod
     def from_dict(cls, values: object, where: str) -> "Settings":
@@ -173,10 +238,10 @@ class Settings:
         Parameters
         ----------
         values : dict
-            By the names of the fields, or their names in older versions; those left out are at
-            their defaults.
+            By the names of the fields, or those that older versions gave them; what is left out
+            has its default.
         where : str
-            What a message says the values are from, such as the path of a file.
+            The source of the values in a message, such as the path of a file.
 
         Returns
         -------
@@ -187,193 +252,19 @@ class Settings:
         RNNError
             For what is no dict, an unknown name or a bad value.
         """
-        known = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
             raise RNNError(f"{where} does not hold settings")
-        both = [new for old, new in OLD_NAMES.items() if {old, new} <= values.keys()]
+        new = {old: known.name for known in fields(cls) for old in known.metadata["old"]}
+        named: dict[str, Any] = {new.get(name) or name: value for name, value in values.items()}
+        both = [name for name in values if new.get(name) in values]
         if both:
-            raise RNNError(f"{where}: {both[0]} stands there by its old name too; remove one")
-        values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
-        unknown = [name for name in values if name not in known]
+            raise RNNError(f"{where}: {both[0]} is the old name of {new[both[0]]}; remove one")
+        known_names = {known.name for known in fields(cls)}
+        unknown = [name for name in named if name not in known_names]
         if unknown:
             names = ", ".join(map(validation.shown, unknown[:20]))
             raise RNNError(f"{where}: unknown settings {names}")
         try:
-            return cls(**values)
-        except (RNNError, TypeError) as error:
+            return cls(**named)
+        except RNNError as error:
             raise RNNError(f"{where}: {error}") from None
-
-    def corpus(self) -> Corpus:
-        """The text, long enough for a step.
-
-        Returns
-        -------
-        Corpus
-
-        Raises
-        ------
-        RNNError
-            If a file cannot be read, or the text is too short.
-        """
-        corpus = load_corpus(
-            self.text,
-            self.train,
-            self.valid,
-            self.test,
-            self.column,
-            self.level,
-            self.vocab_size,
-            self.tokenized,
-            self.seed,
-        )
-        if self.stream:
-            self.stream_of(corpus)
-        return corpus
-
-    def stream_of(self, corpus: Corpus) -> Stream:
-        """The training text in parallel rows.
-
-        Parameters
-        ----------
-        corpus : Corpus
-
-        Returns
-        -------
-        Stream
-
-        Raises
-        ------
-        RNNError
-            If the text has fewer tokens than rows.
-        """
-        assert self.steps is not None
-        return Stream(corpus.train, self.batch_size, self.steps)
-
-    def architecture(self, vocab_size: int) -> Architecture:
-        """The network of these settings.
-
-        Parameters
-        ----------
-        vocab_size : int
-
-        Returns
-        -------
-        Architecture
-        """
-        return Architecture(vocab_size, **{name: getattr(self, name) for name in NETWORK})
-
-    @property
-    def interval(self) -> tuple[int, str]:
-        """What ``checkpoint_every`` means: (number, "steps" or "min").
-
-        >>> Settings(checkpoint_every="500").interval, Settings(checkpoint_every="10min").interval
-        ((500, 'steps'), (10, 'min'))
-        """
-        every, shown = self.checkpoint_every, validation.shown(self.checkpoint_every)
-        number, unit = every if isinstance(every, str) else shown, "steps"
-        if number.endswith("min"):
-            number, unit = number[: -len("min")], "min"
-        if not (
-            number.isascii() and number.isdigit() and 0 < int(number[:10]) and number[10:] == ""
-        ):
-            raise RNNError(
-                f"checkpoint_every {shown} is no interval; give steps, as in '500', or minutes, "
-                "as in '10min'"
-            )
-        return int(number), unit
-
-    @property
-    def steps(self) -> Optional[int]:
-        """K, the tokens of each row of a stream in a step; None without a stream."""
-        return truncations.parse(self.truncation).K if self.stream else None
-
-    def model(self, vocab_size: int, **changes: Any) -> RNN:
-        """A model of these settings, at its initial parameters.
-
-        Parameters
-        ----------
-        vocab_size : int
-        **changes
-            Other arguments of ``RNN`` than these settings give.
-
-        Returns
-        -------
-        RNN
-        """
-        # A piece of a stream is one chunk: within it the gradient is whole.
-        settings = {
-            **{name: getattr(self, name) for name in NETWORK},
-            "truncation": "full" if self.stream else self.truncation,
-            "initialization": self.initialization,
-            "seed": self.seed,
-            **changes,
-        }
-        return RNN(vocab_size, **settings)
-
-    def step(self, model: RNN) -> Step:
-        """What changes the parameters of the model.
-
-        Parameters
-        ----------
-        model : RNN
-
-        Returns
-        -------
-        Step
-        """
-        return Step(model, self.optimizer, clip_by=self.clip_by, l2=self.l2, omega=self.omega)
-
-
-#: The settings that say which network it is.
-NETWORK = tuple(field.name for field in fields(Architecture) if field.name != "vocab_size")
-
-#: Settings of published systems, other than the text.
-#:
-#: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
-#: mikolov: the plain recurrent network of T. Mikolov et al. (2010, 2012), the text as one stream;
-#: tanh, an embedding, parallel rows and dropout are not theirs: they make up for the steps of one
-#: word that were.
-#: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
-#: (2014), the small network, without dropout.
-RECIPES: dict[str, dict[str, Any]] = {
-    "tutorial": {
-        "vocab_size": 8000,
-        "hidden_size": 100,
-        "truncation": "window:4",
-        "learning_rate": 0.005,
-        "clip": 0.0,
-        "min_improvement": 0.0,
-    },
-    "mikolov": {
-        "cell": "tanh",
-        "hidden_size": 200,
-        "bias": True,
-        "embedding_size": 200,
-        "dropout": 0.35,
-        "initialization": "uniform:0.1",
-        "truncation": "chunk:20",
-        "batch_size": 10,
-        "stream": True,
-        "learning_rate": 0.7,
-        "clip": 1.0,
-        "lr_decay": 0.7,
-        "lr_decay_after": 4,
-        "epochs": 12,
-        "threads": 0,
-    },
-    "zaremba-small": {
-        "cell": "lstm",
-        "hidden_size": 200,
-        "layers": 2,
-        "bias": True,
-        "embedding_size": 200,
-        "initialization": "uniform:0.1",
-        "truncation": "chunk:20",
-        "batch_size": 20,
-        "stream": True,
-        "learning_rate": 1.0,
-        "lr_decay_after": 4,
-        "epochs": 13,
-        "threads": 0,
-    },
-}

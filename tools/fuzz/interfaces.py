@@ -22,6 +22,7 @@ from theano_rnn.rnn import RNN
 from theano_rnn.text.batches import Stream, batch, buckets
 from theano_rnn.text.corpus import build_corpus, load_corpus
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.build import architecture
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
@@ -244,8 +245,8 @@ SETTINGS = {
 
 def make_settings(case: dict, folder: Path) -> None:
     made = Settings(**case)
-    _ = made.interval, made.steps
-    made.architecture(100).shapes.keys()
+    _ = made.steps
+    architecture(made, 100).shapes.keys()
 
 
 def parse_truncation(case: tuple, folder: Path) -> None:

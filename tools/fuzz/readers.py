@@ -37,10 +37,13 @@ from theano_rnn.text.corpus import build_corpus, read_text
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.loop import State, Training
+from theano_rnn.training import build
+from theano_rnn.training.load import load, load_settings
+from theano_rnn.training.loop import Training
+from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.sampling import load
-from theano_rnn.training.settings import RECIPES, Settings
+from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State
 
 WORDS = "The cat sat.\n\nA dog ran home.\n\nIt didn't see 3.14 birds, a cat and the_dog.\n\nOh!\n"
 LINES = "the cat sat\na dog ran\n<unk> home 3\n"
@@ -204,10 +207,10 @@ def read_checkpoint(case: bytes, folder: Path) -> None:
 
 def read_settings(case: bytes, folder: Path) -> None:
     (folder / "settings.json").write_bytes(case)
-    found = Settings.from_dict(Run.open(folder).settings(), "settings.json")
-    architecture = found.architecture(1000)
-    if architecture.hidden_size * architecture.layers < 300:
-        found.model(1000)
+    found = load_settings(Run.open(folder))
+    if found.hidden_size * found.layers < 300:
+        build.architecture(found, 1000)
+        build.build_model(found, 1000)
 
 
 def read_tokenizer(case: bytes, folder: Path) -> None:
@@ -373,7 +376,7 @@ def use_result(folder: Path) -> None:
 
 def use_training(folder: Path) -> None:
     run = Run.open(folder)
-    found = Settings.from_dict(run.settings(), "settings.json")
+    found = load_settings(run)
     if (found.hidden_size, found.layers) == (3, 1):
         Training(found, run, corpus(), resume=True)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from theano_rnn.engine import theano
 from theano_rnn.text.batches import Stream, batch
+from theano_rnn.training.build import build_model, build_step
 from theano_rnn.training.settings import Settings
 
 STEPS, VOCAB = 10, 50
@@ -72,8 +73,8 @@ def ten_steps(settings: Settings, seed: int) -> dict[str, Any]:
     the last step.
     """
     settings = Settings(**{**vars(settings), "seed": seed})
-    model = settings.model(VOCAB, dtype="float64")
-    step = settings.step(model)
+    model = build_model(settings, VOCAB, dtype="float64")
+    step = build_step(settings, model)
     drawn, losses, state = [*model.parameters().values()], [], None
     for number, (x, y, mask) in enumerate(examples(settings, seed)):
         random = np.random.default_rng([seed, number])

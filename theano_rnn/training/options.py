@@ -1,0 +1,112 @@
+"""The settings as the options of a command, and as a page of the docs.
+
+Both are made of the fields' metadata, so that a new field is in both.
+"""
+
+import argparse
+from dataclasses import Field, fields
+from typing import Any
+
+from theano_rnn.training.settings import Settings
+
+
+def option(name: str) -> str:
+    """The option of a setting.
+
+    >>> option("hidden_size")
+    '--hidden-size'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def add_options(parser: argparse.ArgumentParser, settings: type[Settings] = Settings) -> None:
+    """Add an option for each setting, in their groups. One that is not given is None.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    settings : type
+        ``Settings``, or a dataclass that adds fields to it.
+    """
+    group: Any = parser
+    for field in fields(settings):
+        if field.metadata["group"]:
+            group = parser.add_argument_group(field.metadata["group"])
+        kind = field.metadata["kind"]
+        choices = {"choices": list(kind.names)} if kind.names else {}
+        help = ". ".join(_sentences(field)) + _default(field, " (default: {})")
+        group.add_argument(
+            option(field.name),
+            help=help.replace("%", "%%"),
+            **{**kind.option, **choices, **field.metadata["option"]},
+        )
+
+
+def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) -> dict[str, Any]:
+    """The settings that were given as options, by name; those at 0 that switch off are None.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of a parser with ``add_options``.
+    settings : type
+
+    Returns
+    -------
+    dict
+    """
+    found = {field: getattr(arguments, field.name) for field in fields(settings)}
+    return {
+        field.name: None if field.metadata["zero"] and value == 0 else value
+        for field, value in found.items()
+        if value is not None
+    }
+
+
+def markdown(settings: type[Settings] = Settings) -> str:
+    """The tables of all settings, a group each: option, values, default, what it does.
+
+    Parameters
+    ----------
+    settings : type
+
+    Returns
+    -------
+    str
+        Markdown with headings of the second level.
+    """
+    lines: list[str] = []
+    for field in fields(settings):
+        if field.metadata["group"]:
+            heading = field.metadata["group"].capitalize()
+            lines += ["", f"## {heading}", "", "| option | values | default | what it does |"]
+            lines += ["|---|---|---|---|"]
+        kind = field.metadata["kind"]
+        values = ", ".join(f"`{name}`" for name in kind.names) or kind.words
+        text = "<br>".join(map(_escaped, _sentences(field)))
+        old = "".join(f"<br>(older runs: `{name}`)" for name in field.metadata["old"])
+        default = "no" if field.default is False else _default(field, "`{}`")
+        lines.append(f"| `{option(field.name)}` | {_escaped(values)} | {default} | {text}{old} |")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _sentences(field: "Field[Any]") -> list[str]:
+    """What a setting does, what each of its names means, and what 0 does."""
+    kind, zero = field.metadata["kind"], field.metadata["zero"]
+    summaries = {name: kind.summary(name) for name in kind.names}
+    return [
+        field.metadata["help"],
+        *(f"{name}: {summary}" for name, summary in summaries.items() if summary),
+        *([f"0: {zero}"] if zero else []),
+    ]
+
+
+def _default(field: "Field[Any]", form: str) -> str:
+    if field.default is None or field.default is False:
+        return ""
+    return form.format(field.default)
+
+
+def _escaped(text: str) -> str:
+    """As a cell of a Markdown table shows it."""
+    return text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*")

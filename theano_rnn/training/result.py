@@ -1,0 +1,85 @@
+"""The result of a run: its best model judged on the test text, beside the baselines."""
+
+import dataclasses
+
+from theano_rnn.baselines import bigram
+from theano_rnn.baselines.kneser_ney import fit_kneser_ney
+from theano_rnn.common.types import Record
+from theano_rnn.rnn import RNN
+from theano_rnn.text.corpus import Corpus, count_tokens
+from theano_rnn.training import build, evaluation
+from theano_rnn.training.evaluation import perplexity
+from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.sampling import generate
+from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State, state_of
+
+
+def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State) -> Record:
+    """Judge the best model on the test text; write result.json, samples.txt and loss.png.
+
+    Parameters
+    ----------
+    settings : Settings
+    run : Run
+    corpus : Corpus
+    model : RNN
+        Its parameters are those of the best checkpoint for a while, and then as they were.
+    state : State
+        Where the training stands.
+
+    Returns
+    -------
+    dict
+        The content of result.json. Perplexities are exp of the cross-entropy per token, the end
+        of each sentence counted as one; the baselines are trained on the same tokens. Lower is
+        better.
+    """
+    arrays, best = run.checkpoint("best")
+    last = model.parameters()
+    model.set_parameters(parameters(arrays))
+    metrics = run.metrics(("epoch", "train_loss", "valid_loss", "tokens", "seconds"))
+    tokens = sum(record["tokens"] for record in metrics) + state.tokens
+    seconds = sum(record["seconds"] for record in metrics) + state.seconds
+    size, splits = corpus.vocabulary.size, (corpus.train, corpus.valid)
+    kneser_ney = fit_kneser_ney(*splits, size, across=settings.stream)
+    valid_loss = evaluation.text_loss(model, corpus.valid, settings.stream)
+    test_loss = evaluation.text_loss(model, corpus.test, settings.stream)
+    result = {
+        "valid_perplexity": perplexity(valid_loss),
+        "test_perplexity": perplexity(test_loss),
+        "unigram_perplexity": bigram.unigram_perplexity(corpus.train, corpus.test, size),
+        "bigram_perplexity": bigram.bigram_perplexity(*splits, corpus.test, size),
+        "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
+        "kneser_ney_order": kneser_ney.order,
+        "oov_rate": corpus.oov_rate,
+        "tokens_per_second": tokens / seconds if seconds else None,
+        "seconds_to_first_step": state.seconds_to_first_step,
+        "training_seconds": seconds,
+        "epochs": state.epoch,
+        "best_epoch": state_of(best).epoch,
+        "vocab_size": size,
+        "train_tokens": count_tokens(corpus.train),
+        "valid_tokens": count_tokens(corpus.valid),
+        "test_tokens": count_tokens(corpus.test),
+    }
+    if settings.dynamic is not None:
+        dynamic_loss = _dynamic_loss(settings, corpus, model, settings.dynamic)
+        result["dynamic_perplexity"] = perplexity(dynamic_loss)
+    samples = generate(model, corpus.vocabulary, count=20, seed=settings.seed)
+    model.set_parameters(last)
+    run.save_samples(samples)
+    if metrics:
+        run.save_loss_picture()
+    run.save_result(result)
+    return result
+
+
+def _dynamic_loss(settings: Settings, corpus: Corpus, model: RNN, learning_rate: float) -> float:
+    """The loss of a copy of the model, without dropout, that learns from the test text by SGD."""
+    learner = build.build_model(settings, corpus.vocabulary.size, dropout=0.0)
+    learner.set_parameters(model.parameters())
+    plain = dataclasses.replace(settings, optimizer="sgd", l2=0.0, omega=0.0)
+    return evaluation.dynamic_loss(
+        build.build_step(plain, learner), corpus.test, learning_rate, settings.clip, settings.steps
+    )

@@ -1,0 +1,126 @@
+"""Where a training stands: what a checkpoint holds beside the arrays."""
+
+import math
+from dataclasses import dataclass
+from typing import Optional
+
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Record
+from theano_rnn.training.settings import Settings
+
+
+def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: float) -> float:
+    """The learning rate after an epoch.
+
+    Parameters
+    ----------
+    settings : Settings
+    epoch : int
+        The one just done, counted from 1.
+    rate : float
+        Its learning rate.
+    loss, best : float
+        Its validation loss, and the lowest one before it.
+
+    Returns
+    -------
+    float
+    """
+    if settings.lr_decay_after is not None:
+        is_enough = epoch < settings.lr_decay_after
+    else:
+        is_enough = loss <= best * (1 - settings.min_improvement)
+    return rate * (1.0 if is_enough else settings.lr_decay)
+
+
+@dataclass
+class State:
+    """Where training stands: with the arrays of a checkpoint, all that resuming needs.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Whole epochs done, and steps of the next one.
+    learning_rate : float
+    best_loss, best_epoch : float, int
+        Lowest validation loss, in nats a token, and the epoch after which it was reached.
+    seconds_to_first_step : float or None
+        Of the process that began.
+    text : int or None
+        Checksum of the training tokens.
+    loss, tokens, norm, clipped, skipped, seconds
+        Sums over the steps of the current epoch: E in nats, tokens, norms of the gradient, steps
+        that were clipped, steps that could not be taken, seconds without compiling.
+    """
+
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # steps done of the next one
+    learning_rate: float = 0.0
+    best_loss: float = math.inf  # lowest validation loss, nats a token
+    best_epoch: int = 0  # after which it was reached
+    seconds_to_first_step: Optional[float] = None  # of the process that began
+    text: Optional[int] = None  # checksum of the training tokens
+    # sums over the steps of the current epoch
+    loss: float = 0.0
+    tokens: int = 0
+    norm: float = 0.0
+    clipped: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+    def after_epoch(self, settings: Settings, valid_loss: float) -> "State":
+        """The state at the beginning of the next epoch.
+
+        Parameters
+        ----------
+        settings : Settings
+        valid_loss : float
+            Of the model after this epoch, in nats a token.
+
+        Returns
+        -------
+        State
+        """
+        epoch, best = self.epoch + 1, self.best_loss
+        return State(
+            epoch=epoch,
+            learning_rate=next_rate(settings, epoch, self.learning_rate, valid_loss, best),
+            best_loss=min(valid_loss, best),
+            best_epoch=epoch if valid_loss < best else self.best_epoch,
+            seconds_to_first_step=self.seconds_to_first_step,
+            text=self.text,
+        )
+
+
+def state_of(values: Record) -> State:
+    """The state that a checkpoint holds.
+
+    Parameters
+    ----------
+    values : dict
+        As ``Run.last`` returns it.
+
+    Returns
+    -------
+    State
+
+    Raises
+    ------
+    RNNError
+        If this version of the program did not write it.
+    """
+    try:
+        state = State(**values)
+    except TypeError:
+        raise RNNError("it is of another version of this program; start a new run") from None
+    for name in ("epoch", "step", "best_epoch", "tokens", "clipped", "skipped"):
+        validation.whole_number(getattr(state, name), f"{name} of its state", at_least=0)
+    validation.at_least_zero(state.learning_rate, "learning_rate of its state")
+    for name in ("best_loss", "loss", "norm", "seconds"):
+        value = getattr(state, name)
+        if not isinstance(value, (int, float)) or not -1e300 < value:  # nor NaN
+            raise RNNError(f"{name} of its state is no number, but {validation.shown(value)}")
+    if state.seconds_to_first_step is not None:
+        validation.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
+    return state
