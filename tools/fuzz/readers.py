@@ -67,7 +67,7 @@ def settings(**changes: Any) -> Settings:
 
 @cache
 def model() -> RNN:
-    return settings().model(vocabulary().size)
+    return build.build_model(settings(), vocabulary().size)
 
 
 @cache
@@ -75,7 +75,7 @@ def safetensors_files() -> tuple[bytes, ...]:
     """Checkpoints as a run writes them: of a plain net, and with the state of an optimizer."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder))
-        step = settings(optimizer="momentum").step(model())
+        step = build.build_step(settings(optimizer="momentum"), model())
         made = []
         text = zlib.crc32(np.concatenate(corpus().train).tobytes())
         state = asdict(State(learning_rate=0.1, best_loss=2.5, epoch=1, best_epoch=1, text=text))
