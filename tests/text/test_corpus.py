@@ -13,7 +13,6 @@ from theano_rnn.baselines.bigram import bigram_perplexity, unigram_perplexity
 from theano_rnn.common import memory
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text import corpus as corpus_module
-from theano_rnn.text import python_docs
 from theano_rnn.text.corpus import (
     build_corpus,
     count_tokens,
@@ -21,8 +20,7 @@ from theano_rnn.text.corpus import (
     pairs,
     read_text,
 )
-from theano_rnn.text.python_docs import english, python_sentences
-from theano_rnn.text.sentences import LONGEST_LINE, split_sentences, split_text
+from theano_rnn.text.python_docs import python_sentences
 
 
 @pytest.fixture(scope="module")
@@ -113,79 +111,6 @@ def test_wrong_columns_are_refused(write):
         read_text(write("id,body\n1,\n2, \n", "b.csv"), "body")
     with pytest.raises(RNNError, match=r"not well-formed CSV, line 2"):
         read_text(write('id,body\n1,"x\n', "c.csv"), "body")
-
-
-# Sentences
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("", []),
-        (" \n\t\n", []),
-        ("a", ["a"]),
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ("one\ntwo\n\nthree", ["one two", "three"]),
-        ("one\n \t\ntwo\x0c\n\n\nthree", ["one", "two", "three"]),
-        ("It is 3.14. 15 is more. so", ["It is 3.14.", "15 is more. so"]),
-        ("Mr. Smith, Mrs. Jones and Dr. No met.", ["Mr. Smith, Mrs. Jones and Dr. No met."]),
-        ("On St. Mary's vs. Paul. He", ["On St. Mary's vs. Paul.", "He"]),
-        ("By J. R. R. Tolkien. He", ["By J. R. R. Tolkien.", "He"]),
-        ("A. Adams, B. Bell, H. Hill, J. Jay and Z. Zola met.", None),
-        ("It was I. He left.", ["It was I.", "He left."]),
-        ("So, Dr! Who? No. No! He", ["So, Dr!", "Who?", "No.", "No!", "He"]),
-        ("E.g. Python, i.e. C, (e.g. Java) etc. and so.", None),
-        ("Cats, etc. The end.", ["Cats, etc.", "The end."]),
-        ("See No. 5 and p. 7. No. He", ["See No. 5 and p. 7.", "No.", "He"]),
-        ("1. First item. 2. Second item.", ["1. First item.", "2. Second item."]),
-        ("In 1812. He left.", ["In 1812.", "He left."]),
-        ('"Yes!" "No." (Why?) “So…” He', ['"Yes!"', '"No."', "(Why?)", "“So…”", "He"]),
-        ("“Halt!” he cried. Wait... what?", ["“Halt!” he cried.", "Wait... what?"]),
-        ("Wait... What?!", ["Wait...", "What?!"]),
-        ("Été fini. Été. это. Это", ["Été fini.", "Été. это.", "Это"]),
-        ("نعم. لا", ["نعم.", "لا"]),
-    ],
-)
-def test_sentences(text, expected):
-    assert split_sentences(text) == ([text] if expected is None else expected)
-
-
-@pytest.mark.parametrize(
-    "unit", [".", '."', "\n ", "a. ", "A. ", '" ', "Mr. ", "?!) X", ". (", "a", " "]
-)
-def test_sentences_of_hostile_text(unit):
-    text = unit * (2_000_000 // len(unit))
-    sentences = split_sentences(text)  # in quadratic time it would not end
-    assert all(sentences)
-    assert " ".join(sentences) == " ".join(text.split())
-
-
-def test_no_word_is_lost_or_moved():
-    rng = np.random.default_rng(0)
-    words = ["Mr.", "a.", "B!", '"C', 'd."', "...", "5", "(E)", "\n", "\n\n", "’", "_"]
-    for _ in range(300):
-        text = " ".join(rng.choice(words, 30))
-        sentences = split_sentences(text)
-        assert " ".join(sentences).split() == text.split()
-        assert all(s == s.strip() != "" for s in sentences)
-
-
-def test_lines_at_char_level_are_kept_as_they_are():
-    text = "  Ab\t\n\n \nc  d \n"
-    assert split_text(text, "char") == ["  Ab\t", "c  d "]
-    assert split_text(text, "word", tokenized=True) == ["  Ab\t", "c  d "]
-
-
-@pytest.mark.parametrize(
-    "line", ["a" * 2500, "word " * 700, "words " * 600, " " * 1500 + "a", "a" * 1000]
-)
-def test_long_lines_at_char_level_are_cut_and_nothing_is_lost(line):
-    pieces = split_text(line, "char")
-    assert "".join(pieces) == line
-    assert max(map(len, pieces)) <= LONGEST_LINE == 1000
-    assert len(pieces) == -(-len(line) // LONGEST_LINE)
-    if "word" in line:
-        assert all(piece.endswith(" ") for piece in pieces)
 
 
 # Splits
@@ -323,60 +248,6 @@ def test_reading_a_corpus_does_not_import_theano():
 # The default corpus
 
 
-@pytest.mark.parametrize(
-    "document, expected",
-    [
-        ("", []),
-        ("f(x, y) -> z", []),
-        ("+---+---+\n| a | the |\n+---+---+", []),
-        ("'r'       open for reading (the default)", []),
-        ("The title\n=========\n\nThis is the text.", ["This is the text."]),
-        ("It returns the :class:`~a.B` or ``None``.", ["It returns the a.B or None."]),
-        ("Open the file\nof that name.  Close it\n\n    later on.", None),
-        ("- open the file now\n- close the\n  file then", None),
-        ("name(args) -- Return the name of it.", ["Return the name of it."]),
-        (":param x: The value of the sum.", ["The value of the sum."]),
-        ('The "with" statement is one.', ["The with statement is one."]),
-        (">>> this is the code\nthat is the output\n\nThis is the text.", ["This is the text."]),
-        ("As in this::\n\n  this is the code\n\nThis is the text.", ["This is the text."]),
-        (".. code-block:: c\n\n   this is the code\n\nThis is it, then.", ["This is it, then."]),
-    ],
-)
-def test_english_of_documentation(document, expected):
-    if document.startswith("Open"):
-        expected = ["Open the file of that name."]  # the rest is too short to tell
-    if document.startswith("-"):
-        expected = ["open the file now.", "close the file then."]
-    assert english(document) == expected
-
-
-def test_docstrings_are_read_without_being_run_and_each_sentence_once(tmp_path):
-    code = (
-        'raise SystemExit\ndef f():\n    """Return the {} of it.\n\n    >>> f()\n    1\n    """\n'
-    )
-    (tmp_path / "a.py").write_text(code.format("sum"))
-    (tmp_path / "b.py").write_text(
-        code.format("sum") + "class A:\n    '''This  is THE class.'''\n"
-    )
-    (tmp_path / "c.py").write_text('class B:\n    """This is the class."""\n    def (')  # broken
-    (tmp_path / "d.py").write_bytes(b'"""\xff This is not the text."""')
-    for skipped in ("test", "site-packages"):
-        (tmp_path / skipped).mkdir()
-        (tmp_path / skipped / "e.py").write_text(code.format("product"))
-    assert python_sentences(tmp_path) == ["Return the sum of it.", "This is THE class."]
-
-
-def test_no_documentation_at_all_is_an_error(tmp_path):
-    with pytest.raises(RNNError, match="no documentation in"):
-        python_sentences(tmp_path)
-
-
-def test_docstrings_alone_are_enough(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)  # as some distributions have it
-    monkeypatch.setattr(python_docs, "_docstrings", lambda folder: ["This is the text."])
-    assert python_sentences() == ["This is the text."]
-
-
 def test_default_corpus_is_large_enough_and_always_the_same(sentences, default):
     assert python_sentences() == sentences  # in the same order
     assert 200_000 < sum(len(s.split()) for s in sentences) < 350_000
@@ -389,15 +260,6 @@ def test_no_sentence_of_the_default_corpus_is_in_two_splits(sentences, default):
     normal = [" ".join(s.lower().split()) for s in sentences]
     assert len(set(normal)) == len(normal)
     assert sum(map(len, (default.train, default.valid, default.test))) == len(normal)
-
-
-def test_default_corpus_reads_like_english(sentences):
-    assert not any(mark in s for s in sentences for mark in (">>>", "::=", "``", "#", "\\", "|"))
-    assert np.mean([s[0].isupper() for s in sentences]) > 0.9
-    assert np.mean([s[-1] in ".:!?" for s in sentences]) > 0.97
-    common = ("the", "of", "a", "is", "to")
-    words = [word for s in sentences for word in s.lower().split()]
-    assert np.mean([word in common for word in words]) > 0.15
 
 
 def test_counting_models_on_the_default_corpus(default):

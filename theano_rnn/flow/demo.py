@@ -8,7 +8,7 @@ from theano_rnn.common.types import Ints
 from theano_rnn.flow.findings import Findings, measure
 from theano_rnn.flow.measures import Flow
 from theano_rnn.rnn import RNN
-from theano_rnn.text.vocabulary import END, START
+from theano_rnn.text.tokens import END, START
 
 #: "are" has to agree with "keys": 20 words lie between.
 SENTENCE = (

@@ -26,7 +26,8 @@ from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.common.validation import shown
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.sentences import split_text
-from theano_rnn.text.vocabulary import Vocabulary, special_tokens
+from theano_rnn.text.tokens import special_tokens
+from theano_rnn.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from theano_rnn.text.vocabulary import special_tokens
+from theano_rnn.text.tokens import special_tokens
 
 LONGEST_LINE = 1000
 OPENING = "\"'“‘«([{_*"

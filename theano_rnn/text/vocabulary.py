@@ -1,58 +1,26 @@
-"""Tokens and their numbers: a thin wrapper over the ``tokenizers`` library.
-
-There are three forms of text, each with its own way to cut a sentence into tokens:
-
-======================  =====================================  ===========================
-form                    tokens                                 special tokens, ids first
-======================  =====================================  ===========================
-``level="word"``        words, numbers, punctuation; in lower  ``<s>``, ``</s>``, ``<unk>``
-                        case; ``don't`` is ``do`` ``n't``
-``level="char"``        characters, case kept                  ``<s>``, ``</s>``, ``<unk>``
-``tokenized=True``      what stands between white space,       ``</s>``, ``<unk>``
-                        unchanged (Penn Treebank form)
-======================  =====================================  ===========================
-
-In the tokenized form ``</s>`` also starts a sequence, as it does in the published Penn Treebank
-figures: its vocabulary is then exactly 10,000, and a line counts as its words and one end.
-"""
+"""Tokens and their ids."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.common.validation import shown
-
-START, END, UNKNOWN = "<s>", "</s>", "<unk>"
-LEVELS = ("word", "char")
-DEFAULT_SIZE = 8000
-
-# Possessive (++, *+) and bounded ({1,40}) repeats: the library panics when one match backtracks
-# more than ten million times, which a long enough word would do.
-WORD = "|".join(
-    [
-        r"\p{L}{1,40}?(?=n['’]t\b)",  # do in don't
-        r"n['’]t\b",
-        r"['’](?:s|re|ve|ll|d|m)\b",
-        r"\p{N}++(?:[.,]\p{N}++)++",  # 3.14 and 10,000
-        r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*+(?:_[\p{L}\p{N}]++)*+",  # word, 1st, snake_case
-        r"__[\p{L}\p{N}]++(?:_[\p{L}\p{N}]++)*+__",  # __init__
-        r"\.{2,}",
-        r"-{2,}",
-        r"_++",
-        r"\S",
-    ]
+from theano_rnn.text.tokens import (
+    END,
+    UNKNOWN,
+    join_words,
+    make_tokenizer,
+    special_tokens,
+    token_counts,
 )
-NO_SPACE_BEFORE = set(".,;:!?)]}%…’”") | {"n't", "n’t"}
-NO_SPACE_BEFORE |= {mark + tail for mark in "'’" for tail in ("s", "re", "ve", "ll", "d", "m")}
-NO_SPACE_AFTER = set("([{“‘$#@")
+
+DEFAULT_SIZE = 8000
 
 
 class Vocabulary:
@@ -109,7 +77,7 @@ class Vocabulary:
         self.level = level
         self.tokenized = tokenized
         try:
-            self._tokenizer = _tokenizer(tokens, level, tokenized)
+            self._tokenizer = make_tokenizer(tokens, level, tokenized)
         except (TypeError, UnicodeEncodeError):  # of a lone surrogate
             raise RNNError("a vocabulary's tokens must be Unicode text; one is not") from None
         ids = {token: index for index, token in enumerate(tokens)}
@@ -150,7 +118,7 @@ class Vocabulary:
             When the size is below the special tokens and one more, or above what the text has.
         """
         specials = special_tokens(level, tokenized)
-        counts = _count(sentences, level, tokenized)
+        counts = token_counts(sentences, level, tokenized)
         if not counts:
             raise RNNError("there are no tokens to make a vocabulary of: the text is empty")
         if not tokenized:
@@ -238,7 +206,7 @@ class Vocabulary:
             lines.pop()
         if self.level == "char":
             return "\n".join("".join(line) for line in lines)
-        join = " ".join if self.tokenized else _spaced
+        join = " ".join if self.tokenized else join_words
         return "\n".join(join(line) for line in lines)
 
     def save(self, path: PathLike) -> None:
@@ -297,81 +265,3 @@ class Vocabulary:
         raise RNNError(
             f"{path} is not a vocabulary of this package, or was changed after it was saved"
         )
-
-
-def special_tokens(level: str, tokenized: bool = False) -> list[str]:
-    """The special tokens of a form of text, by id; the first one starts a sequence.
-
-    Parameters
-    ----------
-    level : {"word", "char"}
-    tokenized : bool
-
-    Returns
-    -------
-    list of str
-    """
-    if not isinstance(level, str) or level not in LEVELS:
-        raise RNNError(f"the level is {' or '.join(LEVELS)}, not {shown(level)}")
-    if not isinstance(tokenized, (bool, np.bool_)):
-        raise RNNError(f"tokenized must be True or False, not {shown(tokenized)}")
-    if tokenized and level != "word":
-        raise RNNError("tokenized text is for the level word: leave out one of the two")
-    return [END, UNKNOWN] if tokenized else [START, END, UNKNOWN]
-
-
-def _cutter(level: str, tokenized: bool) -> Any:
-    """The library's pre-tokenizer of a form of text."""
-    if tokenized:
-        return pre_tokenizers.WhitespaceSplit()
-    if level == "char":
-        return pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    return pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
-
-
-def _tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokenizer:
-    ids = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = _cutter(level, tokenized)
-    if level == "word" and not tokenized:
-        tokenizer.normalizer = normalizers.Lowercase()
-    # The special tokens are not declared as such to the library: it would then find their
-    # spelling in the text. This puts them around a sentence by id.
-    start = special_tokens(level, tokenized)[0]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {END}",
-        special_tokens=[(token, ids[token]) for token in dict.fromkeys([start, END])],
-    )
-    return tokenizer
-
-
-def _count(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str]:
-    """How often each token occurs, cut as `Vocabulary.encode` does."""
-    if not isinstance(sentences, Iterable):
-        raise RNNError(f"sentences must be a list of texts, not {shown(sentences)}")
-    counts: Counter[str] = Counter()
-    cut = _cutter(level, tokenized).pre_tokenize_str
-    lower = normalizers.Lowercase().normalize_str
-    for sentence in sentences:
-        try:
-            if level == "char":
-                counts.update(sentence.encode("utf-8").decode("utf-8"))  # refuses a surrogate
-                continue
-            text = sentence if tokenized else lower(sentence)
-            counts.update(token for token, _ in cut(text))
-        except (AttributeError, TypeError, UnicodeEncodeError):
-            raise RNNError(f"not a text that can be encoded: {shown(sentence)}") from None
-    return counts
-
-
-def _spaced(tokens: Sequence[str]) -> str:
-    """Words with the usual spaces around punctuation; straight quotes open and close in turn."""
-    text, glue, is_open = [], True, {'"': False, "'": False}
-    for token in tokens:
-        before = not glue and token not in NO_SPACE_BEFORE and not token.startswith("..")
-        glue = token in NO_SPACE_AFTER
-        if token in is_open:
-            before = before and not is_open[token]
-            glue = is_open[token] = not is_open[token]
-        text.append(" " + token if before else token)
-    return "".join(text)

@@ -31,7 +31,7 @@ from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim import regularization
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import CLIPPINGS
-from theano_rnn.text.vocabulary import LEVELS, special_tokens
+from theano_rnn.text.tokens import LEVELS, special_tokens
 
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
