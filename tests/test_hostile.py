@@ -229,7 +229,7 @@ def test_a_record_of_a_sweep_without_its_outcome_is_refused(tmp_path):
         ({"checkpoint_every": HUGE}, "is no interval"),
         ({"text": 5}, "text must be a name"),
         ({"column": ["a"]}, "column must be a name"),
-        ({"level": ["word"]}, "level .* is unknown; use word, char"),
+        ({"level": ["word"]}, "level .* is unknown"),
         ({"vocab_size": "9"}, "vocab_size must be a whole number"),
         ({"clip_by": {}}, "clip_by {} is unknown"),
         ({"on_nonfinite": []}, "on_nonfinite .* is unknown"),

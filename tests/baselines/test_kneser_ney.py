@@ -301,7 +301,7 @@ def test_unseen_tokens_cost_a_finite_perplexity():
         ([np.array([0, 6])], "from 0 to 5; it has"),
         ([np.array([-1, 2])], "it has -1"),
         ([np.array([0.0, 1.0])], "of type float64"),
-        ([np.array([[0, 1], [2, 3]])], r"{} split must be 1-D sequences; one has shape \(2, 2\)"),
+        ([np.array([[0, 1], [2, 3]])], r"{} split must be 1-D sequences, but one has shape \(2, 2\)"),
     ],
 )
 def test_bad_splits_are_refused(bad, message):
@@ -320,7 +320,7 @@ def test_a_bad_order_is_refused(order):
 
 
 def test_bad_vocabulary_sizes_and_histories_are_refused():
-    with pytest.raises(RNNError, match=r"whole number, not 6\.0"):
+    with pytest.raises(RNNError, match=r"whole number .* not 6\.0"):
         fit_kneser_ney(TRAIN, VALID, 6.0)
     model = fit_kneser_ney(TRAIN, VALID, V)
     for history, message in (([0, 6], "from 0 to 5"), ([0.5], "float"), (2, "one sequence")):

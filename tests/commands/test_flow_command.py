@@ -171,7 +171,7 @@ def test_steps_and_lag_limit_what_is_shown(called):
         (["run", "--text", "other.txt", "--sentence", 9], "has 2 sentences"),
         (["run", "--text", "empty.txt"], "empty"),
         (["run", "--text", "latin.txt"], "UTF-8"),
-        (["run", "--text", "nowhere.txt"], "cannot read"),
+        (["run", "--text", "nowhere.txt"], "cannot be read"),
         (["run", "--text", "other.txt", "--lag", 200], "lag 200 needs 201 steps"),
         (["run", "--steps", 3, "--lag", 3], "needs 4 steps"),
         (["run", "--steps", 0], "--steps"),

@@ -89,7 +89,7 @@ def test_tokenized_text_is_unchanged_and_its_unk_is_the_unknown_token():
 def test_tokenized_text_may_not_contain_the_end_token():
     with pytest.raises(RNNError, match=r"contains </s> 2 times"):
         train("tokenized", ["a </s>", "b </s>"])
-    with pytest.raises(RNNError, match="contains </s> itself"):
+    with pytest.raises(RNNError, match="contains </s>; remove it"):
         train("tokenized").encode("a </s> b")
 
 
@@ -136,7 +136,7 @@ def test_decode_shows_inner_ends_as_newlines_and_unknown_by_name():
 
 @pytest.mark.parametrize("index", [-1, 5])
 def test_decode_refuses_an_id_outside_the_vocabulary(index):
-    with pytest.raises(RNNError, match=f"id {index} is not in a vocabulary of 5"):
+    with pytest.raises(RNNError, match=f"id {index} is not in the vocabulary"):
         train("word", ["a b"]).decode([0, index])
 
 
@@ -157,8 +157,8 @@ def test_size_left_out_is_at_most_8000_but_all_of_a_tokenized_text():
     "size, message",
     [
         (6, r"has 2 distinct tokens, 5 with <s>, </s>, <unk>; ask for at most 5"),
-        (3, "too small.*at least 4"),
-        (-1, "too small"),
+        (3, "at least 4, not 3"),
+        (-1, "at least 4, not -1"),
         (4.0, "whole number"),
         (True, "whole number"),
         ("8000", "whole number"),
@@ -172,9 +172,9 @@ def test_wrong_sizes_are_refused(size, message):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bad", [None, 3, ["a"], "a\ud800"])
 def test_what_is_not_unicode_text_is_refused(form, bad):
-    with pytest.raises(RNNError, match="not a text that can be encoded"):
+    with pytest.raises(RNNError, match="is not Unicode text"):
         train(form, [bad])
-    with pytest.raises(RNNError, match="not a text that can be encoded"):
+    with pytest.raises(RNNError, match="is not Unicode text"):
         train(form).encode(bad)
 
 
@@ -185,13 +185,13 @@ def test_no_tokens_no_vocabulary():
 
 
 def test_unknown_level_and_tokenized_characters_are_refused():
-    with pytest.raises(RNNError, match="word or char, not 'byte'"):
+    with pytest.raises(RNNError, match="level 'byte' is unknown"):
         Vocabulary.train(["a"], "byte")
     with pytest.raises(RNNError, match="for the level word"):
         Vocabulary.train(["a"], "char", tokenized=True)
-    with pytest.raises(RNNError, match="distinct and begin with"):
+    with pytest.raises(RNNError, match="begin with"):
         Vocabulary(["a", "b"])
-    with pytest.raises(RNNError, match="4 distinct of 5"):
+    with pytest.raises(RNNError, match="5 tokens, 4 distinct"):
         Vocabulary(["<s>", "</s>", "<unk>", "a", "a"])
 
 
@@ -230,13 +230,13 @@ def test_a_damaged_file_is_refused(tmp_path):
     deep = b"[" * 100_000
     for damage in [*tampered, b"", b"{}", b"[]", b"3", whole[:-20], b"\xff" + whole, deep]:
         path.write_bytes(damage)
-        with pytest.raises(RNNError, match=r"damaged|not a vocabulary of this package"):
+        with pytest.raises(RNNError, match=r"damaged|not a vocabulary that this package saved"):
             Vocabulary.load(path)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(RNNError, match="cannot read the vocabulary"):
+        with pytest.raises(RNNError, match="cannot be read"):
             Vocabulary.load(path)
     with pytest.raises(RNNError, match=r"tokenizer\.json cannot be written"):
         train("word").save(tmp_path / "none" / "tokenizer.json")

@@ -1,6 +1,6 @@
-"""Counting models a network must beat, on the very tokens it predicts.
+"""Unigram and bigram models, which a network must beat on the same tokens.
 
-Every token of a sequence but the first is predicted: the words and the end. The start token is
+A model predicts every token of a sequence but the first: the words and the end. The start token is
 only a history. Both models give each of the ``vocab_size`` tokens a probability above zero.
 """
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Floats, Ints
 
@@ -16,7 +17,7 @@ Sequences = Sequence[Ints]
 
 
 def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> float:
-    """Perplexity of word frequencies, one added to every count.
+    """The perplexity of word frequencies, with one added to every count; lower is better.
 
     ``p(w) = (count(w) + 1) / (N + vocab_size)``
 
@@ -35,7 +36,7 @@ def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> fl
     Raises
     ------
     RNNError
-        When a split predicts no token, or an id is outside of the vocabulary.
+        If a split predicts no token, or an id is not in the vocabulary.
 
     Examples
     --------
@@ -51,36 +52,36 @@ def unigram_perplexity(train: Sequences, test: Sequences, vocab_size: int) -> fl
 
 @dataclass(frozen=True, eq=False)
 class Bigram:
-    """An interpolated bigram model; made by `fit_bigram`.
+    """An interpolated bigram model; ``fit_bigram`` makes one.
 
     ``p(w | h) = l2 * count(h, w) / count(h) + l1 * count(w) / N + l0 / vocab_size``
 
-    After a history never seen in training, the frequency ``count(w) / N`` stands in for the
-    first fraction too, so that the probabilities still sum to one.
+    After a history that the training split does not have, the frequency ``count(w) / N`` replaces
+    the first fraction too, so that the probabilities still sum to one.
 
     Attributes
     ----------
     vocab_size : int
     keys, key_counts : (pairs,) arrays
-        ``h * vocab_size + w`` of each pair seen, ascending, and how often it was.
+        ``h * vocab_size + w`` of each pair in the training split, ascending, and its count.
     history_counts, word_counts : (vocab_size,) arrays
         ``count(h)`` and ``count(w)``.
     weights : array (3,)
         ``l0, l1, l2``; they sum to one.
     log_likelihoods : list of float
-        Of the validation split before each step of EM, and after the last.
+        Of the validation split in nats, before each step of EM and after the last.
     """
 
     vocab_size: int
-    keys: Ints  # (pairs,) h * vocab_size + w of the pairs seen, ascending
-    key_counts: Ints  # (pairs,)
-    history_counts: Ints  # (vocab_size,)
-    word_counts: Ints  # (vocab_size,)
+    keys: Ints
+    key_counts: Ints
+    history_counts: Ints
+    word_counts: Ints
     weights: Floats
     log_likelihoods: list[float]
 
     def components(self, histories: Ints, words: Ints) -> Floats:
-        """The three fractions of ``p(w | h)``, uniform first, one column a pair: (3, n).
+        """The three fractions of ``p(w | h)``, the uniform one first, with a column per pair.
 
         Parameters
         ----------
@@ -100,12 +101,12 @@ class Bigram:
         return np.stack([np.full(len(words), 1 / self.vocab_size), unigram, bigram])
 
     def probabilities(self, history: int) -> Floats:
-        """``p(w | history)`` for every w: (vocab_size,).
+        """``p(w | history)`` for every token w.
 
         Parameters
         ----------
         history : int
-            The token before.
+            The token before w.
 
         Returns
         -------
@@ -115,7 +116,7 @@ class Bigram:
         return self.weights @ self.components(np.full(self.vocab_size, history), words)
 
     def perplexity(self, sequences: Sequences) -> float:
-        """``exp`` of the mean negative log-probability of a predicted token.
+        """``exp`` of the mean negative log-probability of a predicted token; lower is better.
 
         Parameters
         ----------
@@ -132,16 +133,18 @@ class Bigram:
 def fit_bigram(
     train: Sequences, valid: Sequences, vocab_size: int, steps: int = 100, tolerance: float = 1e-7
 ) -> Bigram:
-    """Count on one split, find the three weights on another by expectation-maximisation.
+    """A bigram model: counts from one split, the three weights from another.
+
+    Expectation-maximisation finds the weights.
 
     Parameters
     ----------
     train, valid, vocab_size
-        As for `unigram_perplexity`.
+        As for ``unigram_perplexity``.
     steps : int
-        At most so many steps of EM.
+        The largest number of steps of EM.
     tolerance : float
-        It ends when a step gains less log-likelihood than this per token.
+        EM ends when a step gains less log-likelihood per token than this, in nats.
 
     Returns
     -------
@@ -149,8 +152,8 @@ def fit_bigram(
 
     Notes
     -----
-    After the last step each weight is mixed with one part in ``tokens of valid + 1`` of 1/3: a
-    weight of zero would leave a token that neither split has seen with no probability.
+    After the last step each weight w becomes ``(n w + 1/3) / (n + 1)``, n the tokens of ``valid``.
+    With a weight of zero a token that neither split has would get no probability.
 
     References
     ----------
@@ -184,7 +187,7 @@ def fit_bigram(
 def bigram_perplexity(
     train: Sequences, valid: Sequences, test: Sequences, vocab_size: int
 ) -> float:
-    """Perplexity of ``test`` under `fit_bigram` of the other two; as `unigram_perplexity`.
+    """The perplexity of ``test`` under the ``fit_bigram`` of the other splits; lower is better.
 
     Parameters
     ----------
@@ -199,14 +202,14 @@ def bigram_perplexity(
 
 
 def bigrams(sequences: Sequences, vocab_size: int, name: str) -> tuple[Ints, Ints]:
-    """Each predicted token and the token before it, over all sequences: two (n,) arrays.
+    """Each predicted token of all sequences, and the token before it.
 
     Parameters
     ----------
     sequences : sequences of 1-D int arrays
     vocab_size : int
     name : str
-        Of the split, for the message.
+        The name of the split in messages.
 
     Returns
     -------
@@ -215,16 +218,15 @@ def bigrams(sequences: Sequences, vocab_size: int, name: str) -> tuple[Ints, Int
     Raises
     ------
     RNNError
-        When a split predicts no token, or an id is outside of the vocabulary.
+        If the split predicts no token, or an id is not in the vocabulary.
     """
-    if isinstance(vocab_size, bool) or not isinstance(vocab_size, (int, np.integer)):
-        raise RNNError(f"the vocabulary size must be a whole number, not {vocab_size!r}")
+    vocab_size = validation.whole_number(vocab_size, "the vocabulary size", at_least=1)
     sequences = [np.asarray(s) for s in sequences]
     for s in sequences:
         if s.ndim != 1:
-            raise RNNError(f"the {name} split must be 1-D sequences; one has shape {s.shape}")
+            raise RNNError(f"the {name} split must be 1-D sequences, but one has shape {s.shape}")
     if not any(s.size > 1 for s in sequences):
-        raise RNNError(f"the {name} split has no token to predict after a start token")
+        raise RNNError(f"the {name} split has no token to predict; pass longer sequences")
     histories = np.concatenate([s[:-1] for s in sequences])
     words = np.concatenate([s[1:] for s in sequences])
     for ids in (histories, words):

@@ -1,16 +1,16 @@
-"""The strongest of the counting models: interpolated modified Kneser-Ney n-grams.
+"""Interpolated modified Kneser-Ney n-grams, the strongest of the models that count words.
 
-The tokens predicted are those of `theano_rnn.baselines.bigram`; what precedes one, its history,
-is cut in one of two ways. By sentences, it begins at the start token: what a network sees whose
-state is zero at each start. With ``across`` the split is one long text, read as the inputs of a
-network that carries its state on (each sequence but its last token), and a history goes back
-over the ends of sentences, to the start of the split.
+The model predicts the same tokens as ``theano_rnn.baselines.bigram``. The history of a token can
+begin in one of two places:
 
-No loop runs over tokens. A history of k tokens has a dense id, found from the id of its last
-k - 1 tokens and the token before them; a history and a word are the one integer
-``id * vocab_size + word``. Ids stay below the number of tokens, so 64 bits hold every key, as
-they would not hold five words out of ten thousand. To count is to sort keys, to look up is to
-search them.
+- at the start token of its sentence, like that of a network whose state is zero at each start;
+- with ``across``, at the start of the split: the split is one long text, the inputs of a network
+  that keeps its state from sentence to sentence (each sequence without its last token).
+
+No loop goes over tokens. A history of k tokens has an id, computed from the id of its last k - 1
+tokens and the token before them. A history and a word together are one integer, the key
+``id * vocab_size + word``. There are fewer ids than tokens, so a key fits in 64 bits; five words
+out of ten thousand would not. Counting sorts the keys, and looking up searches them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from theano_rnn.baselines.bigram import Sequences, bigrams
 from theano_rnn.common import validation
 from theano_rnn.common.types import Floats, Ints
 
-#: Histories, keys and counts of an order, as in `NGrams`.
+#: Histories, keys and counts of an order, as in ``NGrams``.
 Counted = tuple[Ints, Ints, Ints]
 
 FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
@@ -31,19 +31,19 @@ FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
 
 @dataclass(frozen=True, eq=False)
 class NGrams:
-    """The n-grams of one order n, each a history of n - 1 tokens and a word.
+    """The n-grams of one order n: a history of n - 1 tokens and a word.
 
     Attributes
     ----------
     histories : array (histories,)
-        ``id of the last n - 2 tokens * vocab_size + the token before them``, ascending. The
-        place of a history here is its id; that of the empty history, of order 1, is 0.
+        ``id of the last n - 2 tokens * vocab_size + the token before them``, ascending. The index
+        of a history is its id; the empty history, of order 1, has the id 0.
     keys : array (n-grams,)
         ``id of the history * vocab_size + word``, ascending.
     counts : array (n-grams,)
-        Occurrences in the highest order of a model, continuation counts in a lower one.
+        Occurrences for the highest order of a model, continuation counts for a lower one.
     discounts : array (3,)
-        What is taken from a count of 1, of 2, of 3 or more.
+        The discount of a count of 1, of 2, and of 3 or more.
     shares : array (n-grams,)
         ``(count - discount) / sum of the history's counts``.
     backoffs : array (histories,)
@@ -60,13 +60,14 @@ class NGrams:
 
 @dataclass(frozen=True, eq=False)
 class KneserNey:
-    """An interpolated modified Kneser-Ney model; made by `fit_kneser_ney`.
+    """An interpolated modified Kneser-Ney model; ``fit_kneser_ney`` makes one.
 
     ``p(w | h) = (c(h w) - D(c(h w))) / c(h) + gamma(h) * p(w | h')``
 
-    h' is h without its first token; ``c(h)`` is the sum of ``c(h w)`` over w, and ``gamma(h)`` the
-    sum of the discounts over ``c(h)``, so the probabilities sum to one. Below the empty history
-    stands ``1 / vocab_size``. Where h was never seen in training, ``p(w | h) = p(w | h')``.
+    h' is h without its first token. ``c(h)`` is the sum of ``c(h w)`` over w, and ``gamma(h)`` the
+    sum of the discounts divided by ``c(h)``, so that the probabilities sum to one. For the empty
+    history ``1 / vocab_size`` takes the place of ``p(w | h')``. If the training split does not
+    have h, ``p(w | h) = p(w | h')``.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ class KneserNey:
     across : bool
         Whether histories cross the ends of sentences.
     ngrams : tuple of NGrams
-        Of the orders 1, 2, ..., `order`.
+        One for each order 1, 2, ..., ``order``.
     """
 
     vocab_size: int
@@ -88,14 +89,12 @@ class KneserNey:
         return len(self.ngrams)
 
     def probabilities(self, history: Sequence[int]) -> Floats:
-        """``p(w | history)`` for every w: (vocab_size,).
-
-        Of a long history the last ``order - 1`` tokens count; it may be shorter, or empty.
+        """``p(w | history)`` for every token w.
 
         Parameters
         ----------
         history : sequence of int
-            The tokens before.
+            The tokens before w; the last ``order - 1`` of them count. It may be shorter or empty.
 
         Returns
         -------
@@ -104,7 +103,7 @@ class KneserNey:
         Raises
         ------
         RNNError
-            When the history is not one sequence of token ids of the vocabulary.
+            If the history is not one sequence of token ids of the vocabulary.
         """
         past = np.full((self.order - 1, self.vocab_size), -1)
         if np.size(history):
@@ -114,7 +113,7 @@ class KneserNey:
         return self._probabilities(past, np.arange(self.vocab_size))
 
     def log_probabilities(self, sequences: Sequences) -> Floats:
-        """Of every predicted token, one sequence after another: (tokens,).
+        """The log-probability of every predicted token, one sequence after another.
 
         Parameters
         ----------
@@ -128,13 +127,13 @@ class KneserNey:
         Raises
         ------
         RNNError
-            When no token is predicted, or an id is outside of the vocabulary.
+            If no token is predicted, or an id is not in the vocabulary.
         """
         windows = _windows(sequences, self.vocab_size, self.order, self.across, "test")
         return np.log(self._probabilities(*windows))
 
     def perplexity(self, sequences: Sequences) -> float:
-        """``exp`` of the mean negative log-probability of a predicted token.
+        """``exp`` of the mean negative log-probability of a predicted token; lower is better.
 
         Parameters
         ----------
@@ -147,17 +146,17 @@ class KneserNey:
         return float(np.exp(-self.log_probabilities(sequences).mean()))
 
     def _probabilities(self, past: Ints, words: Ints) -> Floats:
-        """``p(word | past)`` of each column: (tokens,)."""
+        """``p(word | past)`` for each column, (tokens,)."""
         p = np.full(len(words), 1 / self.vocab_size)
         ids = np.zeros(len(words), np.int64)
-        at = np.arange(len(words))  # the columns whose history was seen in training
+        at = np.arange(len(words))  # the columns whose history the training split has
         for k, ngrams in enumerate(self.ngrams):
             if k > 0:
                 at = at[past[k - 1, at] >= 0]
-                found = _find(ngrams.histories, ids[at] * self.vocab_size + past[k - 1, at])
+                found = _indices(ngrams.histories, ids[at] * self.vocab_size + past[k - 1, at])
                 at, found = at[found >= 0], found[found >= 0]
                 ids[at] = found
-            place = _find(ngrams.keys, ids[at] * self.vocab_size + words[at])
+            place = _indices(ngrams.keys, ids[at] * self.vocab_size + words[at])
             p[at] = (
                 np.where(place >= 0, ngrams.shares[place], 0) + ngrams.backoffs[ids[at]] * p[at]
             )
@@ -171,25 +170,25 @@ def fit_kneser_ney(
     order: int = 5,
     across: bool = False,
 ) -> KneserNey:
-    """Count on one split, choose the order on another.
+    """A Kneser-Ney model: counts from one split, the order from another.
 
-    In the highest order ``c(h w)`` is how often w follows h. In a lower one it is the
-    continuation count: how many distinct tokens precede ``h w``, and, as nothing does at the
-    start of a sentence (of the split, with ``across``), how often ``h w`` stands there.
+    For the highest order ``c(h w)`` is how often w follows h. For a lower order it is the
+    continuation count: the number of distinct tokens before ``h w``, plus how often ``h w`` begins
+    a sentence (with ``across`` the split), where no token is before it.
 
     Parameters
     ----------
     train : sequences of 1-D int arrays
         Token ids, each sequence with its start and end token.
     valid : sequences of 1-D int arrays, or None
-        The order with the lowest perplexity of these is taken: on a small text the highest may
-        not be the best. None takes the highest.
+        The model takes the order that has the lowest perplexity on these: the highest order is
+        not always the best on a small text. None takes the highest order.
     vocab_size : int
         Ids are from 0 to ``vocab_size - 1``.
     order : int
         The highest order, 1 or more; 5 is usual.
     across : bool
-        Histories cross the ends of sentences (see the module).
+        Whether histories cross the ends of sentences (see the module).
 
     Returns
     -------
@@ -198,16 +197,16 @@ def fit_kneser_ney(
     Raises
     ------
     RNNError
-        When a split predicts no token, an id is outside of the vocabulary, or the order is not a
-        whole number from 1.
+        If a split predicts no token, an id is not in the vocabulary, or the order is not a whole
+        number of at least 1.
 
     Notes
     -----
-    With n1 to n4 the number of n-grams of an order counted once to four times, and
-    ``Y = n1 / (n1 + 2 n2)``, its discounts are ``D1 = 1 - 2 Y n2 / n1``, ``D2 = 2 - 3 Y n3 / n2``
-    and ``D3 = 3 - 4 Y n4 / n3``. Where one of n1 to n4 is zero or a discount is not above zero,
-    the order's are 0.5, 1 and 1.5. A count is thus never below its discount, and there is always
-    something left for an unseen word.
+    Let n1 to n4 be the numbers of n-grams of an order with the counts 1 to 4, and
+    ``Y = n1 / (n1 + 2 n2)``. The discounts of the order are ``D1 = 1 - 2 Y n2 / n1``,
+    ``D2 = 2 - 3 Y n3 / n2`` and ``D3 = 3 - 4 Y n4 / n3``. If one of n1 to n4 is zero, or a
+    discount is not above zero, they are 0.5, 1 and 1.5 instead. So a count is never below its
+    discount, and some probability is always left for other words.
 
     References
     ----------
@@ -240,8 +239,8 @@ def fit_kneser_ney(
 
 
 def _counts(past: Ints, words: Ints, vocab_size: int) -> Iterator[tuple[Counted, Ints]]:
-    """Of each order from 1: its histories, keys and occurrences, as in `NGrams`; and the keys of
-    those occurrences that no token precedes.
+    """For each order from 1: its histories, keys and occurrences, as in ``NGrams``; and the keys
+    of those occurrences that have no token before them.
     """
     ids = np.zeros(len(words), np.int64)
     at = np.arange(len(words))  # the columns with a history of k tokens
@@ -252,15 +251,15 @@ def _counts(past: Ints, words: Ints, vocab_size: int) -> Iterator[tuple[Counted,
             extended = ids[at] * vocab_size + past[k - 1, at]
             histories, ids[at] = np.unique(extended, return_inverse=True)
         keys = ids[at] * vocab_size + words[at]
-        first = keys[past[k, at] < 0] if k < len(past) else keys[:0]  # unknown of the highest
+        first = keys[past[k, at] < 0] if k < len(past) else keys[:0]  # the highest needs none
         yield (histories, *np.unique(keys, return_counts=True)), first
 
 
 def _continuations(longer: Counted, first: Ints, vocab_size: int) -> tuple[Ints, Ints]:
-    """Keys of an order and their continuation counts, from the order above."""
+    """The keys of an order and their continuation counts, from the order above it."""
     histories, keys, _ = longer
     ids, words = np.divmod(keys, vocab_size)
-    # Each distinct n-gram is one continuation of what is left without its first token.
+    # Each distinct n-gram adds 1 to the count of the n-gram without its first token.
     shorter = histories[ids] // vocab_size * vocab_size + words
     return np.unique(np.concatenate([shorter, first]), return_counts=True)
 
@@ -275,7 +274,7 @@ def _discounted(histories: Ints, keys: Ints, counts: Ints, vocab_size: int) -> N
 
 
 def _discounts(counts: Ints) -> Floats:
-    """D1, D2 and D3 of an order: (3,)."""
+    """D1, D2 and D3 of an order, (3,)."""
     n = np.bincount(np.minimum(counts, 5), minlength=6)  # n[i] n-grams have the count i
     if n[1:5].all():
         i = np.arange(1, 4)
@@ -286,9 +285,9 @@ def _discounts(counts: Ints) -> Floats:
     return FALLBACK_DISCOUNTS.copy()
 
 
-def _find(keys: Ints, wanted: Ints) -> Ints:
-    """The places of the wanted among ascending keys, -1 for one that is not there."""
-    if not len(keys):  # of an order longer than any history
+def _indices(keys: Ints, wanted: Ints) -> Ints:
+    """The index of each wanted key among ascending keys, -1 for a key that is not there."""
+    if not len(keys):  # the order is longer than any history
         return np.full(len(wanted), -1)
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[places] == wanted, places, -1)
@@ -297,8 +296,9 @@ def _find(keys: Ints, wanted: Ints) -> Ints:
 def _windows(
     sequences: Sequences, vocab_size: int, order: int, across: bool, name: str
 ) -> tuple[Ints, Ints]:
-    """The tokens before each predicted one, latest first, -1 before the start: (order - 1, n);
-    and the predicted ones: (n,).
+    """The tokens before each predicted token, (order - 1, n), and the predicted tokens, (n,).
+
+    The latest token comes first; -1 stands for a token before the start.
     """
     inputs, words = bigrams(sequences, vocab_size, name)
     n = len(words)

@@ -1,11 +1,11 @@
-"""Sequences to minibatches: sentences of near equal length, or one long text in parallel rows.
+"""Minibatches: sentences of nearly equal length, or one long text in parallel rows.
 
-A sequence is the start token, the tokens and the end token, as in `theano_rnn.text.corpus`. A
-model reads ``s[:-1]`` and predicts ``s[1:]``: a sequence of ``n`` tokens is ``n - 1`` steps.
+A sequence is the start token, the tokens and the end token, as in ``theano_rnn.text.corpus``. A
+model reads ``s[:-1]`` and predicts ``s[1:]``, so a sequence of ``n`` tokens has ``n - 1`` steps.
 
-- Sentences, each begun from the initial state: `buckets` says which share a batch, `batch` makes
-  the arrays.
-- A text, whose state is carried from one batch to the next: `Stream`.
+- Sentences, each from the initial state: ``buckets`` chooses the sequences of each batch,
+  ``batch`` makes the arrays.
+- One long text, whose state goes from each batch to the next: ``Stream``.
 
 All arrays are time first, (T, B).
 """
@@ -20,34 +20,33 @@ from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Bools, Ints
 
-# How far apart, as a share, two lengths in a batch may be: more mixes more, and pads more.
+# Lengths in a batch may differ by this share. More of it mixes sequences better, but pads more.
 JITTER = 0.1
-# No batch is larger than this many times batch_size sentences of mean length.
+# No batch has more positions than this many times batch_size sentences of mean length.
 LARGEST = 4
 
 
 def buckets(
     sequences: Sequence[Ints], batch_size: int, seed: Union[int, Sequence[int]]
 ) -> list[Ints]:
-    """Batches of sequences of near equal length, in random order: one epoch.
+    """The sequences of each batch of an epoch, by index: of nearly equal length, in random order.
 
-    The sequences are sorted by ``length * u``, ``u`` uniform in [1, 1 + `JITTER`), and cut in
-    batches, which are shuffled.
+    The sequences are sorted by ``length * u``, with ``u`` uniform in [1, 1 + ``JITTER``), and cut
+    into batches. Then the batches are shuffled.
 
     Parameters
     ----------
     sequences : sequence of 1-D arrays
     batch_size : int
-        The most sequences in a batch. Of very long ones it holds fewer, so that ``T * B`` is at
-        most `LARGEST` times ``batch_size`` times the mean length, or it holds one only.
+        The largest number of sequences in a batch. A batch of very long ones has fewer, so that
+        ``T * B`` is at most ``LARGEST`` times ``batch_size`` times the mean length, or has one.
     seed : int, or ints
-        Another seed, other companions and another order: ``[seed, epoch]`` for each epoch its
-        own.
+        Seeds ``u`` and the shuffle. ``[seed, epoch]`` mixes the sequences anew in each epoch.
 
     Returns
     -------
     list of 1-D int64 arrays
-        The indices of the sequences of each batch; each sequence is in one.
+        The indices of the sequences of each batch. Each sequence is in exactly one batch.
 
     Raises
     ------
@@ -56,11 +55,11 @@ def buckets(
 
     Notes
     -----
-    On the sentences of War and Peace, 64 a batch, 4 % of the positions are padding, and of two
-    sentences that share a batch 8 % do so again in the next epoch. Sorting by length within pools
-    of 100 batches of shuffled sentences, the usual way, comes to 11 % and 12 %, and depends on
-    how the pool compares with the corpus. There the cap makes 306 batches of 304, and the largest
-    has 6,480 positions instead of 10,880: the largest decides the memory a training needs.
+    On the sentences of War and Peace, in batches of 64, 4 % of the positions are padding, and 8 %
+    of the pairs of sentences that share a batch share one again in the next epoch. The usual way,
+    sorting by length within pools of 100 batches of shuffled sentences, gives 11 % and 12 %, and
+    depends on the size of the pool. The cap turns 304 batches into 306 there, and the largest has
+    6,480 positions instead of 10,880: the largest batch decides how much memory training needs.
 
     Examples
     --------
@@ -80,7 +79,7 @@ def buckets(
 
 
 def _cuts(lengths: Ints, batch_size: int, positions: float) -> list[int]:
-    """Where a new batch begins: at batch_size sequences, or before T * B exceeds positions."""
+    """The indices at which a new batch begins: it is full, or T * B would exceed ``positions``."""
     longest = np.maximum.accumulate(lengths).tolist()  # so far: T or, by the jitter, a bit more
     cuts, start = [], 0
     for i, T in enumerate(longest):
@@ -92,7 +91,7 @@ def _cuts(lengths: Ints, batch_size: int, positions: float) -> list[int]:
 
 
 def batch(sequences: Sequence[Ints]) -> tuple[Ints, Ints, Bools]:
-    """Sequences side by side, padded on the right with 0.
+    """Inputs, targets and mask of a minibatch: each sequence a column, padded at the end with 0.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ def batch(sequences: Sequence[Ints]) -> tuple[Ints, Ints, Bools]:
     Returns
     -------
     x, y : int64 arrays (T, B)
-        What is read, and what is to be predicted: a column a sequence.
+        Inputs and targets, one column per sequence.
     mask : bool array (T, B)
         False in the padding.
 
@@ -138,16 +137,16 @@ def batch(sequences: Sequence[Ints]) -> tuple[Ints, Ints, Bools]:
 
 
 def padding(lengths: Sequence[int], groups: Sequence[Ints]) -> float:
-    """The share of the positions of all batches that are padding: wasted.
+    """The share of the positions of all batches that are padding; lower is better.
 
     ``1 - sum_n length_n / sum_groups T * B``
 
     Parameters
     ----------
     lengths : sequence of ints
-        The steps of each sequence: its tokens but one.
+        The steps of each sequence, one less than its tokens.
     groups : list of 1-D int arrays
-        As `buckets` returns them.
+        As ``buckets`` returns them.
 
     Returns
     -------
@@ -171,11 +170,12 @@ def _lengths(sequences: Sequence[Ints]) -> Ints:
     is_list = isinstance(sequences, kinds) and getattr(sequences, "ndim", 1) > 0
     if not is_list or not all(isinstance(s, kinds) for s in sequences):
         raise RNNError(f"sequences must be a list of sequences, not {validation.shown(sequences)}")
-    if not all(getattr(s, "ndim", 1) == 1 for s in sequences):
-        raise RNNError("sequences must be of shape (T,) each; one is not")
+    for n, s in enumerate(sequences):
+        if getattr(s, "ndim", 1) != 1:
+            raise RNNError(f"sequences[{n}] has shape {np.shape(s)}; pass arrays of shape (T,)")
     lengths = np.array([len(s) - 1 for s in sequences], dtype=np.int64)
     if not len(lengths):
-        raise RNNError("sequences is empty; pass at least one")
+        raise RNNError("sequences is empty; pass at least one sequence")
     if lengths.min() < 1:
         n = int(np.argmin(lengths))
         raise RNNError(
@@ -190,28 +190,28 @@ Piece = tuple[Ints, Ints]
 
 
 class Stream(Sequence[Piece]):
-    """A text in B parallel rows, cut in pieces of K steps, as for a state that is carried.
+    """One text in B parallel rows, cut into pieces of K steps; the state goes from piece to piece.
 
-    The sequences in their order are one text, of n tokens to read and n to predict. Row b of the
-    batch is its b-th part of n // B tokens; the n % B tokens at the end, B - 1 at the most, are
-    left out. Piece i is steps i * K to (i + 1) * K of all rows, so that each row goes on in a
-    piece where it stopped in the one before. A piece is found by its index, wherever one starts.
+    The sequences, one after another, are a text of n inputs and n targets. Row b of the batch is
+    the b-th part of it, n // B tokens long. At most B - 1 tokens at the end, n % B of them, are
+    left out. Piece i has the steps i * K to (i + 1) * K of all rows, so each row of a piece begins
+    where it ended in the piece before. Indexing gives any piece, so a run can resume at any.
 
     Parameters
     ----------
     sequences : sequence of 1-D int arrays
     batch_size : int
-        B, the rows. The more, the shorter they are, and the more begin in the middle of a
-        sentence with the initial state.
+        B, the number of rows. With more rows each is shorter, and more of them begin in the
+        middle of a sentence with the initial state.
     steps : int
-        K, the steps of a piece. The last piece has what is left, 1 to K.
+        K, the steps of a piece. The last piece has the remaining steps, 1 to K.
 
     Attributes
     ----------
     tokens : int
-        Predicted in all pieces together: n // B * B.
+        The number of tokens that all pieces together predict, n // B * B.
     left_out : int
-        Tokens at the end of the text that are in no row.
+        The number of tokens at the end of the text that are in no row.
 
     Raises
     ------
@@ -220,8 +220,7 @@ class Stream(Sequence[Piece]):
 
     Notes
     -----
-    A piece is a read-only view of one array of all rows: an epoch allocates nothing. It is in C
-    order.
+    A piece is a read-only view, in C order, of one array, so an epoch allocates nothing.
 
     References
     ----------
@@ -263,10 +262,10 @@ class Stream(Sequence[Piece]):
     def __getitem__(self, i: slice) -> list[Piece]: ...
 
     def __getitem__(self, i: Union[int, slice]) -> Union[Piece, list[Piece]]:
-        """Piece i, its x and y (at most K, B); of a slice, the list of pieces."""
+        """Piece i: x and y, each (K, B) or shorter; for a slice a list of pieces."""
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        start = range(len(self))[operator.index(i)] * self._steps  # refuses what is out of range
+        start = range(len(self))[operator.index(i)] * self._steps  # IndexError if out of range
         return self._x[start : start + self._steps], self._y[start : start + self._steps]
 
 

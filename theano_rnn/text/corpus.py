@@ -1,13 +1,14 @@
-"""Text to sentences to sequences of token ids, in three splits.
+"""A text as sequences of token ids, in three splits: training, validation and test.
 
-A sequence is one sentence between a start and an end token (see `theano_rnn.text.vocabulary`):
+A sequence is one sentence between a start and an end token (see ``theano_rnn.text.tokens``). What
+counts as a sentence depends on the form of the text:
 
-- at word level, a sentence of the text; a long one is kept whole, the trainer copes;
+- at word level, a sentence, however long;
 - in the tokenized form (Penn Treebank), a line that is not blank;
 - at character level, a line that is not blank; the end token stands for its newline. A line of
-  more than 1000 characters is cut, at spaces where it has them, and each piece is a sequence.
+  more than 1000 characters is cut, at spaces if it has any, and each piece is a sequence.
 
-The vocabulary is made of the training split alone; what it leaves out is ``<unk>``.
+The vocabulary comes from the training split alone. Every other token becomes ``<unk>``.
 """
 
 import csv
@@ -23,7 +24,7 @@ import numpy as np
 from theano_rnn.common import files, memory
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
-from theano_rnn.common.validation import shown
+from theano_rnn.common.validation import shown, whole_number
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.tokens import special_tokens
@@ -37,11 +38,12 @@ class Corpus:
     Attributes
     ----------
     vocabulary : Vocabulary
-        Of the training split.
+        The tokens of the training split.
     train, valid, test : list of 1-D int64 arrays
-        Each a sequence: the start token, the tokens, the end token.
+        Each array is a sequence: the start token, the tokens, the end token.
     oov_rate : float
-        The share of the test split's tokens, start and end left out, that are unknown.
+        The share of the test split's tokens that are unknown, start and end tokens not counted;
+        from 0 to 1.
     """
 
     vocabulary: Vocabulary
@@ -52,18 +54,19 @@ class Corpus:
 
     @property
     def token_counts(self) -> dict[str, int]:
-        """Tokens a model predicts in each split: all but the start, one end a sequence.
+        """The number of tokens that a model predicts in "train", "valid" and "test".
+
+        All tokens of a sequence are predicted but the start.
 
         Returns
         -------
         dict
-            By "train", "valid" and "test".
         """
         return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
 
 
 def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
-    """What a model reads, and what it is to predict: each sequence but its last, but its first.
+    """Inputs and targets: each sequence without its last token, and without its first.
 
     Parameters
     ----------
@@ -82,7 +85,7 @@ def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
 
 
 def count_tokens(sequences: Sequence[Ints]) -> int:
-    """How many tokens of the sequences are predicted: all but the start of each.
+    """The number of tokens that a model predicts: all tokens but the start of each sequence.
 
     Parameters
     ----------
@@ -106,28 +109,29 @@ def load_corpus(
     tokenized: bool = False,
     seed: int = 0,
 ) -> Corpus:
-    """Read a corpus from one file, from three, or from none: Python's own documentation.
+    """A corpus from one file, from three, or without a file from Python's own documentation.
 
-    One text is split 80/10/10: shuffled sentences, or at character level, where a line is
-    understood from the one above, the first 80 % of the lines, the next 10 % and the last.
+    One text is split 80/10/10. At word level its sentences are shuffled first. At character level,
+    where a line depends on the lines above it, the splits are the first 80 % of the lines, the
+    next 10 % and the last 10 %.
 
     Parameters
     ----------
     text : path, optional
         A UTF-8 text to split.
     train, valid, test : paths, optional
-        Three texts instead, not shuffled.
+        Three texts instead of one; they are not shuffled.
     column : str, optional
-        The files are CSV and this column of them is the text, each cell a document.
+        The files are CSV, and this column is the text; each of its cells is a document.
     level : {"word", "char"}
         What a token is.
     vocab_size : int, optional
-        Tokens in the vocabulary, special ones included. Left out: all of a tokenized text,
+        Tokens in the vocabulary, special ones included. By default all of a tokenized text,
         otherwise at most 8000.
     tokenized : bool
-        One sentence a line, tokenized already, kept as it is (Penn Treebank form).
+        Each line is one sentence, tokenized already (Penn Treebank form).
     seed : int
-        Of the shuffle.
+        Seeds the shuffle.
 
     Returns
     -------
@@ -136,12 +140,12 @@ def load_corpus(
     Raises
     ------
     RNNError
-        For a file that cannot be read (see `read_text`), a wrong combination of files, a text
-        too short to split, or a vocabulary size the text does not allow.
+        For a file that cannot be read (see ``read_text``), a wrong combination of files, a text
+        too short to split, or a vocabulary size that the text does not allow.
     """
-    special_tokens(level, tokenized)  # refuses a wrong form before any file is read
-    files = {"train": train, "valid": valid, "test": test}
-    missing = [name for name, path in files.items() if path is None]
+    special_tokens(level, tokenized)  # before any file is read: an error for an unknown form
+    splits_given = {"train": train, "valid": valid, "test": test}
+    missing = [name for name, path in splits_given.items() if path is None]
     if text is not None:
         if len(missing) < 3:
             raise RNNError("give either one text or train, valid and test, not both")
@@ -153,15 +157,15 @@ def load_corpus(
         return build_corpus(train_text, valid_text, test_text, level, vocab_size, tokenized)
     elif len(missing) < 3:
         raise RNNError(
-            f"train, valid and test belong together: {' and '.join(missing)} missing; "
-            "a single file to be split is the text"
+            f"{' and '.join(missing)} missing; give train, valid and test together, or one text "
+            "that is split"
         )
     else:
         if column is not None or tokenized:
-            raise RNNError("column and tokenized need a file: the default corpus is plain text")
-
+            raise RNNError("column and tokenized need a file; give a text, or leave them out")
         sentences = python_sentences()
-    splits = _split(sentences, _rng(seed) if level == "word" else None)
+    rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
+    splits = _split(sentences, rng if level == "word" else None)
     return build_corpus(*splits, level=level, vocab_size=vocab_size, tokenized=tokenized)
 
 
@@ -173,14 +177,14 @@ def build_corpus(
     vocab_size: Optional[int] = None,
     tokenized: bool = False,
 ) -> Corpus:
-    """A corpus of sentences that are split already; parameters as for `load_corpus`.
+    """A corpus from three lists of sentences.
 
     Parameters
     ----------
     train, valid, test : sequences of str
-        Sentences; of level "char", lines.
+        Sentences; at level "char", lines.
     level, vocab_size, tokenized
-        As for `load_corpus`.
+        As for ``load_corpus``.
 
     Returns
     -------
@@ -189,13 +193,13 @@ def build_corpus(
     Raises
     ------
     RNNError
-        As `load_corpus` does for a bad size, and for a split without a sentence.
+        For a vocabulary size that the text does not allow, and for a split without a sentence.
     """
     for name, sentences in (("train", train), ("valid", valid), ("test", test)):
         if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Sequence):
             raise RNNError(f"the {name} split must be a list of texts, not {shown(sentences)}")
         if not len(sentences):
-            raise RNNError(f"the {name} split has no sentence: every split needs at least one")
+            raise RNNError(f"the {name} split has no sentence; give at least one")
     vocabulary = Vocabulary.train(train, level, vocab_size, tokenized)
     train_ids, valid_ids, test_ids = (
         [vocabulary.encode(s) for s in sentences] for sentences in (train, valid, test)
@@ -206,14 +210,14 @@ def build_corpus(
 
 
 def read_text(path: PathLike, column: Optional[str] = None) -> str:
-    r"""The text of a UTF-8 file, a byte order mark removed and every line end a ``\n``.
+    r"""The text of a UTF-8 file, with every line end a ``\n`` and without a byte order mark.
 
     Parameters
     ----------
     path : path
         A plain text, or a CSV file (``.csv``; ``.tsv`` with tabs) with a header line.
     column : str, optional
-        The column of the CSV file; its cells become documents apart by a blank line.
+        The column of the CSV file that holds the text. A blank line separates its cells.
 
     Returns
     -------
@@ -222,75 +226,68 @@ def read_text(path: PathLike, column: Optional[str] = None) -> str:
     Raises
     ------
     RNNError
-        When the file is missing, is a directory, is empty, is not UTF-8 (the byte is named), is
-        a CSV file and the column was not given or is not in it (the columns are listed), or is
-        not one and a column was given.
+        If the file is missing, a folder, empty, too large for the memory, or not UTF-8; if it is
+        a CSV file without this column, or if a column is given for a file that is no CSV file.
     """
     try:
         path = Path(path)
     except TypeError:
-        raise RNNError(f"a text is the name of a file, not {shown(path)}") from None
+        raise RNNError(f"the text is {shown(path)}; pass the name of a file") from None
     delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
     if column is not None and delimiter is None:
         raise RNNError(
-            f"a column needs a .csv or .tsv file, and {path!s:.200} is not one: leave it out"
+            f"a column needs a .csv or .tsv file, but {path!s:.200} is none; leave the column out"
         )
     try:
         with open(path, "rb") as file:
-            # Sentences and their token ids take several times the text.
+            # Its sentences and token ids will take several times the memory of the text.
             text = files.read_stream(file, memory.total() // 16).decode("utf-8")
     except OSError as error:
-        raise RNNError(f"cannot read {path!s:.200}: {error.strerror or error}") from None
+        raise RNNError(f"{path!s:.200} cannot be read: {files.reason(error)}") from None
     except UnicodeDecodeError as error:
         raise RNNError(
             f"{path} is not UTF-8: byte {error.start} (0x{error.object[error.start]:02x}), "
             f"{error.reason}; convert it to UTF-8"
         ) from None
     except ValueError as error:
-        raise RNNError(f"cannot read {path!s:.200}: {error}") from None  # a NUL in the name
+        raise RNNError(f"{path!s:.200} cannot be read: {error}") from None  # a NUL in its name
     text = text[1:] if text.startswith("\ufeff") else text
     if not text.strip():
-        raise RNNError(f"{path} is empty: there is no text in it")
+        raise RNNError(f"{path} is empty; give a file with text in it")
     if delimiter is not None:
         text = "\n\n".join(_cells(text, column, delimiter, path))
         if not text.strip():
-            raise RNNError(f"column {column!r} of {path} is empty: there is no text in it")
+            raise RNNError(f"column {column!r} of {path} is empty; give a column with text in it")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list[str]:
-    limit = csv.field_size_limit(sys.maxsize)  # a document may well exceed the default 128 KiB
+    limit = csv.field_size_limit(sys.maxsize)  # a document can be longer than the 128 KiB allowed
     try:
-        # No DictReader: it goes over all columns of the header for each row, however short.
+        # Not a DictReader, which visits every column of the header for every row.
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = next(filter(None, rows), [])
         if column not in columns:
-            what = "say which column is the text" if column is None else f"no column {column!r}"
+            wrong = "give the column with the text" if column is None else f"no column {column!r}"
             names = ", ".join(f"{name!r:.60}" for name in columns[:20])
-            raise RNNError(f"{path}: {what}; its columns are {names}")
-        at = len(columns) - 1 - columns[::-1].index(column)  # the last of that name
+            raise RNNError(f"{path}: {wrong}; its columns are {names}")
+        at = len(columns) - 1 - columns[::-1].index(column)  # the last column of that name
         return [row[at] for row in rows if len(row) > at and row[at]]
     except csv.Error as error:
-        raise RNNError(f"{path} is not well-formed CSV, line {rows.line_num}: {error}") from None
+        raise RNNError(f"line {rows.line_num} of {path} is not CSV: {error}; mend it") from None
     finally:
         csv.field_size_limit(limit)
-
-
-def _rng(seed: int) -> np.random.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise RNNError(f"the seed must be a whole number from 0, not {shown(seed)}")
-    return np.random.default_rng(seed)
 
 
 def _split(
     sentences: Sequence[str], rng: Optional[np.random.Generator]
 ) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
-    """80/10/10, shuffled if there is a generator."""
+    """The sentences in three parts, 80/10/10, shuffled if there is a generator."""
     n = len(sentences)
     if n < 3:
         raise RNNError(
-            f"the text has {n} sentence{'s' * (n != 1)}, and each of the three splits needs one: "
-            "give a longer text, or --tokenized where each line is a sentence"
+            f"the text has {n} sentence{'s' * (n != 1)}, and each of the three splits needs one; "
+            "give a longer text, or --tokenized if each line is a sentence"
         )
     if rng is not None:
         sentences = [sentences[i] for i in rng.permutation(n)]

@@ -1,8 +1,8 @@
-"""The default corpus: the English in Python's own documentation, found on any machine.
+"""The default text: the English in Python's own documentation, which every machine has.
 
-The language reference (``pydoc_data.topics``) and the docstrings of the standard library, whose
-files are parsed and never imported, cut into blocks of running text, freed of markup and code,
-and cut into sentences, of which each is kept once.
+It comes from the language reference (``pydoc_data.topics``) and from the docstrings of the
+standard library, whose files are parsed and never imported. The documents are cut into blocks of
+running text, without markup and code, and these into sentences. Each sentence is taken once.
 """
 
 import ast
@@ -22,14 +22,14 @@ from theano_rnn.common.types import PathLike
 from theano_rnn.common.validation import shown
 from theano_rnn.text.sentences import split_sentences
 
-# Bytes of a Python file; the largest of the standard library has a fifth of it.
+# Most bytes of a Python file; the largest of the standard library has a fifth of it.
 LONGEST_SOURCE = 2**22
-# Tests, applications, generated tables and what was installed beside the library.
+# Folders of tests, applications, generated tables, and packages installed beside the library.
 SKIPPED = set(
     "test tests idle_test idlelib lib2to3 turtledemo site-packages dist-packages __pycache__ "
     "pydoc_data ensurepip encodings".split()
 )
-# A sentence of English has one of these; a table, a signature or a list of names has none.
+# An English sentence has some of these; a table, a signature or a list of names has none.
 COMMON = set(
     "a an the this that these those it its they there of to in on at by for from with without as "
     "is are was be been has have had do does not no and or but if when can may will should must "
@@ -61,18 +61,18 @@ MARKUP = [
 ]
 
 
-#: What may have a docstring.
+#: Syntax that may have a docstring.
 Documented = Union[ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
 
 
 def python_sentences(library: Optional[PathLike] = None) -> list[str]:
-    """The sentences of Python's documentation, in a fixed order, none twice.
+    """The sentences of Python's documentation, in a fixed order, each once.
 
     Parameters
     ----------
     library : path, optional
-        A folder of Python files to take the docstrings of. Left out: the standard library of
-        this interpreter, with its language reference, if that is installed.
+        A folder of Python files with docstrings. By default the standard library of this
+        interpreter, and its language reference if that is installed.
 
     Returns
     -------
@@ -81,25 +81,25 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
     Raises
     ------
     RNNError
-        When no sentence is found.
+        If there is no sentence.
     """
     documents = [] if library is not None else _topics()
     try:
         folder = Path(sysconfig.get_path("stdlib") if library is None else library)
     except TypeError:
-        raise RNNError(f"the library is a folder, not {shown(library)}") from None
+        raise RNNError(f"the library is {shown(library)}; pass the path of a folder") from None
     documents.extend(_docstrings(folder))
     sentences: dict[str, str] = {}
     for document in documents:
         for sentence in english(document):
             sentences.setdefault(" ".join(sentence.lower().split()), sentence)
     if not sentences:
-        raise RNNError(f"no documentation in {folder}: give a text of your own")
+        raise RNNError(f"there is no documentation in {folder}; give a text of your own")
     return list(sentences.values())
 
 
 def english(document: str) -> list[str]:
-    """The sentences of a docstring or help topic, without its code, markup and tables.
+    """The sentences of a docstring or a help topic, without code, markup and tables.
 
     Parameters
     ----------
@@ -144,10 +144,10 @@ def _docstrings(folder: Path) -> Iterator[str]:
             if b'"""' not in source and b"'''" not in source:
                 continue
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of invalid escapes in the sources
+                warnings.simplefilter("ignore")  # about invalid escapes in the sources
                 tree = ast.parse(source)
         except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-            continue  # a file made to fail, as Python's tests have
+            continue  # Python's tests have files that are broken on purpose
         yield from _documented(tree)
 
 
@@ -160,7 +160,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def _documented(node: Documented) -> Iterator[str]:
-    """Docstrings of a module, its classes and functions, in the order of the file."""
+    """The docstrings of a module, its classes and its functions, in the order of the file."""
     text = ast.get_docstring(node, clean=False)
     if text:
         yield inspect.cleandoc(text)
@@ -170,10 +170,10 @@ def _documented(node: Documented) -> Iterator[str]:
 
 
 def _blocks(document: str) -> Iterator[str]:
-    """Paragraphs, list items and definitions, each as one line; code and tables left out."""
+    """Each paragraph, list item and definition as one line, without code and tables."""
     lines: list[str] = []
     indent = 0
-    code_from = None  # lines deeper than this are a literal block
+    code_from = None  # lines with more indentation than this are a literal block
     doctest = False
 
     def flush() -> list[str]:

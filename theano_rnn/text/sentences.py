@@ -7,7 +7,7 @@ from theano_rnn.text.tokens import special_tokens
 LONGEST_LINE = 1000
 OPENING = "\"'“‘«([{_*"
 CLOSING = "\"'”’»)]}_*"
-# Never the end of a sentence.
+# A sentence does not end after these.
 TITLES = set(
     "mr mrs ms mme mlle dr st prof gen col capt lt sgt maj rev hon gov sen rep pres messrs "
     "e.g i.e vs cf viz resp approx dept est".split()
@@ -16,14 +16,15 @@ BEFORE_NUMBER = set("no nos p pp fig figs vol ch sec art eq".split())  # "no. 5"
 
 
 def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[str]:
-    """The sentences of a text, or its lines, as the module says; none empty.
+    """The sentences of a text at word level, its lines in the other forms; blank ones left out.
 
     Parameters
     ----------
     text : str
     level : {"word", "char"}
+        At character level a line of more than ``LONGEST_LINE`` characters is cut in pieces.
     tokenized : bool
-        Lines are sentences.
+        Each line is a sentence.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def split_text(text: str, level: str = "word", tokenized: bool = False) -> list[
 
 
 def _pieces(line: str) -> Iterator[str]:
-    """Cut a line to `LONGEST_LINE` characters, after its last space; joined, they are the line."""
+    """A line in pieces of at most ``LONGEST_LINE`` characters, cut after spaces if it has any."""
     start = 0
     while len(line) - start > LONGEST_LINE:
         cut = line.rfind(" ", start, start + LONGEST_LINE) + 1 or start + LONGEST_LINE
@@ -47,12 +48,15 @@ def _pieces(line: str) -> Iterator[str]:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of running English text, white space made single spaces.
+    """The sentences of running English text, with single spaces between the words.
 
-    A paragraph ends at a blank line. In it, a sentence ends at a word with ``.``, ``!``, ``?`` or
-    ``…`` (and closing quotes or brackets) that stands before a capital, a digit, a quote or a
-    bracket, unless the word is an abbreviation such as Mr. or e.g., an initial, or the number of
-    a list item. One pass over the words, so the time is linear in the length of any text.
+    A paragraph ends at a blank line. Inside it, a sentence ends with a word that
+
+    - ends in ``.``, ``!``, ``?`` or ``…``, maybe with closing quotes or brackets after it,
+    - stands before a capital, a digit, a quote or a bracket, and
+    - is not an abbreviation such as Mr. or e.g., an initial, or the number of a list item.
+
+    The function goes over the words once, so its time is linear in the length of the text.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def _ends_sentence(word: str, following: str, is_first: bool) -> bool:
     if not core or core[-1] not in ".!?…":
         return False
     bare = following.lstrip(OPENING)
-    # A letter without case (Arabic, Hindi) may begin a sentence too.
+    # Letters without case, as in Arabic or Hindi, may begin a sentence too.
     if not (bare and bare[0].isalnum() and not bare[0].islower()) and following[0] not in OPENING:
         return False
     if core[-1] != ".":

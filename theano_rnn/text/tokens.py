@@ -1,19 +1,19 @@
-"""Tokens and their numbers: a thin wrapper over the ``tokenizers`` library.
+"""How a sentence is cut into tokens, and joined again, with the ``tokenizers`` library.
 
-There are three forms of text, each with its own way to cut a sentence into tokens:
+There are three forms of text, each with tokens of its own:
 
 ======================  =====================================  ===========================
 form                    tokens                                 special tokens, ids first
 ======================  =====================================  ===========================
 ``level="word"``        words, numbers, punctuation; in lower  ``<s>``, ``</s>``, ``<unk>``
                         case; ``don't`` is ``do`` ``n't``
-``level="char"``        characters, case kept                  ``<s>``, ``</s>``, ``<unk>``
-``tokenized=True``      what stands between white space,       ``</s>``, ``<unk>``
+``level="char"``        characters, in their case              ``<s>``, ``</s>``, ``<unk>``
+``tokenized=True``      whatever white space separates,        ``</s>``, ``<unk>``
                         unchanged (Penn Treebank form)
 ======================  =====================================  ===========================
 
-In the tokenized form ``</s>`` also starts a sequence, as it does in the published Penn Treebank
-figures: its vocabulary is then exactly 10,000, and a line counts as its words and one end.
+In the tokenized form ``</s>`` also starts a sequence, as in the published Penn Treebank results:
+the vocabulary then has exactly 10,000 tokens, and a line counts as its words and one end.
 """
 
 from collections import Counter
@@ -24,13 +24,13 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.validation import shown
+from theano_rnn.common.validation import one_of, shown
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 LEVELS = ("word", "char")
 
-# Possessive (++, *+) and bounded ({1,40}) repeats: the library panics when one match backtracks
-# more than ten million times, which a long enough word would do.
+# The repeats are possessive (++, *+) or bounded ({1,40}): otherwise one match of a long word would
+# backtrack more than ten million times, and the library panics then.
 WORD = "|".join(
     [
         r"\p{L}{1,40}?(?=n['’]t\b)",  # do in don't
@@ -61,18 +61,22 @@ def special_tokens(level: str, tokenized: bool = False) -> list[str]:
     Returns
     -------
     list of str
+
+    Raises
+    ------
+    RNNError
+        For an unknown form.
     """
-    if not isinstance(level, str) or level not in LEVELS:
-        raise RNNError(f"the level is {' or '.join(LEVELS)}, not {shown(level)}")
+    one_of(level, "level", LEVELS)
     if not isinstance(tokenized, (bool, np.bool_)):
         raise RNNError(f"tokenized must be True or False, not {shown(tokenized)}")
     if tokenized and level != "word":
-        raise RNNError("tokenized text is for the level word: leave out one of the two")
+        raise RNNError("tokenized text is for the level word, not char; leave one of them out")
     return [END, UNKNOWN] if tokenized else [START, END, UNKNOWN]
 
 
 def pre_tokenizer(level: str, tokenized: bool) -> Any:
-    """The library's pre-tokenizer of a form of text."""
+    """The part of the library that cuts a form of text into tokens."""
     if tokenized:
         return pre_tokenizers.WhitespaceSplit()
     if level == "char":
@@ -81,13 +85,14 @@ def pre_tokenizer(level: str, tokenized: bool) -> Any:
 
 
 def make_tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokenizer:
+    """The library's tokenizer, which turns a sentence into ids, start and end included."""
     ids = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizer(level, tokenized)
     if level == "word" and not tokenized:
         tokenizer.normalizer = normalizers.Lowercase()
-    # The special tokens are not declared as such to the library: it would then find their
-    # spelling in the text. This puts them around a sentence by id.
+    # The library does not know that some tokens are special: it would look for their spelling in
+    # the text. This puts their ids around a sentence instead.
     start = special_tokens(level, tokenized)[0]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start} $A {END}",
@@ -97,7 +102,7 @@ def make_tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokeni
 
 
 def token_counts(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str]:
-    """How often each token occurs, cut as `Vocabulary.encode` does."""
+    """How often each token occurs in the sentences, cut as ``Vocabulary.encode`` cuts them."""
     if not isinstance(sentences, Iterable):
         raise RNNError(f"sentences must be a list of texts, not {shown(sentences)}")
     counts: Counter[str] = Counter()
@@ -106,17 +111,17 @@ def token_counts(sentences: Iterable[str], level: str, tokenized: bool) -> Count
     for sentence in sentences:
         try:
             if level == "char":
-                counts.update(sentence.encode("utf-8").decode("utf-8"))  # refuses a surrogate
+                counts.update(sentence.encode("utf-8").decode("utf-8"))  # an error for a surrogate
                 continue
             text = sentence if tokenized else lower(sentence)
             counts.update(token for token, _ in cut(text))
         except (AttributeError, TypeError, UnicodeEncodeError):
-            raise RNNError(f"not a text that can be encoded: {shown(sentence)}") from None
+            raise RNNError(f"{shown(sentence)} is not Unicode text; pass a str") from None
     return counts
 
 
 def join_words(tokens: Sequence[str]) -> str:
-    """Words with the usual spaces around punctuation; straight quotes open and close in turn."""
+    """A sentence with the usual spaces; straight quotes open and close in turn."""
     text, glue, is_open = [], True, {'"': False, "'": False}
     for token in tokens:
         before = not glue and token not in NO_SPACE_BEFORE and not token.startswith("..")

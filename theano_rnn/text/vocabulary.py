@@ -10,7 +10,7 @@ import numpy as np
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
-from theano_rnn.common.validation import shown
+from theano_rnn.common.validation import shown, whole_number
 from theano_rnn.text.tokens import (
     END,
     UNKNOWN,
@@ -24,16 +24,16 @@ DEFAULT_SIZE = 8000
 
 
 class Vocabulary:
-    """Tokens in the order of their ids, and the way a text is cut into them.
+    """The tokens of a text and their ids; it encodes sentences and decodes ids.
 
     Parameters
     ----------
     tokens : sequence of str
-        The special tokens of the form (see the module), then the others, all distinct.
+        All distinct, first the special tokens of the form (see ``theano_rnn.text.tokens``).
     level : {"word", "char"}
         What a token is.
     tokenized : bool
-        The text is tokenized already: cut at white space only. For ``level="word"``.
+        The text is tokenized already and is cut at white space only. For ``level="word"``.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Vocabulary:
     Raises
     ------
     RNNError
-        For an unknown level, or tokens that are not as said above.
+        For an unknown level, or tokens that are not distinct strings with the special ones first.
 
     Examples
     --------
@@ -66,20 +66,23 @@ class Vocabulary:
         specials = special_tokens(level, tokenized)
         tokens = list(tokens) if isinstance(tokens, Iterable) else [tokens]
         if not all(isinstance(token, str) for token in tokens):
-            raise RNNError("a vocabulary's tokens must be a list of strings")
+            wrong = next(token for token in tokens if not isinstance(token, str))
+            raise RNNError(f"a vocabulary has the token {shown(wrong)}; pass a list of strings")
         if tokens[: len(specials)] != specials or len(set(tokens)) != len(tokens):
             raise RNNError(
-                f"a vocabulary's tokens must be distinct and begin with {', '.join(specials)}; "
-                f"these are {len(set(tokens))} distinct of {len(tokens)}, beginning with "
-                f"{', '.join(map(shown, tokens[: len(specials)]))}"
+                f"a vocabulary has {len(tokens)} tokens, {len(set(tokens))} distinct, and begins "
+                f"with {', '.join(map(shown, tokens[: len(specials)]))}; pass distinct tokens "
+                f"that begin with {', '.join(specials)}"
             )
         self.tokens = tokens
         self.level = level
         self.tokenized = tokenized
         try:
             self._tokenizer = make_tokenizer(tokens, level, tokenized)
-        except (TypeError, UnicodeEncodeError):  # of a lone surrogate
-            raise RNNError("a vocabulary's tokens must be Unicode text; one is not") from None
+        except (TypeError, UnicodeEncodeError):
+            raise RNNError(
+                "a vocabulary has a token with a lone surrogate; pass Unicode text"
+            ) from None
         ids = {token: index for index, token in enumerate(tokens)}
         self.start, self.end, self.unknown = ids[specials[0]], ids[END], ids[UNKNOWN]
 
@@ -96,17 +99,17 @@ class Vocabulary:
         size: Optional[int] = None,
         tokenized: bool = False,
     ) -> "Vocabulary":
-        """The most frequent tokens of some sentences, ties broken by the token's text.
+        """The vocabulary of the most frequent tokens; equally frequent ones are sorted by text.
 
         Parameters
         ----------
         sentences : iterable of str
             The training split.
         level, tokenized
-            As for `Vocabulary`.
+            As for ``Vocabulary``.
         size : int, optional
-            How many tokens, special ones included. Left out: all of a tokenized text, as its
-            vocabulary was chosen already, otherwise at most 8000.
+            The number of tokens, special ones included. By default all of a tokenized text,
+            because its vocabulary was chosen already; otherwise at most 8000.
 
         Returns
         -------
@@ -115,44 +118,38 @@ class Vocabulary:
         Raises
         ------
         RNNError
-            When the size is below the special tokens and one more, or above what the text has.
+            If the size leaves no room for a token beside the special ones, or is larger than the
+            number of tokens in the text.
         """
         specials = special_tokens(level, tokenized)
         counts = token_counts(sentences, level, tokenized)
         if not counts:
-            raise RNNError("there are no tokens to make a vocabulary of: the text is empty")
+            raise RNNError("the text is empty, so it has no vocabulary; pass a text with tokens")
         if not tokenized:
-            # Only a tokenized text can spell a special token; here they cannot occur.
+            # Only a tokenized text can contain the spelling of a special token.
             assert not any(token in counts for token in specials)
         elif counts[END]:
             raise RNNError(
-                f"the tokenized text contains {END} {counts[END]} times; the end of each line "
-                "becomes one, so remove them from the text"
+                f"the tokenized text contains {END} {counts[END]} times; remove them, for the end "
+                f"of each line becomes {END}"
             )
         del counts[UNKNOWN]
         distinct = len(counts) + len(specials)
         if size is None:
             size = distinct if tokenized else min(distinct, DEFAULT_SIZE)
-        elif isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-            raise RNNError(f"the vocabulary size must be a whole number, not {shown(size)}")
-        elif size <= len(specials):
+        elif whole_number(size, "the vocabulary size", at_least=len(specials) + 1) > distinct:
             raise RNNError(
-                f"a vocabulary of {shown(size)} is too small: {', '.join(specials)} are in it, "
-                f"so ask for at least {len(specials) + 1}"
-            )
-        elif size > distinct:
-            raise RNNError(
-                f"a vocabulary of {shown(size)} is larger than the text's: the training split has "
-                f"{len(counts)} distinct tokens, {distinct} with {', '.join(specials)}; ask for "
-                f"at most {distinct}, or leave the size out"
+                f"the vocabulary size is {size}, but the training split has {len(counts)} "
+                f"distinct tokens, {distinct} with {', '.join(specials)}; ask for at most "
+                f"{distinct}, or leave the size out"
             )
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(specials + ranked[: size - len(specials)], level, tokenized)
 
     def encode(self, sentence: str) -> Ints:
-        """The ids of one sentence between the start and the end token, 1-D int64.
+        """The ids of the tokens of one sentence, between the start and the end token.
 
-        At character level a newline is no token (the end token stands for it), so it is unknown.
+        At character level a newline is unknown, because the end token stands for it.
 
         Parameters
         ----------
@@ -165,18 +162,18 @@ class Vocabulary:
         Raises
         ------
         RNNError
-            When the sentence is not Unicode text, or a tokenized one contains ``</s>``.
+            If the sentence is not Unicode text, or is a tokenized one that contains ``</s>``.
         """
         try:
             ids = np.array(self._tokenizer.encode(sentence).ids, dtype=np.int64)
         except TypeError:
-            raise RNNError(f"not a text that can be encoded: {shown(sentence)}") from None
+            raise RNNError(f"{shown(sentence)} is not Unicode text; pass a str") from None
         if self.tokenized and self.end in ids[1:-1]:
-            raise RNNError(f"a tokenized sentence contains {END} itself: {shown(sentence)}")
+            raise RNNError(f"the tokenized sentence {shown(sentence)} contains {END}; remove it")
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Readable text: no start token, a newline for each end but the last, usual spacing.
+        """Readable text: usual spaces, no start tokens, a newline for each end token but the last.
 
         Parameters
         ----------
@@ -189,16 +186,19 @@ class Vocabulary:
         Raises
         ------
         RNNError
-            When an id is not of this vocabulary.
+            If an id is not in this vocabulary.
         """
         lines: list[list[str]] = [[]]
         given: Any = ids
         is_list = isinstance(given, Iterable) and getattr(given, "ndim", 1) == 1
         for index in given if is_list else [given]:
             if not isinstance(index, (int, np.integer)) or not 0 <= index < self.size:
-                raise RNNError(f"id {shown(index)} is not in a vocabulary of {self.size} tokens")
+                raise RNNError(
+                    f"id {shown(index)} is not in the vocabulary; its ids go from 0 to "
+                    f"{self.size - 1}"
+                )
             if index == self.end:
-                if not (self.tokenized and lines == [[]]):  # there, the first one is the start
+                if not (self.tokenized and lines == [[]]):  # a tokenized text starts with it
                     lines.append([])
             elif index != self.start:
                 lines[-1].append(self.tokens[index])
@@ -210,22 +210,27 @@ class Vocabulary:
         return "\n".join(join(line) for line in lines)
 
     def save(self, path: PathLike) -> None:
-        """Write the library's own ``tokenizer.json``.
+        """Write a file ``tokenizer.json``, in the format of the ``tokenizers`` library.
 
         Parameters
         ----------
         path : path
+
+        Raises
+        ------
+        RNNError
+            If the file cannot be written.
         """
         with files.writing(path):
             files.replace(Path(path), self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
-        """What `save` writes."""
+        """The content of the file that ``save`` writes."""
         return str(self._tokenizer.to_str(pretty=True))
 
     @classmethod
     def load(cls, path: PathLike) -> "Vocabulary":
-        """Read what `save` wrote.
+        """The vocabulary in a file that ``save`` wrote.
 
         Parameters
         ----------
@@ -238,12 +243,14 @@ class Vocabulary:
         Raises
         ------
         RNNError
-            When the file is missing, damaged, or not written by this package.
+            If the file is missing, damaged, or not written by this package.
         """
         try:
             stored = json.loads(files.read(Path(path), files.VOCABULARY).decode("utf-8"))
         except OSError as error:
-            raise RNNError(f"cannot read the vocabulary {path}: {error.strerror}") from None
+            raise RNNError(
+                f"the vocabulary {path} cannot be read: {files.reason(error)}"
+            ) from None
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             name = path if isinstance(path, Path) else shown(path)
             raise RNNError(f"the vocabulary {name} is damaged: {error}") from None
@@ -254,7 +261,7 @@ class Vocabulary:
                 if special_tokens(level, tokenized) != tokens[: 2 if tokenized else 3]:
                     continue
                 vocabulary = cls(tokens, level, tokenized)
-                # The whole file must be what saving would write: nothing of it is ignored.
+                # The file must be exactly what ``save`` writes, so that nothing in it is ignored.
                 if json.loads(vocabulary._tokenizer.to_str()) == stored:
                     return vocabulary
         except (
@@ -263,5 +270,6 @@ class Vocabulary:
         ):  # fmt: skip
             pass  # not the structure of a tokenizer.json
         raise RNNError(
-            f"{path} is not a vocabulary of this package, or was changed after it was saved"
+            f"{path} is not a vocabulary that this package saved, or was changed since; use the "
+            "tokenizer.json of a run"
         )
