@@ -301,7 +301,7 @@ def test_unseen_tokens_cost_a_finite_perplexity():
         ([np.array([0, 6])], "from 0 to 5; it has"),
         ([np.array([-1, 2])], "it has -1"),
         ([np.array([0.0, 1.0])], "of type float64"),
-        ([np.array([[0, 1], [2, 3]])], r"{} split must be 1-D sequences, but one has shape \(2, 2\)"),
+        ([np.array([[0, 1], [2, 3]])], r"{} split must be 1-D .* shape \(2, 2\)"),
     ],
 )
 def test_bad_splits_are_refused(bad, message):
