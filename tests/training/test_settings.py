@@ -51,7 +51,7 @@ from theano_rnn.training.settings import Settings, setting
         ({"clip": float("nan")}, "clip must be"),
         ({"l2": -0.1}, "l2 must be"),
         ({"omega": -1}, "omega must be"),
-        ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid and relu, not lstm"),
+        ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid, relu, not lstm"),
         ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
         ({"stream": True}, "give truncation chunk:K, K the tokens of each row in a step"),

@@ -1,7 +1,7 @@
 """Terms added to the loss or to its gradient: Omega against vanishing gradients, and L2.
 
-Every function takes and returns Theano expressions. The cells of one gate (tanh, sigmoid, relu)
-are s_t = phi(z_t), z_t = p_t + W s_{t-1}. Their error goes back one step as
+Every function takes and returns Theano expressions. The plain cells (tanh, sigmoid, relu) are
+s_t = phi(z_t), z_t = p_t + W s_{t-1}. Their error goes back one step as
 
     dE/ds_{t+1} J_{t+1} = W' (dE/ds_{t+1} * phi'(z_{t+1})) = W' dE/dz_{t+1},
 
@@ -11,6 +11,7 @@ and ``theano.grad`` gives dE/dz_t as the gradient of p_t, so nothing here needs 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
+from theano_rnn.model.cells import CELLS
 
 #: Steps with |dE/ds_t|^2 below this are not counted: no error is left there to preserve.
 BOUND = 1e-20
@@ -87,7 +88,7 @@ def omega(
     there; set ``is_first[0]`` to leave it out.
 
     alpha * dOmega/dW is added to dE/dW before clipping; the paper takes alpha from 2 to 4. Omega
-    is for cells of one gate: with more, ds_t/ds_{t-1} is more than one product with W.
+    is for plain cells: with gates, ds_t/ds_{t-1} is more than one product with W.
 
     References
     ----------
@@ -200,9 +201,10 @@ def check_omega(cell: str, truncation: str) -> None:
     Raises
     ------
     RNNError
-        For cells of more than one gate, and for "window:K" and "last:K".
+        For cells that are not plain, such as those with gates, and for "window:K" and "last:K".
     """
-    if cell not in ("tanh", "sigmoid", "relu"):
-        raise RNNError(f"omega is for the cells tanh, sigmoid and relu, not {cell}; set it to 0")
+    if not CELLS[cell].is_plain:
+        plain = ", ".join(name for name in CELLS if CELLS[name].is_plain)
+        raise RNNError(f"omega is for the cells {plain}, not {cell}; set it to 0")
     if not truncation.startswith(("full", "chunk")):
         raise RNNError(f"omega needs truncation full or chunk:K, not {truncation}; set it to 0")

@@ -46,7 +46,7 @@ class Step:
         ``l2`` times each matrix is added to its gradient, that of l2/2 times the sum of squares.
         0 is none.
     omega : float
-        Factor of the regularizer Omega of Pascanu et al. (2013), for cells of one gate; see
+        Factor of the regularizer Omega of Pascanu et al. (2013), for plain cells; see
         ``theano_rnn.optim.regularization``. 0 is none.
     **constants
         The optimizer's own, such as ``momentum=0.95``.
