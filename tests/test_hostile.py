@@ -143,7 +143,7 @@ def test_a_checkpoint_beyond_the_memory_is_refused(run, monkeypatch):
 def test_a_state_that_is_no_object_is_damage(run, state):
     header = {"__metadata__": {"state": state, "sha256": ""}}
     (run.folder / "last.safetensors").write_bytes(checkpoint(header))
-    refused(run.last, "does not say where training stands")
+    refused(run.last, "has no state of a training")
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
 from theano_rnn.text.corpus import build_corpus, pairs
 from theano_rnn.training import build, evaluation
+from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import perplexity
 from theano_rnn.training.load import load
 from theano_rnn.training.loop import Callback, Training
-from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import next_rate

@@ -5,7 +5,8 @@ from theano_rnn.common.types import PathLike
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build
-from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.checkpoint import parameters
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
 

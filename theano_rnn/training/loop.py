@@ -16,9 +16,10 @@ from theano_rnn.common.types import Array, Bools, Floats, Ints, Record
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training import build, evaluation
+from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import perplexity
 from theano_rnn.training.result import judge
-from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings, interval
 from theano_rnn.training.state import State, state_of
 

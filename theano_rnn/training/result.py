@@ -8,8 +8,9 @@ from theano_rnn.common.types import Record
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import Corpus, count_tokens
 from theano_rnn.training import build, evaluation
+from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import perplexity
-from theano_rnn.training.run_folder import Run, parameters
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State, state_of

@@ -1,55 +1,43 @@
-"""A run folder: what one training leaves behind, as files that people and programs can read.
+"""A run folder: the files of one training, which people and programs can read.
 
 ::
 
-    settings.json      how it was trained
+    settings.json      how the model is trained
     tokenizer.json     the vocabulary
-    best.safetensors   parameters of the lowest validation loss, with the state they were made in
-    last.safetensors   parameters and all else where training stands, from which --resume goes
-                       on; last-1, last-2: the ones before it
+    best.safetensors   the checkpoint of the lowest validation loss
+    last.safetensors   the newest checkpoint, from which --resume continues; last-1 and last-2 are
+                       the ones before it
     lock               held by the process that trains
-    metrics.jsonl      one line an epoch
-    loss.png           the lines as a picture
+    metrics.jsonl      one line per epoch
+    loss.png           the losses by epoch
     samples.txt        sentences from the best model
     result.json        perplexities of the best model and of the baselines
 """
 
 import contextlib
-import hashlib
-import io
 import json
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-import safetensors
-import safetensors.numpy
-
-from theano_rnn.common import files, memory
+from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.files import reason, writing
-from theano_rnn.common.types import Array, Parameters, PathLike, Record
+from theano_rnn.common.types import Array, PathLike, Record
 from theano_rnn.common.validation import is_finite
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training import checkpoint
+from theano_rnn.training.checkpoint import DAMAGED
+from theano_rnn.training.picture import loss_picture
 from theano_rnn.training.tensorboard import Events
 
-#: How many of the last checkpoints are kept.
+#: How many of the newest checkpoints stay.
 KEPT = 3
-
-#: Most bytes of the header of a checkpoint: the names and shapes of some hundred arrays.
-HEADER = 2**20
-
-#: What reading a damaged or hostile file may end in.
-DAMAGED = (
-    OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
-    MemoryError, safetensors.SafetensorError,
-)  # fmt: skip
 
 
 class Run:
-    """An open run folder. Made by ``Run.create`` or ``Run.open``.
+    """An open run folder, from ``Run.create`` or ``Run.open``.
 
     Parameters
     ----------
@@ -58,7 +46,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        #: Where the metrics are written too.
+        #: The TensorBoard events that the metrics are written to as well.
         self.events: Optional[Events] = None
 
     def __repr__(self) -> str:
@@ -83,11 +71,11 @@ class Run:
         """
         folder = _path(folder)
         try:
-            # What was killed before it had settings is no run, and made again.
+            # A run that was killed before it had settings is made again.
             folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
         except FileExistsError:
             raise RNNError(
-                f"the run folder {folder} exists; name another, or go on: --resume {folder}"
+                f"the run folder {folder} exists; name another, or continue it: --resume {folder}"
             ) from None
         except (OSError, ValueError) as error:  # ValueError of a name that no file can have
             raise RNNError(
@@ -152,13 +140,13 @@ class Run:
         Parameters
         ----------
         result : dict
-            As ``training.Training.result`` returns it.
+            As ``result.judge`` makes it.
         """
         self._write("result.json", _json(result))
 
     @property
     def epochs_judged(self) -> Optional[int]:
-        """After how many epochs the result was made; None where there is none."""
+        """The number of epochs after which the result was made; None without a result."""
         if not (self.folder / "result.json").exists():
             return None
         result = self._read_json("result.json")
@@ -166,12 +154,11 @@ class Run:
         return epochs
 
     def append_metrics(self, record: Record) -> None:
-        """Add a line to metrics.jsonl.
+        """Add the record of an epoch to metrics.jsonl.
 
         Parameters
         ----------
         record : dict
-            Of an epoch.
         """
         path = self.folder / "metrics.jsonl"
         with writing(path):
@@ -180,15 +167,16 @@ class Run:
             self.events.write(self.metrics())
 
     def write_events(self) -> None:
-        """Write the metrics to come as TensorBoard events too, in ``tensorboard/``."""
+        """From now on, write the metrics as TensorBoard events too, in ``tensorboard/``."""
         self.events = Events(self.folder / "tensorboard")
 
     def metrics(self, names: Sequence[str] = ("epoch",)) -> list[Record]:
-        """The records of all epochs so far, each with a number of these names.
+        """The records of all epochs so far.
 
         Parameters
         ----------
         names : sequence of str
+            Each record must have a finite number by each of these names.
 
         Returns
         -------
@@ -209,7 +197,7 @@ class Run:
             raise RNNError(f"{path} is damaged ({error}); remove the damaged line") from None
 
     def drop_metrics_after(self, epoch: int) -> None:
-        """Forget the records of later epochs: a run was killed between record and checkpoint.
+        """Remove the records of later epochs: a run was killed between record and checkpoint.
 
         Parameters
         ----------
@@ -254,28 +242,14 @@ class Run:
         self._write("samples.txt", "".join(f"{sentence}\n" for sentence in sentences))
 
     def save_loss_picture(self) -> None:
-        """loss.png: loss of training and validation, and the learning rate, by epoch."""
-        from matplotlib.figure import Figure
-
+        """Write loss.png: the training and the validation loss by epoch."""
         metrics = self.metrics(("epoch", "train_loss", "valid_loss"))
-        epochs = [record["epoch"] for record in metrics]
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(epochs, [r["train_loss"] for r in metrics], "o-", label="training")
-        axes.plot(epochs, [r["valid_loss"] for r in metrics], "s-", label="validation")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("cross-entropy, nats a token")
-        axes.locator_params(axis="x", integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper right")
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=120)
-        self._write("loss.png", picture.getvalue())
+        self._write("loss.png", loss_picture(metrics))
 
     # ---- checkpoints
 
     def save_checkpoint(self, name: str, arrays: dict[str, Array], state: Record) -> None:
-        """Write arrays and the state of training as one file, whole or not at all.
+        """Write a checkpoint, whole or not at all.
 
         Parameters
         ----------
@@ -285,14 +259,12 @@ class Run:
         state : dict
             As JSON takes it.
         """
-        text = json.dumps(state)
-        metadata = {"state": text, "sha256": _checksum(arrays, text)}
-        self._write(f"{name}.safetensors", safetensors.numpy.save(arrays, metadata=metadata))
+        self._write(f"{name}.safetensors", checkpoint.encode(arrays, state))
 
     def save_last(self, arrays: dict[str, Array], state: Record) -> None:
-        """Write where training stands; the ones before stay, the last ``KEPT`` of them.
+        """Write the newest checkpoint; of the older ones, the last ``KEPT`` - 1 stay.
 
-        A crash at any moment leaves at least the one before whole.
+        After a crash at any moment at least one of them is whole.
 
         Parameters
         ----------
@@ -309,19 +281,19 @@ class Run:
             _sync_folder(self.folder)
 
     def last(self) -> tuple[dict[str, Array], Record, list[str]]:
-        """The newest checkpoint that is whole.
+        """The newest checkpoint that is not damaged.
 
         Returns
         -------
         arrays : dict
         state : dict
         refused : list of str
-            What is said of newer ones that are damaged.
+            A message for each newer one that is damaged.
 
         Raises
         ------
         RNNError
-            If there is none; of damaged ones it names each.
+            If there is none; the message names each damaged one.
         """
         refused: list[str] = []
         for name in self._names_of_last():
@@ -337,7 +309,7 @@ class Run:
 
     @property
     def has_last(self) -> bool:
-        """Whether there is a checkpoint to go on from, damaged or not."""
+        """Whether there is a checkpoint to resume from, damaged or not."""
         return any((self.folder / f"{n}.safetensors").exists() for n in self._names_of_last())
 
     @staticmethod
@@ -346,7 +318,7 @@ class Run:
         return ["last", *(f"last-{age}" for age in range(1, KEPT))]
 
     def checkpoint(self, name: str) -> tuple[dict[str, Array], Record]:
-        """The arrays by name and the state of training of a checkpoint.
+        """The arrays by name, and the state of the training, of a checkpoint.
 
         Parameters
         ----------
@@ -361,38 +333,23 @@ class Run:
         Raises
         ------
         RNNError
-            If the file is missing, damaged, or not what was written.
+            If the file is missing or damaged.
         """
         path = self.folder / f"{name}.safetensors"
         if not path.is_file():
             raise RNNError(f"{self.folder} has no checkpoint {path.name}")
-        try:
-            _check_sizes(path)
-            with safetensors.safe_open(str(path), framework="numpy") as file:
-                metadata = file.metadata() or {}
-                arrays = {key: file.get_tensor(key) for key in file.keys()}
-            state = json.loads(metadata["state"])
-            if not isinstance(state, dict):
-                raise ValueError("it does not say where training stands")
-            # Those of older versions have none.
-            if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
-                raise ValueError("its content is not that of its checksum")
-            return arrays, state
-        except DAMAGED as error:
-            raise RNNError(
-                f"the checkpoint {path} is damaged ({error}); use another checkpoint or run"
-            ) from None
+        return checkpoint.read(path)
 
     # ---- who writes
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process from training in this folder, to the end of this one.
+        """Keep other processes from training in this folder until the block ends.
 
         Raises
         ------
         RNNError
-            If another one does.
+            If another process is training in it.
         """
         path = self.folder / "lock"
         with writing(path):
@@ -413,7 +370,7 @@ class Run:
     # ---- files
 
     def _write(self, name: str, content: Union[str, bytes]) -> None:
-        """Replace a file as one act, so that a crash leaves the old one or the new one."""
+        """Replace a file in one go: a crash leaves the old one or the new one."""
         data = content.encode("utf-8") if isinstance(content, str) else content
         path = self.folder / name
         with writing(path):
@@ -436,62 +393,25 @@ def _path(folder: Any) -> Path:
 
 
 def _record(value: object, names: Sequence[str]) -> Record:
-    """A line of the metrics, if it is one."""
+    """The value, if it is a record; ValueError otherwise."""
     if not isinstance(value, dict) or not all(is_finite(value.get(name)) for name in names):
         raise ValueError(f"a line is not a record with numbers for {', '.join(names)}")
     return value
 
 
-def _check_sizes(path: Path) -> None:
-    """ValueError for a checkpoint that would take more memory than there is, before it does."""
-    with open(path, "rb") as file:
-        (header,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
-        size = file.seek(0, os.SEEK_END)
-    if header > HEADER:
-        raise ValueError("its header is not that of a checkpoint")
-    if size > memory.total() // 4:
-        raise ValueError(f"its {size:,} bytes are more than the memory of this machine holds")
-
-
 def _is_unborn(folder: Path) -> bool:
-    """Whether all there is was written before the settings, which make it a run."""
+    """Whether the folder holds only files that are written before settings.json."""
     before = {"tokenizer.json", "tokenizer.json.new", "settings.json.new"}
     return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
 
 
-def _checksum(arrays: dict[str, Array], state: str) -> str:
-    """Of the names, types, shapes and numbers of all arrays, and of the state."""
-    digest = hashlib.sha256(state.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 def _sync_folder(folder: Path) -> None:
-    """Have the names of the files outlast a crash of the machine."""
+    """Make the names of the files survive a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def parameters(arrays: dict[str, Array]) -> Parameters:
-    """The parameters among the arrays of a checkpoint.
-
-    The others have a dot in their name: the state of the optimizer, W.velocity, and the like.
-
-    Parameters
-    ----------
-    arrays : dict
-
-    Returns
-    -------
-    dict
-    """
-    return {name: array for name, array in arrays.items() if "." not in name}
 
 
 def _json(value: Record) -> str:

@@ -1,0 +1,113 @@
+"""A checkpoint: arrays and the state of a training in one safetensors file, with a checksum."""
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+
+import safetensors
+import safetensors.numpy
+
+from theano_rnn.common import memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Parameters, Record
+
+#: Most bytes of the header of a checkpoint: the names and shapes of some hundred arrays.
+HEADER = 2**20
+
+#: The errors that reading a damaged or hostile file can end in.
+DAMAGED = (
+    OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+    MemoryError, safetensors.SafetensorError,
+)  # fmt: skip
+
+
+def encode(arrays: dict[str, Array], state: Record) -> bytes:
+    """The content of a checkpoint file.
+
+    Parameters
+    ----------
+    arrays : dict of arrays
+    state : dict
+        As JSON takes it.
+
+    Returns
+    -------
+    bytes
+    """
+    text = json.dumps(state)
+    metadata = {"state": text, "sha256": _checksum(arrays, text)}
+    return safetensors.numpy.save(arrays, metadata=metadata)
+
+
+def read(path: Path) -> tuple[dict[str, Array], Record]:
+    """The arrays by name, and the state of the training.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    arrays : dict
+    state : dict
+
+    Raises
+    ------
+    RNNError
+        If the file is damaged, or too large for this machine.
+    """
+    try:
+        _check_sizes(path)
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}
+        state = json.loads(metadata["state"])
+        if not isinstance(state, dict):
+            raise ValueError("it has no state of a training")
+        # Checkpoints of older versions have no checksum.
+        if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
+            raise ValueError("its content is not that of its checksum")
+        return arrays, state
+    except DAMAGED as error:
+        raise RNNError(
+            f"the checkpoint {path} is damaged ({error}); use another checkpoint or run"
+        ) from None
+
+
+def parameters(arrays: dict[str, Array]) -> Parameters:
+    """The parameters among the arrays of a checkpoint.
+
+    The other arrays have a dot in their names, such as W.velocity, the state of an optimizer.
+
+    Parameters
+    ----------
+    arrays : dict
+
+    Returns
+    -------
+    dict
+    """
+    return {name: array for name, array in arrays.items() if "." not in name}
+
+
+def _check_sizes(path: Path) -> None:
+    """ValueError for a checkpoint that needs more memory than there is, before it is read."""
+    with open(path, "rb") as file:
+        (header,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+        size = file.seek(0, os.SEEK_END)
+    if header > HEADER:
+        raise ValueError("its header is not that of a checkpoint")
+    if size > memory.total() // 4:
+        raise ValueError(f"its {size:,} bytes are more than the memory of this machine holds")
+
+
+def _checksum(arrays: dict[str, Array], state: str) -> str:
+    """SHA-256 of the names, types, shapes and numbers of all arrays, and of the state."""
+    digest = hashlib.sha256(state.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
