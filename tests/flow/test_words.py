@@ -128,7 +128,7 @@ def test_a_bound_of_1_proves_nothing():
     assert v.bound_says.endswith("= 1 x 1 = 1 >= 1, which proves neither.")
     v = verdict(made(0.5, cell="sigmoid", sigma=4.0))
     assert v.bound_says.endswith("= 0.25 x 4 = 1 >= 1, which proves neither.")
-    for network, why in (({"layers": 2}, "2 layers"), ({"cell": "lstm"}, "the gates of lstm")):
+    for network, why in (({"layers": 2}, "2 layers"), ({"cell": "lstm"}, "the cell lstm")):
         gates = {"f": [[[0.5]]]}
         says = verdict(made(0.5, gates=gates, **network)).bound_says
         assert says == f"The bound is silent: none is known for {why}."

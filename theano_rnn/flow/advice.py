@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Optional
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.flow.measures import GAMMA, Flow
+from theano_rnn.flow.measures import Flow
 from theano_rnn.flow.reasons import MANY
 from theano_rnn.model import truncation
 from theano_rnn.model.cells import CELLS
@@ -117,31 +118,32 @@ def _is_clipped(settings: Settings) -> bool:
 
 def _even(flow: Flow) -> str:
     """The initialization under which products of gamma W neither grow nor shrink."""
-    gamma = GAMMA.get(flow.architecture.cell, 1)
+    gamma = CELLS[flow.architecture.cell].gamma or 1
     return "orthogonal" if gamma == 1 else f"spectral:{1 / gamma:g}"
 
 
 def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
     a, found = flow.architecture, flow.saturation()
+    cell, gamma = CELLS[a.cell], CELLS[a.cell].gamma
     lstm = {"cell": "lstm", "bias": True}
-    if CELLS[a.cell].carry_gate is not None:
+    if cell.carry_gate is not None:
         yield Advice(lstm, "a forget gate that begins open, f at .73 and not at .5")
-        if a.cell == "lstm" and a.bias:
+        if a.bias and cell.carry_gate in cell.initial_bias:
             yield Advice({"epochs": 2 * settings.epochs}, "f is learned")
         return
-    if a.cell == "sigmoid":
-        yield Advice({"cell": "tanh"}, "a derivative of up to 1 instead of 1/4")
-        yield Advice(
-            {"initialization": _even(flow)}, "a W so large that 1/4 of it does not forget"
-        )
-    elif a.cell == "tanh":
+    if gamma is not None and gamma < 1:
+        most = Fraction(gamma)
+        yield Advice({"cell": "tanh"}, f"a derivative of up to 1 instead of {most}")
+        effect = f"a W so large that {most} of it does not forget"
+        yield Advice({"initialization": _even(flow)}, effect)
+    elif cell.is_plain and cell.activation.ends:
         yield Advice({"initialization": _even(flow)}, "products of W begin at norm 1")
-    if a.cell in ("tanh", "sigmoid") and found["saturated"] > MANY and settings.l2 < 1e-4:
+    if cell.activation.ends and found["saturated"] > MANY and settings.l2 < 1e-4:
         yield Advice({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
-    if (a.cell, settings.initialization) != ("relu", "identity"):
+    identity = {"cell": "relu", "initialization": "identity"}
+    if any(getattr(settings, name) != value for name, value in identity.items()):
         clip = {} if _is_clipped(settings) else CLIPPED
-        identity = {"cell": "relu", "initialization": "identity", **clip}
-        yield Advice(identity, "a unit that is on keeps all of it")
+        yield Advice({**identity, **clip}, "a unit that is on keeps all of it")
     if not settings.omega:
         omega = Advice({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
         whole = {"truncation": "full", **omega.changes}

@@ -4,6 +4,7 @@ import numpy as np
 
 from theano_rnn.common.types import Floats
 from theano_rnn.flow.measures import Flow
+from theano_rnn.model.activations import SIGMOID, Activation
 from theano_rnn.model.architecture import named
 from theano_rnn.model.cells import CELLS
 
@@ -16,11 +17,11 @@ def operating_points(flow: Flow) -> dict[str, Floats]:
     lstm; and for lstm c, which goes through tanh.
     """
     a = flow.architecture
-    parts = CELLS[a.cell].parts
-    states = flow.states.reshape(flow.T + 1, a.layers, parts, flow.H)
+    cell, phi = CELLS[a.cell], CELLS[a.cell].activation.name
+    states = flow.states.reshape(flow.T + 1, a.layers, cell.parts, flow.H)
     z = [_preactivation(flow, states[:, :, 0], layer) for layer in range(a.layers)]
-    if CELLS[a.cell].carry_gate is None:
-        names = [a.cell if a.layers == 1 else f"{a.cell}, layer {n + 1}" for n in range(a.layers)]
+    if cell.G == 1:
+        names = [phi if a.layers == 1 else f"{phi}, layer {n + 1}" for n in range(a.layers)]
         return dict(zip(names, z))
     tiny = np.finfo("float64").tiny
     with np.errstate(divide="ignore"):
@@ -30,13 +31,10 @@ def operating_points(flow: Flow) -> dict[str, Floats]:
             )
             for name, g in flow.gates.items()
         }
-    if a.cell == "lstm":
-        return {
-            **points,
-            "tanh g": np.concatenate(z, axis=1),
-            "tanh(c)": states[1:, :, 1].reshape(flow.T, -1),
-        }
-    return {**points, "tanh h": np.concatenate(z, axis=1)}
+    points[f"{phi} {cell.gates[-1]}"] = np.concatenate(z, axis=1)
+    for part, name in enumerate(cell.state[1:], start=1):
+        points[f"{phi}({name})"] = states[1:, :, part].reshape(flow.T, -1)
+    return points
 
 
 def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
@@ -54,20 +52,22 @@ def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
         below = below + b
     # The candidate's rows are the last ones.
     p_t, W, before = below[:, -flow.H :], W[-flow.H :], s[:-1, layer]
-    if a.cell == "gru":
-        before = flow.gates["r"][layer] * before
-    again: Floats = before @ W.T
-    if a.cell == "gru_after":
-        again = flow.gates["r"][layer] * (again + p.get(named("a", layer), 0))
-    z: Floats = p_t + again
-    return z
+    cell = CELLS[a.cell]
+    gates = {name: g[layer] for name, g in flow.gates.items()} if cell.G > 1 else {}
+    return cell.candidate(p_t, W, before, gates, p.get(named("a", layer), 0))
+
+
+def activation_of(name: str) -> Activation:
+    """The activation of a curve by its name: "tanh", "relu, layer 2", "gate f", "tanh(c)"."""
+    if name.startswith("gate"):
+        return SIGMOID
+    phis = (cell.activation for cell in CELLS.values())
+    return next(phi for phi in phis if name.startswith(phi.name))
 
 
 def activation(name: str, z: Floats) -> Floats:
-    """phi of a curve by its name: "tanh", "sigmoid", "relu", a "gate f", "tanh g" or "tanh(c)"."""
-    if name.startswith("tanh"):
-        return np.tanh(z)
-    return np.maximum(z, 0) if name.startswith("relu") else 0.5 * (1 + np.tanh(0.5 * z))
+    """phi(z) of a curve by its name."""
+    return activation_of(name).phi(z)
 
 
 def derivative(name: str, z: Floats) -> Floats:
@@ -76,7 +76,4 @@ def derivative(name: str, z: Floats) -> Floats:
     >>> derivative("tanh", np.zeros(1)), derivative("gate f", np.zeros(1))
     (array([1.]), array([0.25]))
     """
-    if name.startswith("relu"):
-        return np.heaviside(z, 0.5)
-    phi = activation(name, z)
-    return 1 - phi**2 if name.startswith("tanh") else phi * (1 - phi)
+    return activation_of(name).derivative(z)

@@ -8,9 +8,9 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from theano_rnn.common.types import Floats, Ints, Record
-from theano_rnn.flow.curves import derivative, operating_points
+from theano_rnn.flow.curves import operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.measures import GAMMA, Flow, Saturation, Spectra
+from theano_rnn.flow.measures import Flow, Saturation, Spectra
 from theano_rnn.flow.pairs import by_lag
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.model.cells import CELLS
@@ -189,13 +189,12 @@ def measure(
     W = flow.recurrent
     shares = flow.shares(W)
     cosine, ratio = flow.truncated(truncation, W)
-    is_plain = flow.bound() is not None
-    keeps = CELLS[a.cell].carry_gate
+    cell, bound = CELLS[a.cell], flow.bound()
     curves = operating_points(flow)
     opened = (
-        np.concatenate([derivative(a.cell, z) for z in curves.values()], axis=1)
-        if keeps is None
-        else np.concatenate(list(flow.gates[keeps]), axis=1)
+        np.concatenate([cell.activation.derivative(z) for z in curves.values()], axis=1)
+        if cell.carry_gate is None
+        else np.concatenate(list(flow.gates[cell.carry_gate]), axis=1)
     ).T
     products = flow.norms_by_lag(_ends(flow))
     network = {name: getattr(a, name) for name in NETWORK}
@@ -221,8 +220,10 @@ def measure(
         lags=T - 1 if lags is None else lags,
         left=left_by_lag(flow.norms, flow.first_lag),
         products=products,
-        bound=flow.bound(),
-        radius=GAMMA[a.cell] * flow.spectra()["W"]["spectral_radius"] if is_plain else None,
+        bound=bound,
+        radius=None
+        if bound is None
+        else (cell.gamma or 1) * flow.spectra()["W"]["spectral_radius"],
         carried=flow.identity_path(_ends(flow)),
         carried_mean=flow.identity_path(_ends(flow), "mean"),
         contributions=by_lag(shares),
@@ -249,7 +250,7 @@ def measure(
         exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
         curves=curves,
         open=opened[np.argsort(opened.mean(axis=1), kind="stable")],
-        open_name=f"{a.cell}'(z)" if keeps is None else f"gate {keeps}",
+        open_name=f"gate {cell.carry_gate}" if cell.carry_gate else f"{cell.activation.name}'(z)",
     )
 
 

@@ -26,10 +26,8 @@ from theano_rnn.model.cells import CELLS
 from theano_rnn.optim.regularization import BOUND
 from theano_rnn.rnn import RNN
 
-#: |phi'| of a cell without gates is at most this: |J| <= gamma sigma_max(W).
-GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
-#: A unit of a bounded activation counts as saturated beyond it, a gate as closed and open.
-SATURATED, CLOSED, OPEN = 0.9, 0.1, 0.9
+#: A gate counts as closed below the first, as open above the second.
+CLOSED, OPEN = 0.1, 0.9
 
 #: By the name of a W: its sigma_max and spectral radius.
 Spectra = dict[str, dict[str, float]]
@@ -460,9 +458,8 @@ class Flow:
             "sigma_max" and "spectral_radius".
         """
         found = {}
-        # In the order of their rows: the gates, and what they write.
-        last = "g" if self.architecture.cell == "lstm" else "h"
-        gates = [f"[{gate}]" for gate in (*self.gates, last)] if self.gates else [""]
+        cell = CELLS[self.architecture.cell]
+        gates = [f"[{gate}]" for gate in cell.gates] if cell.G > 1 else [""]
         for name in self.recurrent:
             for gate, block in zip(gates, np.split(self.parameters[name], len(gates))):
                 found[name + gate] = {
@@ -474,7 +471,7 @@ class Flow:
     def bound(self) -> Optional[float]:
         """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
 
-        It is known for one layer of a cell without gates.
+        It is known for one layer of a plain cell: tanh, sigmoid, relu.
 
         Returns
         -------
@@ -485,9 +482,10 @@ class Flow:
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013),
         section 2.1.
         """
-        if self.architecture.cell not in GAMMA or self.architecture.layers > 1:
+        gamma = CELLS[self.architecture.cell].gamma
+        if gamma is None or self.architecture.layers > 1:
             return None
-        return GAMMA[self.architecture.cell] * self.spectra()["W"]["sigma_max"]
+        return gamma * self.spectra()["W"]["sigma_max"]
 
     # ---- saturation
 
@@ -510,18 +508,17 @@ class Flow:
         Returns
         -------
         dict
-            saturated: share of |s| > .9 (tanh, gru, lstm; for sigmoid s < .1 or s > .9);
-            derivative: mean phi'(z) (cells without gates); dead: share of units that are 0 at
-            every step (relu); gates: {name: [share below .1, share above .9]}. None where a
-            measure does not apply.
+            saturated: share of s beyond the ends of the activation (|s| > .9 for tanh); dead:
+            share of units that are 0 at every step, where the activation has no ends (relu);
+            derivative: mean phi'(z) of a plain cell; gates: {name: [share below .1, share above
+            .9]}. None where a measure does not apply.
         """
-        cell, s = self.architecture.cell, self.hidden()
-        derivative = {"tanh": 1 - s**2, "sigmoid": s * (1 - s), "relu": s > 0}.get(cell)
-        far = abs(s) > SATURATED if cell != "sigmoid" else (s < CLOSED) | (s > OPEN)
+        cell, s = CELLS[self.architecture.cell], self.hidden()
+        ends = cell.activation.ends
         return {
-            "saturated": None if cell == "relu" else float(far.mean()),
-            "derivative": None if derivative is None else float(derivative.mean()),
-            "dead": float((s == 0).all(axis=1).mean()) if cell == "relu" else None,
+            "saturated": float(((s < ends[0]) | (s > ends[1])).mean()) if ends else None,
+            "derivative": float(cell.activation.slope(s).mean()) if cell.is_plain else None,
+            "dead": None if ends else float((s == 0).all(axis=1).mean()),
             "gates": {
                 name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
                 for name, gate in self.gates.items()

@@ -1,10 +1,12 @@
 """Why a gradient vanishes or explodes: saturation, dead units, the spectra of W, the gates."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 
-from theano_rnn.flow.measures import CLOSED, GAMMA, Flow
+from theano_rnn.flow.measures import CLOSED, Flow, Saturation
+from theano_rnn.model.activations import Activation
 from theano_rnn.model.cells import CELLS
 
 #: So large a share of states at their ends, or of a gate's values that are closed, is a reason.
@@ -24,27 +26,15 @@ def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
     -------
     list of str
     """
-    a, found = flow.architecture, flow.saturation()
+    cell, found = CELLS[flow.architecture.cell], flow.saturation()
     told = []
     if not np.isfinite(flow.norms).all():
         told.append("some errors are not finite: they overflow float64")
-    if vanishes and a.cell in ("tanh", "sigmoid"):
-        if found["saturated"] > MANY:
-            told.append(f"saturation: {found['saturated']:.0%} of the states are at their ends")
-        if a.cell == "sigmoid":
-            told.append(f"sigma' is at most 1/4: {found['derivative']:.3f} on average here")
-        elif found["derivative"] < 0.5:
-            told.append(f"tanh' is {found['derivative']:.3f} on average, at most 1")
-    if a.cell == "relu" and vanishes:
-        if found["dead"] > 0:
-            told.append(f"dead ReLUs: {found['dead']:.0%} of the units are 0 at every word")
-        if found["derivative"] < 0.9:
-            told.append(
-                f"ReLU's derivative is 1 at {found['derivative']:.0%} of the states, 0 else"
-            )
-    if a.cell in GAMMA:
-        told.extend(_of_spectra(flow, vanishes, explodes))
-    keeps = CELLS[a.cell].carry_gate
+    if vanishes and cell.is_plain:
+        told.extend(_of_activation(cell.activation, found))
+    if cell.gamma is not None:
+        told.extend(_of_spectra(flow, cell.gamma, vanishes, explodes))
+    keeps = cell.carry_gate
     if keeps is not None and vanishes:
         for layer, gate in enumerate(flow.gates[keeps], start=1):
             told.append(
@@ -63,8 +53,24 @@ def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
     return told
 
 
-def _of_spectra(flow: Flow, vanishes: bool, explodes: bool) -> Iterator[str]:
-    gamma = GAMMA[flow.architecture.cell]
+def _of_activation(phi: Activation, found: Saturation) -> Iterator[str]:
+    """Of a plain cell: where its units are, and what phi' lets through there."""
+    derivative = found["derivative"]
+    if phi.ends is None:
+        if found["dead"] > 0:
+            yield f"dead {phi.symbol}s: {found['dead']:.0%} of the units are 0 at every word"
+        if derivative < 0.9:
+            yield f"{phi.symbol}'s derivative is 1 at {derivative:.0%} of the states, 0 else"
+        return
+    if found["saturated"] > MANY:
+        yield f"saturation: {found['saturated']:.0%} of the states are at their ends"
+    if phi.gamma < 1:
+        yield (f"{phi.symbol}' is at most {Fraction(phi.gamma)}: {derivative:.3f} on average here")
+    elif derivative < 0.5:
+        yield f"{phi.symbol}' is {derivative:.3f} on average, at most {phi.gamma:g}"
+
+
+def _of_spectra(flow: Flow, gamma: float, vanishes: bool, explodes: bool) -> Iterator[str]:
     for name, found in flow.spectra().items():
         radius, sigma = found["spectral_radius"], found["sigma_max"]
         both = f"the spectral radius of {name} is {radius:.3g}, sigma_max {sigma:.3g}"

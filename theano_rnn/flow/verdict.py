@@ -21,8 +21,9 @@ from theano_rnn.flow.decay import (
     rate_of,
     share_of_zeros,
 )
-from theano_rnn.flow.measures import GAMMA, Flow
+from theano_rnn.flow.measures import Flow
 from theano_rnn.flow.reasons import reasons
+from theano_rnn.model.cells import CELLS
 
 if TYPE_CHECKING:
     from theano_rnn.training.settings import Settings
@@ -221,14 +222,15 @@ def _disagreement(horizon: Optional[int], products: Floats) -> str:
 
 def _bound_says(flow: Flow, bound: Optional[float]) -> str:
     cell = flow.architecture.cell
-    if bound is None:
+    gamma = CELLS[cell].gamma
+    if bound is None or gamma is None:
         why = (
             f"none is known for {flow.architecture.layers} layers"
-            if cell in GAMMA
-            else f"none is known for the gates of {cell}"
+            if gamma is not None
+            else f"none is known for the cell {cell}"
         )
         return f"The bound is silent: {why}."
-    formula = f"gamma sigma_max(W) = {GAMMA[cell]:g} x {bound / GAMMA[cell]:.3g} = {bound:.3g}"
+    formula = f"gamma sigma_max(W) = {gamma:g} x {bound / gamma:.3g} = {bound:.3g}"
     if bound < 1:
         lag = _guaranteed(bound)
         return (

@@ -18,6 +18,8 @@ class Activation:
     Attributes
     ----------
     name : str
+    symbol : str
+        As texts write it: "sigma", "ReLU".
     phi : function z -> phi(z)
     derivative : function z -> phi'(z)
     slope : function s -> phi'(z)
@@ -30,6 +32,7 @@ class Activation:
     """
 
     name: str
+    symbol: str
     phi: Callable[[Floats], Floats]
     derivative: Callable[[Floats], Floats]
     slope: Callable[[Floats], Floats]
@@ -52,14 +55,27 @@ def _sigma_slope(s: Floats) -> Floats:
 
 
 TANH = Activation(
-    "tanh", np.tanh, lambda z: _tanh_slope(np.tanh(z)), _tanh_slope, gamma=1.0, ends=(-0.9, 0.9)
+    "tanh",
+    "tanh",
+    np.tanh,
+    lambda z: _tanh_slope(np.tanh(z)),
+    _tanh_slope,
+    gamma=1.0,
+    ends=(-0.9, 0.9),
 )
 SIGMOID = Activation(
-    "sigmoid", _sigma, lambda z: _sigma_slope(_sigma(z)), _sigma_slope, gamma=0.25, ends=(0.1, 0.9)
+    "sigmoid",
+    "sigma",
+    _sigma,
+    lambda z: _sigma_slope(_sigma(z)),
+    _sigma_slope,
+    gamma=0.25,
+    ends=(0.1, 0.9),
 )
 #: Its derivative at 0 is 1/2, as that of Theano's relu is.
 RELU = Activation(
     "relu",
+    "ReLU",
     lambda z: np.maximum(z, 0),
     lambda z: np.heaviside(z, 0.5),
     lambda s: (s > 0).astype(s.dtype),

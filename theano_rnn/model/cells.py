@@ -127,6 +127,11 @@ class Cell:
         """The number of vectors in the state."""
         return len(self.state)
 
+    @property
+    def gamma(self) -> Optional[float]:
+        """The gamma of |J| <= gamma sigma_max(W); None for a cell that is not plain."""
+        return self.activation.gamma if self.is_plain else None
+
     def step(self, p_t: Variable, before: Variables, weights: Variables) -> Variables:
         """The state after a step, a list of (B, H) expressions."""
         values = self.equations(p_t, before, weights)
