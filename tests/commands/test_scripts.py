@@ -18,8 +18,8 @@ from rich.console import Console
 from theano_rnn.commands import train
 from theano_rnn.model.cells import CELLS
 from theano_rnn.model.initialization import SCHEMES
+from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
-from theano_rnn.optim.step import CLIPPINGS
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State

@@ -7,7 +7,7 @@ import pytest
 
 from theano_rnn import RNNError
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.optim import optimizers
+from theano_rnn.optim import clipping, optimizers
 
 SHAPES = {"U": (4, 3), "W": (3, 3), "b": (3,)}
 OTHERS = {  # constants other than the defaults
@@ -309,8 +309,8 @@ def test_all_arithmetic_is_in_the_dtype_of_the_parameters_whatever_floatX_is(nam
             parameters, gradients = variables(dtype, SHAPES)
             optimizer = optimizers.Optimizer(name, parameters)
             pairs = optimizer.updates(gradients, learning_rate)
-            clipped = [optimizers.clip_by_norm(gradients, learning_rate)]
-            clipped += [optimizers.clip_by_value(gradients, learning_rate)]
+            clipped = [clipping.clip_by_norm(gradients, learning_rate)]
+            clipped += [clipping.clip_by_value(gradients, learning_rate)]
             new = [expression for _, expression in pairs]
             new += [a for clipped_gradients, norm in clipped for a in [*clipped_gradients, norm]]
             ancestors = theano.graph.basic.ancestors(new)
@@ -340,17 +340,17 @@ def test_two_compiled_functions_continue_one_state(name):
 
 
 @functools.cache
-def clipping():
+def both_clippings():
     a, b, clip = tensor.dmatrix(), tensor.dmatrix(), tensor.dscalar()
-    (a_norm, b_norm), norm = optimizers.clip_by_norm([a, b], clip)
-    (a_value, b_value), norm_too = optimizers.clip_by_value([a, b], clip)
+    (a_norm, b_norm), norm = clipping.clip_by_norm([a, b], clip)
+    (a_value, b_value), norm_too = clipping.clip_by_value([a, b], clip)
     return compile_function([a, b, clip], [a_norm, b_norm, norm, a_value, b_value, norm_too])
 
 
 def test_clipping_by_norm_rescales_all_gradients_together():
     a, b = np.array([[3.0, 0.0], [0.0, -4.0]]), np.array([[12.0]])  # 3^2 + 4^2 + 12^2 = 13^2
     for clip, scale in ((6.5, 0.5), (13, 1), (100, 1), (1e-3, 1e-3 / 13)):
-        a_new, b_new, norm, *_ = clipping()(a, b, clip)
+        a_new, b_new, norm, *_ = both_clippings()(a, b, clip)
         assert norm == pytest.approx(13, rel=1e-15)
         np.testing.assert_allclose(a_new, scale * a, rtol=1e-14)
         np.testing.assert_allclose(b_new, scale * b, rtol=1e-14)
@@ -359,25 +359,25 @@ def test_clipping_by_norm_rescales_all_gradients_together():
 def test_gradients_no_longer_than_the_clip_are_not_touched():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 3)), rng.normal(size=(1, 4))
-    a_new, b_new, *_ = clipping()(a, b, 100)
+    a_new, b_new, *_ = both_clippings()(a, b, 100)
     assert (a_new == a).all() and (b_new == b).all()
 
 
 def test_clipping_by_norm_leaves_zeros():
-    a_new, b_new, norm, *_ = clipping()(np.zeros((2, 3)), np.zeros((1, 4)), 1)
+    a_new, b_new, norm, *_ = both_clippings()(np.zeros((2, 3)), np.zeros((1, 4)), 1)
     assert norm == 0 and (a_new == 0).all() and (b_new == 0).all()
 
 
 def test_an_infinite_norm_makes_finite_gradients_zero_and_others_nan():
-    a_new, b_new, norm, *_ = clipping()(np.full((2, 3), 1e200), np.ones((1, 4)), 1)
+    a_new, b_new, norm, *_ = both_clippings()(np.full((2, 3), 1e200), np.ones((1, 4)), 1)
     assert norm == np.inf and (a_new == 0).all() and (b_new == 0).all()
-    a_new, b_new, norm, *_ = clipping()(np.full((2, 3), np.inf), np.ones((1, 4)), 1)
+    a_new, b_new, norm, *_ = both_clippings()(np.full((2, 3), np.inf), np.ones((1, 4)), 1)
     assert norm == np.inf and np.isnan(a_new).all() and (b_new == 0).all()
 
 
 def test_clipping_by_value_clips_each_entry():
     a, b = np.array([[3.0, -0.5], [0.0, -4.0]]), np.array([[12.0, 1.0]])
-    *_, a_new, b_new, norm = clipping()(a, b, 1.5)
+    *_, a_new, b_new, norm = both_clippings()(a, b, 1.5)
     assert a_new.tolist() == [[1.5, -0.5], [0, -1.5]] and b_new.tolist() == [[1.5, 1]]
     assert norm == pytest.approx((9 + 0.25 + 16 + 144 + 1) ** 0.5, rel=1e-15)
 

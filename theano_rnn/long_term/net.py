@@ -19,7 +19,7 @@ from theano_rnn.model import graph, initialization
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
-from theano_rnn.optim import optimizers, regularization
+from theano_rnn.optim import clipping, optimizers, regularization
 
 
 class TaskNet:
@@ -167,7 +167,7 @@ class TaskNet:
             E = self.loss(o, y)
             gradients = self.gradients(E, p, states).values()
             clip = self.clip if self.remedy.is_clipped else np.inf
-            clipped, norm = optimizers.clip_by_norm(list(gradients), clip)
+            clipped, norm = clipping.clip_by_norm(list(gradients), clip)
             optimizer = optimizers.Optimizer(self.remedy.optimizer, list(self.shared.values()))
             updates = optimizer.updates(clipped, learning_rate)
         return compile_function([x, y], [E, norm], updates, name="update")

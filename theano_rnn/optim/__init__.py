@@ -1,6 +1,7 @@
-"""One step of training: gradient, penalties, clipping, update.
+"""One step of training: gradient, regularization, clipping, update.
 
 ``step``            the compiled step
-``optimizers``      SGD, momentum, Nesterov, AdaGrad, RMSProp, Adam; clipping
+``optimizers``      SGD, momentum, Nesterov, AdaGrad, RMSProp, Adam
+``clipping``        by the norm of the gradient, or by the size of each element
 ``regularization``  L2 and Omega
 """

@@ -1,4 +1,4 @@
-"""Optimizers and gradient clipping, as symbolic updates.
+"""Optimizers, as symbolic updates.
 
 An optimizer is one function of Theano expressions. It takes a parameter p, its gradient g, the
 learning rate and its state, and returns the new p and the new state; all of it elementwise:
@@ -298,10 +298,10 @@ class Optimizer:
         if len(gradients) != len(self.parameters):
             counts = f"{len(gradients)} gradients for {len(self.parameters)} parameters"
             raise RNNError(f"{counts}; pass one for each, in their order")
-        learning_rate = _scalar(learning_rate, self.dtype)
         new: dict[Variable, Variable] = {}  # t of all parameters once
         # So a float in a rule is of the parameters' dtype: it could be float32, or make float64.
         with theano.config.change_flags(floatX=self.dtype, cast_policy="numpy+floatX"):
+            learning_rate = tensor.cast(learning_rate, self.dtype)
             for p, g, beside in zip(self.parameters, gradients, self._state_of):
                 state = [guard(shared) for shared in beside]
                 values = self.rule(p, guard(g), learning_rate, *state, **self.constants)
@@ -359,83 +359,3 @@ def _checked(value: Any, name: str, dtype: str) -> float:
     ):
         raise RNNError(f"{name} must be a number from 0 to below 1, not {validation.shown(value)}")
     return float(value)
-
-
-# ---- clipping
-
-
-def global_norm(gradients: Variables) -> Variable:
-    """sqrt(sum g^2) over all gradients together.
-
-    Parameters
-    ----------
-    gradients : list of expressions
-
-    Returns
-    -------
-    scalar expression
-    """
-    return tensor.sqrt(sum(tensor.sqr(g).sum() for g in gradients))
-
-
-def clip_by_norm(gradients: Variables, clip: Variable) -> tuple[Variables, Variable]:
-    """g *= min(1, clip / norm), with the norm of all gradients together: the direction stays.
-
-    Parameters
-    ----------
-    gradients : list of expressions
-    clip : scalar expression or float
-        The largest norm, positive.
-
-    Returns
-    -------
-    gradients : list of expressions
-    norm : scalar expression
-        Before clipping.
-
-    Notes
-    -----
-    A norm of 0 leaves the zeros. Where the squares leave the range of the dtype (a gradient above
-    1.8e19 in float32) the norm is infinite and finite gradients become 0; one that is itself not
-    finite becomes NaN.
-
-    References
-    ----------
-    R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks
-    (2013), algorithm 1.
-    """
-    norm = global_norm(gradients)
-    scale = tensor.minimum(1, _scalar(clip, norm.dtype) / norm)  # clip / 0 is infinite, so 1
-    return [g * scale for g in gradients], norm
-
-
-def clip_by_value(gradients: Variables, clip: Variable) -> tuple[Variables, Variable]:
-    """Each entry of each gradient clipped to [-clip, clip]: the direction may change.
-
-    Parameters
-    ----------
-    gradients : list of expressions
-    clip : scalar expression or float
-        Positive.
-
-    Returns
-    -------
-    gradients : list of expressions
-    norm : scalar expression
-        Of all gradients together, before clipping.
-
-    Notes
-    -----
-    The norm is not that of what is returned, and says nothing of how many entries were cut.
-    """
-    norm = global_norm(gradients)
-    clip = _scalar(clip, norm.dtype)
-    return [tensor.clip(g, -clip, clip) for g in gradients], norm
-
-
-def _scalar(value: Variable, dtype: str) -> Variable:
-    """A scalar expression of the dtype, from an expression or a number."""
-    if isinstance(value, theano.graph.basic.Variable):
-        return tensor.cast(value, dtype)
-    # A bare float would be rounded to float32, or widen float32 where floatX is float64.
-    return tensor.constant(np.asarray(value, dtype))

@@ -24,8 +24,7 @@ from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.optim import optimizers, regularization
-
-CLIPPINGS = ("norm", "value")
+from theano_rnn.optim.clipping import CLIPPINGS
 
 
 class Step:
@@ -252,11 +251,9 @@ class Step:
         gradients = dict(zip(parameters, gradients))
         self._add_omega(gradients, net, inputs, E)
         gradients = list(gradients.values())
-        if clip is None:
+        if self.clip_by is None:
             return None, self.optimizer.updates(gradients, learning_rate)
-        is_norm = self.clip_by == "norm"
-        clipped = optimizers.clip_by_norm if is_norm else optimizers.clip_by_value
-        gradients, norm = clipped(gradients, clip)
+        gradients, norm = CLIPPINGS[self.clip_by](gradients, clip)
 
         def guard(a: Variable) -> Variable:
             return if_finite(a, E + norm)

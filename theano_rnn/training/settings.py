@@ -29,8 +29,8 @@ from theano_rnn.common.fields import (
 from theano_rnn.model import initialization, truncation
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim import regularization
+from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
-from theano_rnn.optim.step import CLIPPINGS
 from theano_rnn.text.tokens import LEVELS, special_tokens
 
 #: The settings that say which network it is.
