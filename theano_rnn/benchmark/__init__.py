@@ -1,10 +1,10 @@
-"""Speed and memory of RNN beside plain theano-pymc, measured in the same run.
+"""Speed and memory of ``RNN`` beside other programs, measured in the same run.
 
-``stock``     the tutorial's program as a careful user of theano-pymc writes it, nothing of ours
-``child``     a process that holds one program, ours or stock, and takes SGD steps on request
-``programs``  starting such processes, asking them, timing several of them alternately
-``sections``  what is measured
-``machine``   where it was measured
-
-Nothing here prints; ``commands.benchmark`` shows the result.
+``stock``     the network in plain theano-pymc, as a careful user writes it
+``peers``     the network in JAX and in PyTorch
+``limit``     the matrix products of a step alone
+``child``     a process that holds one program and takes SGD steps on request
+``programs``  starts such processes, asks them, and times several in turns
+``sections``  the measurements
+``machine``   the processor, the versions and the date
 """

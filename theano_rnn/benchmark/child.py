@@ -1,8 +1,11 @@
 """A process that holds one program and takes SGD steps on request.
 
-Started as ``python -m theano_rnn.benchmark.child SPEC``, SPEC being the JSON of a ``Spec``. It
-takes one step at once and says so; then it answers each line of JSON on its standard input by
-a line on its standard output, until the input ends.
+``python -m theano_rnn.benchmark.child SPEC`` starts it, with the JSON of a ``Spec``. It takes one
+step and says that it is ready. Then it answers each line of JSON on its standard input with a line
+on its standard output, until the input ends.
+
+Only ``load_ours`` and ``load_limit`` import the rest of this package: the other programs run
+without our engine, JAX and PyTorch even in an environment without Theano.
 """
 
 import ctypes
@@ -17,31 +20,38 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from theano_rnn.common.types import Array, Ints, Shapes
-from theano_rnn.model import initialization
+from theano_rnn.common.types import Array, Ints
 
-#: By the names of the parameters, U by rows.
+#: Parameters by name, U (vocab_size, G*H).
 Arrays = dict[str, Array]
-#: step(x, y) -> E, and parameters().
+#: step(x, y) -> E, and parameters() -> U, V, W as ``RNN.parameters`` has them.
 Loaded = tuple[Callable[[Ints, Ints], float], Callable[[], Arrays]]
-#: To a request, as JSON takes it.
+#: The answer to a request, as JSON takes it.
 Answer = dict[str, Any]
 
 LEARNING_RATE = 0.001
-SEQUENCES = 8  # different ones, taken in turn
-GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "lstm": 4}
+SEQUENCES = 8  # different sequences, taken in turn
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a child runs.
+    """The program of a child, and its workload.
 
-    program : "ours", "stock", "jax", "torch" or "limit", the products alone
-    vocab_size, hidden_size, T : the workload
-    truncation, cell : as RNN takes them; stock has "full" and "tanh" only
-    B : sequences in a step
-    seed : of the parameters and the tokens, the same for both programs
-    blas_library : file of the BLAS that stock is to call; ours finds it by itself
+    Attributes
+    ----------
+    program : str
+        "ours", "stock", "jax", "torch", or "limit": the matrix products alone.
+    vocab_size, hidden_size, T : int
+    truncation, cell : str
+        As ``RNN`` takes them; stock has "full" and "tanh" only.
+    B : int
+        Sequences in a step.
+    seed : int
+        Seeds the parameters and the tokens, which are the same for all programs.
+    parameters : str, optional
+        An .npz file of the first parameters; ours makes them itself. ``Program`` writes it.
+    blas_library : str, optional
+        The file of the BLAS that stock calls; ours finds it itself. ``Program`` sets it.
     """
 
     program: str
@@ -52,11 +62,12 @@ class Spec:
     cell: str = "tanh"
     B: int = 1
     seed: int = 0
+    parameters: Optional[str] = None
     blas_library: Optional[str] = None
 
 
 def load_ours(spec: Spec) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W."""
+    """Our network, with the gradient of the truncation."""
     from theano_rnn import RNN
 
     model = RNN(
@@ -70,12 +81,12 @@ def load_ours(spec: Spec) -> Loaded:
 
 
 def load_stock(spec: Spec) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W."""
+    """The network in plain theano-pymc."""
     if spec.blas_library is not None:
         ctypes.CDLL(spec.blas_library, mode=ctypes.RTLD_GLOBAL)
     from theano_rnn.benchmark import stock
 
-    values = initial_values(spec, stock.theano.config.floatX)
+    values = first_parameters(spec, stock.theano.config.floatX)
     U, V, W = (stock.theano.shared(value, name) for name, value in values.items())
     sgd_step = stock.compile_sgd_step(U, V, W, spec.B)
 
@@ -86,20 +97,21 @@ def load_stock(spec: Spec) -> Loaded:
 
 
 def load_peer(spec: Spec) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W; of JAX or PyTorch."""
+    """The network in JAX or in PyTorch."""
     from theano_rnn.benchmark import peers
 
     load = {"jax": peers.load_jax, "torch": peers.load_torch}[spec.program]
-    values = initial_values(spec, "float32")
+    values = first_parameters(spec, "float32")
     step, parameters = load(values, spec.cell, spec.truncation, LEARNING_RATE)
     return step, lambda: {**parameters(), "U": np.asarray(parameters()["U"]).T}
 
 
 def load_limit(spec: Spec) -> Loaded:
-    """step(x, y) -> 0.0, after the products of such a step; and no parameters."""
+    """The matrix products of a step; its loss is 0 and it has no parameters."""
     from theano_rnn.benchmark.limit import compile_products
+    from theano_rnn.model.cells import CELLS
 
-    products, gates = compile_products(), GATES[spec.cell]
+    products, gates = compile_products(), CELLS[spec.cell].G
 
     def step(x: Ints, y: Ints) -> float:
         sizes = [len(x), spec.B, spec.hidden_size, gates, spec.vocab_size]
@@ -108,11 +120,11 @@ def load_limit(spec: Spec) -> Loaded:
     return step, dict
 
 
-def initial_values(spec: Spec, dtype: str) -> Arrays:
-    """The parameters that ours begins with, U by rows."""
-    H, vocab_size, G = spec.hidden_size, spec.vocab_size, GATES[spec.cell]
-    shapes: Shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
-    values = initialization.initial(shapes, spec.cell, "uniform", spec.seed, dtype)
+def first_parameters(spec: Spec, dtype: str) -> Arrays:
+    """The parameters that ours begins with, U (vocab_size, G*H)."""
+    assert spec.parameters is not None
+    with np.load(spec.parameters) as file:
+        values = {name: file[name].astype(dtype) for name in "UVW"}
     return {**values, "U": np.ascontiguousarray(values["U"].T)}
 
 
@@ -126,23 +138,23 @@ LOADS = {
 
 
 class Child:
-    """One program and the requests it answers."""
+    """One program; each of its methods but ``sequences`` answers a request."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.step, self.parameters = LOADS[spec.program](spec)
-        self.resident: Optional[int] = None  # at the first request for memory
+        self.resident: Optional[int] = None  # bytes at the first request for memory
         self._sequences = functools.lru_cache(None)(self.sequences)
 
     def sequences(self, T: int) -> list[tuple[Ints, Ints]]:
-        """Random tokens x and y, each (T,), or (T, B) where B is more than one."""
+        """Random tokens x and y, each (T,), or (T, B) if B is more than 1."""
         random = np.random.default_rng(self.spec.seed)
         tokens = random.integers(self.spec.vocab_size, size=(SEQUENCES, self.spec.B, T + 1))
         rows = [row[0] if self.spec.B == 1 else row.T for row in tokens]
         return [(np.ascontiguousarray(r[:-1]), np.ascontiguousarray(r[1:])) for r in rows]
 
     def train(self, steps: int, T: int) -> Answer:
-        """Losses of some steps, and the parameters after them."""
+        """The losses of some steps, and the parameters after them."""
         sequences = self._sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {
@@ -153,13 +165,13 @@ class Child:
         }
 
     def losses(self, steps: int, T: int) -> Answer:
-        """Losses of some steps, and the most memory that the process has held."""
+        """The losses of some steps, and the peak memory of the process in bytes."""
         sequences = self._sequences(T)
         losses = [float(self.step(*sequences[i % SEQUENCES])) for i in range(steps)]
         return {"losses": losses, "peak": memory_in_bytes("VmHWM")}
 
     def time(self, steps: int, T: int) -> Answer:
-        """Seconds that some steps take."""
+        """The seconds that some steps take."""
         sequences = self._sequences(T)
         start = time.perf_counter()
         for i in range(steps):
@@ -167,7 +179,7 @@ class Child:
         return {"seconds": time.perf_counter() - start}
 
     def memory(self, T: int) -> Answer:
-        """Bytes the process grew to in one step, over what it held before the first request."""
+        """The peak memory of one step in bytes, less the memory before the first request."""
         x, y = self._sequences(T)[0]
         if self.resident is None:
             self.resident = memory_in_bytes("VmRSS")
@@ -179,7 +191,7 @@ class Child:
 
 
 def memory_in_bytes(name: str) -> Optional[int]:
-    """VmRSS, resident now, or VmHWM, its peak; None where the system does not tell."""
+    """VmRSS, the resident memory, or VmHWM, its peak; None if the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -189,7 +201,7 @@ def memory_in_bytes(name: str) -> Optional[int]:
 
 
 def forget_peak() -> bool:
-    """Start VmHWM again from the memory resident now; False where that is not possible."""
+    """Reset VmHWM to the resident memory; return whether the system allows that."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -198,7 +210,7 @@ def forget_peak() -> bool:
 
 
 def main(spec: Spec) -> None:
-    # What libraries print goes to standard error, so that the answers are alone in the pipe.
+    # Only answers go into the pipe; what libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     child = Child(spec)

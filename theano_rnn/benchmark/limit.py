@@ -1,8 +1,8 @@
-"""The products of a step alone: what no program that calls this BLAS can be faster than.
+"""The matrix products of a step alone: no program that calls this BLAS can be faster.
 
-One after the other, on matrices of the shapes of a step and with no work between them: the
-recurrence forwards and backwards, for each step, and around it the products with V, the two
-that go back from the logits, and that of the gradient of W. Rows of U cost nothing here.
+They run one after another, on matrices of the shapes of a step, without any work between them: the
+products of the recurrence, forwards and backwards for each time step; the product with V and the
+two that go back from the logits; and the gradient of W. Reading rows of U costs nothing here.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from theano_rnn.engine.c_code import source
 
 
 class Products(theano.graph.op.COp):
-    """(T, B, H, G, vocab_size) as an int64 vector -> 0.0, after the products of one step."""
+    """Runs the products of one step: (T, B, H, G, vocab_size) as an int64 vector -> 0.0."""
 
     __props__ = ()
 

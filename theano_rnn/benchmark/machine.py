@@ -1,4 +1,4 @@
-"""Where it was measured."""
+"""The machine that measures: its processor, versions, load and date."""
 
 import os
 import platform
@@ -12,13 +12,13 @@ from theano_rnn.common.types import Record
 
 
 def describe() -> Record:
-    """Machine, versions and date, as text and numbers for JSON."""
+    """The machine, the versions and the date, as text and numbers for JSON."""
     from theano_rnn import engine
 
     theano = engine.theano
     return {
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
-        # More than the cores there are means that others were at work.
+        # A load above the number of cores means that other programs were busy.
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "cpu": cpu(),
         "cores": engine.blas.usable_cores(),
@@ -33,13 +33,13 @@ def describe() -> Record:
 
 
 def peers() -> dict[str, str]:
-    """Versions of what is compared with, as peers.txt has them installed."""
+    """The versions of JAX and PyTorch and what they need, from peers.txt."""
     pins = Path(__file__).with_name("peers.txt").read_text("utf-8").splitlines()
     return dict(line.split("#")[0].strip().split("==") for line in pins if "==" in line)
 
 
 def cpu() -> str:
-    """The model as the system calls it."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -49,7 +49,7 @@ def cpu() -> str:
 
 
 def compiler(cxx: str) -> str:
-    """The first line of what the C++ compiler says about its version."""
+    """The version of the C++ compiler, as its first line says it."""
     if not cxx:
         return "none"
     try:

@@ -1,8 +1,8 @@
 """The same network in JAX and in PyTorch, as a careful user of each writes it.
 
-Imports nothing of this package: it runs in an environment of its own, as both want a newer NumPy
-than Theano does. U is stored by rows, and of it only the rows that occur are read and updated.
-The gates are those of ``theano_rnn.model.cells``, one below the other in the same order.
+This module imports nothing of the package. It runs in an environment of its own, because both
+need a newer NumPy than Theano does. U is stored by rows, and only the rows of tokens that occur
+are read and updated. The gates are stacked in the order of ``theano_rnn.model.cells``.
 """
 
 import functools
@@ -17,7 +17,7 @@ Loaded = tuple[Callable[[Array, Array], float], Callable[[], dict[str, Array]]]
 
 
 def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate: float) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W; one compiled function, its buffers donated.
+    """step(x, y) -> E, and parameters() -> U, V, W, in JAX: one jitted function, buffers donated.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
         U (vocab_size, G*H), V (vocab_size, H), W (G*H, H).
     cell : str
     truncation : str
-        "full", "window:K" or "chunk:K"; a chunk has to divide the length.
+        "full", "window:K" or "chunk:K"; K must divide the length into whole chunks.
     learning_rate : float
     """
     import jax
@@ -74,7 +74,7 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
         return last, states
 
     def states(W: Array, p: Array) -> Array:
-        """The states s_t (T, B, H), to be differentiated as the truncation has it."""
+        """The states s_t (T, B, H), whose gradient is the truncated one."""
         T, B, H = p.shape[0], p.shape[1], W.shape[1]
         start = (jnp.zeros((B, H), p.dtype),) * (2 if cell == "lstm" else 1)
         scheme, _, steps = truncation.partition(":")
@@ -89,7 +89,7 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
 
             _, s = jax.lax.scan(chunk, start, p.reshape(T // K, K, *p.shape[1:]))
             return s[0].reshape(T, B, H)
-        # window: all of them as one minibatch, from frozen states
+        # window: all windows as one minibatch, which begin at frozen states
         frozen = [jax.lax.stop_gradient(s) for s in run(step, start, p)[1]]
         n = min(K + 1, T)
         j = jnp.arange(T)[None, :] - (n - 1) + jnp.arange(n)[:, None]  # (n, T)
@@ -136,11 +136,11 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
 def load_torch(
     values: dict[str, Array], cell: str, truncation: str, learning_rate: float
 ) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W; eager, the recurrence PyTorch's own.
+    """step(x, y) -> E, and parameters() -> U, V, W, in eager PyTorch with its own recurrences.
 
-    Its GRU resets after the product instead of before; the work is the same. Its GRU and LSTM
-    have a product with the input as well, which is the identity here, so that of U only the
-    rows that occur are read, as everywhere else.
+    PyTorch's GRU resets after the product instead of before it, which is the same work. Its GRU
+    and LSTM also multiply their input by a matrix. That is the identity here, so that only the
+    rows of U that occur are read, as in the other programs.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Programs in processes of their own: starting them, asking them, timing them in turns."""
+"""Programs in processes of their own: start them, ask them, time them in turns."""
 
 import contextlib
 import dataclasses
@@ -15,16 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from theano_rnn.benchmark.child import Spec
-from theano_rnn.common.types import PathLike, Record
+import numpy as np
 
-#: Seconds between two measurements: OpenBLAS's threads spin for some time after their last
-#: work, on the cores that the next program needs.
+from theano_rnn.benchmark.child import Spec
+from theano_rnn.common.types import PathLike, Record, Shapes
+
+#: Seconds between two measurements. OpenBLAS's threads spin for a while after their last work, on
+#: the cores that the next program needs.
 REST = 0.05
 
 
 class ProgramError(RuntimeError):
-    """A child process ended by itself; the message has the last line it wrote."""
+    """A child process ended by itself; the message has the last line that it wrote."""
 
 
 class Program:
@@ -34,12 +36,12 @@ class Program:
     ----------
     spec : Spec
     threads : int, optional
-        Of BLAS, which decides by itself where not given.
+        The threads of BLAS; by default BLAS decides.
     compiledir : str or Path, optional
-        Its compile cache, where that is not to be the usual one.
+        The compile cache; by default the usual one.
     python : str or Path, optional
-        The interpreter of another environment, which has this package on its path and nothing
-        else of this environment.
+        The interpreter of another environment. It gets this package on its path, and nothing else
+        of this environment.
 
     Attributes
     ----------
@@ -56,25 +58,25 @@ class Program:
     ) -> None:
         from theano_rnn import engine
 
+        self._files = tempfile.TemporaryDirectory()
+        self._stderr = tempfile.TemporaryFile("w+")
         if spec.program == "stock":
             spec = dataclasses.replace(spec, blas_library=engine.BLAS.library)
+        if spec.program in ("stock", "jax", "torch"):
+            path = str(Path(self._files.name, "parameters.npz"))
+            save_first_parameters(spec, path)
+            spec = dataclasses.replace(spec, parameters=path)
+        package = None if python is None else package_alone(self._files.name)
         self.spec = spec
-        self._stderr = tempfile.TemporaryFile("w+")
-        self._package = None if python is None else package_alone()
-        folder = None if self._package is None else self._package.name
+        module = [str(python or sys.executable), "-m", "theano_rnn.benchmark.child"]
         start = time.perf_counter()
         self._process = subprocess.Popen(
-            [
-                str(python or sys.executable),
-                "-m",
-                "theano_rnn.benchmark.child",
-                json.dumps(vars(spec)),
-            ],
+            [*module, json.dumps(vars(spec))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=environment(spec.program, os.environ, threads, compiledir, folder),
+            env=environment(spec.program, os.environ, threads, compiledir, package),
         )
         try:
             self._answer()
@@ -84,9 +86,9 @@ class Program:
         self.seconds_to_first_step = time.perf_counter() - start
 
     def ask(self, do: str, T: Optional[int] = None, **request: Any) -> Record:
-        """The answer of the child's method ``do`` to a request, at the workload's T or another."""
+        """The answer of the child's method ``do``, for the T of the spec or another."""
         request = {"do": do, "T": self.spec.T if T is None else T, **request}
-        with contextlib.suppress(BrokenPipeError):  # the answer says why
+        with contextlib.suppress(BrokenPipeError):  # ``_answer`` raises an error that says why
             print(json.dumps(request), file=self._process.stdin, flush=True)
         return self._answer()
 
@@ -106,8 +108,7 @@ class Program:
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._stderr.close()
-        if self._package is not None:
-            self._package.cleanup()
+        self._files.cleanup()
 
     def __enter__(self) -> "Program":
         return self
@@ -116,16 +117,26 @@ class Program:
         self.close()
 
 
-def package_alone() -> "tempfile.TemporaryDirectory[str]":
-    """A folder with this package in it and nothing else.
+def save_first_parameters(spec: Spec, path: str) -> None:
+    """Write the parameters that ours begins with, as an .npz file."""
+    from theano_rnn.model.cells import CELLS
+    from theano_rnn.model.initialization import initial
 
-    Where the package is installed its own folder is that of all packages, and another
-    environment would find our NumPy there before its own.
+    H, vocab_size, G = spec.hidden_size, spec.vocab_size, CELLS[spec.cell].G
+    shapes: Shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
+    np.savez(path, **initial(shapes, spec.cell, "uniform", spec.seed, "float64"))
+
+
+def package_alone(folder: str) -> str:
+    """A folder that has this package in it and nothing else.
+
+    The folder of an installed package has all other packages in it too, and another environment
+    would find our NumPy there before its own.
     """
-    folder = tempfile.TemporaryDirectory()
-    package = Path(__file__).parents[1]
-    Path(folder.name, package.name).symlink_to(package, target_is_directory=True)
-    return folder
+    alone, package = Path(folder, "package"), Path(__file__).parents[1]
+    alone.mkdir()
+    (alone / package.name).symlink_to(package, target_is_directory=True)
+    return str(alone)
 
 
 def environment(
@@ -135,10 +146,10 @@ def environment(
     compiledir: Optional[PathLike] = None,
     pythonpath: Optional[str] = None,
 ) -> dict[str, str]:
-    """The environment of a child. The user's own THEANO_FLAGS stay, but for the compile cache.
+    """The environment of a child; it keeps the user's THEANO_FLAGS but for the compile cache.
 
-    Stock gets by THEANO_FLAGS what it needs to run at all and to be compared: the BLAS that we
-    call and float32. Its compile cache is not ours, nor the one of the user's other programs.
+    Stock gets in THEANO_FLAGS what it needs to run and to be comparable: the BLAS that ours calls,
+    and float32. It has a compile cache of its own.
     """
     from theano_rnn import engine
 
@@ -162,23 +173,23 @@ def environment(
 def milliseconds(
     programs: Sequence[tuple[Program, int]], rounds: int, seconds: float
 ) -> list[list[float]]:
-    """What a step costs in each of several programs, measured in turns: A B A B ...
+    """Milliseconds per step of each program, measured in turns: A B A B ...
 
     Parameters
     ----------
     programs : list of (Program, T)
     rounds : int
     seconds : float
-        How long one measurement is to take, in whole steps.
+        The length of one measurement, rounded up to whole steps.
 
     Returns
     -------
     list of lists
-        Milliseconds a step, for each program in each round.
+        For each program the milliseconds of each round.
     """
     steps = []
     for program, T in programs:
-        program.ask("time", T, steps=2)  # warm
+        program.ask("time", T, steps=2)  # to warm up
         once = program.ask("time", T, steps=2)["seconds"] / 2
         steps.append(max(1, math.ceil(seconds / once)))
     measured: list[list[float]] = [[] for _ in programs]
@@ -190,7 +201,7 @@ def milliseconds(
 
 
 def spread(values: Sequence[float]) -> Record:
-    """Median, least and greatest of the rounds, and the rounds themselves."""
+    """The median, the minimum and the maximum of the rounds, and the rounds themselves."""
     return {
         "median": statistics.median(values),
         "min": min(values),
@@ -200,5 +211,5 @@ def spread(values: Sequence[float]) -> Record:
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> Record:
-    """The spread of the quotients, round by round."""
+    """The spread of the quotients of each round."""
     return spread([a / b for a, b in zip(above, below)])

@@ -1,4 +1,4 @@
-"""What is measured: each section a function of the settings, returning rows for JSON."""
+"""The measurements: each section is a function of the conditions that returns rows for JSON."""
 
 import contextlib
 import tempfile
@@ -22,7 +22,7 @@ from theano_rnn.flow import Flow
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import load_corpus
 
-#: Vocabulary, hidden units and steps of each workload.
+#: The vocabulary, hidden units and time steps of each workload.
 WORKLOADS: dict[str, dict[str, Any]] = {
     "sentence": {"vocab_size": 8000, "hidden_size": 100, "T": 20},
     "char": {"vocab_size": 64, "hidden_size": 100, "T": 200},
@@ -32,8 +32,7 @@ PROGRAMS = ("ours", "stock")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
 BATCH_SIZES = (16, 32, 64)
 TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4")
-#: What is measured beside JAX and PyTorch: workload, cell, truncation and, where it is not the
-#: workload's, T.
+#: The comparisons with JAX and PyTorch: workload, cell, truncation, and T if not the workload's.
 BESIDE_PEERS = (
     ("sentence", "tanh", "full", None),
     ("sentence", "tanh", "window:4", None),
@@ -50,15 +49,23 @@ LENGTHS = (100, 1000, 10000)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How it is measured.
+class Conditions:
+    """How long, how often and with what to measure.
 
-    rounds : each figure is the median of so many measurements
-    seconds : that one of them takes
-    warm_starts : how often a program is started with a full compile cache
-    threads : of BLAS, for each of which ``steps`` is measured
-    seed : of the parameters and the tokens
-    peers_python : the interpreter of an environment with JAX and PyTorch, for ``peers``
+    Attributes
+    ----------
+    rounds : int
+        Each figure is the median of so many measurements.
+    seconds : float
+        The length of one of them.
+    warm_starts : int
+        How often a program is started with a full compile cache.
+    threads : tuple of int
+        Threads of BLAS; the section steps is measured with each.
+    seed : int
+        Seeds the parameters and the tokens.
+    peers_python : str, optional
+        The interpreter of an environment with JAX and PyTorch, for the section peers.
     """
 
     rounds: int = 9
@@ -76,60 +83,67 @@ class Settings:
 
 
 def parse_sections(text: Optional[str]) -> list[str]:
-    """ "steps,length" as the names of sections, all of them for None, in the order of SECTIONS."""
+    """The sections of a text such as "steps,length", in the order of SECTIONS; all for None."""
     if text is None:
         return [name for name in SECTIONS if name != "peers"]
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in SECTIONS:
-            raise RNNError(f"section {name!r} is unknown; the sections are {', '.join(SECTIONS)}")
+    names = [validation.one_of(name.strip(), "section", SECTIONS) for name in text.split(",")]
     return [name for name in SECTIONS if name in names]
 
 
 def parse_threads(text: Optional[str]) -> tuple[int, ...]:
-    """ "1,2" as numbers of threads; one, as the engine has it, for None."""
+    """The numbers of threads of a text such as "1,2"; for None one, as the engine has it."""
     if text is None:
-        return Settings.threads
+        return Conditions.threads
     for word in text.split(","):
         if not (word.strip().isdecimal() and int(word) > 0):
             raise RNNError(f"threads {text!r}: pass numbers of at least 1, as in 1,2")
     return tuple(int(word) for word in text.split(","))
 
 
-def steps(settings: Settings) -> list[Record]:
-    """One SGD step, ours and stock in turns."""
+def time_in_turns(
+    specs: Sequence[Spec], conditions: Conditions, threads: Optional[int] = None
+) -> list[list[float]]:
+    """Milliseconds per step of each program, in each round; all programs run at once, in turns."""
+    with contextlib.ExitStack() as stack:
+        programs = [stack.enter_context(Program(spec, threads)) for spec in specs]
+        at_T = [(program, spec.T) for program, spec in zip(programs, specs)]
+        return milliseconds(at_T, conditions.rounds, conditions.seconds)
+
+
+def tokens_per_second(ms: Sequence[float], tokens: int) -> Record:
+    """The spread of the speeds of steps of so many tokens."""
+    return spread([1000 * tokens / each for each in ms])
+
+
+def steps(conditions: Conditions) -> list[Record]:
+    """One SGD step, ours and stock."""
     rows = []
     for name, workload in WORKLOADS.items():
-        for threads in settings.threads:
-            specs = [Spec(program, **workload, seed=settings.seed) for program in PROGRAMS]
-            with contextlib.ExitStack() as stack:
-                children = [stack.enter_context(Program(spec, threads)) for spec in specs]
-                at_T = [(child, workload["T"]) for child in children]
-                times = milliseconds(at_T, settings.rounds, settings.seconds)
+        for threads in conditions.threads:
+            specs = [Spec(program, **workload, seed=conditions.seed) for program in PROGRAMS]
+            times = time_in_turns(specs, conditions, threads)
             row = {"workload": name, **workload, "threads": threads}
             for program, ms in zip(PROGRAMS, times):
-                row[program] = {
-                    "ms": spread(ms),
-                    "tokens_per_second": spread([1000 * workload["T"] / each for each in ms]),
-                }
+                speed = tokens_per_second(ms, workload["T"])
+                row[program] = {"ms": spread(ms), "tokens_per_second": speed}
             rows.append({**row, "times_as_fast": ratio(times[1], times[0])})
     return rows
 
 
-def startup(settings: Settings) -> list[Record]:
-    """Seconds from the start of the process to the end of its first step, for a sentence.
+def startup(conditions: Conditions) -> list[Record]:
+    """Seconds from the start of a process to the end of its first step, for a sentence.
 
-    Modules are counted after the start with an empty cache and again after the others, for
-    stock compiles some of them again in every process.
+    The modules in the cache are counted after the start with an empty cache and again after all
+    warm starts, because stock compiles some modules again in every process.
     """
     seconds: dict[str, dict[str, list[float]]]
     seconds = {program: {"cold": [], "warm": []} for program in PROGRAMS}
     modules: dict[str, list[int]] = {program: [] for program in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
-        for cache in ["cold"] + ["warm"] * settings.warm_starts:
+        for cache in ["cold"] + ["warm"] * conditions.warm_starts:
             for program in PROGRAMS:
                 compiledir = Path(folder) / program
-                spec = Spec(program, **WORKLOADS["sentence"], seed=settings.seed)
+                spec = Spec(program, **WORKLOADS["sentence"], seed=conditions.seed)
                 with Program(spec, compiledir=compiledir) as child:
                     seconds[program][cache].append(child.seconds_to_first_step)
                 modules[program].append(len(list(compiledir.glob("*/*.so"))))
@@ -145,34 +159,26 @@ def startup(settings: Settings) -> list[Record]:
     ]
 
 
-def truncation(settings: Settings) -> list[Record]:
+def truncation(conditions: Conditions) -> list[Record]:
     """A step under each truncation, for a sentence."""
     workload = WORKLOADS["sentence"]
-    with contextlib.ExitStack() as stack:
-        children = [
-            stack.enter_context(
-                Program(Spec("ours", **workload, truncation=scheme, seed=settings.seed))
-            )
-            for scheme in TRUNCATIONS
-        ]
-        at_T = [(child, workload["T"]) for child in children]
-        times = milliseconds(at_T, settings.rounds, settings.seconds)
+    specs = [
+        Spec("ours", **workload, truncation=scheme, seed=conditions.seed) for scheme in TRUNCATIONS
+    ]
+    times = time_in_turns(specs, conditions)
     return [
         {"truncation": scheme, "ms": spread(ms), "times_full": ratio(ms, times[0])}
         for scheme, ms in zip(TRUNCATIONS, times)
     ]
 
 
-def cells(settings: Settings) -> list[Record]:
-    """A step of each cell, in turns, for a sentence, characters and, on all cores, a batch."""
+def cells(conditions: Conditions) -> list[Record]:
+    """A step of each cell, for a sentence, for characters and, on all cores, for a batch."""
     rows = []
     for name, workload in {**WORKLOADS, "batch": BATCH}.items():
         threads = usable_cores() if name == "batch" else 1
-        specs = [Spec("ours", **workload, cell=cell, seed=settings.seed) for cell in CELLS]
-        with contextlib.ExitStack() as stack:
-            children = [stack.enter_context(Program(spec, threads)) for spec in specs]
-            at_T = [(child, workload["T"]) for child in children]
-            times = milliseconds(at_T, settings.rounds, settings.seconds)
+        specs = [Spec("ours", **workload, cell=cell, seed=conditions.seed) for cell in CELLS]
+        times = time_in_turns(specs, conditions, threads)
         tokens = workload["T"] * workload.get("B", 1)
         for cell, ms in zip(CELLS, times):
             rows.append(
@@ -182,37 +188,39 @@ def cells(settings: Settings) -> list[Record]:
                     "threads": threads,
                     "cell": cell,
                     "ms": spread(ms),
-                    "tokens_per_second": spread([1000 * tokens / each for each in ms]),
+                    "tokens_per_second": tokens_per_second(ms, tokens),
                     "times_tanh": ratio(ms, times[0]),
                 }
             )
     return rows
 
 
-def padding(settings: Settings) -> list[Record]:
-    """The share of positions that are padding in batches of the default corpus's sentences."""
-    sequences = load_corpus(seed=settings.seed).train
+def padding(conditions: Conditions) -> list[Record]:
+    """The share of positions that are padding in batches of sentences of the default corpus."""
+    sequences = load_corpus(seed=conditions.seed).train
     lengths = [len(s) - 1 for s in sequences]
     rows = []
     for size in BATCH_SIZES:
-        groups = batches.buckets(sequences, size, settings.seed)
+        groups = batches.buckets(sequences, size, conditions.seed)
         wasted = batches.padding(lengths, groups)
         rows.append({"batch_size": size, "batches": len(groups), "padding": wasted})
     return rows
 
 
-def length(settings: Settings) -> list[Record]:
-    """Time and memory of a step by the length of the sequence, for characters.
+def length(conditions: Conditions) -> list[Record]:
+    """The time and the memory of a step, by the length of the sequence, for characters.
 
-    ``growth_in_bytes`` is the most a step adds to the memory of a process that has taken a
-    step of 10 tokens; ``bytes_per_token`` is the difference to the row of the length before.
+    ``growth_in_bytes`` is the peak memory of a step, less that of the process after a step of 10
+    tokens. ``bytes_per_token`` is its growth since the row before, per additional token.
     """
     rows = []
     for scheme in TRUNCATIONS_BY_LENGTH:
         workload = {**WORKLOADS["char"], "T": 10}
-        with Program(Spec("ours", **workload, truncation=scheme, seed=settings.seed)) as child:
+        with Program(Spec("ours", **workload, truncation=scheme, seed=conditions.seed)) as child:
             growth = [child.ask("memory", T)["bytes"] for T in LENGTHS]
-            times = milliseconds([(child, T) for T in LENGTHS], settings.rounds, settings.seconds)
+            times = milliseconds(
+                [(child, T) for T in LENGTHS], conditions.rounds, conditions.seconds
+            )
         for i, (T, ms) in enumerate(zip(LENGTHS, times)):
             per_token = None
             if i > 0 and growth[i] is not None:
@@ -230,19 +238,20 @@ def length(settings: Settings) -> list[Record]:
     return rows
 
 
-def flow(settings: Settings) -> list[Record]:
-    """The gradient flow of each cell over 100 steps of 100 units, its functions compiled before.
+def flow(conditions: Conditions) -> list[Record]:
+    """The gradient flow of each cell over 100 steps of 100 units, compiling not counted.
 
-    errors: all dE_t/dh_k and their norms; contributions: the shares of all pairs (t, k) in dE/dW,
-    the errors there already; arrays: the most memory that both hold, in arrays (T, T, S).
+    ``errors_ms`` is for all dE_t/dh_k and their norms. ``contributions_ms`` is for the shares of
+    all pairs (t, k) in dE/dW, once the errors are there. ``arrays`` is the peak memory of both, in
+    units of one array (T, T, S).
     """
     T = H = 100
-    tokens = np.random.default_rng(settings.seed).integers(H, size=T + 1)
+    tokens = np.random.default_rng(conditions.seed).integers(H, size=T + 1)
     rows = []
     for cell in CELLS:
-        model = RNN(H, H, cell=cell, seed=settings.seed)
+        model = RNN(H, H, cell=cell, seed=conditions.seed)
         _contributions(model, tokens)  # compiles
-        times = [_contributions(model, tokens) for _ in range(settings.rounds)]
+        times = [_contributions(model, tokens) for _ in range(conditions.rounds)]
         size = 8 * T * T * model.architecture.state_size
         rows.append(
             {
@@ -256,7 +265,7 @@ def flow(settings: Settings) -> list[Record]:
 
 
 def _contributions(model: RNN, tokens: Ints) -> tuple[float, float]:
-    """Milliseconds for the errors of a flow, and then for its contributions."""
+    """The milliseconds for the errors of a flow, and then for its contributions."""
     measured = [time.perf_counter()]
     of_model = Flow(model, tokens[:-1], tokens[1:])
     asked: tuple[Callable[[], object], ...] = (lambda: of_model.norms, of_model.shares)
@@ -268,7 +277,7 @@ def _contributions(model: RNN, tokens: Ints) -> tuple[float, float]:
 
 
 def _peak_bytes(run: Callable[..., object], *arguments: Any) -> int:
-    """The most memory that something takes while it runs."""
+    """The peak of the memory, in bytes, that a function allocates."""
     tracemalloc.start()
     try:
         run(*arguments)
@@ -277,22 +286,22 @@ def _peak_bytes(run: Callable[..., object], *arguments: Any) -> int:
         tracemalloc.stop()
 
 
-def peers(settings: Settings) -> list[Record]:
-    """One SGD step beside those of JAX, PyTorch and plain theano-pymc, all in turns.
+def peers(conditions: Conditions) -> list[Record]:
+    """One SGD step of ours, JAX, PyTorch and plain theano-pymc, in turns.
 
-    Each on all cores, as JAX and PyTorch are by themselves. ``limit`` is the products of the
-    step alone, by the BLAS that ours calls.
+    Each program uses all cores, as JAX and PyTorch do by default. ``limit`` is the matrix products
+    of the step alone, by the BLAS that ours calls.
 
     Raises
     ------
     ProgramError
-        If the losses of the programs are not the same.
+        If the losses of the programs differ.
     """
-    return [_beside_peers(settings, *case) for case in BESIDE_PEERS]
+    return [_beside_peers(conditions, *case) for case in BESIDE_PEERS]
 
 
 def _beside_peers(
-    settings: Settings, name: str, cell: str, truncation: str, T: Optional[int]
+    conditions: Conditions, name: str, cell: str, truncation: str, T: Optional[int]
 ) -> Record:
     workload = {**WORKLOADS, "batch": BATCH}[name]
     workload = {**workload, "T": T or workload["T"]}
@@ -302,23 +311,25 @@ def _beside_peers(
     with contextlib.ExitStack() as stack:
         children, held = [], {}
         for program in programs:
-            spec = Spec(program, **workload, cell=cell, truncation=truncation, seed=settings.seed)
-            python = settings.peers_python if program in ("jax", "torch") else None
+            spec = Spec(
+                program, **workload, cell=cell, truncation=truncation, seed=conditions.seed
+            )
+            python = conditions.peers_python if program in ("jax", "torch") else None
             child = stack.enter_context(Program(spec, usable_cores(), python=python))
             held[program] = child.ask("losses", steps=3)
             children.append((child, workload["T"]))
-        times = dict(zip(programs, milliseconds(children, settings.rounds, settings.seconds)))
+        times = dict(zip(programs, milliseconds(children, conditions.rounds, conditions.seconds)))
     tokens = workload["T"] * workload.get("B", 1)
     row = {"workload": name, "cell": cell, "truncation": truncation, **workload, "programs": {}}
     for program, ms in times.items():
         losses = held[program]["losses"]
-        # The reset of PyTorch's GRU is another one.
+        # PyTorch's GRU resets after the product, so its losses differ a little.
         tolerance = 1e-2 if (program, cell) == ("torch", "gru") else 1e-3
         if program != "limit" and not _are_near(losses, held["ours"]["losses"], tolerance):
-            raise ProgramError(f"{program} computes {losses}, ours {held['ours']['losses']}")
+            raise ProgramError(f"{program} has the losses {losses}, ours {held['ours']['losses']}")
         row["programs"][program] = {
             "ms": spread(ms),
-            "tokens_per_second": spread([1000 * tokens / each for each in ms]),
+            "tokens_per_second": tokens_per_second(ms, tokens),
             "ours_is_faster": ratio(ms, times["ours"]),
             "peak_bytes": held[program]["peak"],
         }

@@ -1,15 +1,15 @@
 """The tutorial's network in plain theano-pymc, as a careful user writes it.
 
-Imports nothing of this package. The state is a vector, the projections to and from it are
-hoisted out of the scan, U is stored by rows and only touched rows are updated.
+This module imports nothing of the package. The state is a vector, the products with U and V are
+outside the scan, and U is stored by rows, of which only those that occur are updated.
 """
 
 import sys
 from typing import Any, Callable
 
 if sys.version_info >= (3, 11) and "theano" not in sys.modules:
-    # theano-pymc 1.1.2: scan_perform.c does not compile here, and the failure is not the
-    # ImportError after which scan would take its Python loop. A user has to block the import.
+    # theano-pymc 1.1.2: scan_perform.c does not compile on Python 3.11, and scan falls back to its
+    # Python loop only after an ImportError, which this is not. So a user must block the import.
     sys.modules["theano.scan.scan_perform_ext"] = None
 
 import theano
@@ -22,9 +22,9 @@ Variable = Any
 
 
 def compile_sgd_step(U: Variable, V: Variable, W: Variable, B: int = 1) -> Callable[..., Any]:
-    """A function (x, y, learning_rate) -> E that updates the parameters.
+    """A compiled function (x, y, learning_rate) -> E that takes one SGD step.
 
-    x and y are (T,) vectors, or (T, B) matrices where B is more than 1.
+    x and y are vectors (T,), or matrices (T, B) if B is more than 1.
 
     Parameters
     ----------

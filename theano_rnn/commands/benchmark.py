@@ -1,4 +1,4 @@
-"""Measure speed and memory, ours beside plain theano-pymc in the same run."""
+"""Measure speed and memory beside plain theano-pymc in the same run."""
 
 import argparse
 import dataclasses
@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 from rich.console import Console
 from rich.table import Table
@@ -15,85 +15,90 @@ from rich.table import Table
 from theano_rnn.benchmark import machine, sections
 from theano_rnn.benchmark.programs import ProgramError
 from theano_rnn.commands import calling
+from theano_rnn.commands.console import table
+from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Record
 
-FULL = sections.Settings()
-QUICK = sections.Settings(rounds=3, seconds=0.1, warm_starts=1)
+FULL = sections.Conditions()
+QUICK = sections.Conditions(rounds=3, seconds=0.1, warm_starts=1)
 
-#: What a section has measured.
-Rows = list[dict[str, Any]]
+#: The result of a section.
+Rows = list[Record]
 
-#: Where make benchmark puts JAX and PyTorch: in the checkout, and here where that is the checkout.
+#: Where make benchmark puts JAX and PyTorch: in the current folder, if that is the checkout, and
+#: in the checkout itself.
 PEERS = tuple(
     folder / ".venv-peers" / "bin" / "python"
     for folder in (Path(), Path(__file__).resolve().parents[2])
 )
 
 
+@calling.ends_in_a_line("benchmark")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
+    names = sections.parse_sections(arguments.only)
+    if arguments.peers and "peers" not in names:
+        names.insert(0, "peers")
+    conditions = dataclasses.replace(
+        QUICK if arguments.quick else FULL,
+        threads=sections.parse_threads(arguments.threads),
+        seed=arguments.seed,
+        peers_python=peers_python(arguments.peers_python) if "peers" in names else None,
+    )
+    if arguments.json not in (None, "-"):
+        with files.writing(arguments.json):
+            Path(arguments.json).open("a").close()  # before anything is measured
     try:
-        names = sections.parse_sections(arguments.only)
-        if arguments.peers and "peers" not in names:
-            names.insert(0, "peers")
-        python = peers_python(arguments.peers_python) if "peers" in names else None
-        threads = sections.parse_threads(arguments.threads)
-        settings = QUICK if arguments.quick else FULL
-        settings = dataclasses.replace(
-            settings, threads=threads, seed=arguments.seed, peers_python=python
-        )
-        if arguments.json not in (None, "-"):
-            Path(arguments.json).open("a").close()  # now, and not when all is measured
-    except RNNError as error:
-        return complain(error, 2)
-    except OSError as error:
-        return complain(f"--json {arguments.json}: {error.strerror}", 2)
-
-    to_stdout = arguments.json == "-"
-    console = Console(stderr=to_stdout, highlight=False)
-    try:
-        result: dict[str, Any] = {"machine": machine.describe(), "settings": vars(settings)}
-        console.print(header(result["machine"]))
-        for name in names:
-            with console.status(f"measuring {name} ..."):
-                result[name] = sections.SECTIONS[name](settings)
-            if not to_stdout:
-                console.print(TABLES[name](result[name]))
+        measure(names, conditions, arguments.json)
     except (ProgramError, RNNError) as error:
         return complain(error, 1)
     except KeyboardInterrupt:
         return complain("interrupted", 130)
-    text = json.dumps(result, indent=1)
-    if to_stdout:
-        print(text)
-    elif arguments.json is not None:
-        Path(arguments.json).write_text(text + "\n")
     return 0
 
 
+def measure(names: list[str], conditions: sections.Conditions, json_file: Optional[str]) -> None:
+    """Measure the sections; print each as a table, or write all as JSON, or both."""
+    to_stdout = json_file == "-"
+    console = Console(stderr=to_stdout, highlight=False)
+    result: Record = {"machine": machine.describe(), "settings": vars(conditions)}
+    console.print(header(result["machine"]))
+    for name in names:
+        with console.status(f"measuring {name} ..."):
+            result[name] = sections.SECTIONS[name](conditions)
+        if not to_stdout:
+            console.print(TABLES[name](result[name]))
+    text = json.dumps(result, indent=1)
+    if to_stdout:
+        print(text)
+    elif json_file is not None:
+        Path(json_file).write_text(text + "\n")
+
+
 def peers_python(given: Optional[str]) -> str:
-    """The interpreter that has JAX and PyTorch.
+    """The path of an interpreter that has JAX and PyTorch.
 
     Parameters
     ----------
     given : str, optional
-        The user's; those of ``PEERS`` where not given.
+        An interpreter; by default the first of ``PEERS`` that exists.
 
     Raises
     ------
     RNNError
-        If it is not there.
+        If there is none.
     """
     found = PEERS if given is None else filter(None, [shutil.which(given)])
     for python in map(Path, found):
         if python.exists():
-            return str(python.absolute())  # not resolved: a link is what makes it an environment
+            return str(python.absolute())  # not resolved: the link itself makes the environment
     if given is not None:
-        raise RNNError(f"--peers-python {given}: there is no such interpreter")
+        raise RNNError(f"--peers-python {given}: there is no such interpreter; give its path")
     pins = Path(sections.__file__).with_name("peers.txt")
     raise RNNError(
-        f"there is no {PEERS[0]} here; in a checkout make benchmark makes it, and --peers-python "
-        f"takes the interpreter of any environment with what is in {pins}"
+        f"there is no {PEERS[0]} here; run make benchmark in a checkout, which makes it, or give "
+        f"--peers-python the interpreter of an environment with the packages of {pins}"
     )
 
 
@@ -102,18 +107,18 @@ def parser() -> argparse.ArgumentParser:
         prog=calling.program("benchmark"),
         description=__doc__,
         epilog="Each program runs in a process of its own, and they are measured in turns. A "
-        "figure is the median, in brackets the least and the greatest. All of it takes some five "
-        "minutes, most of them for compiling from an empty cache (startup).",
+        "figure is the median, with the minimum and the maximum in brackets. All sections take "
+        "about five minutes, mostly to compile from an empty cache (startup).",
     )
     p.add_argument(
         "--only",
         metavar="SECTIONS",
-        help=f"comma-separated, of {','.join(sections.SECTIONS)} (default: all but peers)",
+        help=f"comma-separated names of {','.join(sections.SECTIONS)} (default: all but peers)",
     )
     p.add_argument(
         "--peers",
         action="store_true",
-        help="measure beside JAX and PyTorch too, which are in an environment of their own (the "
+        help="compare with JAX and PyTorch too, which have an environment of their own (the "
         "section peers)",
     )
     p.add_argument(
@@ -125,27 +130,27 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--threads",
         metavar="N,N,...",
-        help="threads of BLAS; steps is measured with each of them (default: 1)",
+        help="threads of BLAS; the section steps is measured with each number (default: 1)",
     )
     p.add_argument(
         "--quick",
         action="store_true",
         help=f"{QUICK.rounds} rounds of {QUICK.seconds} s instead of {FULL.rounds} of "
-        f"{FULL.seconds} s, and {QUICK.warm_starts} warm start instead of {FULL.warm_starts}: "
-        "sooner done, and less certain",
+        f"{FULL.seconds} s, and {QUICK.warm_starts} warm start instead of {FULL.warm_starts}; "
+        "takes less time and is less precise",
     )
     p.add_argument(
         "--seed",
         type=int,
         default=0,
         metavar="N",
-        help="of the parameters and the random tokens, the same for both programs (default: 0)",
+        help="seed of the parameters and the random tokens, for all programs (default: 0)",
     )
     p.add_argument(
         "--json",
         metavar="FILE",
-        help="write everything measured, every round of it, as JSON; - for JSON on standard "
-        "output and nothing else there",
+        help="write the results of all rounds as JSON; - writes the JSON, and nothing else, to "
+        "standard output",
     )
     return p
 
@@ -158,7 +163,7 @@ def complain(message: Union[str, Exception], code: int) -> int:
 # ---- tables
 
 
-def header(facts: dict[str, Any]) -> str:
+def header(facts: Record) -> str:
     return (
         f"{facts['date']}  load {facts['load']}\n"
         f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}\n"
@@ -167,19 +172,13 @@ def header(facts: dict[str, Any]) -> str:
     )
 
 
-def table(title: str, note: str, *columns: str) -> Table:
-    made = Table(title=title, caption=note, title_justify="left", caption_justify="left")
-    for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i == 0 else "right")
-    return made
-
-
 def number(value: float) -> str:
-    """Three figures, more before the point."""
+    """A number with three significant figures, more only before the decimal point."""
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
-def figure(spread: dict[str, float]) -> str:
+def figure(spread: Record) -> str:
+    """The median, with the minimum and the maximum of the rounds."""
     median, least, most = (number(spread[key]) for key in ("median", "min", "max"))
     return median if least == most else f"{median} ({least}..{most})"
 
@@ -191,16 +190,16 @@ def steps(rows: Rows) -> Table:
         if row["threads"] == rows[0]["threads"]
     )
     note = (
-        f"{sizes}. stock: plain theano-pymc, float32, the same BLAS, the state a vector, "
-        "projections outside the scan, U by rows."
+        f"{sizes}. stock: plain theano-pymc in float32, with the same BLAS, the state a vector, "
+        "products with U and V outside the scan, U by rows."
     )
     if sys.version_info >= (3, 11):
         note += (
-            " On Python 3.11 stock's compiled scan loop does not build, so it runs the Python "
-            "loop; ours mends that."
+            " On Python 3.11 the compiled scan loop of stock does not build, so stock runs the "
+            "Python loop; ours repairs that."
         )
     columns = ("workload", "threads", "program", "ms", "tokens/s", "times as fast")
-    made = table("One SGD step", note, *columns)
+    made = table("One SGD step", *columns, note=note)
     for row in rows:
         threads = str(row["threads"])
         for program in sections.PROGRAMS:
@@ -220,9 +219,9 @@ def steps(rows: Rows) -> Table:
 def startup(rows: Rows) -> Table:
     note = (
         "Seconds from the start of the process to the end of its first SGD step (sentence). "
-        "Modules in the cache: after the first start, and after those with a full cache."
+        "Modules in the cache: after the start with an empty cache, and after all starts."
     )
-    made = table("Start-up", note, "program", "empty cache", "full cache", "modules")
+    made = table("Start-up", "program", "empty cache", "full cache", "modules", note=note)
     for row in rows:
         cold, warm = figure(row["cold_seconds"]), figure(row["warm_seconds"])
         modules = f"{row['modules']}, {row['modules_after_warm_starts']}"
@@ -232,7 +231,7 @@ def startup(rows: Rows) -> Table:
 
 def truncation(rows: Rows) -> Table:
     note = "One SGD step on a sentence of 20 words, vocabulary 8000."
-    made = table("Truncation", note, "truncation", "ms", "times full")
+    made = table("Truncation", "truncation", "ms", "times full", note=note)
     for row in rows:
         made.add_row(row["truncation"], figure(row["ms"]), figure(row["times_full"]))
     return made
@@ -244,7 +243,7 @@ def cells(rows: Rows) -> Table:
         "vocabulary {vocab_size}, hidden {hidden_size}, T {T}, B {B}.".format(**rows[-1])
     )
     columns = ("workload", "threads", "cell", "ms", "tokens/s", "times tanh")
-    made = table("Cells", note, *columns)
+    made = table("Cells", *columns, note=note)
     for i, row in enumerate(rows):
         is_first = i == 0 or rows[i - 1]["workload"] != row["workload"]
         made.add_row(
@@ -259,8 +258,8 @@ def cells(rows: Rows) -> Table:
 
 
 def padding(rows: Rows) -> Table:
-    note = "Share of the positions that is padding, sentences of the default corpus by length."
-    made = table("Padding", note, "sentences a batch", "batches", "padding")
+    note = "The share of positions that are padding, for sentences of the default corpus."
+    made = table("Padding", "sentences per batch", "batches", "padding", note=note)
     for row in rows:
         made.add_row(str(row["batch_size"]), f"{row['batches']:,}", f"{row['padding']:.1%}")
     return made
@@ -268,11 +267,11 @@ def padding(rows: Rows) -> Table:
 
 def length(rows: Rows) -> Table:
     note = (
-        "One SGD step on characters. MB: the most a step adds to the memory of the process; bytes "
-        "a token: its difference to the row before."
+        "One SGD step on characters. MB: the peak memory of a step, less that of the process "
+        "before; bytes per token: its growth since the row before."
     )
-    columns = ("truncation", "T", "ms", "us a token", "MB", "bytes a token")
-    made = table("Length", note, *columns)
+    columns = ("truncation", "T", "ms", "us per token", "MB", "bytes per token")
+    made = table("Length", *columns, note=note)
     for row in rows:
         growth, per_token = row["growth_in_bytes"], row["bytes_per_token"]
         made.add_row(
@@ -288,11 +287,12 @@ def length(rows: Rows) -> Table:
 
 def flow(rows: Rows) -> Table:
     note = (
-        "Gradient flow of 100 steps, 100 units, in float64. errors: all dE_t/dh_k and their "
-        "norms. contributions: the share of each pair (t, k) in dE/dW, after them. memory: the "
-        "most held, in arrays (T, T, S), S the numbers of a state: 100, for lstm 200."
+        "Gradient flow of 100 steps and 100 units, in float64. errors: all dE_t/dh_k and their "
+        "norms. contributions: the share of each pair (t, k) in dE/dW, after the errors. memory: "
+        "the peak, in arrays (T, T, S), with S the size of a state: 100, for lstm 200."
     )
-    made = table("Gradient flow", note, "cell", "errors, ms", "contributions, ms", "memory")
+    columns = ("cell", "errors, ms", "contributions, ms", "memory")
+    made = table("Gradient flow", *columns, note=note)
     for row in rows:
         figures = figure(row["errors_ms"]), figure(row["contributions_ms"])
         made.add_row(row["cell"], *figures, number(row["arrays"]))
@@ -309,11 +309,11 @@ def peers(rows: Rows) -> Table:
     note = (
         f"{sizes}, B {sections.BATCH['B']}. Each on all cores. jax {versions['jax']}: one jitted "
         f"function, buffers donated; torch {versions['torch']}: eager; stock: plain theano-pymc "
-        "with the same BLAS; limit: the matrix products of the step alone, by that BLAS. Faster: "
-        "how many times as fast ours is. MB: the most memory the process has held."
+        "with the same BLAS; limit: the matrix products of the step alone, by that BLAS. Ours is "
+        "faster: so many times as fast. MB: the peak memory of the process."
     )
     columns = ("workload", "program", "ms", "tokens/s", "ours is faster", "MB")
-    made = table("One SGD step, beside others", note, *columns)
+    made = table("One SGD step, beside other programs", *columns, note=note)
     for row in rows:
         what = f"{row['workload']} {row['cell']}"
         what += "" if row["truncation"] == "full" else f" {row['truncation']}"
