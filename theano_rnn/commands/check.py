@@ -15,6 +15,7 @@ from rich.table import Table
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.model.cells import CELLS
 
 
 @calling.ends_in_a_line("check")
@@ -36,7 +37,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         help="where the gradient is cut: full, window:K, chunk:K or last:K, one or several "
         "(full window:1 window:4 chunk:4 last:4)",
     )
-    add("--cell", default="tanh", help="tanh, sigmoid, relu, gru or lstm (tanh)")
+    add("--cell", default="tanh", help=f"{', '.join(CELLS)} (tanh)")
     add("--layers", type=int, default=1, help="recurrences on top of each other (1)")
     add("--bias", action="store_true", help="add biases")
     add(

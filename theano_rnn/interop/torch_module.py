@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+#: ``Cell.torch`` of each cell that has one; a test holds that they agree.
+MODULES = {"tanh": "RNN", "relu": "RNN", "gru_after": "GRU", "lstm": "LSTM"}
+
 
 def language_model(
     vocab_size: int,
@@ -43,7 +46,7 @@ def language_model(
             super().__init__()
             if embedding_size is not None:
                 self.embedding = nn.Embedding(vocab_size, embedding_size)
-            kind = {"gru_after": nn.GRU, "lstm": nn.LSTM}.get(cell, nn.RNN)
+            kind = getattr(nn, MODULES[cell])
             settings = {"nonlinearity": cell} if kind is nn.RNN else {}
             inputs = vocab_size if embedding_size is None else embedding_size
             self.rnn = kind(inputs, hidden_size, layers, bias=bias, **settings)

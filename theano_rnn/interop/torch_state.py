@@ -25,7 +25,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 import safetensors
@@ -35,32 +35,18 @@ from theano_rnn.common import files, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Ints
 from theano_rnn.model.architecture import Architecture, named
-from theano_rnn.model.cells import CELLS
+from theano_rnn.model.cells import CELLS, TorchModule
 
 Arrays = dict[str, Array]
 State = Mapping[str, Array]
 
 
-class Theirs(NamedTuple):
-    """Their module of one of our cells, and which of our gates each of theirs is."""
-
-    module: str
-    order: tuple[int, ...] = (0,)
-
-
-MODULES = {
-    "tanh": Theirs("nn.RNN"),
-    "relu": Theirs("nn.RNN"),
-    "gru_after": Theirs("nn.GRU", (1, 0, 2)),
-    "lstm": Theirs("nn.LSTM", (0, 1, 3, 2)),
-}
 #: The settings of an architecture that a state tells, other than the sizes.
 READ = ("cell", "layers", "bias", "tied", "embedding_size")
 EXPECTED = (
     "such a module has embedding.weight or no embedding, rnn.weight_ih_l0, rnn.weight_hh_l0, "
     "rnn.bias_ih_l0, rnn.bias_hh_l0 and so on for each layer, decoder.weight and decoder.bias"
 )
-INSTEAD = {"gru": " (its nn.GRU is the cell gru_after)"}
 
 
 def to_torch(parameters: State, architecture: Architecture) -> Arrays:
@@ -96,7 +82,7 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     True
     """
     a = architecture
-    order = _theirs(a.cell).order
+    order = _order(a.cell)
     values = validation.parameters(parameters, a.shapes, "float64")
     dtype = dtype_of(parameters)
     state = {} if a.embedding_size is None else {"embedding.weight": values["L"].T}
@@ -171,7 +157,7 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
     RNNError
         As ``to_torch``, or if the file cannot be written.
     """
-    metadata = {"cell": architecture.cell, "module": _theirs(architecture.cell).module}
+    metadata = {"cell": architecture.cell, "module": _module(architecture.cell).name}
     data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
     with files.writing(path):
         Path(path).write_bytes(data)
@@ -222,13 +208,22 @@ def dtype_of(arrays: State) -> str:
 # ---- what the state says
 
 
-def _theirs(cell: str) -> Theirs:
-    if cell not in MODULES:
-        raise RNNError(
-            f"PyTorch has no module of the cell {cell}{INSTEAD.get(cell, '')}; "
-            f"it has those of {', '.join(MODULES)}"
-        )
-    return MODULES[cell]
+def _modules() -> dict[str, TorchModule]:
+    """PyTorch's modules by the names of our cells."""
+    return {name: cell.torch for name, cell in CELLS.items() if cell.torch is not None}
+
+
+def _module(cell: str) -> TorchModule:
+    modules = _modules()
+    if cell not in modules:
+        known = ", ".join(f"{name} ({module.name})" for name, module in modules.items())
+        raise RNNError(f"PyTorch has no module of the cell {cell}; it has those of {known}")
+    return modules[cell]
+
+
+def _order(cell: str) -> list[int]:
+    """Which of our gates each of theirs is."""
+    return [CELLS[cell].gates.index(gate) for gate in _module(cell).gates]
 
 
 def _layers(state: Arrays) -> int:
@@ -264,7 +259,7 @@ def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
 
 def _cell(cell: Any, GH: int, H: int) -> str:
     """The one that is named, if it can be one of GH / H gates; else the only or the plain one."""
-    fitting = [name for name in MODULES if CELLS[name].G * H == GH]
+    fitting = [name for name in _modules() if CELLS[name].G * H == GH]
     if not fitting:
         raise RNNError(
             f"rnn.weight_hh_l0 has shape {(GH, H)}; (H, H) is an nn.RNN, (3H, H) an nn.GRU, "
@@ -273,8 +268,8 @@ def _cell(cell: Any, GH: int, H: int) -> str:
     if cell is None:
         return fitting[0]
     if not isinstance(cell, str) or cell not in CELLS:
-        raise RNNError(f"cell {cell!r} is unknown; the cells are {', '.join(MODULES)}")
-    module = _theirs(cell).module
+        raise RNNError(f"cell {cell!r} is unknown; the cells are {', '.join(_modules())}")
+    module = _module(cell).name
     if cell not in fitting:
         raise RNNError(
             f"rnn.weight_hh_l0 has shape {(GH, H)}, and the cell {cell} is an {module} of "
@@ -306,7 +301,7 @@ def _complete(state: Arrays, a: Architecture) -> Arrays:
 
 
 def _ours(state: Arrays, a: Architecture) -> Arrays:
-    order, H = np.argsort(_theirs(a.cell).order), a.hidden_size
+    order, H = np.argsort(_order(a.cell)), a.hidden_size
     values = {"V": state["decoder.weight"], "c": state["decoder.bias"]}
     if a.embedding_size is not None:
         values["L"] = np.ascontiguousarray(state["embedding.weight"].T)

@@ -188,13 +188,13 @@ def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
     """Biases with which gates begin to forget after 1 to ``length - 1`` steps, each its own.
 
     A gate that keeps sigma(b) of its unit in each step keeps 1 / e of it for about
-    T = 1 + exp(b) steps. So b = log(T - 1), T - 1 uniform, for the forget gate of the lstm, with
-    -b for its input gate, and for z of the gru.
+    T = 1 + exp(b) steps. So b = log(T - 1), T - 1 uniform, for a gate that ``Cell.chrono`` opens,
+    such as the forget gate of the lstm, and -b for one that it closes, such as its input gate.
 
     Parameters
     ----------
     cell : str
-        "gru", "gru_after" or "lstm".
+        One with gates.
     hidden_size, length, seed : int
 
     Returns
@@ -205,7 +205,7 @@ def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
     ----------
     C. Tallec, Y. Ollivier, Can recurrent neural networks warp time? (2018).
     """
-    H = hidden_size
-    kept = np.log(np.random.default_rng([seed, 3]).uniform(1, length - 1, H))
-    rest = np.zeros(H)
-    return np.concatenate({"lstm": [-kept, kept, rest, rest]}.get(cell, [kept, rest, rest]))
+    gates, opened = CELLS[cell].gates, CELLS[cell].chrono
+    b = np.log(np.random.default_rng([seed, 3]).uniform(1, length - 1, hidden_size))
+    rest = np.zeros(hidden_size)
+    return np.concatenate([opened[gate] * b if gate in opened else rest for gate in gates])

@@ -93,8 +93,9 @@ def check(text: str, cell: str) -> None:
     remedy = parse(text)
     if remedy.has_omega:
         check_omega(cell, "full")
-    if remedy.is_chrono and CELLS[cell].G == 1:
-        raise RNNError(f"chrono is for the cells gru and lstm, not {cell}; leave it out")
+    if remedy.is_chrono and not CELLS[cell].chrono:
+        gated = ", ".join(name for name in CELLS if CELLS[name].chrono)
+        raise RNNError(f"chrono is for the cells {gated}, not {cell}; leave it out")
 
 
 def ordered(text: str) -> str:

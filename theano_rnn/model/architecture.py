@@ -53,7 +53,7 @@ class Architecture:
         default="tanh",
         metadata={
             "kind": fields.one_of(
-                CELLS, "the cells are", lambda name: fields.first_line(CELLS[name].step)
+                CELLS, "the cells are", lambda name: fields.first_line(CELLS[name].equations)
             )
         },
     )

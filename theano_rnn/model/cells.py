@@ -71,10 +71,9 @@ class Cell:
 
     Attributes
     ----------
-    summary : str
-        A line for help texts.
     equations : function (p_t, before, weights) -> dict of expressions (B, H)
-        One step: its gates and the state after it, by name.
+        One step: its gates and the state after it, by name. The first line of its docstring is
+        the cell's line in help texts.
     gates : tuple of str
         The G blocks in the order of their rows in U, W and b. The last one is the candidate, what
         is written into the state; those before it are gates, with values from 0 to 1.
@@ -103,7 +102,6 @@ class Cell:
         None where PyTorch has no module of this function.
     """
 
-    summary: str
     equations: Equations
     gates: tuple[str, ...] = ("s",)
     state: tuple[str, ...] = ("s",)
@@ -146,27 +144,36 @@ class Cell:
 
 
 def tanh(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """s_t = tanh(p_t + W s'): the tutorial's recurrence (Elman 1990). W (H, H)."""
+    """s_t = tanh(p_t + W s'), the tutorial's recurrence (Elman 1990).
+
+    W (H, H).
+    """
     (s_before,), (W_T,) = before, weights
     return {"s": tensor.tanh(p_t + tensor.dot(s_before, W_T))}
 
 
 def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """s_t = sigma(p_t + W s'): the network of Mikolov et al. (2010). W (H, H)."""
+    """s_t = sigma(p_t + W s'), the network of Mikolov et al. (2010).
+
+    W (H, H).
+    """
     (s_before,), (W_T,) = before, weights
     return {"s": tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))}
 
 
 def relu(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """s_t = max(0, p_t + W s') (Le, Jaitly, Hinton 2015). W (H, H). Its derivative at 0 is 1/2."""
+    """s_t = max(0, p_t + W s'), meant to begin with W = 1 (Le, Jaitly, Hinton 2015).
+
+    W (H, H). The derivative at 0 is 1/2.
+    """
     (s_before,), (W_T,) = before, weights
     return {"s": tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))}
 
 
 def gru(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """The gated recurrent unit (Cho et al. 2014). Gates z, r, h; W (3H, H).
+    """Gated recurrent unit, three products a step (Cho et al. 2014).
 
-    ::
+    Gates z, r, h; W (3H, H)::
 
         z = sigma(p_z + W_z s')             how much of the state stays
         r = sigma(p_r + W_r s')             how much of it the candidate sees
@@ -194,9 +201,9 @@ def _gru_candidate(
 
 
 def gru_after(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """The `gru` that resets after the product: cuDNN's, PyTorch's, Keras's. W (3H, H), a (H,).
+    """The gru that resets after the product: that of cuDNN, PyTorch and Keras.
 
-    ::
+    Gates z, r, h; W (3H, H), a (H,)::
 
         z, r                                as in gru
         h = tanh(p_h + r * (W_h s' + a))    the candidate; a only where there are biases
@@ -232,9 +239,9 @@ def _gru_after_candidate(
 
 
 def lstm(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """Long short-term memory with a forget gate (Gers et al. 2000). Gates i, f, o, g; W (4H, H).
+    """Long short-term memory with a forget gate, four products a step (Gers et al. 2000).
 
-    ::
+    Gates i, f, o, g; W (4H, H)::
 
         i, f, o = sigma(p + W s') each      what is written, kept and shown
         g = tanh(p_g + W_g s')              the candidate
@@ -256,24 +263,10 @@ def _blocks(a: Variable, n: int, H: Variable) -> Variables:
 
 
 CELLS = {
-    "tanh": Cell(
-        "the tutorial's recurrence (Elman 1990)",
-        tanh,
-        is_plain=True,
-        torch=TorchModule("nn.RNN", ("s",)),
-    ),
-    "sigmoid": Cell(
-        "the network of Mikolov et al. (2010)", sigmoid, activation=SIGMOID, is_plain=True
-    ),
-    "relu": Cell(
-        "rectified units, for W = I at the start (Le, Jaitly, Hinton 2015)",
-        relu,
-        activation=RELU,
-        is_plain=True,
-        torch=TorchModule("nn.RNN", ("s",)),
-    ),
+    "tanh": Cell(tanh, is_plain=True, torch=TorchModule("nn.RNN", ("s",))),
+    "sigmoid": Cell(sigmoid, activation=SIGMOID, is_plain=True),
+    "relu": Cell(relu, activation=RELU, is_plain=True, torch=TorchModule("nn.RNN", ("s",))),
     "gru": Cell(
-        "gated recurrent unit, 3 products a step (Cho et al. 2014)",
         gru,
         gates=("z", "r", "h"),
         weights=_gru_weights,
@@ -282,7 +275,6 @@ CELLS = {
         candidate=_gru_candidate,
     ),
     "gru_after": Cell(
-        "the gru of PyTorch, Keras and cuDNN, which resets after the product",
         gru_after,
         gates=("z", "r", "h"),
         weights=_gru_after_weights,
@@ -293,7 +285,6 @@ CELLS = {
         torch=TorchModule("nn.GRU", ("r", "z", "h")),
     ),
     "lstm": Cell(
-        "long short-term memory, 4 products a step (Gers et al. 2000)",
         lstm,
         gates=("i", "f", "o", "g"),
         state=("s", "c"),
@@ -304,17 +295,3 @@ CELLS = {
         torch=TorchModule("nn.LSTM", ("i", "f", "g", "o")),
     ),
 }
-
-
-def plain_cells() -> list[str]:
-    """The names of the cells whose step is one activation: no gates, no leak."""
-    return [name for name, cell in CELLS.items() if cell.is_plain]
-
-
-def described() -> str:
-    """A sentence on each cell, for help texts.
-
-    >>> print(described()[:44])
-    tanh: the tutorial's recurrence (Elman 1990)
-    """
-    return "; ".join(f"{name}: {cell.summary}" for name, cell in CELLS.items())

@@ -135,7 +135,7 @@ class Settings:
     hidden_size: int = _network("hidden_size",
         "units of a layer; more can remember more, and every step costs more", metavar="H")
     layers: int = _network("layers", "recurrences on top of each other")
-    bias: bool = _network("bias", "add biases; the forget gate's of an lstm starts at 1")
+    bias: bool = _network("bias", "add biases; that of an lstm's forget gate starts at 1")
     tied: bool = _network("tied",
         "look tokens up in the output's matrix, transposed: fewer parameters for little text")
     embedding_size: Optional[int] = _network("embedding_size",
