@@ -1,13 +1,21 @@
-# make train   trains on the default corpus         make test       runs the tests
-# make check   prints the gradient cross-check      make benchmark  prints speed and memory
-# make proofs  runs the slow tests too: every kind of net against NumPy, in half an hour
-# make test-peers  the gradients and parameters against PyTorch, in an environment of its own
-# make docs    builds the pages of docs/ into site/  make figures    draws their figures again
-# make fuzz    reads hostile files and passes hostile arguments, a hundred thousand of them
-# make reproduce  ten steps of several nets, twice on each of PYTHONS: the same bits, and losses
-# make killed  kills trainings at fifty moments, and sees each end as one that was left alone
-# make coverage  prints which lines and branches the tests run
-# make mutation  puts faults into the program and counts those that the tests notice: hours
+# make train      trains on the default corpus
+# make test       runs the tests, in some four minutes the first time, installing included
+# make test-all   runs every test: all combinations, all functions compiled to C; lints first
+# make test-peers compares gradients and parameters with PyTorch's; tests of the comparison with JAX
+# make lint       checks style (ruff) and types (mypy)
+# make check      prints the largest differences between compiled, NumPy and numerical gradients
+# make benchmark  prints speed and memory, beside PyTorch and JAX
+# make docs       builds the pages of docs/ into site/
+# make figures    draws the figures of README and docs/ again
+#
+# These judge the tests and the program; tools/README.md describes them:
+# make coverage   prints which lines and branches the tests run
+# make mutation   puts faults into the program and counts those that the tests notice; takes hours
+# make fuzz       reads hostile files and passes hostile arguments, a hundred thousand of them
+# make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
+# make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
+# make approve    accepts the words that reports have now: do it after reading the difference
+#
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter.
 
 PYTHON ?= python3
@@ -18,21 +26,23 @@ PYTHONS ?= python3.9 python3.11
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-peers proofs killed fuzz coverage mutation reproduce lint check benchmark \
-	docs figures clean
+.PHONY: train test test-all test-peers lint check benchmark docs figures \
+	coverage mutation fuzz reproduce killed approve clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
 
-test: $(MADE)-test lint
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# The slowest twenty are printed, in seconds.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-proofs: $(MADE)-test
-	$(BIN)/python -m pytest -m slow
+test: $(MADE)-test
+	$(PYTEST) --durations=20
 
-# Those of the slow ones too.
+test-all: $(MADE)-test lint
+	TESTS_IN_C=1 $(PYTEST) --durations=20 -m "slow or not slow"
+
 test-peers: $(MADE)-test $(PEERS)/.made
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/benchmark/test_peers.py
+	TESTS_IN_C=1 $(PYTEST) -m "slow or not slow" tests/benchmark/test_peers.py
 
 killed: $(MADE)-test
 	$(BIN)/python -m pytest -m slow --verbose tests/training/test_killed.py
@@ -44,11 +54,11 @@ fuzz: $(MADE)-test
 reproduce:
 	@sh tools/reproduce/all.sh $(PYTHONS)
 
-# Those slow ones too that alone reach some of the engine and of the benchmark.
+# Of the slow tests, those that alone reach some of the engine and of the benchmark.
 coverage: $(MADE)-proofs
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow -k "not reads_or_writes" \
-		--cov --cov-append --cov-report=term tests/engine/loop/test_loop.py tests/benchmark/test_benchmark.py
+	TESTS_IN_C=1 $(PYTEST) --cov --cov-report=
+	TESTS_IN_C=1 $(PYTEST) -m slow -k "not reads_or_writes" --cov --cov-append --cov-report=term \
+		tests/engine/loop/test_loop.py tests/benchmark/test_benchmark.py
 
 mutation: $(MADE)-proofs
 	PYTHONPATH=tools:tests $(BIN)/python -m mutation

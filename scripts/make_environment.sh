@@ -38,8 +38,10 @@ if [ ! -f "$folder/.of" ] || [ "$(cat "$folder/.of")" != "$version" ]; then
     echo "$version" >"$folder/.of"
 fi
 echo "Installing into $folder for Python $version ..."
+# --no-compile: Python compiles what it imports, a third of what is installed; pip would take ten
+# seconds for all of it.
+pip="$folder/bin/python -m pip install --quiet --disable-pip-version-check --no-compile"
 # The build tools are pinned too, so that a new release of them cannot break Theano's old set-up.
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check setuptools==65.5.1 wheel==0.43.0
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-    --editable ".${extra:+[$extra]}"
+$pip setuptools==65.5.1 wheel==0.43.0
+$pip --no-build-isolation --editable ".${extra:+[$extra]}"
 echo "$made_of" >"$stamp"

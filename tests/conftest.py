@@ -9,19 +9,35 @@ from pathlib import Path
 # busy it waits long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# What tests compile is kept for the next time, apart from the user's own; the processes that
-# tests start inherit it, and so do those of pytest -n.
 #: The folder of the project.
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = os.environ.get("THEANO_FLAGS", "")
-if "compiledir=" not in FLAGS:
-    cache = shlex.quote(str(ROOT / ".compiled"))
-    os.environ["THEANO_FLAGS"] = ",".join(filter(None, [FLAGS, f"base_compiledir={cache}"]))
+
+#: True under ``make test-all``: all Theano functions are compiled to C, as users have them. In
+#: ``make test`` only those of tests/engine and of tests marked ``in_c`` are; the others are the
+#: same graphs run by the Ops' Python, which needs no compiler.
+IN_C = os.environ.get("TESTS_IN_C") == "1"
+
+
+def theano_flags(given, in_c):
+    """THEANO_FLAGS of the tests, and of the processes that they start.
+
+    What tests compile is kept for the next time, apart from the user's own.
+    """
+    cache = f"base_compiledir={shlex.quote(str(ROOT / '.compiled'))}"
+    # Of more than 32 inputs, which a fused elementwise Op may have, there is no Python.
+    python = "linker=py,optimizer_excluding=elemwise_fusion"
+    flags = [given, "" if "compiledir=" in given else cache, "" if in_c else python]
+    return ",".join(filter(None, flags))
+
+
+GIVEN = os.environ.get("THEANO_FLAGS", "")
+os.environ["THEANO_FLAGS"] = theano_flags(GIVEN, IN_C)
 
 import numpy as np
 import pytest
 
 from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine.compiling import LEFT_OUT
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs
@@ -61,15 +77,29 @@ def cosine(a, b):
     return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
 
 
+#: The graph that ``compile_function`` makes, run by the Ops' Python; lowered loops have only C.
+IN_PYTHON = theano.Mode("py", "fast_run").excluding("elemwise_fusion", *LEFT_OUT)
+COMPILED = theano.Mode("cvm" if theano.config.cxx else "vm", "fast_run")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Compile a test's functions to C where it is one of the engine, or marked ``in_c``."""
+    is_engines = item.path.is_relative_to(ROOT / "tests" / "engine")
+    with pytest.MonkeyPatch.context() as patch:
+        if is_engines or item.get_closest_marker("in_c"):
+            patch.setattr(theano.compile.mode, "instantiated_default_mode", COMPILED)
+            patch.setenv("THEANO_FLAGS", theano_flags(GIVEN, in_c=True))
+        yield
+
+
 def function_in_python(inputs, outputs, updates=(), name=None):
     """``compile_function``, all but the loops run by the Ops' Python instead of their C.
 
-    It is the graph of FAST_RUN and the compiled loops, and takes a second, where a graph whose
-    arithmetic on shapes is not in the compile cache yet takes 10 to 40. Without the fusion of
-    elementwise Ops, as those of more than 32 inputs have no Python.
+    It takes two seconds, where a graph whose arithmetic on shapes is not in the compile cache yet
+    takes 10 to 40.
     """
-    mode = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
-    return theano.function(inputs, outputs, updates=updates, mode=mode, name=name)
+    return theano.function(inputs, outputs, updates=updates, mode=IN_PYTHON, name=name)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Scans for the tests of engine/loop: found in a graph, and compiled lowered and as they are."""
 
+from conftest import IN_PYTHON
+
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.loop import NativeLoop
 from theano_rnn.engine.loop.analysis import analyse
 
-#: The graph of FAST_RUN run by the Ops' Python, but for lowered loops, which have only C: quick to
-#: compile. Without the fusion of elementwise Ops, as those of more than 32 inputs have no Python.
-IN_PYTHON = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
 #: Rewrites that take out of a scan what does not need its state: without them it is in the steps.
 PUSH_OUT = ("scan_eqopt1", "scanOp_pushout_output")
 

@@ -263,6 +263,7 @@ def updates(function):
     }
 
 
+@pytest.mark.in_c
 @pytest.mark.parametrize("clip_by", [None, "norm"])
 def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(clip_by):
     model, _, x, y = model_and_oracle(10, T=3)

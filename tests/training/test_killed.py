@@ -100,6 +100,7 @@ def killed_and_gone_on_with(folder, name, seconds, moments):
     return left_behind(run)
 
 
+@pytest.mark.slow
 def test_killed_twice_it_ends_the_same(folder, whole):
     expected, seconds = whole
     assert killed_and_gone_on_with(folder, "twice", seconds, [0.6, 0.75]) == expected
@@ -127,7 +128,7 @@ def whole_run(folder):
     )
 
 
-def test_sigterm_ends_at_the_next_step_with_everything_written(folder, whole):
+def test_sigterm_ends_at_the_next_step_with_everything_written(folder):
     process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "terminated")
     while not (folder / "terminated" / "metrics.jsonl").exists():
         assert process.poll() is None
@@ -138,7 +139,7 @@ def test_sigterm_ends_at_the_next_step_with_everything_written(folder, whole):
     assert whole_run(folder / "terminated")
 
 
-def test_two_processes_cannot_train_in_one_folder(folder, whole):
+def test_two_processes_cannot_train_in_one_folder(folder):
     process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "shared")
     while not (folder / "shared" / "last.safetensors").exists():
         assert process.poll() is None
