@@ -338,7 +338,7 @@ def test_piecewise_linear_cells_in_minibatches_equal_numpy_under_last(name, monk
         shipped.setattr(
             scan_pushout.PushOutScanOutput, "push_out_inner_vars", scan_pushout.shipped
         )
-        with pytest.raises(ValueError, match="the inner sizes differ|not aligned"):  # C, Python
+        with pytest.raises(ValueError, match=r"the inner sizes differ|not aligned"):  # C, Python
             compile_function([p, s_0, W, R], [s, *gradients])(*values)
     s, dp, dW = compile_function([p, s_0, W, R], [s, *gradients])(*values)
     p, s_0, W, R = values

@@ -68,7 +68,7 @@ class Spec:
 
 def load_ours(spec: Spec) -> Loaded:
     """Our network, with the gradient of the truncation."""
-    from theano_rnn import RNN
+    from theano_rnn.rnn import RNN
 
     model = RNN(
         spec.vocab_size,

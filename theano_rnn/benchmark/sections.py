@@ -11,7 +11,6 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from theano_rnn import RNN
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
 from theano_rnn.common import validation
@@ -19,6 +18,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Record
 from theano_rnn.engine.blas import usable_cores
 from theano_rnn.flow import Flow
+from theano_rnn.rnn import RNN
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import load_corpus
 
