@@ -267,7 +267,9 @@ class Optimizer:
             [t if word == "t" else _zeros_beside(p, word) for word in state]
             for p in self.parameters
         ]
-        self.state = {shared.name: shared for beside in self._state_of for shared in beside}
+        held = [shared for beside in self._state_of for shared in beside]
+        held.sort(key=lambda shared: shared is t)  # t last, as in the first version's checkpoints
+        self.state = {shared.name: shared for shared in held}
 
     def updates(
         self,

@@ -24,7 +24,7 @@ PACKAGE = "theano_rnn"
 #: What is mutated: the mathematics, the text and the laboratory. Each is a row of the table.
 GROUPS = (
     "reference/", "model/cells.py", "model/truncation.py", "model/graph.py",
-    "optim/optimizers.py", "text/corpus.py", "text/sentences.py", "flow/",
+    "optim/optimizers.py", "optim/clipping.py", "text/corpus.py", "text/sentences.py", "flow/",
 )  # fmt: skip
 
 #: At least so many of each group are tried, where it has them.
