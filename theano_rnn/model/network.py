@@ -197,23 +197,23 @@ class LanguageModel:
         Returns
         -------
         symbols : list of symbolic variables
+            In the order of ``BatchInputs.arrays()``, then the state and the dropout mask.
         inputs : theano_rnn.model.graph.Inputs
             The same variables by name.
         network : theano_rnn.model.graph.Network
         """
-        x, y, position = tensor.lmatrix("x"), tensor.lvector("y"), tensor.lvector("position")
-        state = tensor.matrix("state", self.dtype)
         inputs = graph.Inputs(
-            x,
-            y,
-            state,
-            tensor.matrix("mask", "bool") if is_masked else None,
-            position if is_masked else None,
-            tensor.tensor4("dropout_mask", self.dtype) if has_dropout else None,
+            x=tensor.lmatrix("x"),
+            y=tensor.lvector("y"),
+            state=tensor.matrix("state", self.dtype),
+            mask=tensor.matrix("mask", "bool") if is_masked else None,
+            position=tensor.lvector("position") if is_masked else None,
+            dropout_mask=tensor.tensor4("dropout_mask", self.dtype) if has_dropout else None,
         )
-        order = (x, y, inputs.mask, inputs.position, state, inputs.dropout_mask)
+        x, y, state, mask, position, dropout_mask = inputs
+        symbols = [a for a in (x, y, mask, position, state, dropout_mask) if a is not None]
         with theano.config.change_flags(floatX=self.dtype):
             net = graph.network(
                 self.architecture, truncation or self._truncation, self.shared, inputs
             )
-        return [a for a in order if a is not None], inputs, net
+        return symbols, inputs, net
