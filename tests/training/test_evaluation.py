@@ -11,7 +11,12 @@ from theano_rnn.optim.step import Step
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.text.corpus import count_tokens, pairs
 from theano_rnn.training import evaluation
-from theano_rnn.training.evaluation import dynamic_loss, sentence_loss, shown, stream_loss
+from theano_rnn.training.evaluation import (
+    dynamic_loss,
+    format_perplexity,
+    sentence_loss,
+    stream_loss,
+)
 
 VOCAB_SIZE, CELL = 7, "tanh"
 
@@ -146,6 +151,6 @@ def test_so_is_that_of_dynamic_evaluation(growing):
 
 
 def test_a_perplexity_beyond_all_sense_is_shown_by_its_size():
-    assert shown(96.46, 1) == "96.5" and shown(5.444, 2) == "5.44"
-    assert shown(999_999.0, 1) == "999999.0"
-    assert shown(math.exp(708), 2) == "3.0e+307"
+    assert format_perplexity(96.46, 1) == "96.5" and format_perplexity(5.444, 2) == "5.44"
+    assert format_perplexity(999_999.0, 1) == "999999.0"
+    assert format_perplexity(math.exp(708), 2) == "3.0e+307"

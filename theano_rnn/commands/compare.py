@@ -1,7 +1,7 @@
-"""Train the same text with one cell after another, and print what each comes to.
+"""Train the same text with one cell after another, and print a table of their perplexities.
 
-Every option that is not listed here goes to the training as it is. Each cell has its run in
-DIR; a cell whose run is there with its result is not trained again.
+All other options go to the trainings. The run of each cell is a folder in DIR; a cell whose run
+has a result is not trained again.
 """
 
 import argparse
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from rich.console import Console
 from rich.table import Table
 
 from theano_rnn.commands import calling
+from theano_rnn.commands.console import CONSOLE, table
 from theano_rnn.model.cells import CELLS
-from theano_rnn.training.evaluation import shown
+from theano_rnn.training.evaluation import format_perplexity
 
-#: Those that are compared where none are named.
+#: The cells that are compared by default.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
 
@@ -32,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments, options = p.parse_known_args(argv)
     cells = arguments.cells.split(",")
     for cell in cells:
-        if cell not in CELLS:  # now, and not when its turn comes
+        if cell not in CELLS:  # before any other cell is trained
             p.error(f"cell {cell!r} is unknown; the cells are {', '.join(CELLS)}")
     results = {}
     for cell in cells:
@@ -43,25 +43,24 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             if code:
                 return code
         results[cell] = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    Console(highlight=False).print(table(results))
+    CONSOLE.print(results_table(results))
     return 0
 
 
-def table(results: dict[str, Any]) -> Table:
-    made = Table(title="The same text, cell by cell", title_justify="left")
-    made.add_column("cell")
-    for heading in ("validation loss", "perplexity", "test perplexity", "seconds", "tokens/s"):
-        made.add_column(heading, justify="right")
+def results_table(results: dict[str, Any]) -> Table:
+    headings = "validation loss", "perplexity", "test perplexity", "seconds", "tokens/s"
+    made = table("The same text, cell by cell", "cell", *headings)
     for cell, r in results.items():
         made.add_row(
             cell,
             f"{math.log(r['valid_perplexity']):.3f}",
-            shown(r["valid_perplexity"], 2),
-            shown(r["test_perplexity"], 2),
+            format_perplexity(r["valid_perplexity"], 2),
+            format_perplexity(r["test_perplexity"], 2),
             f"{r['training_seconds']:,.0f}",
             f"{r['tokens_per_second']:,.0f}",
         )
     *_, last = results.values()
-    for name, key in (("bigram", "bigram"), ("Kneser-Ney", "kneser_ney")):
-        made.add_row(name, "", "", shown(last[key + "_perplexity"], 2), "", "")
+    for model, name in (("bigram", "bigram"), ("Kneser-Ney", "kneser_ney")):
+        perplexity = format_perplexity(last[f"{name}_perplexity"], 2)
+        made.add_row(model, "", "", perplexity, "", "")
     return made

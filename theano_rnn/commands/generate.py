@@ -1,4 +1,4 @@
-"""Sample sentences from a trained run, word by word."""
+"""Sample sentences from a trained run."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     # fmt: off
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--prime", default="", metavar="TEXT",
-                   help="how each sentence begins, in words that the run knows")
+                   help="the beginning of each sentence, in words of the run's vocabulary")
     p.add_argument("--temperature", type=float, default=1.0, metavar="X",
                    help="below 1 safer and more repetitive, above 1 wilder (default: %(default)s)")
     p.add_argument("--count", type=int, default=10, metavar="N",

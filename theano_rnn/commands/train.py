@@ -1,4 +1,4 @@
-"""Train a recurrent language model on a text, and leave everything in a run folder."""
+"""Train a recurrent language model on a text; write everything to a run folder."""
 
 import argparse
 import os
@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Any, Optional
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from theano_rnn.commands import calling
-from theano_rnn.commands.console import CONSOLE, say
+from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training import build, options, tensorboard
-from theano_rnn.training.evaluation import shown
+from theano_rnn.training.evaluation import format_perplexity
 from theano_rnn.training.load import load_settings
 from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.recipes import RECIPES
@@ -103,7 +102,7 @@ def resumed_run(folder: str, given: dict[str, Any]) -> tuple[Settings, Run, Corp
 
 
 def clipping(settings: Settings) -> str:
-    """What becomes of a large gradient, and what the progress shows of it."""
+    """How large gradients are clipped, and what |gradient| in the progress bar is."""
     if not settings.clip:
         return "The gradient is not clipped."
     what = {"norm": "norm of the gradient", "value": "values in the gradient"}[settings.clip_by]
@@ -111,7 +110,7 @@ def clipping(settings: Settings) -> str:
 
 
 class Display(Callback):
-    """The progress bar and a line an epoch; the first Ctrl-C asks training to stop."""
+    """The progress bar and one line per epoch; Ctrl-C or SIGTERM stops after the step."""
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -122,7 +121,7 @@ class Display(Callback):
             console=CONSOLE,
             refresh_per_second=5,
         )
-        self.shown = 0.0
+        self.drawn_at = 0.0
 
     def interrupt(self, *_: object) -> None:
         self.stop = True
@@ -144,9 +143,9 @@ class Display(Callback):
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
         self.progress.advance(self.task, tokens)
         now = time.perf_counter()
-        if now - self.shown > 0.2:
+        if now - self.drawn_at > 0.2:
             speed = self.progress.tasks[0].speed or 0.0
-            self.shown = now
+            self.drawn_at = now
             self.progress.update(
                 self.task,
                 epoch=state.epoch + 1,
@@ -164,23 +163,24 @@ class Display(Callback):
     def epoch(self, r: dict[str, Any]) -> None:
         say(
             f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
-            f"{r['valid_loss']:.3f} (perplexity {shown(r['valid_perplexity'], 1)})  "
+            f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
             f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
         )
 
 
 def show(result: dict[str, Any], run: Run) -> None:
-    table = Table(title="Perplexity on the test text", title_justify="left")
-    table.add_column("model")
-    table.add_column("perplexity", justify="right")
-    table.add_row("unigram", shown(result["unigram_perplexity"], 1))
-    table.add_row("interpolated bigram", shown(result["bigram_perplexity"], 1))
-    order = result["kneser_ney_order"]
-    table.add_row(f"Kneser-Ney, order {order}", shown(result["kneser_ney_perplexity"], 1))
-    table.add_row("this network", shown(result["test_perplexity"], 1))
-    if "dynamic_perplexity" in result:
-        table.add_row("..., learning on", shown(result["dynamic_perplexity"], 1))
-    CONSOLE.print(table)
+    names = {
+        "unigram": "unigram",
+        "interpolated bigram": "bigram",
+        f"Kneser-Ney, order {result['kneser_ney_order']}": "kneser_ney",
+        "this network": "test",
+        "..., learning from it": "dynamic",
+    }
+    perplexities = table("Perplexity on the test text", "model", "perplexity")
+    for model, name in names.items():
+        if f"{name}_perplexity" in result:
+            perplexities.add_row(model, format_perplexity(result[f"{name}_perplexity"], 1))
+    CONSOLE.print(perplexities)
     say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
         f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
@@ -194,7 +194,7 @@ def train(
 ) -> None:
     training = Training(settings, run, corpus, resume=is_resumed)
     for refused in training.refused:
-        say(f"Passed over: {refused}")
+        say(f"Falling back to an earlier checkpoint: {refused}")
     run.save_settings(vars(settings))
     counts = corpus.token_counts
     say(
@@ -209,7 +209,7 @@ def train(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if training.is_over and training.state.epoch < settings.epochs:
-        say(f"Epochs without a lower validation loss: {settings.patience}; patience ends here.")
+        say(f"Training ends: {settings.patience} epochs without a lower validation loss.")
     show(training.result(), run)
 
 
@@ -225,5 +225,5 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         say("Stopped.")
         return 130
     if display.stop:
-        say(f"Stopped early; go on with {calling.line('train')} --resume {run.folder}")
+        say(f"Stopped early; to continue: {calling.line('train')} --resume {run.folder}")
     return 0

@@ -1,4 +1,4 @@
-"""The loss of a model on a text, in nats a token: sentence by sentence, or as one long text."""
+"""The loss of a model on a text, in nats per token: sentence by sentence, or as one stream."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from theano_rnn.optim.step import Step
     from theano_rnn.rnn import RNN
 
-BATCH_SIZE = 32  # sentences judged at once
-PIECE = 100  # steps of a stream judged at once
+BATCH_SIZE = 32  # sentences evaluated at once
+PIECE = 100  # steps of a stream evaluated at once
 
 
 def text_loss(model: "RNN", sequences: Sequence[Ints], is_stream: bool) -> float:
@@ -32,13 +32,13 @@ def text_loss(model: "RNN", sequences: Sequence[Ints], is_stream: bool) -> float
     Returns
     -------
     float
-        In nats a token.
+        In nats per token.
     """
     return stream_loss(model, sequences) if is_stream else sentence_loss(model, sequences)
 
 
 def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
-    """Each sentence begins with the zero state.
+    """The loss of sentences, each from the zero state.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
     Returns
     -------
     float
-        In nats a token.
+        In nats per token.
     """
     total = 0.0
     for group in batches.buckets(sequences, BATCH_SIZE, seed=0):
@@ -59,25 +59,24 @@ def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:
 
 
 def stream_loss(model: "RNN", sequences: Sequence[Ints], rows: int = 1) -> float:
-    """The state is carried from sentence to sentence.
+    """The loss of one long text, the state carried from sentence to sentence.
 
-    With several rows the text is cut in as many parts, each of which begins with the zero state,
-    and at most rows - 1 tokens at its end are left out.
+    With several rows the text is cut into as many parts. Each part begins with the zero state,
+    and at most rows - 1 tokens at the end of the text are left out.
 
-    Where the state stops being finite, as that of relu can on a text it has not seen, nothing
-    after it can be judged: the loss is infinite.
+    If the state stops being finite, as that of relu can on a new text, the loss is infinite.
 
     Parameters
     ----------
     model : RNN
     sequences : list of (T + 1,) arrays
     rows : int
-        Parts that are judged side by side.
+        Parts that are evaluated side by side.
 
     Returns
     -------
     float
-        In nats a token.
+        In nats per token.
     """
     stream = batches.Stream(sequences, rows, PIECE)
     total, tokens, state = 0.0, 0, None
@@ -98,21 +97,21 @@ def dynamic_loss(
     clip: Optional[float],
     steps: Optional[int] = None,
 ) -> float:
-    """The loss of a model that goes on learning from each sentence after it was judged on it.
+    """The loss of a model that learns from each sentence after it was evaluated on it.
 
     Parameters
     ----------
     step : theano_rnn.optim.step.Step
-        Of a model without dropout; its parameters change.
+        The step of a model without dropout; the model's parameters change.
     sequences : list of (T + 1,) arrays
     learning_rate, clip : float
     steps : int, optional
-        The text is one stream in pieces of so many steps; sentence by sentence where not given.
+        Read the text as one stream in pieces of so many steps; by default, by sentences.
 
     Returns
     -------
     float
-        Infinite where a loss or a state on the way is not finite.
+        In nats per token; infinite if a loss or a state on the way is not finite.
 
     References
     ----------
@@ -138,12 +137,12 @@ def dynamic_loss(
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), of a cross-entropy in nats a token; exp(708), a number, for any larger.
+    """exp(loss), the perplexity of a cross-entropy; at most exp(708), which JSON can write.
 
     Parameters
     ----------
     loss : float
-        In nats a token.
+        In nats per token.
 
     Returns
     -------
@@ -161,14 +160,14 @@ def _is_finite(loss: float, state: Floats) -> bool:
     return math.isfinite(loss) and bool(np.isfinite(state).all())
 
 
-def shown(perplexity: float, digits: int) -> str:
-    """A perplexity in a table: one beyond all sense is not written out in its 308 figures.
+def format_perplexity(perplexity: float, digits: int) -> str:
+    """A perplexity for a table; from a million on in scientific notation.
 
     Parameters
     ----------
     perplexity : float
     digits : int
-        After the point.
+        Digits after the point.
 
     Returns
     -------
@@ -176,7 +175,7 @@ def shown(perplexity: float, digits: int) -> str:
 
     Examples
     --------
-    >>> shown(96.46, 1), shown(math.exp(708), 1)
+    >>> format_perplexity(96.46, 1), format_perplexity(math.exp(708), 1)
     ('96.5', '3.0e+307')
     """
     return f"{perplexity:.{digits}f}" if perplexity < 1e6 else f"{perplexity:.1e}"

@@ -1,4 +1,4 @@
-"""Sampling sentences from a trained model, the state carried from word to word."""
+"""Sampling sentences from a trained model, one compiled step per token."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from theano_rnn.common.types import Floats
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import Vocabulary
 
-#: Sentences, and tokens of a sentence, at once.
+#: Most sentences in a call, and most tokens in a sentence.
 MOST = 1_000_000
 
 
@@ -24,32 +24,32 @@ def generate(
     seed: int = 0,
     longest: int = 200,
 ) -> list[str]:
-    """Sentences sampled from a model, one compiled step a token.
+    """Sentences sampled from a model; the state is carried from token to token.
 
     Parameters
     ----------
     model : RNN
     vocabulary : Vocabulary
-        The one it was trained with.
+        The vocabulary that the model was trained with.
     prime : str
-        How each sentence begins; its words must be known.
+        The beginning of each sentence; its words must be in the vocabulary.
     temperature : float
-        The probabilities are raised to 1/temperature: below 1 safer, above 1 wilder.
+        The probabilities are raised to the power 1/temperature: below 1 safer, above 1 wilder.
     count : int
         Number of sentences.
     seed : int
     longest : int
-        A sentence is cut after so many tokens.
+        Most tokens of a sentence.
 
     Returns
     -------
     list of str
-        The unknown and the start token are never drawn.
+        Without the unknown and the start token, which are never drawn.
 
     Raises
     ------
     RNNError
-        For a bad argument, or a prime with unknown words.
+        For a bad argument, or unknown words in the prime; the message names them.
     """
     temperature = validation.positive(temperature, "temperature")
     count = validation.whole_number(count, "count", at_least=1)
@@ -72,9 +72,11 @@ def _prime_tokens(vocabulary: Vocabulary, prime: str) -> list[int]:
         return [vocabulary.start]
     tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
     if vocabulary.unknown in tokens:
+        words = [word for word in prime.split() if vocabulary.unknown in vocabulary.encode(word)]
+        unknown = ", ".join(map(validation.shown, words[:5])) or validation.shown(prime)
         raise RNNError(
-            f"the prime {validation.shown(prime)} has words that are not in the vocabulary of "
-            "this run; use words from the text it was trained on"
+            f"the prime has tokens that are not in the vocabulary: {unknown}; use words from the "
+            "text that the model was trained on"
         )
     return tokens
 
@@ -93,7 +95,7 @@ def _sample(
     if len(probabilities) != vocabulary.size:
         raise RNNError(
             f"the model has {len(probabilities)} tokens and the vocabulary {vocabulary.size}; "
-            "pass the one that it was trained with"
+            "pass the vocabulary that it was trained with"
         )
     drawn = list(begin[1:])
     never = {vocabulary.start, vocabulary.unknown} - {vocabulary.end}
@@ -103,7 +105,7 @@ def _sample(
             break
         drawn.append(token)
         probabilities, state = model.next_token(token, state)
-        if not np.isfinite(state).all():  # that of relu can grow beyond all bounds
+        if not np.isfinite(state).all():  # the state of relu can overflow
             break
     return drawn
 
@@ -114,7 +116,7 @@ def draw(
     random: np.random.Generator,
     never: Iterable[int] = (),
 ) -> int:
-    """A token drawn with probability proportional to p^(1/temperature).
+    """A token, drawn with a probability proportional to p^(1/temperature).
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def draw(
     temperature : float
     random : numpy.random.Generator
     never : collection of int
-        Tokens that are not drawn.
+        Tokens with probability 0.
 
     Returns
     -------

@@ -44,7 +44,7 @@ class State:
         Whole epochs done, and steps of the next one.
     learning_rate : float
     best_loss, best_epoch : float, int
-        Lowest validation loss, in nats a token, and the epoch after which it was reached.
+        Lowest validation loss, in nats per token, and the epoch after which it was reached.
     seconds_to_first_step : float or None
         Of the process that began.
     text : int or None
@@ -57,7 +57,7 @@ class State:
     epoch: int = 0  # whole epochs done
     step: int = 0  # steps done of the next one
     learning_rate: float = 0.0
-    best_loss: float = math.inf  # lowest validation loss, nats a token
+    best_loss: float = math.inf  # lowest validation loss, nats per token
     best_epoch: int = 0  # after which it was reached
     seconds_to_first_step: Optional[float] = None  # of the process that began
     text: Optional[int] = None  # checksum of the training tokens
@@ -76,7 +76,7 @@ class State:
         ----------
         settings : Settings
         valid_loss : float
-            Of the model after this epoch, in nats a token.
+            Of the model after this epoch, in nats per token.
 
         Returns
         -------

@@ -1,6 +1,6 @@
-"""The metrics of a run as TensorBoard events: a scalar a figure, a step an epoch.
+"""The metrics of a run as TensorBoard events: one scalar per metric, one step per epoch.
 
-They are written by tensorboardX, the extra ``tensorboard`` of this package.
+tensorboardX writes them; it is the extra ``tensorboard`` of this package.
 """
 
 import importlib.util
@@ -11,7 +11,7 @@ from typing import Any
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 
-#: What the figures of an epoch are called; those of --watch are watch/NAME.
+#: The tags of the metrics; those of --watch are watch/NAME.
 TAGS = {
     "train_loss": "loss/training",
     "valid_loss": "loss/validation",
@@ -22,12 +22,12 @@ TAGS = {
     "skipped": "training/skipped_steps",
 }
 
-#: No figures of their own: the step, and what tokens/s is made of.
+#: Metrics without a tag: the step of an event, and the two that give tokens/s.
 OTHERS = ("epoch", "tokens", "seconds")
 
 
 def check() -> None:
-    """Refuse where tensorboardX is not installed.
+    """Raise if tensorboardX is not installed.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check() -> None:
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
-    """The figures of an epoch by tag.
+    """The metrics of an epoch by tag.
 
     >>> scalars({"epoch": 1, "train_loss": 2.5, "clipped": None, "tokens": 90, "seconds": 3.0})
     {'loss/training': 2.5, 'training/tokens_per_second': 30.0}
@@ -57,12 +57,12 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 
 
 class Events:
-    """The event files of a run: one of each process that has trained it.
+    """The event files of a run, one for each process that trains it.
 
     Parameters
     ----------
     folder : Path
-        Made where it is not there.
+        It is made if it does not exist.
 
     Raises
     ------
@@ -71,9 +71,9 @@ class Events:
 
     Notes
     -----
-    A run that goes on may train an epoch again whose events are there already: it was killed
-    between these and its checkpoint. The first event of a process is the start of a session at
-    its first epoch, from which on TensorBoard forgets what earlier files have.
+    A run that was killed between the events of an epoch and its checkpoint trains that epoch
+    again when it is resumed. So the first event of a process starts a session at its first epoch,
+    and TensorBoard drops what earlier files have from that epoch on.
     """
 
     def __init__(self, folder: Path):
@@ -82,7 +82,7 @@ class Events:
         self._writer: Any = None
 
     def write(self, records: list[dict[str, Any]]) -> None:
-        """The last of the records of a run; all of them where there are no events yet.
+        """Write the last record of a run; all records if there are no events yet.
 
         Raises
         ------
@@ -103,13 +103,13 @@ class Events:
             raise RNNError(f"{self.folder} cannot be written: {files.reason(error)}") from None
 
     def _begin(self, epoch: int) -> None:
-        # Not its SummaryWriter, which writes from a queue in a thread: what it is told last can
-        # be lost, and what goes wrong there is not heard of here.
+        # Not SummaryWriter, which writes in a thread: the last events can be lost, and its errors
+        # do not arrive here.
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self.folder.mkdir(exist_ok=True)
-        # By second and host alone, a process would write over the file of one just before it.
+        # Named by second and host alone, the file could be that of a process just before.
         self._writer = EventsWriter(str(self.folder / "events"), f".{time.time_ns()}")
         start = SessionLog(status=SessionLog.START)
         self._writer.write_event(Event(wall_time=time.time(), step=epoch, session_log=start))
