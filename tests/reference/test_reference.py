@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import PICTURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,13 +22,6 @@ from theano_rnn.reference import (
 )
 
 SCHEMES = ("window", "chunk", "last")
-# T = 6, k = 2: which step j (column) receives the error of which output t (row).
-PICTURES = {
-    "full": ("x.....", "xx....", "xxx...", "xxxx..", "xxxxx.", "xxxxxx", 21),
-    "window:2": ("x.....", "xx....", "xxx...", ".xxx..", "..xxx.", "...xxx", 15),
-    "chunk:2": ("x.....", "xx....", "..x...", "..xx..", "....x.", "....xx", 9),
-    "last:2": ("......", "......", "......", "......", "....x.", "....xx", 3),
-}
 
 
 def net(seed=0, hidden_size=3, vocab_size=5, T=6, scale=1.0):

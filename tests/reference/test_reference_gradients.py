@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import PICTURES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kinds import GATES, KINDS, PLAIN, SOME_KINDS, assert_same, embedded, is_smooth, named, net
@@ -15,13 +16,6 @@ from theano_rnn.reference import (
 from theano_rnn.reference.cells import CELLS
 
 SCHEMES = ("full", "window", "chunk", "last")
-# T = 6, k = 2: which step j (column) receives the error of which output t (row).
-PICTURES = {
-    "full": ("x.....", "xx....", "xxx...", "xxxx..", "xxxxx.", "xxxxxx"),
-    "window:2": ("x.....", "xx....", "xxx...", ".xxx..", "..xxx.", "...xxx"),
-    "chunk:2": ("x.....", "xx....", "..x...", "..xx..", "....x.", "....xx"),
-    "last:2": ("......", "......", "......", "......", "....x.", "....xx"),
-}
 
 
 def truncations(T):
@@ -237,6 +231,5 @@ def test_each_step_hears_exactly_the_outputs_of_the_table_however_many_layers(
 ):
     kind = {**PLAIN, "cell": cell, "layers": layers, "bias": True, "embedding": embedding}
     matrix = hears(truncation, kind)
-    assert (
-        tuple("".join(".x"[int(heard)] for heard in row) for row in matrix) == PICTURES[truncation]
-    )
+    rows = ["".join(".x"[int(heard)] for heard in row) for row in matrix]
+    assert rows == list(PICTURES[truncation][:6])
