@@ -54,6 +54,12 @@ PICTURES = {
 }
 
 
+def first(count, values):
+    """Parameters of a test: the first values, and the others left to ``make test-all``."""
+    values = list(values)
+    return values[:count] + [pytest.param(v, marks=pytest.mark.slow) for v in values[count:]]
+
+
 def net(seed, hidden_size=4, vocab_size=7, T=6, scale=1.0, dtype="float64"):
     """Parameters uniform in +-scale, and a random sentence with its targets."""
     rng = np.random.default_rng(seed)

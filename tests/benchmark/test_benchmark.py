@@ -226,6 +226,7 @@ def test_cells_are_relative_to_tanh_and_a_batch_counts_all_its_tokens(fake):
     assert all(row["times_tanh"]["median"] == pytest.approx(1) for row in rows)
 
 
+@pytest.mark.slow
 def test_less_than_a_tenth_of_a_batch_of_sentences_is_padding():
     rows = sections.padding(BRIEF)
     assert [row["batch_size"] for row in rows] == [16, 32, 64]

@@ -129,6 +129,7 @@ def real_corpus(name):
     return load_corpus(**{s: data(f"warandpeace.{s}.txt") for s in ("train", "valid", "test")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["python", "war and peace", "shakespeare"])
 def test_padding_of_a_real_corpus_is_below_a_tenth(name):
     train = real_corpus(name).train

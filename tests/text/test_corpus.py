@@ -248,6 +248,7 @@ def test_reading_a_corpus_does_not_import_theano():
 # The default corpus
 
 
+@pytest.mark.slow
 def test_default_corpus_is_large_enough_and_always_the_same(sentences, default):
     assert python_sentences() == sentences  # in the same order
     assert 200_000 < sum(len(s.split()) for s in sentences) < 350_000
@@ -256,12 +257,14 @@ def test_default_corpus_is_large_enough_and_always_the_same(sentences, default):
     assert 0.005 < default.oov_rate < 0.03
 
 
+@pytest.mark.slow
 def test_no_sentence_of_the_default_corpus_is_in_two_splits(sentences, default):
     normal = [" ".join(s.lower().split()) for s in sentences]
     assert len(set(normal)) == len(normal)
     assert sum(map(len, (default.train, default.valid, default.test))) == len(normal)
 
 
+@pytest.mark.slow
 def test_counting_models_on_the_default_corpus(default):
     size = default.vocabulary.size
     unigram = unigram_perplexity(default.train, default.test, size)
@@ -270,6 +273,7 @@ def test_counting_models_on_the_default_corpus(default):
     assert 90 < bigram < 140
 
 
+@pytest.mark.slow
 def test_default_corpus_at_char_level(sentences, monkeypatch):
     monkeypatch.setattr(corpus_module, "python_sentences", lambda: sentences)
     corpus = load_corpus(level="char")
