@@ -129,8 +129,8 @@ def test_a_model_goes_to_a_file_and_comes_from_it(tmp_path):
 
 
 @pytest.mark.parametrize("cell, message", [
-    ("gru", r"no module of the cell gru; it has those of .* gru_after \(nn.GRU\)"),
-    ("sigmoid", r"no module of the cell sigmoid; it has those of tanh \(nn.RNN\), relu"),
+    ("gru", r"no module for the cell gru; it has those for .* gru_after \(nn.GRU\)"),
+    ("sigmoid", r"no module for the cell sigmoid; it has those for tanh \(nn.RNN\), relu"),
 ])  # fmt: skip
 def test_a_cell_that_pytorch_has_not_is_refused_and_no_file_written(cell, message, tmp_path):
     with pytest.raises(RNNError, match=message):
@@ -152,11 +152,11 @@ def without(name):
     ({"weight_ih_l0": np.ones((8, 3))}, "rnn.weight_ih_l0 is missing"),
     (without("rnn.weight_hh_l1"), r"rnn.weight_hh_l1 \(8, 2\) is missing"),
     (without("decoder.weight"), r"decoder.weight \(5, 2\) is missing"),
-    ({**LSTM, "rnn.weight_ih_l0_reverse": np.ones(1)}, "_reverse\" is unknown, of a bidirect"),
-    ({**LSTM, "rnn.weight_hr_l0": np.ones(1)}, "weight_hr_l0\" is unknown, of an nn.LSTM with a"),
+    ({**LSTM, "rnn.weight_ih_l0_reverse": np.ones(1)}, "_reverse\" is unknown: it is of a bi"),
+    ({**LSTM, "rnn.weight_hr_l0": np.ones(1)}, "weight_hr_l0\" is unknown: it is of an nn.LSTM"),
     ({**LSTM, "norm.weight": np.ones(1)}, "\"norm.weight\" is unknown; such a module"),
-    ({**LSTM, "rnn.weight_hh_l0": np.ones(8)}, r"weight_hh_l0 has shape \(8,\); it is a matrix"),
-    ({**LSTM, "rnn.weight_hh_l0": np.ones((10, 2))}, r"\(10, 2\); \(H, H\) is an nn.RNN"),
+    ({**LSTM, "rnn.weight_hh_l0": np.ones(8)}, r"weight_hh_l0 has shape \(8,\); pass a matrix"),
+    ({**LSTM, "rnn.weight_hh_l0": np.ones((10, 2))}, r"\(10, 2\); pass \(H, H\) for an nn.RNN"),
     ({**LSTM, "rnn.weight_ih_l1": np.ones((8, 3))}, r"weight_ih_l1 has shape \(8, 3\).*\(8, 2\)"),
     ({**LSTM, "decoder.weight": np.ones((6, 2))}, r"decoder.weight has shape \(6, 2\)"),
     ({**LSTM, "rnn.bias_hh_l1": np.full(8, np.nan)}, "rnn.bias_hh_l1 has 8 values that are NaN"),
@@ -167,8 +167,8 @@ def test_another_state_is_refused_by_the_name_of_the_tensor(state, message):
 
 
 @pytest.mark.parametrize("cell, message", [
-    ("tanh", "the cell tanh is an nn.RNN of 1 gates; leave cell out, or name lstm"),
-    ("gru", "no module of the cell gru"),
+    ("tanh", "the cell tanh is an nn.RNN with G = 1; leave cell out, or give lstm"),
+    ("gru", "no module for the cell gru"),
     ("elman", "cell 'elman' is unknown"),
     (["lstm"], "is unknown"),
 ])  # fmt: skip

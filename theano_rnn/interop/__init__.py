@@ -1,6 +1,9 @@
 """Parameters from other programs and for them.
 
-``torch_state``   PyTorch's parameters as a safetensors file
-``torch_module``  a network of ours as a PyTorch module
-``npz``           NumPy's archives, such as the tutorial's published parameters
+Public are ``RNN.from_torch``, ``RNN.to_torch``, ``RNN.from_npz`` and, for programs with PyTorch,
+``theano_rnn.interop.torch_module.load``.
+
+``torch_state``   parameters with PyTorch's names and layout, in a safetensors file
+``torch_module``  the network as a PyTorch module, for such a file
+``npz``           arrays of an .npz file, such as the tutorial's published parameters
 """

@@ -1,5 +1,4 @@
-"""Arrays of an .npz file, taken without trust: nothing is unpickled, and no file takes memory that
-is out of proportion to its size."""
+"""The arrays of an .npz file from anywhere: it unpickles nothing, and a small file stays small."""
 
 import io
 import math
@@ -28,39 +27,41 @@ def load(path: PathLike) -> dict[str, Array]:
     Raises
     ------
     RNNError
-        If the file is missing, damaged, or would grow far beyond its size.
+        If the file is missing or damaged, or would take far more memory than its size.
     """
     try:
         path = Path(path)
         return _arrays(path)
     except OSError as error:
         raise RNNError(f"{path}: {files.reason(error)}") from None
-    except Exception as error:  # of a type that depends on where the file is damaged
-        raise RNNError(f"{path} is not an .npz file of arrays ({error})") from None
+    except Exception as error:  # any type, depending on where the file is damaged
+        raise RNNError(
+            f"{path} is not an .npz file of arrays ({error}); write it with numpy.savez"
+        ) from None
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file, none of which is larger than its file lets expect."""
+    """The arrays of an .npz file, if they need no more memory than the limit for its size."""
     if not path.is_file():
-        open(path, "rb").close()  # says why
+        open(path, "rb").close()  # an OSError that says why
         raise ValueError("it is not a file")
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         declared = sum(member.file_size for member in members)
-        # Numbers of a network hardly shrink; a file of zeros does, a thousandfold.
+        # Compression hardly shrinks the numbers of a network; it shrinks zeros a thousandfold.
         most = min(16 * path.stat().st_size + 2**26, memory.total() // 4)
         if declared > most:
-            raise ValueError(f"it would grow to {declared:,} bytes; {most:,} at most are read")
+            raise ValueError(f"it would grow to {declared:,} bytes, more than the limit {most:,}")
         return {
             member.filename.removesuffix(".npy"): _array(archive, member) for member in members
         }
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """One array; its header is checked before room for its numbers is made."""
+    """One array; its header is checked before memory for its numbers is allocated."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("it is compressed in a way that NumPy does not use")
-    form: Any = np.lib.format  # which has no types
+    form: Any = np.lib.format  # it has no type hints
     with archive.open(member) as file:
         version = form.read_magic(file)
         if version not in ((1, 0), (2, 0)):

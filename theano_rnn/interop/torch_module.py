@@ -1,8 +1,8 @@
 """The language model as a PyTorch module, for the files that ``RNN.to_torch`` writes.
 
-Imports nothing of this package, and PyTorch when first used: it runs where PyTorch is installed,
-which wants a newer NumPy than Theano does. ``theano_rnn.interop.torch_state`` has its tensors by
-name.
+This module imports nothing of the package, and PyTorch only when a function is called. It runs
+where PyTorch is installed, which needs a newer NumPy than Theano does. The names of its tensors
+are in ``theano_rnn.interop.torch_state``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ def language_model(
     bias: bool = False,
     embedding_size: int | None = None,
 ) -> torch.nn.Module:
-    """The module: tokens (T, B) or (T,) -> logits (T, B, vocab_size) or (T, vocab_size).
+    """A module from tokens (T, B) or (T,) to logits (T, B, vocab_size) or (T, vocab_size).
 
     Parameters
     ----------
     vocab_size, hidden_size, layers, bias, embedding_size
-        As of ``theano_rnn.RNN``; without an embedding the recurrence reads one-hot vectors.
+        As for ``theano_rnn.RNN``; without an embedding the recurrence reads one-hot vectors.
     cell : str
         "tanh" or "relu" for nn.RNN, "gru_after" for nn.GRU, "lstm" for nn.LSTM.
 
     Returns
     -------
     torch.nn.Module
-        A new one, its parameters as PyTorch draws them.
+        With the parameters that PyTorch draws.
     """
     from torch import nn
 
@@ -63,7 +63,16 @@ def language_model(
 
 
 def load(path: str | Path) -> torch.nn.Module:
-    """The module of a file that ``RNN.to_torch`` wrote, with its parameters and their dtype."""
+    """The module of a file that ``RNN.to_torch`` wrote, with the parameters and dtype of the file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    torch.nn.Module
+    """
     import safetensors.torch
 
     with safetensors.safe_open(str(path), framework="pt") as file:

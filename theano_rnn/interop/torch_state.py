@@ -1,7 +1,7 @@
-"""Parameters as PyTorch names and lays them out, and back: the state of a module, safetensors.
+"""Parameters with PyTorch's names and layout, the state of a module; and from it our parameters.
 
-The module is the language model of ``theano_rnn.interop.torch_module``: an ``nn.Embedding`` where
-there is an embedding, an ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` of all layers, an ``nn.Linear``.
+The module is that of ``theano_rnn.interop.torch_module``: an ``nn.Embedding`` if the network has
+an embedding, one ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` with all layers, and an ``nn.Linear``.
 
 ======================  ==================  =====================================================
 PyTorch                 shape               ours, of layer l = 0, 1, ...
@@ -11,14 +11,14 @@ rnn.weight_ih_l{l}      (G*H, inputs)       U, U2, ...
 rnn.weight_hh_l{l}      (G*H, H)            W, W2, ...
 rnn.bias_ih_l{l}        (G*H,)              b, b2, ...
 rnn.bias_hh_l{l}        (G*H,)              0; of nn.GRU in its last block a, a2, ...
-decoder.weight          (vocab_size, H)     V; where it is tied L', or U'
+decoder.weight          (vocab_size, H)     V; if tied L', or U'
 decoder.bias            (vocab_size,)       c
 ======================  ==================  =====================================================
 
-PyTorch adds two biases where we have one: both are read, and one is written. Its gates come in
-another order: r, z, n in nn.GRU, where ours are z, r, h, and i, f, g, o in nn.LSTM, where ours are
-i, f, o, g. The function of nn.GRU is the cell "gru_after"; that of "gru", which resets before the
-product, it does not have, nor that of "sigmoid".
+PyTorch adds two biases and we have one: reading adds both, and writing fills one. Its gates have
+another order: r, z, n in nn.GRU and i, f, g, o in nn.LSTM, where ours are z, r, h and i, f, o, g.
+nn.GRU is the cell "gru_after". PyTorch has no module for "gru", which resets before the product,
+nor for "sigmoid".
 """
 
 import json
@@ -41,7 +41,7 @@ Arrays = dict[str, Array]
 State = Mapping[str, Array]
 
 
-#: The settings of an architecture that a state tells, other than the sizes.
+#: The settings of an architecture, other than the sizes, that a state determines.
 READ = ("cell", "layers", "bias", "tied", "embedding_size")
 EXPECTED = (
     "such a module has embedding.weight or no embedding, rnn.weight_ih_l0, rnn.weight_hh_l0, "
@@ -50,7 +50,7 @@ EXPECTED = (
 
 
 def to_torch(parameters: State, architecture: Architecture) -> Arrays:
-    """The parameters of a network as the state of the module.
+    """The state of the PyTorch module of a network.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     Returns
     -------
     dict
-        Arrays by their names in PyTorch, in the dtype they have, for ``load_state_dict``.
+        Arrays by PyTorch's names, in the dtype of the parameters, for ``load_state_dict``.
 
     Raises
     ------
@@ -101,29 +101,29 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
 
 
 def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
-    """The parameters and the architecture of the state of such a module.
+    """The parameters and the architecture of the network with the state of a PyTorch module.
 
     Parameters
     ----------
     state : dict
-        Arrays by their names in PyTorch.
+        Arrays by PyTorch's names.
     cell : str, optional
-        What the shapes do not say: "relu" where the nn.RNN has that nonlinearity. By default its
-        own, "tanh". An nn.GRU is "gru_after", an nn.LSTM "lstm".
+        Needed only for an nn.RNN with the nonlinearity "relu", which the shapes do not tell from
+        the default "tanh". An nn.GRU is "gru_after", an nn.LSTM "lstm".
 
     Returns
     -------
     parameters : dict
-        In the order of ``architecture.shapes``, in the dtype they have.
+        In the order of ``architecture.shapes``, in the dtype of the state.
     architecture : Architecture
-        Tied where the decoder has no weight of its own, or the same numbers as the embedding, or
-        without an embedding as the transpose of the first layer's. With biases where there are
-        any; the missing ones are 0.
+        Tied if the decoder has no weight of its own, or if its weight equals the embedding's or,
+        without an embedding, the transpose of the first layer's. With biases if the state has
+        any; missing ones are 0.
 
     Raises
     ------
     RNNError
-        If it is the state of another module. The message has the name of the tensor.
+        If it is the state of another module; the message names the tensor.
     """
     if not isinstance(state, Mapping):
         raise RNNError(f"the state is a {type(state).__name__}; pass a dict of arrays by name")
@@ -150,12 +150,20 @@ def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Archit
 
 
 def save(path: Union[str, Path], parameters: State, architecture: Architecture) -> None:
-    """Write ``to_torch`` of them as safetensors, the cell in its metadata.
+    """Write the state of the PyTorch module as a safetensors file, with the cell in its metadata.
+
+    Parameters
+    ----------
+    path : str or Path
+    parameters : dict
+        As ``RNN.parameters`` returns them.
+    architecture : Architecture
 
     Raises
     ------
     RNNError
-        As ``to_torch``, or if the file cannot be written.
+        If PyTorch has no such cell, the parameters are not those of the architecture, or the file
+        cannot be written.
     """
     metadata = {"cell": architecture.cell, "module": _module(architecture.cell).name}
     data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
@@ -164,13 +172,18 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
 
 
 def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
-    """``from_torch`` of a safetensors file.
+    """The parameters and the architecture of a safetensors file with the state of a module.
 
     Parameters
     ----------
     path : str or Path
     cell : str, optional
-        As for ``from_torch``; by default the one that ``save`` left in the file.
+        As for ``from_torch``; by default the one that ``save`` wrote into the file.
+
+    Returns
+    -------
+    parameters : dict
+    architecture : Architecture
 
     Raises
     ------
@@ -191,7 +204,8 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
             f"{path} is not a safetensors file of float32 or float64 arrays ({error}); write it "
             "with safetensors.torch.save_model"
         ) from None
-    # Of two names of one tensor safetensors.torch.save_model keeps one, and notes the other.
+    # If two names share a tensor, safetensors.torch.save_model writes it under one of them, and
+    # notes the other name in the metadata.
     state.update({n: state[kept] for n, kept in metadata.items() if kept in state})
     try:
         return from_torch(state, metadata.get("cell") if cell is None else cell)
@@ -200,7 +214,7 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
 
 
 def dtype_of(arrays: State) -> str:
-    """That of arrays by name: "float64" where float32 would lose digits."""
+    """The dtype for the arrays: "float64" if float32 would lose digits, else "float32"."""
     dtypes = [np.asarray(value).dtype for value in arrays.values()]
     return "float32" if all(np.can_cast(dtype, "float32") for dtype in dtypes) else "float64"
 
@@ -209,7 +223,7 @@ def dtype_of(arrays: State) -> str:
 
 
 def _modules() -> dict[str, TorchModule]:
-    """PyTorch's modules by the names of our cells."""
+    """PyTorch's modules, by the names of our cells."""
     return {name: cell.torch for name, cell in CELLS.items() if cell.torch is not None}
 
 
@@ -217,17 +231,17 @@ def _module(cell: str) -> TorchModule:
     modules = _modules()
     if cell not in modules:
         known = ", ".join(f"{name} ({module.name})" for name, module in modules.items())
-        raise RNNError(f"PyTorch has no module of the cell {cell}; it has those of {known}")
+        raise RNNError(f"PyTorch has no module for the cell {cell}; it has those for {known}")
     return modules[cell]
 
 
 def _order(cell: str) -> list[int]:
-    """Which of our gates each of theirs is."""
+    """For each of PyTorch's gates the index of ours."""
     return [CELLS[cell].gates.index(gate) for gate in _module(cell).gates]
 
 
 def _layers(state: Arrays) -> int:
-    """One more than the highest layer that is named."""
+    """The number of layers, from the highest one in the names."""
     found = [re.fullmatch(r"rnn\.\w+_l([0-9]{1,4})", name) for name in state]
     return max((int(match[1]) for match in found if match), default=0) + 1
 
@@ -244,42 +258,41 @@ def _refuse_others(state: Arrays, layers: int) -> None:
         return
     name, why = unknown[0], ""
     if "_reverse" in name:
-        why = ", of a bidirectional module, and this network reads forwards only"
+        why = ": it is of a bidirectional module, and this network reads forwards only"
     elif "weight_hr" in name:
-        why = ", of an nn.LSTM with a projection (proj_size), which this network does not have"
+        why = ": it is of an nn.LSTM with proj_size, which this network does not have"
     raise RNNError(f"{json.dumps(name)} is unknown{why}; {EXPECTED}")
 
 
 def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
     shape = state[name].shape
     if len(shape) != 2 or 0 in shape:
-        raise RNNError(f"{name} has shape {shape}; it is a matrix")
+        raise RNNError(f"{name} has shape {shape}; pass a matrix")
     return shape
 
 
 def _cell(cell: Any, GH: int, H: int) -> str:
-    """The one that is named, if it can be one of GH / H gates; else the only or the plain one."""
+    """The cell if it has GH / H gates; for None the first cell of PyTorch's that has so many."""
     fitting = [name for name in _modules() if CELLS[name].G * H == GH]
     if not fitting:
         raise RNNError(
-            f"rnn.weight_hh_l0 has shape {(GH, H)}; (H, H) is an nn.RNN, (3H, H) an nn.GRU, "
-            "(4H, H) an nn.LSTM"
+            f"rnn.weight_hh_l0 has shape {(GH, H)}; pass (H, H) for an nn.RNN, (3H, H) for an "
+            "nn.GRU or (4H, H) for an nn.LSTM"
         )
     if cell is None:
         return fitting[0]
-    if not isinstance(cell, str) or cell not in CELLS:
-        raise RNNError(f"cell {cell!r} is unknown; the cells are {', '.join(_modules())}")
-    module = _module(cell).name
-    if cell not in fitting:
+    name = validation.one_of(cell, "cell", CELLS)
+    module = _module(name).name
+    if name not in fitting:
         raise RNNError(
-            f"rnn.weight_hh_l0 has shape {(GH, H)}, and the cell {cell} is an {module} of "
-            f"{CELLS[cell].G} gates; leave cell out, or name {' or '.join(fitting)}"
+            f"rnn.weight_hh_l0 has shape {(GH, H)}, but the cell {name} is an {module} with "
+            f"G = {CELLS[name].G}; leave cell out, or give {' or '.join(fitting)}"
         )
-    return cell
+    return name
 
 
 def _complete(state: Arrays, a: Architecture) -> Arrays:
-    """All tensors of the module, finite and in their shapes; missing biases 0, V where tied."""
+    """All tensors of the module, checked; missing biases are 0, a missing V is the embedding."""
     GH, H, dtype = CELLS[a.cell].G * a.hidden_size, a.hidden_size, dtype_of(state)
     shapes = {} if a.embedding_size is None else {"embedding.weight": a.shapes["L"][::-1]}
     for l in range(a.layers):
@@ -301,6 +314,7 @@ def _complete(state: Arrays, a: Architecture) -> Arrays:
 
 
 def _ours(state: Arrays, a: Architecture) -> Arrays:
+    """Our parameters, V included even if tied."""
     order, H = np.argsort(_order(a.cell)), a.hidden_size
     values = {"V": state["decoder.weight"], "c": state["decoder.bias"]}
     if a.embedding_size is not None:
@@ -309,7 +323,7 @@ def _ours(state: Arrays, a: Architecture) -> Arrays:
         values[named("U", l)] = _blocks(state[f"rnn.weight_ih_l{l}"], order)
         values[named("W", l)] = _blocks(state[f"rnn.weight_hh_l{l}"], order)
         b, recurrent = state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"].copy()
-        if CELLS[a.cell].has_recurrent_bias:  # its last block is within the reset
+        if CELLS[a.cell].has_recurrent_bias:  # the reset gate applies to the last block
             values[named("a", l)] = recurrent[2 * H :].copy()
             recurrent[2 * H :] = 0
         values[named("b", l)] = _blocks(b + recurrent, order)
@@ -321,6 +335,6 @@ def _is_tied(values: Arrays, a: Architecture) -> bool:
 
 
 def _blocks(array: Array, order: Union[Sequence[int], Ints]) -> Array:
-    """The blocks of the gates, one below the other, in another order."""
+    """The blocks of the gates, one below another, in another order."""
     gates = np.split(array, len(order))
     return np.concatenate([gates[gate] for gate in order])

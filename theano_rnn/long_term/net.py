@@ -1,12 +1,12 @@
 """A recurrent network that reads vectors and answers at the end of a sequence.
 
-inputs x -> recurrence -> the last outputs -> loss, with the cells and the loop of the language
-model; here x_t is a vector, and what is asked for are the last outputs only:
+It has the cells and the loop of the language model, but x_t is a vector, and only the last outputs
+count:
 
     p_t = U x_t + b,  s_t = cell(p_t, s_{t-1}),  o_t = V s_t + c
 
-The loss is the mean over the sequences of a batch: of - log softmax(o_t)[y_t] where the answer
-is a symbol, of (o_t - y_t)^2 where it is a number, summed over the answers.
+The loss of an answer is -log softmax(o_t)[y_t] for a symbol and (o_t - y_t)^2 for a number. E is
+the sum over the answers of a sequence, averaged over the sequences of a batch.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ from theano_rnn.optim import clipping, optimizers, regularization
 
 
 class TaskNet:
-    """A network for a task, its update and its answers, compiled.
+    """The parameters of a network for a task; it compiles an update and the answers.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class TaskNet:
     remedy : theano_rnn.long_term.remedies.Remedy
     hidden_size, seed : int
     clip : float
-        Largest norm of the gradient, where the remedy is to clip.
+        The largest norm of the gradient, if the remedy is to clip.
     alpha : float
-        Factor of Omega, where it is a remedy.
+        The factor of Omega, if Omega is a remedy.
     length : int
-        Of the sequences, where the remedy is chrono.
+        The length of the sequences, if chrono is a remedy.
     dtype : str
 
     Attributes
@@ -61,7 +61,7 @@ class TaskNet:
     ) -> None:
         self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
         self.clip, self.alpha = clip, alpha
-        # The language model's parameters but for the table: here the x_t are given as vectors.
+        # The parameters of a language model without the lookup table: x_t is a vector already.
         model = Architecture(
             task.outputs, hidden_size, cell, bias=True, embedding_size=task.inputs
         )
@@ -72,7 +72,7 @@ class TaskNet:
         self.shared = {name: theano.shared(value, name) for name, value in values.items()}
 
     def network(self, x: Variable) -> tuple[Variable, Variables, Variable]:
-        """p (T, B, G*H), states and the logits or numbers o (answers, B, outputs) for x.
+        """The inputs of the recurrence, its states, and the outputs that count.
 
         Parameters
         ----------
@@ -83,6 +83,7 @@ class TaskNet:
         p : (T, B, G*H) expression
         states : list of (T, B, H) expressions
         o : (answers, B, outputs) expression
+            Logits or, if an answer is a number, the number.
         """
         U, V, W, b, c = (self.shared[name] for name in "UVWbc")
         recurrent = [W, self.shared["a"]] if self.cell.has_recurrent_bias else [W]
@@ -102,7 +103,7 @@ class TaskNet:
         return p, states, o.reshape((A, B, self.task.outputs))
 
     def loss(self, o: Variable, y: Variable) -> Variable:
-        """E, the mean over the sequences of the loss of the answers.
+        """E: the loss of the answers, averaged over the sequences.
 
         Parameters
         ----------
@@ -120,16 +121,16 @@ class TaskNet:
         return tensor.sqr(o[:, :, 0] - y).sum() / B
 
     def gradients(self, E: Variable, p: Variable, states: Variables) -> dict[str, Variable]:
-        """dE/d of each parameter, by name; Omega's added to W's where it is a remedy.
+        """The gradient of E by each parameter; that of W includes Omega's, if it is a remedy.
 
         Parameters
         ----------
         E, p, states
-            Expressions, of ``loss`` and ``network``.
+            The expressions of ``loss`` and ``network``.
 
         Returns
         -------
-        dict of expressions
+        dict of expressions, by the name of the parameter
         """
         gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
         if self.remedy.has_omega:
@@ -139,7 +140,7 @@ class TaskNet:
         return gradients
 
     def symbols(self) -> tuple[Variable, Variable]:
-        """x and y of a batch.
+        """Symbolic inputs and targets of a batch.
 
         Returns
         -------
@@ -151,7 +152,7 @@ class TaskNet:
         return x, y
 
     def compile_update(self, learning_rate: float) -> Function:
-        """f(x, y) -> E before the update, norm of the gradient before clipping.
+        """A function (x, y) -> E before the update, norm of the gradient before clipping.
 
         Parameters
         ----------
@@ -173,7 +174,7 @@ class TaskNet:
         return compile_function([x, y], [E, norm], updates, name="update")
 
     def compile_answer(self) -> Function:
-        """f(x) -> o (answers, B, outputs).
+        """A function (x) -> o (answers, B, outputs).
 
         Returns
         -------
@@ -185,16 +186,17 @@ class TaskNet:
 
 
 def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:
-    """Biases with which gates begin to forget after 1 to ``length - 1`` steps, each its own.
+    """Biases with which each unit keeps its state for a random time, up to ``length`` steps.
 
-    A gate that keeps sigma(b) of its unit in each step keeps 1 / e of it for about
-    T = 1 + exp(b) steps. So b = log(T - 1), T - 1 uniform, for a gate that ``Cell.chrono`` opens,
-    such as the forget gate of the lstm, and -b for one that it closes, such as its input gate.
+    A gate that keeps the share sigma(b) of a unit's state in each step has 1/e of it left after
+    about T = 1 + exp(b) steps. So a gate that ``Cell.chrono`` opens, such as the forget gate of
+    the LSTM, gets b = log(T - 1), with T - 1 uniform from 1 to length - 1. A gate that it closes,
+    such as the input gate, gets -b.
 
     Parameters
     ----------
     cell : str
-        One with gates.
+        A cell with gates.
     hidden_size, length, seed : int
 
     Returns

@@ -1,15 +1,17 @@
-"""Remedies against forgetting, by name, and combined: what they change in plain SGD.
+"""Remedies for vanishing and exploding gradients, by name: what each changes in plain SGD.
 
 ==================================================  ==============================================
 sgd                                                 nothing: W uniform in +-1/sqrt(n), no clipping
-clip                                                the gradient's norm is cut to at most a bound
-omega                                               Omega keeps its norm as it goes back in time
-orthogonal, identity, spectral                      how W begins; spectral with radius 1
-chrono                                              gates begin open for up to a sequence's length
-momentum, nesterov, adagrad, rmsprop, adam          what is made of the gradient
+clip                                                scale a gradient down to a largest norm
+omega                                               add Omega, which keeps the norm of the error
+                                                    as it goes back in time
+orthogonal, identity, spectral                      initialize W so; spectral has spectral radius 1
+chrono                                              initialize the gates to keep the state for up
+                                                    to the length of a sequence
+momentum, nesterov, adagrad, rmsprop, adam          use this optimizer
 ==================================================  ==============================================
 
-The other remedy is another cell.
+Another cell is a remedy too, but is not in this list.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ from theano_rnn.model.cells import CELLS
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.regularization import check_omega
 
-#: What each changes; combined, they are named in this order.
+#: The changes of each to ``PLAIN``; a combination is named in this order.
 REMEDIES: dict[str, dict[str, Any]] = {
     "clip": {"is_clipped": True},
     "omega": {"has_omega": True},
@@ -33,7 +35,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
 
 
 class Remedy(NamedTuple):
-    """What is trained how, of all remedies together."""
+    """What a combination of remedies changes in training."""
 
     is_clipped: bool
     has_omega: bool
@@ -48,7 +50,7 @@ PLAIN = Remedy(
 
 
 def parse(text: str) -> Remedy:
-    """The remedies meant by "sgd", or by names joined by + or by commas, as in "clip+omega".
+    """The remedies of a text: "sgd", or names joined by + or commas, such as "clip+omega".
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def parse(text: str) -> Remedy:
     Raises
     ------
     RNNError
-        For a name that is not one of REMEDIES, or two that exclude each other.
+        For a name that is not in REMEDIES, or two that exclude each other.
 
     Examples
     --------
@@ -76,13 +78,13 @@ def parse(text: str) -> Remedy:
         for setting, value in REMEDIES[name].items():
             if changes.get(setting, value) != value:
                 both = f"{setting} both {changes[setting]} and {value}"
-                raise RNNError(f"remedy {shown(text)} makes the {both}; give one of them")
+                raise RNNError(f"remedy {shown(text)} sets the {both}; give one of them")
             changes[setting] = value
     return PLAIN._replace(**changes)
 
 
 def check(text: str, cell: str) -> None:
-    """RNNError for a remedy that is unknown, or not one of this cell's.
+    """Raise RNNError if a remedy is unknown, or not one for this cell.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def ordered(text: str) -> str:
     Parameters
     ----------
     text : str
-        As for ``parse``, which takes it.
+        As for ``parse``.
 
     Returns
     -------
@@ -120,7 +122,7 @@ def ordered(text: str) -> str:
 
 
 def names_of(text: str) -> list[str]:
-    """The names in a remedy such as "clip+omega", or "clip, omega".
+    """The names in a text such as "clip+omega" or "clip, omega".
 
     Parameters
     ----------
