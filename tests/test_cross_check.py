@@ -1,6 +1,6 @@
 """Every kind of network compiled, against the NumPy loops: cell x scheme x layers x the rest.
 
-``make test`` has the first eight of some kinds that meet every pair of settings; ``make test-all``
+``make test`` has the first six of some kinds that meet every pair of settings; ``make test-all``
 has those, and all kinds as they are compiled for use.
 """
 
@@ -156,13 +156,13 @@ def check(kind, max_examples, tolerance=1e-12, dtype="float64", compiled=compile
     equal_numpy()
 
 
-def test_some_kinds_meet_every_pair_of_settings_and_the_first_eight_every_setting():
+def test_some_kinds_meet_every_pair_of_settings_and_the_first_six_every_setting():
     assert subsets(SOME + PLAIN, 2) == subsets(ALL, 2)
-    assert subsets(SOME[:8], 1) == subsets(ALL, 1)
+    assert subsets(SOME[:6] + PLAIN, 1) == subsets(ALL, 1)
     assert len(ALL) == 672 and len(SOME) <= 22
 
 
-@pytest.mark.parametrize("kind", first(8, SOME), ids=words)
+@pytest.mark.parametrize("kind", first(6, SOME), ids=words)
 def test_loss_and_gradients_equal_the_sum_over_the_sequences_alone(kind):
     check(kind, max_examples=25, in_python=True)
 
