@@ -1,7 +1,8 @@
-"""What mkdocs does to the pages of docs/: formulas become MathML, which browsers draw themselves.
+"""What mkdocs does to the pages of docs/ when it builds them.
 
-``$...$`` in a line and a fence named ``math`` hold LaTeX, as GitHub reads them too. Nothing is
-loaded when a page is read: neither a script nor a font.
+Formulas become MathML, which browsers draw themselves: ``$...$`` in a line and a fence named
+``math`` hold LaTeX, as GitHub reads them too. Nothing is loaded when a page is read, neither a
+script nor a font. The tables of the settings are made from the fields of ``Settings``.
 """
 
 import re
@@ -27,6 +28,10 @@ def mathml(latex: str, display: str = "inline") -> str:
     return re.sub(
         r"(<mi>(?:log|exp|max)</mi>)(?!<mo stretchy)", r'\1<mspace width="0.17em"/>', text
     )
+
+
+#: Where a page gets the tables of all settings.
+SETTINGS = "<!-- settings -->"
 
 
 class InlineMath(InlineProcessor):
@@ -55,3 +60,12 @@ def on_config(config: Any) -> Any:
     fences = config.mdx_configs.setdefault("pymdownx.superfences", {})
     fences["custom_fences"] = [{"name": "math", "class": "formula", "format": fence}]
     return config
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the tables of the settings where a page asks for them, a heading lower."""
+    if SETTINGS not in markdown:
+        return markdown
+    from theano_rnn.training import options  # it imports Theano
+
+    return markdown.replace(SETTINGS, options.markdown().replace("## ", "### "))
