@@ -2,7 +2,7 @@
 
 Formulas become MathML, which browsers draw themselves: ``$...$`` in a line and a fence named
 ``math`` hold LaTeX, as GitHub reads them too. Nothing is loaded when a page is read, neither a
-script nor a font. The tables of the settings are made from the fields of ``Settings``.
+script nor a font. Tables of settings and of rewrites are made from the code.
 """
 
 import re
@@ -28,10 +28,6 @@ def mathml(latex: str, display: str = "inline") -> str:
     return re.sub(
         r"(<mi>(?:log|exp|max)</mi>)(?!<mo stretchy)", r'\1<mspace width="0.17em"/>', text
     )
-
-
-#: Where a page gets the tables of all settings.
-SETTINGS = "<!-- settings -->"
 
 
 class InlineMath(InlineProcessor):
@@ -62,10 +58,25 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the tables of the settings where a page asks for them, a heading lower."""
-    if SETTINGS not in markdown:
-        return markdown
-    from theano_rnn.training import options  # it imports Theano
+def settings() -> str:
+    """The tables of all settings, from their fields."""
+    from theano_rnn.training import options  # it imports Theano, as that below does
 
-    return markdown.replace(SETTINGS, options.markdown().replace("## ", "### "))
+    return options.markdown().replace("## ", "### ")
+
+
+def rewrites() -> str:
+    """The table of the engine's rewrites: name, position, reason."""
+    from theano_rnn.engine.rewrites import REWRITES
+
+    rows = [f"| `{r.name}` | {r.position} | {r.reason} |" for r in REWRITES]
+    return "\n".join(["| name | position | why there |", "|---|---|---|", *rows])
+
+
+#: What a page asks for by a comment, as ``<!-- settings -->``.
+MADE = {"settings": settings, "rewrites": rewrites}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put what is made from the code where a page asks for it."""
+    return re.sub(r"<!-- (\w+) -->", lambda asked: MADE[asked[1]](), markdown)
