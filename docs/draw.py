@@ -22,106 +22,87 @@ SCHEMES: dict[str, Callable[[int, int, int, int], bool]] = {
 
 def truncations(T: int = 6, K: int = 2) -> str:
     """Four triangles of squares: which step (column) receives the error of which output (row)."""
-    side, gap, left, top = 22, 52, 58, 50
+    side, across, down, left, top = 26, 232, 266, 62, 48
+    pairs = [(t, j) for t in range(1, T + 1) for j in range(1, t + 1)]
     parts = []
     for number, (name, receives) in enumerate(SCHEMES.items()):
-        x0 = left + number * (T * side + gap)
-        pairs = [(t, j) for t in range(1, T + 1) for j in range(1, t + 1)]
+        x0, y0 = left + number % 2 * across, top + number // 2 * down
+        middle, below = x0 + T * side / 2, y0 + T * side
         for t, j in pairs:
+            x, y = x0 + (j - 1) * side, y0 + (t - 1) * side
             fill = BLUE if receives(t, j, T, K) else PALE
-            x, y = x0 + (j - 1) * side, top + (t - 1) * side
-            parts.append(
-                f'<rect x="{x}" y="{y}" width="{side - 3}" height="{side - 3}" rx="3" '
-                f'fill="{fill}"/>'
-            )
+            parts.append(f'<rect x="{x}" y="{y}" width="23" height="23" rx="3" fill="{fill}"/>')
         terms = sum(receives(t, j, T, K) for t, j in pairs)
-        middle = x0 + T * side / 2
         parts += [
-            text(middle, 28, name, size=16, weight="bold"),
-            text(middle, top + T * side + 42, f"{terms} of {len(pairs)} terms", size=13),
+            text(middle, y0 - 14, name, weight="bold"),
+            text(middle, below + 37, "reaches step j", size=15),
+            text(middle, below + 58, f"{terms} of {len(pairs)} terms", size=15, fill=GREY),
+            f'<g transform="translate({x0 - 32} {y0 + T * side / 2}) rotate(-90)">'
+            f"{text(0, 0, 'error of output t', size=15)}</g>",
         ]
         for n in range(1, T + 1):
-            centre = (n - 1) * side + side / 2 - 1
-            parts.append(text(x0 + centre, top + T * side + 14, str(n), size=11, fill=GREY))
-            if number == 0:
-                parts.append(text(x0 - 12, top + centre + 4, str(n), size=11, fill=GREY))
-    middle = top + T * side / 2
-    parts.append(
-        f'<g transform="translate(22 {middle}) rotate(-90)">'
-        f"{text(0, 0, 'error of output t', size=13)}</g>"
-    )
-    width = left + 4 * (T * side + gap) - gap + 26
-    height = top + T * side + 84
-    parts.append(text(width / 2, height - 16, "reaches step j", size=13))
+            centre = (n - 1) * side + 12
+            parts += [
+                text(x0 + centre, below + 15, str(n), size=14, fill=GREY),
+                text(x0 - 13, y0 + centre + 5, str(n), size=14, fill=GREY),
+            ]
     title = f"Which step receives the error of which output, in {T} steps and K = {K}"
-    return picture(width, height, title, parts)
+    return picture(left + across + T * side + 26, top + 2 * down - 26, title, parts)
 
 
 def unrolled(words: tuple[str, ...] = ("the", "keys", "to", "it"), ahead: str = "are") -> str:
     """The network step by step; in red, the way of the last output's error back to the first."""
-    pitch, left, radius = 168, 134, 25
-    y_error, y_output, y_state, y_input = 66, 140, 240, 340
+    pitch, left, radius = 158, 132, 28
+    y_error, y_output, y_state, y_input = 76, 158, 266, 382
     T = len(words)
-    parts = []
-    for t, word in enumerate(words, 1):
+    parts = [text(left - 102, y_state + 6, "s_0", italic=True)]
+    for t, (word, target) in enumerate(zip(words, [*words[1:], ahead]), 1):
         x = left + (t - 1) * pitch
-        target = [*words[1:], ahead][t - 1]
         parts += [
-            arrow(x, y_input - 16, x, y_state + radius, INK),
-            text(x - 14, y_input - 24, "U", italic=True),
-            text(x, y_input + 5, f"x_{t}", italic=True),
-            text(x, y_input + 28, f"“{word}”", size=14, fill=GREY),
-            arrow(x, y_state - radius, x, y_output + 17, INK),
-            text(x - 14, (y_state + y_output) / 2, "V", italic=True),
-            text(x, y_output + 5, f"o_{t}", italic=True),
-            arrow(x, y_output - 15, x, y_error + 15, INK),
-            text(x, y_error + 5, f"E_{t}", italic=True),
-            text(x, y_error - 19, f"“{target}”?", size=14, fill=GREY),
+            arrow(x, y_input - 19, x, y_state + radius, INK),
+            text(x - 16, y_input - 24, "U", italic=True),
+            text(x, y_input + 6, f"x_{t}", italic=True),
+            text(x, y_input + 36, f"“{word}”", size=18, fill=GREY),
+            arrow(x, y_state - radius, x, y_output + 21, INK),
+            text(x - 16, (y_state + y_output) / 2 + 2, "V", italic=True),
+            text(x, y_output + 6, f"o_{t}", italic=True),
+            arrow(x, y_output - 17, x, y_error + 18, INK),
+            text(x, y_error + 6, f"E_{t}", italic=True),
+            text(x, y_error - 24, f"“{target}”?", size=18, fill=GREY),
             arrow(x - (pitch - radius if t > 1 else 84), y_state, x - radius, y_state, INK),
-            text(x - (pitch / 2 if t > 1 else 58), y_state - 10, "W", italic=True),
+            text(x - (pitch / 2 if t > 1 else 60), y_state - 11, "W", italic=True),
             f'<circle cx="{x}" cy="{y_state}" r="{radius}" fill="#eef3fa" stroke="{BLUE}" '
             f'stroke-width="2"/>',
-            text(x, y_state + 5, f"s_{t}", italic=True),
+            text(x, y_state + 6, f"s_{t}", italic=True),
         ]
-    parts.append(text(left - 100, y_state + 5, "s_0", italic=True))
     # The error: down from E_T, and back through W, a factor J_t at each step.
     x = left + (T - 1) * pitch
-    below, right = y_state + radius + 16, x + 16
-    parts.append(arrow(right, y_error + 16, right, y_state - radius - 2, RED, 4.5))
-    parts.append(
-        text(right + 12, (y_error + y_state) / 2, "∂E_4 / ∂s_4", fill=RED, anchor="start")
-    )
+    below, right, middle = y_state + radius + 16, x + 20, (y_error + y_state) / 2
+    parts.append(arrow(right, y_error + 16, right, y_state - radius - 2, RED, 5))
+    parts.append(text(right + 14, middle + 4, "∂E_4 / ∂s_4", size=20, fill=RED, anchor="start"))
     for t in range(T, 1, -1):
         x = left + (t - 1) * pitch
-        thickness = 4.5 * 0.62 ** (T - t)
-        start, end = (x - 10, below), (x - pitch + 12, below)
-        parts.append(arrow(*start, *end, RED, thickness))
-        parts.append(text(x - pitch / 2, below + 22, f"times J_{t}", fill=RED))
-    width = left + (T - 1) * pitch + 130
-    parts.append(
-        text(
-            width / 2,
-            y_input + 62,
-            "In red: the error of the last output on its way back",
-            fill=RED,
-        )
-    )
-    return picture(width, y_input + 82, "The network, unrolled over four words", parts)
+        parts.append(arrow(x - 10, below, x - pitch + 12, below, RED, 5 * 0.62 ** (T - t)))
+        parts.append(text(x - pitch / 2, below + 27, f"times J_{t}", size=18, fill=RED))
+    width = left + (T - 1) * pitch + 140
+    caption = "In red: the error of the last output on its way back"
+    parts.append(text(width / 2, y_input + 76, caption, size=20, fill=RED))
+    return picture(width, y_input + 98, "The network, unrolled over four words", parts)
 
 
 def text(
     x: float,
     y: float,
     label: str,
-    size: float = 17,
+    size: float = 21,
     fill: str = INK,
     anchor: str = "middle",
     weight: str = "normal",
     italic: bool = False,
 ) -> str:
     """A label; after an underscore a digit is an index."""
-    index = rf'<tspan font-size="{0.7 * size:.0f}" font-style="normal" dy="4">\1</tspan>'
-    inside = re.sub(r"_(\d)(?=.)", index + '<tspan dy="-4">&#8203;</tspan>', label)
+    index = rf'<tspan font-size="{0.7 * size:.0f}" font-style="normal" dy="5">\1</tspan>'
+    inside = re.sub(r"_(\d)(?=.)", index + '<tspan dy="-5">&#8203;</tspan>', label)
     inside = re.sub(r"_(\d)", index, inside)
     style = ' font-style="italic"' if italic else ""
     return (
