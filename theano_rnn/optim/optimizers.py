@@ -110,7 +110,7 @@ def adagrad(
 ) -> Variables:
     """Each entry of the gradient divided by the root of the sum of its squares so far.
 
-    r += g^2, p -= learning_rate * g / (sqrt(r) + epsilon).
+    r += g^2, p -= learning_rate * g / (sqrt(r) + epsilon). The state ``square`` is r.
 
     Parameters
     ----------
@@ -143,7 +143,8 @@ def rmsprop(
 ) -> Variables:
     """Each entry of the gradient divided by the root of the mean of its recent squares.
 
-    r = rho * r + (1 - rho) * g^2, p -= learning_rate * g / (sqrt(r) + epsilon).
+    r = rho * r + (1 - rho) * g^2, p -= learning_rate * g / (sqrt(r) + epsilon). The state
+    ``square`` is r.
 
     Parameters
     ----------
@@ -182,6 +183,7 @@ def adam(
 
     t += 1, m = beta1 * m + (1 - beta1) * g, r = beta2 * r + (1 - beta2) * g^2,
     p -= learning_rate * m / (1 - beta1^t) / (sqrt(r / (1 - beta2^t)) + epsilon).
+    The state is ``mean``, m, ``square``, r, and ``t``.
 
     Parameters
     ----------
