@@ -1,12 +1,14 @@
 """From a text and settings to a trained network in a run folder.
 
-``settings``     all settings in one block
-``build``        the corpus, the network and the step that settings ask for
+``settings``     one field per setting: default, values, what it does
+``options``      the settings as options of a command, and as a page of the docs
 ``recipes``      the settings of published systems
-``loop``         epochs, learning rate, checkpoints
-``evaluation``   loss of a text, dynamic evaluation
-``run_folder``   what a run leaves on disk
+``build``        the corpus, the network, the step and the stream that settings ask for
+``loop``         epochs of steps, each followed by an evaluation and a checkpoint
+``state``        where a training stands, and the learning rate of the next epoch
+``evaluation``   the loss of a text, dynamic evaluation
+``result``       the best model judged on the test text, beside the baselines
+``run_folder``   the files of a run;  ``checkpoint``, ``picture`` and ``tensorboard`` some of them
+``load``         the network, the vocabulary and the settings of a run
 ``sampling``     sentences drawn from a network
-``load``         the network and the vocabulary of a run
-``tensorboard``  metrics as TensorBoard events
 """
