@@ -63,6 +63,10 @@ coverage: $(MADE)-proofs
 mutation: $(MADE)-proofs
 	PYTHONPATH=tools:tests $(BIN)/python -m mutation
 
+approve: $(MADE)-test
+	APPROVE=1 $(BIN)/python -m pytest tests/flow/test_words.py
+	git diff tests/flow/words.txt
+
 lint: $(MADE)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
