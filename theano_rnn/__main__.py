@@ -1,4 +1,4 @@
-"""``theano-rnn NAME ...``, or ``python -m theano_rnn NAME ...``: one command of many."""
+"""``theano-rnn NAME ...`` or ``python -m theano_rnn NAME ...``: run one of the commands."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from theano_rnn.commands import COMMANDS, calling
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command that is named first; its exit code."""
+    """Run the command that the first argument names; return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
     name = given[0] if given else None
     if name in COMMANDS:
@@ -27,7 +27,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def overview() -> str:
-    """What --help shows."""
+    """The text of --help: all commands, with a line for each."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(

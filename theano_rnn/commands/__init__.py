@@ -1,9 +1,10 @@
 """The commands, each a module with ``main(argv)``: the only ones that print.
 
-``theano-rnn NAME``, ``python -m theano_rnn NAME`` and the script of that command in ``scripts/``
-are the same code. A command is imported when it is called for, and no other.
+``theano-rnn NAME``, ``python -m theano_rnn NAME`` and the script of a command in ``scripts/`` run
+the same code. Only the command that the user calls is imported.
 
-``calling``  which commands there are, and how the user has called
+``calling``  which commands there are, how the user called this one, and how a command ends
+``console``  what the commands print with
 """
 
 import importlib
@@ -19,25 +20,25 @@ __all__ = ["COMMANDS", "run"]
 
 
 def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
-    """Import a command and run it.
+    """Import a command and run it; return its exit code.
 
     Parameters
     ----------
     name : str
         One of ``COMMANDS``.
     argv : sequence of str, optional
-        What follows the name; that of this process where not given.
+        The arguments after the name; by default those of this process.
 
     Returns
     -------
     int
-        The exit code.
+        0 for success, 2 for bad input, 130 for Ctrl-C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what it cannot write is no reason to end
+        sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"
     try:
         command = importlib.import_module(f"theano_rnn.commands.{name}")
-    except RNNError as error:  # Theano has no folder for what it compiles
+    except RNNError as error:  # such as Theano without a folder for what it compiles
         print(f"{program(name)}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

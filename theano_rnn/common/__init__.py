@@ -3,6 +3,7 @@
 ``errors``      the exceptions of this package
 ``types``       names for the types in signatures
 ``validation``  checks of arguments, each with its message
+``fields``      the kinds of values of a dataclass's fields
 ``files``       atomic writes, bounded reads, locks
 ``memory``      how much memory this process may use
 """

@@ -1,4 +1,4 @@
-"""Fields of a dataclass that say which values they take: for the check, the options and the docs.
+"""Kinds of values for the fields of a dataclass; checks, options and docs are made from them.
 
 >>> from dataclasses import dataclass, field
 >>> @dataclass(frozen=True)
@@ -14,9 +14,7 @@ theano_rnn.common.errors.RNNError: rows must be a whole number of at least 1, no
 import argparse
 import dataclasses
 import inspect
-import numbers
 import os
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
@@ -27,20 +25,20 @@ from theano_rnn.common.errors import RNNError
 
 @dataclass(frozen=True)
 class Kind:
-    """Which values a field takes.
+    """The values that a field takes.
 
     Attributes
     ----------
     check : function (value, name) -> value
-        Returns the value in the form that the dataclass keeps; raises RNNError for a bad one.
+        Returns the value in the form that the dataclass stores; raises RNNError for a bad value.
     words : str
         The values in words, for a table.
     option : dict
-        How argparse reads a value.
+        The arguments with which argparse reads a value.
     names : collection of str
-        The known names, where the value is one of them. A dict may grow later.
+        If the value is a name, the known names. A dict may grow later.
     summary : function (name) -> str
-        What such a name means, in a line.
+        The meaning of such a name, in a line.
     """
 
     check: Callable[[Any, str], Any]
@@ -51,7 +49,7 @@ class Kind:
 
 
 def check(instance: Any) -> None:
-    """Replace each field of a dataclass by its checked value; a field without a kind stays."""
+    """Replace each field that has a kind by its checked value."""
     for field in dataclasses.fields(instance):
         if "kind" in field.metadata:
             value = field.metadata["kind"].check(getattr(instance, field.name), field.name)
@@ -59,7 +57,7 @@ def check(instance: Any) -> None:
 
 
 def whole_number(at_least: int, at_most: Optional[int] = None) -> Kind:
-    """An int, as an int of Python: four times a NumPy int8 is one too, and wraps around."""
+    """A whole number, stored as a Python int: sums of NumPy's ints wrap around."""
 
     def checked(value: Any, name: str) -> int:
         number = validation.whole_number(value, name, at_least)
@@ -71,14 +69,16 @@ def whole_number(at_least: int, at_most: Optional[int] = None) -> Kind:
     return Kind(checked, words, {"type": int, "metavar": "N"})
 
 
+_NUMBER = {"type": float, "metavar": "X"}
+
+
 def _number(words: str, message: str, fits: Callable[[float], bool]) -> Kind:
     def checked(value: Any, name: str) -> float:
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number or not fits(value):
+        if not validation.is_finite(value) or not fits(value):
             raise RNNError(f"{name} must be {message}, not {validation.shown(value)}")
         return float(value)
 
-    return Kind(checked, words, {"type": float, "metavar": "X"})
+    return Kind(checked, words, _NUMBER)
 
 
 def _true_or_false(value: Any, name: str) -> bool:
@@ -89,13 +89,12 @@ def _true_or_false(value: Any, name: str) -> bool:
 
 def _path(value: Any, name: str) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise RNNError(f"{name} must be a name, or not given, not {validation.shown(value)}")
+        raise RNNError(f"{name} must be a name or None, not {validation.shown(value)}")
     return os.fspath(value)
 
 
-_LARGEST = sys.float_info.max
-POSITIVE = _number("number > 0", "a positive, finite number", lambda x: 0 < x <= _LARGEST)
-AT_LEAST_ZERO = _number("number ≥ 0", "a finite number, 0 or more", lambda x: 0 <= x <= _LARGEST)
+POSITIVE = Kind(validation.positive, "number > 0", _NUMBER)
+AT_LEAST_ZERO = Kind(validation.at_least_zero, "number ≥ 0", _NUMBER)
 SHARE = _number("0 ≤ number < 1", "a number from 0 to below 1", lambda x: 0 <= x < 1)
 FACTOR = _number("0 < number ≤ 1", "above 0 and at most 1", lambda x: 0 < x <= 1)
 SWITCH = Kind(_true_or_false, "yes or no", {"action": argparse.BooleanOptionalAction})
@@ -108,7 +107,7 @@ def one_of(
     message: str = "use",
     summary: Callable[[str], str] = lambda name: "",
 ) -> Kind:
-    """One of some names. ``message`` stands before them where a name is unknown."""
+    """One of some names; the error for an unknown name lists them after ``message``."""
 
     def checked(value: Any, name: str) -> str:
         if not isinstance(value, str) or value not in names:
@@ -123,13 +122,13 @@ def first_line(documented: object) -> str:
     """The first line of a docstring, without its full stop.
 
     >>> first_line(check)
-    'Replace each field of a dataclass by its checked value; a field without a kind stays'
+    'Replace each field that has a kind by its checked value'
     """
     return (inspect.getdoc(documented) or "").partition("\n")[0].rstrip(".")
 
 
 def parsed(parse: Callable[[Any], Any], words: str, metavar: str) -> Kind:
-    """A word that ``parse`` understands; it raises RNNError for others. The word is kept."""
+    """A word for which ``parse`` raises no RNNError; the field stores the word itself."""
 
     def checked(value: Any, name: str) -> str:
         parse(value)
