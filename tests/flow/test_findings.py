@@ -7,14 +7,13 @@ import re
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from theano_rnn import RNN, RNNError
 from theano_rnn.flow import Flow, by_lag
 from theano_rnn.flow.curves import activation, operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.findings import Findings, by_lag_curves, measure, plain
-from theano_rnn.flow.report import figures, png, terminal
+from theano_rnn.flow.findings import Findings, measure, plain
+from theano_rnn.flow.report import figures, terminal
 from theano_rnn.flow.report.html import cells_html, numbers_of, page, sections_of
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega
@@ -134,7 +133,7 @@ def of_a_tanh_net(flow):
         "lasting": {n: max([K + 2 for K, ok in enumerate(of) if not ok], default=1)
                     for n, of in has.items()},
         "first": {scheme: 1 + of.index(True) for scheme, of in has.items()},
-        "is_trained": True, "rate_start": np.exp(start),
+        "is_trained": True,
         "one_step": {"mean": one_step.mean(), "max": one_step.max(),
                      "above_1": (one_step > 1).mean()},
         "saturation": {"saturated": (abs(np.array(s[1:])) > 0.9).mean(),
@@ -329,16 +328,16 @@ def test_side_by_side_is_each_models_own_verdict(tanh):
 @pytest.mark.parametrize("kind", ["tanh", *KINDS])
 def test_the_curves_by_lag_are_those_that_are_proved(tanh, by_hand, kind):
     f = tanh[1] if kind == "tanh" else measured(**KINDS[kind])[1]
-    curves = {name: values for name, values, _, _ in by_lag_curves(f)}
+    curves = {line.name: line.y for line in figures.by_lag_lines(f)}
     agree(curves.pop("|dE_t/ds_k|, mean"), f.left)
     ends = np.array([[np.log(n) for n in row] for row in f.products])
-    agree(curves.pop("|ds_t/ds_k|, mean"), np.exp(np.nanmean(ends, axis=0)))
-    agree(curves.pop(f"rate {f.verdict.rate:.3g}"), f.rate_start * f.verdict.rate**LAGS)
+    agree(curves.pop("|ds_t/ds_k|, mean"), np.exp(ends.mean(axis=0)))
+    agree(curves.pop(f"rate {f.verdict.rate:.3g}"), f.verdict.rate_start * f.verdict.rate**LAGS)
     if kind == "tanh":
         agree(curves.pop("bound (gamma sigma_max)^n"), by_hand["bound"] ** LAGS)
         agree(curves.pop("(gamma spectral radius)^n"), by_hand["radius"] ** LAGS)
     for layer, carried in enumerate(f.carried if kind != "tanh" else [], 1):
-        name = "by the gates" if f.layers == 1 else f"by the gates, layer {layer}"
+        name = "through the gates" if f.layers == 1 else f"through the gates, layer {layer}"
         agree(curves.pop(name), carried)
     assert not curves
 
@@ -350,37 +349,34 @@ def test_of_a_sigmoid_bound_and_radius_have_its_quarter():
     agree(f.radius, abs(np.linalg.eigvals(W)).max() / 4)
 
 
-def data_of(figure):
-    return {trace["name"]: trace for trace in figure.to_plotly_json()["data"]}
+def marks_of(figure):
+    return {mark.name: mark for panel in figure.panels for mark in panel.marks}
 
 
-def test_the_page_draws_the_curves_by_lag_and_the_cumulated_shares(tanh, by_hand):
+def test_the_figures_have_the_shares_and_what_is_left(tanh, by_hand):
     f = tanh[1]
-    drawn = data_of(figures.lag(f))
-    for name, values, _, _ in figures.lag_curves(f):
-        np.testing.assert_array_equal(np.array(drawn[name]["y"], float), values, name)
-    bars, line = figures.contributions(f).to_plotly_json()["data"]
-    agree(bars["y"], by_hand["contributions"])
-    agree(line["y"], np.cumsum(by_hand["contributions"]))
-    assert abs(line["y"][-1] - 1) < 1e-12
+    shown = marks_of(figures.contributions(f))
+    agree(shown["at this lag"].y, by_hand["contributions"])
+    agree(shown["up to this lag"].y, np.cumsum(by_hand["contributions"]))
+    assert abs(shown["up to this lag"].y[-1] - 1) < 1e-12
     several = [f, measured(**KINDS["gru"])[1]]
-    for trace, of in zip(figures.lags(several).to_plotly_json()["data"], several):
-        np.testing.assert_array_equal(trace["y"], of.left)
+    for line, of in zip(figures.lags(several).panels[0].marks, several):
+        np.testing.assert_array_equal(line.y, of.left)
 
 
 def test_the_page_marks_the_cosine_that_was_asked_for(tanh):
-    (line,) = figures.truncation(tanh[1]).layout.shapes
-    assert line.y0 == line.y1 == WANTED
-    assert not figures.truncation(dataclasses.replace(tanh[1], wanted=None)).layout.shapes
+    assert marks_of(figures.truncation(tanh[1]))[f"wanted: {WANTED}"].y == WANTED
+    none = figures.truncation(dataclasses.replace(tanh[1], wanted=None))
+    assert not any("wanted" in name for name in marks_of(none))
     text = page("x", sections_of(tanh[1]), numbers_of(tanh[1]))
     assert all(line in text for line in terminal.smallest_K_lines(tanh[1]))
 
 
 def test_the_maps_of_several_are_those_of_each(tanh):
     several = [tanh[1], measured(**KINDS["gru"])[1]]
-    for trace, f in zip(figures.side_by_side(several).to_plotly_json()["data"], several):
+    for panel, f in zip(figures.maps([figures.each(several)]).panels, several):
         at = np.tril_indices(T)
-        agree(np.array(trace["z"], float)[at], np.log10(f.norms[at]))
+        agree(panel.marks[0].z[at], np.log10(f.norms[at]))
 
 
 @pytest.mark.parametrize("kind", ["tanh", "two layers of lstm"])
@@ -402,36 +398,16 @@ def test_the_page_carries_each_number_as_json(tanh, kind):
     assert numbers == {"first_step": 1}
 
 
-def test_the_pictures_have_the_same_curves(tanh, by_hand):
-    f, figure = tanh[1], Figure()
-    for draw, expected in (
-        (png.lag, {name: values for name, values, _, _ in figures.lag_curves(f)}),
-        (png.contributions, {"up to it": np.cumsum(by_hand["contributions"])}),
-        (png.truncation, {f"{s}:K": of for s, of in by_hand["cosines"].items()}),
-    ):
-        ax = figure.add_subplot()
-        draw(ax, f)
-        drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-        for name, values in expected.items():
-            agree(drawn[name], values)
-    assert drawn["wanted: 0.97"] == [WANTED, WANTED] and drawn["trained with last:2"] == [f.cosine]
-    (bars,) = [c for c in pictures_bars(f)]
-    agree(bars, by_hand["contributions"])
-
-
-def pictures_bars(f):
-    ax = Figure().add_subplot()
-    png.contributions(ax, f)
-    return [[bar.get_height() for bar in container] for container in ax.containers]
+def test_the_cosines_of_the_figure_are_those_of_the_equations(tanh, by_hand):
+    shown = marks_of(figures.truncation(tanh[1]))
+    for scheme, cosines in by_hand["cosines"].items():
+        agree(shown[f"{scheme}:K"].y, cosines)
+    assert shown["trained with last:2"].y == [tanh[1].cosine]
 
 
 @pytest.mark.parametrize("kind", GATED)
-def test_the_maps_of_the_pictures_are_the_norms_and_the_gate(kind):
+def test_the_maps_are_the_norms_and_the_gate(kind):
     _, f = measured(**KINDS[kind])
-    ax = Figure().add_subplot()
-    drawn = png.heat(ax, f).get_array().filled(np.nan)
-    agree(drawn, np.log10(f.norms))
-    ax = Figure().add_subplot()
-    png.saturation(ax, f)
+    agree(marks_of(figures.heat(f))["|dE_t/ds_k|"].z, np.log10(f.norms))
     rows, _ = figures.units(f)
-    agree(ax.images[0].get_array(), f.open[rows])
+    np.testing.assert_allclose(marks_of(figures.saturation(f))["units"].z, f.open[rows], atol=5e-4)

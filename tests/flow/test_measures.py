@@ -21,9 +21,10 @@ from theano_rnn.flow.decay import (
     rate_of,
     share_of_zeros,
 )
-from theano_rnn.flow.findings import by_lag_curves, measure, plain, power
+from theano_rnn.flow.findings import measure, plain, power
 from theano_rnn.flow.measures import check_memory
 from theano_rnn.flow.pairs import cosine, lengths_of
+from theano_rnn.flow.report.figures import by_lag_lines
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim.regularization import BOUND
 from theano_rnn.training.settings import Settings
@@ -396,10 +397,10 @@ def test_powers_and_numbers_that_JSON_has_not():
 
 def test_a_rate_of_0_has_no_line():
     f = measure(whole("tanh", 1), ["a"] * 60, ["a"] * 60, "net")
-    names = [name for name, _, _, _ in by_lag_curves(dataclasses.replace(f, carried=None))]
+    names = [line.name for line in by_lag_lines(dataclasses.replace(f, carried=None))]
     assert names[2:] == ["rate 0.9", "bound (gamma sigma_max)^n", "(gamma spectral radius)^n"]
     f = measure(whole("tanh", 1, norms=np.eye(60)), ["a"] * 60, ["a"] * 60, "net")
-    names = [name for name, _, _, _ in by_lag_curves(f)]
+    names = [line.name for line in by_lag_lines(f)]
     assert f.verdict.rate == 0 and not any("rate" in name for name in names)
 
 

@@ -20,9 +20,6 @@ from theano_rnn.training.settings import NETWORK, Settings
 MOST_K = 30
 SCHEMES = ("window", "chunk", "last")
 
-#: name, values, colour, dash.
-Curve = tuple[str, Floats, str, str]
-
 
 @dataclass(frozen=True, eq=False)
 class Findings:
@@ -70,8 +67,6 @@ class Findings:
         By "window" and "chunk", the K of ``Flow.smallest_K`` and ``Flow.first_K`` for it.
     is_trained : bool
         Whether it is a run's network; one that is as it begins is not.
-    rate_start : float or None
-        The fitted line of ``left`` is rate_start * rate^n, rate that of the verdict.
     one_step : dict
         Of the norms |ds_t/ds_{t-1}|: "mean", "max", and "above_1", the share that exceeds 1.
     saturation : dict
@@ -117,7 +112,6 @@ class Findings:
     lasting: dict[str, int]
     first: dict[str, int]
     is_trained: bool
-    rate_start: Optional[float]
     one_step: dict[str, float]
     saturation: Saturation
     spectra: Spectra
@@ -237,7 +231,6 @@ def measure(
         lasting={scheme: K[0] for scheme, K in found.items()},
         first={scheme: K[1] for scheme, K in found.items()},
         is_trained=settings is not None,
-        rate_start=said.rate_start,
         one_step={
             "mean": float(one_step.mean()),
             "max": float(one_step.max()),
@@ -259,33 +252,10 @@ def _ends(flow: Flow) -> int:
     return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
 
 
-# ---- by lag
-
-
 def power(base: float, n: Union[Ints, int]) -> Any:
     """base^n, inf where it overflows."""
     with np.errstate(over="ignore"):
         return np.float64(base) ** n
-
-
-def by_lag_curves(f: Findings) -> list[Curve]:
-    """(name, values, colour, dash) of everything that has a value at each lag 0..lags."""
-    n = np.arange(f.lags + 1)
-    curves = [
-        ("|dE_t/ds_k|, mean", f.left[n], "#3b528b", "solid"),
-        ("|ds_t/ds_k|, mean", geometric_mean(f.products)[n], "#555555", "solid"),
-    ]
-    if f.verdict.rate and f.rate_start is not None:
-        rate = f.rate_start * power(f.verdict.rate, n)
-        curves.append((f"rate {f.verdict.rate:.3g}", rate, "#21918c", "dot"))
-    if f.bound is not None and f.radius is not None:
-        curves.append(("bound (gamma sigma_max)^n", power(f.bound, n), "#b2182b", "dash"))
-        curves.append(("(gamma spectral radius)^n", power(f.radius, n), "#e08214", "dashdot"))
-    if f.carried is not None:
-        for layer, carried in enumerate(f.carried, 1):
-            name = "by the gates" + (f", layer {layer}" if len(f.carried) > 1 else "")
-            curves.append((name, carried[n], "#1b7837", "dash"))
-    return curves
 
 
 # ---- JSON

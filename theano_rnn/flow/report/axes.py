@@ -1,8 +1,9 @@
-"""Axes, sliders and the window of a long text that the figures of the page share."""
+"""Axes: title, scale, range and ticks; and how much of a long text they show."""
 
-import html
+import re
 from collections.abc import Sequence
-from typing import Any, Optional
+from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -12,10 +13,75 @@ from theano_rnn.common.types import Floats
 MOST_STEPS = 150
 #: Of more units every n-th is shown.
 MOST_UNITS = 200
+#: Of more words every n-th is written on an axis.
+MOST_WORDS = 60
+#: More labels than these are written small, and turned on an x axis.
+CROWDED = 10
 
-#: Plotly has no types; it takes the settings of a trace or an axis by name.
-Figure = Any
-Settings = dict[str, Any]
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a figure.
+
+    Attributes
+    ----------
+    title : str
+    is_log, is_percent : bool
+        Its scale, and whether its numbers are shown in percent.
+    range : (float, float), optional
+        From left to right and from below; that of the data where not given.
+    ticks, labels : sequence, optional
+        Where ticks stand, and what is written there.
+    every : int, optional
+        The distance between ticks, where they are not given one by one.
+    is_upright : bool
+        Whether the labels are turned by 90 degrees.
+    """
+
+    title: str = ""
+    is_log: bool = False
+    is_percent: bool = False
+    range: Optional[tuple[float, float]] = None
+    ticks: Optional[Sequence[int]] = None
+    labels: Optional[Sequence[str]] = None
+    every: Optional[int] = None
+    is_upright: bool = False
+
+
+def words_axis(words: Sequence[str], title: str, first: int = 0, is_x: bool = True) -> Axis:
+    """Steps first+1..T with their words, or every n-th of many; as y they go downwards."""
+    T = len(words)
+    shown = range(first, T, every(T - first, MOST_WORDS))
+    ends = first + 0.5, T + 0.5
+    return Axis(
+        title,
+        range=ends if is_x else ends[::-1],
+        ticks=[k + 1 for k in shown],
+        labels=[words[k] for k in shown],
+        is_upright=is_x and T > CROWDED,
+    )
+
+
+def lag_axis(longest: int) -> Axis:
+    """Lags 0..longest."""
+    return Axis("lag n = t - k, in steps", every=whole_tick(longest))
+
+
+def K_axis(T: int) -> Axis:
+    """K from 1 to T, logarithmic, ticks at powers of two."""
+    K = powers_of_two(T)
+    return Axis("K", is_log=True, range=(0.9, T * 1.1), ticks=K, labels=[str(k) for k in K])
+
+
+def log_range(values: Floats, below: float = 1, above: float = 1) -> tuple[float, float]:
+    """From the least positive value divided by ``below`` to the greatest times ``above``.
+
+    >>> log_range(np.array([0.0, 0.5, 4.0, np.nan]), above=10)
+    (0.5, 40.0)
+    """
+    values = values[np.isfinite(values) & (values > 0)]
+    least, most = (values.min(), values.max()) if len(values) else (0.1, 1.0)
+    return float(max(least / below, 1e-290)), float(min(most * above, 1e290))
 
 
 def first_step(T: int) -> int:
@@ -24,30 +90,12 @@ def first_step(T: int) -> int:
 
 
 def every(n: int, most: int) -> int:
-    """Every how many-th of n is shown, where most are.
+    """Every how many-th of n is shown, where at most ``most`` are.
 
     >>> every(60, 60), every(61, 60)
     (1, 2)
     """
     return -(-n // most)
-
-
-def words_axis(words: Sequence[str], title: str, first: int = 0) -> Settings:
-    """An axis of steps first+1..T that shows the words, or every n-th of many."""
-    shown = range(first, len(words), every(len(words) - first, 60))
-    return {
-        "title": {"text": title},
-        "tickmode": "array",
-        "tickvals": [k + 1 for k in shown],
-        "ticktext": [escaped(words)[k] for k in shown],
-        "tickangle": -90 if len(words) > 10 else 0,
-        "automargin": True,
-    }
-
-
-def lag_axis(longest: int) -> Settings:
-    """An axis of lags 0..longest, ticks at whole numbers."""
-    return {"title": "lag n = t - k, in steps", "dtick": whole_tick(longest)}
 
 
 def whole_tick(largest: int) -> int:
@@ -61,7 +109,7 @@ def whole_tick(largest: int) -> int:
 
 
 def powers_of_two(largest: int) -> list[int]:
-    """Ticks of a logarithmic axis of K.
+    """1, 2, 4, ... up to the largest.
 
     >>> powers_of_two(9)
     [1, 2, 4, 8]
@@ -69,44 +117,11 @@ def powers_of_two(largest: int) -> list[int]:
     return [2**e for e in range(largest.bit_length())]
 
 
-def decade_tick(ratio: float) -> Optional[int]:
-    """How far apart the ticks of a logarithmic axis are, in decades; None: as Plotly likes."""
-    decades = np.log10(ratio)
-    return None if decades < 1.5 else int(np.ceil(decades / 12))
+def with_indices(text: str, before: str, after: str) -> str:
+    """dE_t/ds_k and the like with their indices between ``before`` and ``after``.
 
-
-def escaped(words: Sequence[str]) -> list[str]:
-    """Plotly takes some HTML in its texts."""
-    return [html.escape(word) for word in words]
-
-
-def figure_of(height: float = 400, xaxis: Optional[Settings] = None) -> Figure:
-    """An empty figure."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    style(figure, height)
-    return figure.update_xaxes(**(xaxis or {}))
-
-
-def style(figure: Figure, height: float) -> None:
-    figure.update_layout(
-        template="plotly_white", height=height, margin={"l": 70, "r": 30, "t": 40, "b": 70}
-    )
-
-
-def slider(figure: Figure, steps: list[Settings], active: int, prefix: str) -> Figure:
-    """Under a figure; Plotly leaves out labels that would overlap."""
-    figure.update_layout(
-        sliders=[
-            {"steps": steps, "active": active, "currentvalue": {"prefix": prefix},
-             "pad": {"t": 80}, "ticklen": 0, "minorticklen": 0, "font": {"size": 13}}
-        ],
-        height=figure.layout.height + 110,
-    )  # fmt: skip
-    return figure
-
-
-def finite_max(z: Floats) -> float:
-    finite = z[np.isfinite(z)]
-    return float(finite.max()) if len(finite) else 0.0
+    >>> with_indices("|ds_t/ds_{t-1}| of a_b", "<sub>", "</sub>")
+    '|ds<sub>t</sub>/ds<sub>t-1</sub>| of a_b'
+    """
+    index = r"\b(dE|ds|dh)_(?:\{([^}]+)\}|([tk]\b))"
+    return re.sub(index, lambda found: f"{found[1]}{before}{found[2] or found[3]}{after}", text)

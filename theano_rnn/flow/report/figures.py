@@ -1,82 +1,87 @@
-"""The interactive figures of report.html, as Plotly draws them."""
+"""The figures of a report: what each shows, in which colours and dashes; two renderers draw them.
+
+``interactive`` draws them with Plotly, for the page, and ``png`` with Matplotlib.
+"""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from theano_rnn.common.types import Floats, Ints
 from theano_rnn.flow.curves import activation, derivative
-from theano_rnn.flow.findings import Curve, Findings, by_lag_curves, plain
-from theano_rnn.flow.pairs import reach as hears
+from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.flow.findings import Findings, power
+from theano_rnn.flow.pairs import reach
 from theano_rnn.flow.report.axes import (
     MOST_UNITS,
-    Figure,
-    Settings,
-    decade_tick,
-    escaped,
+    Axis,
+    K_axis,
     every,
-    figure_of,
-    finite_max,
     first_step,
     lag_axis,
-    powers_of_two,
-    slider,
-    style,
+    log_range,
     words_axis,
 )
+from theano_rnn.flow.report.marks import Bars, Figure, Level, Line, Map, Mark, Panel, Slider
 
-#: The lowest power of ten a colour stands for, below the largest.
-DECADES = 12
-COLOURS = {"window": "#1b7837", "chunk": "#2166ac", "last": "#b2182b"}
-SCALE, ZERO = "Viridis", "#bbbbbb"
-#: Points of one word on all curves together.
-POINTS = 240
-#: The curve of `by_lag_curves` that is a mean over ends.
-MEAN = "|ds_t/ds_k|, mean"
-
-
-def heat(f: Findings) -> Figure:
-    first = first_step(f.T)
-    axis = words_axis(f.inputs, "step k, the word read", first)
-    figure = figure_of(height=260 + 22 * min(f.T, 40), xaxis=axis)
-    for trace in heat_traces(f, log_norms(f.norms), coloured=True):
-        figure.add_heatmap(**trace)
-    axis = words_axis(f.targets, "output t, the word to be predicted", first)
-    figure.update_yaxes(**{**axis, "autorange": "reversed", "tickangle": 0})
-    return figure
+BLUE, ORANGE, GREEN, RED, TEAL = "#3b528b", "#e08214", "#1b7837", "#b2182b", "#21918c"
+DARK, GREY = "#555555", "#bbbbbb"
+COLOURS = {"window": GREEN, "chunk": "#2166ac", "last": RED}
+#: The lowest power of ten a colour stands for, below the largest; and where maps are compared.
+DECADES, DECADES_COMPARED = 12, 6
+#: Points of one word on all curves together, and of all words on one.
+POINTS, ALL_POINTS = 240, 600
+READ, PREDICTED = "step k: the word read", "output t: the word to predict"
 
 
-def heat_traces(
-    f: Findings, z: Floats, coloured: bool, coloraxis: Optional[str] = None
-) -> Iterator[Settings]:
-    """The heat map, and in grey the errors that are exactly 0, if there are any."""
-    read, asked = escaped(f.inputs), escaped(f.targets)
-    shown = range(first_step(f.T), f.T)
-    with np.errstate(invalid="ignore"):
-        text = [
-            [
-                f"E<sub>{t + 1}</sub> = {f.losses[t]:.3g}, of “{asked[t]}”"
-                f"<br>at step {k + 1}, “{read[k]}”"
-                f"<br>|dE/ds| = {f.norms[t, k]:.3g}<br>share of dE/dW {f.shares[t, k]:.2%}"
-                if k <= t
-                else ""
-                for k in shown
-            ]
-            for t in shown
-        ]
-    z = z[shown.start :, shown.start :]
-    steps = [k + 1 for k in shown]
-    trace = {"x": steps, "y": steps, "text": text, "hoverinfo": "text", "hoverongaps": False}
+# ---- errors of outputs at steps
+
+
+def heat(f: Findings, first: int = 0) -> Figure:
+    """log10 |dE_t/ds_k| of all pairs, from step ``first`` + 1 on."""
+    z = log_norms(f.norms)
     top = finite_max(z)
-    bar = {"title": {"text": "log10 |dE/ds|"}} if coloured else None
     least = max(top - DECADES, float(np.nanmin(np.where(np.isfinite(z), z, top))))
-    colours: Settings = {"zmax": top, "zmin": least, "colorscale": SCALE, "colorbar": bar}
-    yield {**trace, "z": plain(z), **(colours if coloraxis is None else {"coloraxis": coloraxis})}
-    zero = f.norms[shown.start :, shown.start :] == 0
-    if zero.any():
-        grey = plain(np.where(zero, 0.0, np.nan))
-        yield {**trace, "z": grey, "colorscale": [[0, ZERO], [1, ZERO]], "showscale": False}
+    size = 3 + 0.22 * min(f.T - first, 45)
+    panel = Panel(
+        [*pair_maps(f, z, first, least, top, "log10 |dE_t/ds_k|")],
+        words_axis(f.inputs, READ, first),
+        words_axis(f.targets, PREDICTED, first, is_x=False),
+    )
+    return Figure("Which word reaches which", [[panel]], size + 1.6, size)
+
+
+def pair_maps(
+    f: Findings, z: Floats, first: int, low: float, high: float, bar: str = ""
+) -> Iterator[Map]:
+    """The heat map of pairs t, k, and in grey the errors that are exactly 0, if there are any."""
+    steps = list(range(first + 1, f.T + 1))
+    whole = Map(
+        "|dE_t/ds_k|", z[first:, first:], steps, steps, low, high, bar=bar, is_square=True,
+        hover=lambda: pair_texts(f, first),
+    )  # fmt: skip
+    yield whole
+    zero = np.where(f.norms[first:, first:] == 0, 0.0, np.nan)
+    if np.isfinite(zero).any():
+        yield replace(whole, name="exactly 0", z=zero, low=0.0, high=1.0, colour=GREY, bar="")
+
+
+def pair_texts(f: Findings, first: int) -> list[list[str]]:
+    """What the page says of each pair of t and k, nothing above the diagonal."""
+    steps = range(first, f.T)
+    return [
+        [
+            f"E_t = {f.losses[t]:.3g} nats at t = {t + 1}, “{f.targets[t]}”"
+            f"\nat step k = {k + 1}, “{f.inputs[k]}”"
+            f"\n|dE_t/ds_k| = {f.norms[t, k]:.3g}\nshare of dE/dW {f.shares[t, k]:.2%}"
+            if k <= t
+            else ""
+            for k in steps
+        ]
+        for t in steps
+    ]
 
 
 def log_norms(norms: Floats) -> Floats:
@@ -86,116 +91,117 @@ def log_norms(norms: Floats) -> Floats:
     return np.where(np.isfinite(z), z, np.nan)
 
 
-def reach(f: Findings) -> Figure:
+def finite_max(z: Floats) -> float:
+    """The largest finite element, 0 where there is none."""
+    finite = z[np.isfinite(z)]
+    return float(finite.max()) if len(finite) else 0.0
+
+
+def one_output(f: Findings) -> Figure:
+    """|dE_t/ds_k| of one output t, which the slider picks."""
     first = first_step(f.T)
-    norms, labels = f.norms[first:, first:], escaped(f.targets)
+    norms, steps = f.norms[first:, first:], list(range(first + 1, f.T + 1))
     # It opens on the largest loss of the second half: an early one has no way back to show.
     losses = f.losses[first:]
     active = len(losses) // 2 + int(losses[len(losses) // 2 :].argmax())
-    figure = figure_of(xaxis=words_axis(f.inputs, "step k, the word read", first))
-    figure.add_bar(
-        x=list(range(first + 1, f.T + 1)), y=plain(norms[active]), marker_color="#3b528b"
+    low, high = log_range(norms, above=1.3)
+    panel = Panel(
+        [Bars("|dE_t/ds_k|", steps, norms[active], BLUE)],
+        words_axis(f.inputs, READ, first),
+        Axis("|dE_t/ds_k|", is_log=True, range=(max(low, high / 10**DECADES) / 1.3, high)),
     )
-    positive = norms[np.isfinite(norms) & (norms > 0)]
-    top = np.log10(positive.max()) if len(positive) else 0.0
-    least = max(np.log10(positive.min()), top - DECADES) if len(positive) else -1.0
-    figure.update_yaxes(
-        type="log", title="|dE<sub>t</sub>/ds<sub>k</sub>|", exponentformat="power",
-        dtick=decade_tick(10 ** min(300, top - least)),
-        range=[float(np.floor(least)), float(np.ceil(top + 0.1))],
-    )  # fmt: skip
-    steps = [
-        {
-            "label": f"{t + 1}: {labels[t]}",
-            "method": "restyle",
-            "args": [{"y": [plain(norms[t - first])]}, [0]],
-        }
-        for t in range(first, f.T)
-    ]
-    return slider(figure, steps, active, "the error of ")
+    slider = Slider(
+        "the error of output ",
+        [f"{t}: {f.targets[t - 1]}" for t in steps],
+        [0],
+        [[(steps, row)] for row in norms],
+        active,
+    )
+    return Figure("The error of one output, step by step", [[panel]], slider=slider)
+
+
+# ---- by lag
 
 
 def lag(f: Findings) -> Figure:
+    """Norms by lag, the rate and the bounds."""
     n = np.arange(f.lags + 1)
-    figure = figure_of(xaxis=lag_axis(f.lags), height=480)
-    for i, row in enumerate(f.products):
-        figure.add_scatter(
-            x=n, y=plain(row[n]), mode="lines", line={"color": "#bbb", "width": 1},
-            name="|ds_t/ds_k| from one end t", showlegend=i == 0, legendgroup="ends",
-            hoverinfo="skip",
-        )  # fmt: skip
-    curves = lag_curves(f)
-    for name, values, colour, dash in curves:
-        mode = "lines+markers" if dash == "solid" else "lines"
-        figure.add_scatter(
-            x=plain(n), y=plain(values), name=name, mode=mode, line={"color": colour, "dash": dash}
-        )
-    lowest = np.concatenate([values for _, values, _, _ in curves])
-    lowest = lowest[np.isfinite(lowest) & (lowest > 0)].min()
-    highest = max(1.0, float(np.nanmax(np.append(f.products, f.left))))
-    figure.update_yaxes(
-        type="log", title=norm_title(f), exponentformat="power",
-        range=[float(np.log10(max(lowest, 1e-300))) - 0.3, float(np.log10(highest)) + 1],
-        dtick=decade_tick(highest / max(lowest, 1e-300)),
-    )  # fmt: skip
-    return figure
+    ends = [
+        Line("|ds_t/ds_k| from one end t", n, row[n], GREY, width=0.8, hover=[])
+        for row in f.products
+    ]
+    seen = np.concatenate([f.left[n], f.products[:, n].ravel(), [1.0]])
+    # The bounds may go far beyond what is seen.
+    y = Axis(norm_title(f), is_log=True, range=log_range(seen, 3, 10))
+    panel = Panel([*ends, *by_lag_lines(f)], lag_axis(f.lags), y)
+    return Figure("Norms against lag", [[panel]])
+
+
+def by_lag_lines(f: Findings) -> list[Line]:
+    """All that has a value at each lag 0..lags.
+
+    The mean over ends goes as far as all of them reach, so that it has no jumps.
+    """
+    n = np.arange(f.lags + 1)
+    by_all = np.isfinite(f.products).all(axis=0)
+    mean = np.where(by_all, geometric_mean(f.products), np.nan)
+    v = f.verdict
+    lines = [
+        Line("|dE_t/ds_k|, mean", n, f.left[n], BLUE, marker="dot"),
+        Line("|ds_t/ds_k|, mean", n, mean[n], DARK, marker="dot"),
+    ]
+    if v.rate and v.rate_start is not None:
+        lines.append(Line(f"rate {v.rate:.3g}", n, v.rate_start * power(v.rate, n), TEAL, "dot"))
+    if f.bound is not None and f.radius is not None:
+        lines.append(Line("bound (gamma sigma_max)^n", n, power(f.bound, n), RED, "dash"))
+        radius = power(f.radius, n)
+        lines.append(Line("(gamma spectral radius)^n", n, radius, ORANGE, "dashdot"))
+    for layer, carried in enumerate([] if f.carried is None else f.carried, 1):
+        name = "through the gates" + (f", layer {layer}" if f.layers > 1 else "")
+        lines.append(Line(name, n, carried[n], GREEN, "dash"))
+    return lines
 
 
 def norm_title(f: Findings) -> str:
-    return "norm, 1 at lag 0" + (" (of dE: at lag 1)" if f.cell == "lstm" else "")
+    return "norm, 1 at lag 0" + (" (of dE_t: at lag 1)" if f.cell == "lstm" else "")
 
 
-def lag_curves(f: Findings) -> list[Curve]:
-    """Those by lag; the mean over ends as far as all of them reach, so that it has no jumps."""
-    by_all = np.isfinite(f.products).all(axis=0)[: f.lags + 1]
-    return [
-        (name, np.where(by_all, values, np.nan) if name == MEAN else values, colour, dash)
-        for name, values, colour, dash in by_lag_curves(f)
+def contributions(f: Findings) -> Figure:
+    """Shares of dE/dW by lag, and their sum up to it."""
+    n = np.arange(f.lags + 1)
+    marks: list[Mark] = [
+        Bars("at this lag", n, f.contributions[n], BLUE),
+        Line("up to this lag", n, np.cumsum(f.contributions)[n], ORANGE),
     ]
+    panel = Panel(marks, lag_axis(f.lags), Axis("share of dE/dW", is_percent=True))
+    return Figure("What each lag contributes to dE/dW", [[panel]])
 
 
-def operating(f: Findings) -> Figure:
-    from plotly.subplots import make_subplots
+# ---- activations and gates
 
-    names = list(f.curves)
-    figure = make_subplots(rows=1, cols=len(names), subplot_titles=names)
-    words = [-1, *range(first_step(f.T), f.T)]  # -1: all of them
-    updates: dict[int, dict[str, list[Any]]]
-    updates = {t: {"x": [], "y": []} for t in words}
-    points = []
-    for column, (name, z) in enumerate(f.curves.items(), 1):
+
+def operating(f: Findings, first: int = 0) -> Figure:
+    """Each curve of the cell, its derivative, and where the model is on them."""
+    panels: list[Panel] = []
+    points: list[int] = []
+    words = range(first, f.T)
+    data: list[list[tuple[Any, Any]]] = [[] for _ in (None, *words)]
+    for name, z in f.curves.items():
         far = farthest(z)
-        grid = np.linspace(-far, far, 201)
-        for label, curve, colour in (
-            ("value", activation(name, grid), "#3b528b"),
-            ("derivative", derivative(name, grid), "#e08214"),
-        ):
-            figure.add_scatter(
-                x=plain(grid), y=plain(curve), line={"color": colour}, mode="lines", name=label,
-                legendgroup=label, showlegend=column == 1, row=1, col=column,
-            )  # fmt: skip
-        for of, colour in ((activation, "#3b528b"), (derivative, "#e08214")):
-            points.append(len(figure.data))
-            all_z = thinned(z.ravel())
-            figure.add_scatter(
-                x=plain(all_z), y=plain(of(name, all_z)), mode="markers", showlegend=False,
-                marker={"color": colour, "size": 6, "opacity": 0.35}, name="here",
-                row=1, col=column,
-            )  # fmt: skip
-            for t in words:
-                chosen = all_z if t < 0 else thinned(z[t], max(2, POINTS // len(names)))
-                updates[t]["x"].append(plain(np.round(chosen, 4)))
-                updates[t]["y"].append(plain(np.round(of(name, chosen), 4)))
-        figure.update_xaxes(title=argument_of(name), row=1, col=column, range=[-far, far])
-    style(figure, height=480)
-    figure.update_layout(margin_t=70)  # room for the tools above the titles
-    labels = escaped(f.inputs)
-    steps = [
-        {"label": "all words" if t < 0 else f"{t + 1}: {labels[t]}", "method": "restyle",
-         "args": [update, points]}
-        for t, update in updates.items()
-    ]  # fmt: skip
-    return slider(figure, steps, 0, "at ")
+        grid, here = np.linspace(-far, far, 201), subsample(z.ravel(), ALL_POINTS)
+        curves = ("value", activation, BLUE), ("derivative", derivative, ORANGE)
+        marks: list[Mark] = [Line(of, grid, curve(name, grid), c) for of, curve, c in curves]
+        for of, curve, colour in curves:
+            points.append(4 * len(panels) + len(marks))
+            y = curve(name, here)
+            marks.append(Line(f"{of}, this text", here, y, colour, "", marker="dot", opacity=0.35))
+            each = max(2, POINTS // len(f.curves))
+            for at, chosen in zip(data, (here, *(subsample(z[t], each) for t in words))):
+                at.append((np.round(chosen, 4), np.round(curve(name, chosen), 4)))
+        panels.append(Panel(marks, Axis(argument_of(name), range=(-far, far)), Axis(), name))
+    labels = ["all words", *(f"{t + 1}: {f.inputs[t]}" for t in words)]
+    title, slider = "Where the model is on its curves", Slider("at ", labels, points, data)
+    return Figure(title, [panels], 4.2 * len(panels), 4.4, slider)
 
 
 def farthest(z: Floats) -> float:
@@ -212,8 +218,8 @@ def argument_of(name: str) -> str:
     return "c" if name == "tanh(c)" else "z"
 
 
-def thinned(values: Floats, most: int = 600) -> Floats:
-    """Every n-th of the sorted values, the least and the greatest with them."""
+def subsample(values: Floats, most: int) -> Floats:
+    """Every n-th of the sorted values, the least and the greatest among them."""
     values = np.sort(values)
     if len(values) <= most:
         return values
@@ -221,17 +227,15 @@ def thinned(values: Floats, most: int = 600) -> Floats:
     return chosen
 
 
-def saturation(f: Findings) -> Figure:
-    first, (rows, names) = first_step(f.T), units(f)
-    figure = figure_of(height=460, xaxis=words_axis(f.inputs, "step, the word read", first))
+def saturation(f: Findings, first: int = 0) -> Figure:
+    """How open each unit is at each step."""
+    rows, names = units(f)
     top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
-    figure.add_heatmap(
-        z=plain(np.round(f.open[rows, first:], 3)), x=list(range(first + 1, f.T + 1)), zmin=0.0,
-        zmax=top, colorscale=SCALE, colorbar={"title": {"text": f.open_name}},
-        y=names, hovertemplate=f"%{{x}}<br>%{{y}}<br>{f.open_name} %{{z:.3f}}<extra></extra>",
-    )  # fmt: skip
-    figure.update_yaxes(title="unit, the least open below", type="category", showticklabels=False)
-    return figure
+    z, steps = np.round(f.open[rows, first:], 3), list(range(first + 1, f.T + 1))
+    x = words_axis(f.inputs, "step: the word read", first)
+    y = Axis("units, the least open at the bottom", ticks=[], labels=[])
+    panel = Panel([Map("units", z, steps, names, 0.0, top, bar=f.open_name)], x, y)
+    return Figure("Saturation", [[panel]])
 
 
 def units(f: Findings) -> tuple[Ints, list[str]]:
@@ -248,97 +252,78 @@ def units(f: Findings) -> tuple[Ints, list[str]]:
     return rows, [layer.format(unit[i] // H + 1) + f"unit {unit[i] % H + 1}" for i in rows]
 
 
-def contributions(f: Findings) -> Figure:
-    n = list(range(f.lags + 1))
-    figure = figure_of(xaxis=lag_axis(f.lags))
-    shares = plain(f.contributions[: f.lags + 1])
-    figure.add_bar(x=n, y=shares, name="of this lag", marker_color="#3b528b")
-    up_to = np.cumsum(f.contributions)[: f.lags + 1]
-    figure.add_scatter(x=n, y=plain(up_to), name="up to it", line={"color": "#e08214"})
-    figure.update_yaxes(title="share of dE/dW", tickformat=".0%")
-    return figure
+# ---- truncation
 
 
 def truncation(f: Findings) -> Figure:
-    figure = figure_of(
-        xaxis={"title": "K", "type": "log", "tickvals": powers_of_two(f.T),
-               "range": [-0.05, float(np.log10(f.T)) + 0.05]}
-    )  # fmt: skip
+    """The cosine of the truncated gradient with the full one, by scheme and K."""
+    marks: list[Mark] = []
     for scheme, cosines in f.cosines.items():
-        figure.add_scatter(
-            x=f.K, y=plain(cosines), name=f"{scheme}:K", mode="lines+markers",
-            line={"color": COLOURS[scheme]}, customdata=plain(f.ratios[scheme]),
-            hovertemplate=f"{scheme}:%{{x}}<br>cosine %{{y:.3f}}<br>norm %{{customdata:.3g}} of "
-            "the full<extra></extra>",
-        )  # fmt: skip
+        cuts = zip(f.K, cosines, f.ratios[scheme])
+        hover = [f"{scheme}:{K}\ncosine {c:.3f}\nnorm {r:.3g} of the full" for K, c, r in cuts]
+        line = Line(f"{scheme}:K", f.K, cosines, COLOURS[scheme], marker="dot", hover=hover)
+        marks.append(line)
     if f.wanted is not None:
-        figure.add_hline(
-            y=f.wanted, line={"color": "#555555", "dash": "dot", "width": 1},
-            annotation={"text": f"wanted: {f.wanted}"}, annotation_position="bottom left",
-        )  # fmt: skip
+        marks.append(Level(f"wanted: {f.wanted}", f.wanted, DARK))
     scheme, _, K = f.truncation.partition(":")
     if K:
-        figure.add_scatter(
-            x=[min(int(K), f.T)], y=[f.cosine], name=own_name(f), mode="markers",
-            marker={"color": COLOURS[scheme], "size": 16, "symbol": "star"},
-        )  # fmt: skip
-    figure.update_yaxes(title="cosine with the full dE/dW", range=[None, 1.05])
-    return figure
+        name = f"trained with {f.truncation}" if f.is_trained else f.truncation
+        at = [min(int(K), f.T)], [f.cosine]
+        marks.append(Line(name, *at, COLOURS[scheme], "", marker="star"))
+    panel = Panel(marks, K_axis(f.T), Axis("cosine with the full dE/dW"))
+    return Figure("Truncation", [[panel]])
 
 
-def own_name(f: Findings) -> str:
-    """How the mark at a model's own truncation is called."""
-    return f"trained with {f.truncation}" if f.is_trained else f.truncation
+# ---- several side by side
 
 
-# ---- several beside one another
+#: A name, whose map it is, and its numbers.
+Named = tuple[str, Findings, Floats]
 
 
-def masked(f: Findings, schemes: Sequence[str]) -> Figure:
-    maps = [(s, np.where(hears(s, f.T) > 0, log_norms(f.norms), np.nan)) for s in schemes]
-    return _maps([(name, f, z) for name, z in maps])
+def maps(rows: Sequence[Sequence[Named]]) -> Figure:
+    """Heat maps of pairs t, k with one scale of colours."""
+    top = max(finite_max(z) for row in rows for _, _, z in row)
+    made: list[list[Panel]] = [[] for _ in rows]
+    for i, row in enumerate(rows):
+        for j, (name, f, z) in enumerate(row):
+            first, is_last = first_step(f.T), (i, j) == (len(rows) - 1, len(row) - 1)
+            bar = "log10 |dE_t/ds_k|" if is_last else ""
+            x = words_axis(f.inputs, READ, first)
+            y = words_axis(f.targets, "" if j else PREDICTED, first, is_x=False)
+            marks = [*pair_maps(f, z, first, top - DECADES_COMPARED, top, bar)]
+            made[i].append(Panel([*marks], x, y, name))
+    width = 4 * max(len(row) for row in rows)
+    return Figure("Which word reaches which", made, width, 1.1 + 4.4 * len(rows))
 
 
-def side_by_side(several: Sequence[Findings]) -> Figure:
-    return _maps([(f.name, f, log_norms(f.norms)) for f in several], columns=2)
+def masked(f: Findings, schemes: Sequence[str]) -> list[Named]:
+    """The pairs that each scheme keeps."""
+    z = log_norms(f.norms)
+    return [(s, f, np.where(reach(s, f.T) > 0, z, np.nan)) for s in schemes]
 
 
-def _maps(maps: Sequence[tuple[str, Findings, Floats]], columns: int = 2) -> Figure:
-    from plotly.subplots import make_subplots
-
-    rows = -(-len(maps) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=escaped([name for name, _, _ in maps]),
-        vertical_spacing=0.18, horizontal_spacing=0.12,
-    )  # fmt: skip
-    top = max(finite_max(z) for _, _, z in maps)
-    for i, (_, f, z) in enumerate(maps):
-        row, column = i // columns + 1, i % columns + 1
-        at, first = {"row": row, "col": column}, first_step(f.T)
-        for trace in heat_traces(f, z, False, "coloraxis"):
-            figure.add_heatmap(**trace, **at)
-        x = words_axis(f.inputs, "step k, the word read" if row == rows else "", first)
-        figure.update_xaxes(**{**x, "range": [first + 0.5, f.T + 0.5]}, **at)
-        y = words_axis(f.targets, "output t, to be predicted" if column == 1 else "", first)
-        figure.update_yaxes(**{**y, "range": [f.T + 0.5, first + 0.5], "tickangle": 0}, **at)
-    style(figure, height=110 + 440 * rows)
-    figure.update_layout(
-        coloraxis={"colorscale": SCALE, "cmax": top, "cmin": top - 6,
-                   "colorbar": {"title": {"text": "log10 |dE/ds|"}}},
-    )  # fmt: skip
-    figure.update_xaxes(tickfont={"size": 10})
-    figure.update_yaxes(tickfont={"size": 10})
-    return figure
+def each(several: Sequence[Findings]) -> list[Named]:
+    """All pairs of each."""
+    return [(f"{f.name}: {f.verdict.kind}", f, log_norms(f.norms)) for f in several]
 
 
 def lags(several: Sequence[Findings]) -> Figure:
-    figure = figure_of(xaxis=lag_axis(max(f.lags for f in several)))
-    for f in several:
-        n = list(range(f.lags + 1))
-        figure.add_scatter(x=n, y=plain(f.left[: f.lags + 1]), name=f.name, mode="lines+markers")
-    figure.update_yaxes(
-        type="log", title="left of |dE<sub>t</sub>/ds<sub>k</sub>|", exponentformat="power"
-    )
-    left = np.concatenate([f.left[f.left > 0] for f in several])
-    figure.update_yaxes(dtick=decade_tick(left.max() / left.min()))
-    return figure
+    """What is left of the error by lag, of each."""
+    lines: list[Mark] = []
+    for f, colour in zip(several, (BLUE, ORANGE, GREEN, RED) * len(several)):
+        n = np.arange(f.lags + 1)
+        lines.append(Line(f.name, n, f.left[n], colour, marker="dot"))
+    seen = np.concatenate([f.left for f in several])
+    y = Axis("left of |dE_t/ds_k|", is_log=True, range=log_range(seen, 2, 2))
+    panel = Panel(lines, lag_axis(max(f.lags for f in several)), y)
+    return Figure("What is left of |dE_t/ds_k|", [[panel]])
+
+
+def demonstration(several: Sequence[Findings], schemes: Sequence[str]) -> Figure:
+    """The tutorial's fault above, the networks below."""
+    above, below = maps([masked(several[0], schemes), each(several)]).rows
+    (cut,), (by_lag,) = truncation(several[0]).panels, lags(several).panels
+    cut = replace(cut, title="dE/dW of tanh, truncated against full")
+    by_lag = replace(by_lag, title="What is left of |dE_t/ds_k|")
+    return Figure("", [[*above, cut, by_lag], below], 15, 8.4)

@@ -1,45 +1,38 @@
-"""report.html: one page that needs nothing else, its figures interactive (Plotly).
+"""report.html: one page that needs no other file and no network, its figures interactive (Plotly).
 
-Each figure stands in the page as JSON, in a script element of its own; the last script draws them
-all. Nothing is loaded from anywhere, and no text of a file becomes markup.
+No text of a file becomes markup: all of it is escaped.
 """
 
 import dataclasses
 import html
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Optional
 
 from theano_rnn.common.types import Record
 from theano_rnn.flow.findings import Findings
-from theano_rnn.flow.report import figures, terminal
+from theano_rnn.flow.report import figures, interactive, terminal
 from theano_rnn.flow.report.axes import MOST_STEPS, first_step
-
-#: A page has at most so many MB of its own, whatever the text and the state are; plotly.js is
-#: 5 MB beside them.
-LARGEST = 8
+from theano_rnn.flow.report.interactive import marked
+from theano_rnn.flow.report.marks import Figure
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 2em auto; max-width: 1100px;
        padding: 0 1em; }
+h1, div.verdict, p.sentence { overflow-wrap: anywhere; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
 div.verdict { background: #f3f3f7; border-left: 4px solid #3b528b; padding: .6em 1em; }
 div.verdict p, div.verdict ul { margin: .3em 0; }
 p.sentence { background: #fafafa; padding: .4em 1em; }
+div.wide { overflow-x: auto; }
 sub { color: #888; } table { border-collapse: collapse; }
-td, th { padding: .15em .8em; text-align: right; border-bottom: 1px solid #ddd; }
+td, th { padding: .15em .8em; text-align: right; white-space: nowrap;
+         border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; }
 """
-SCRIPT = """
-for (const place of document.querySelectorAll("div.figure")) {
-  const figure = JSON.parse(document.getElementById(place.id + "-figure").textContent);
-  Plotly.newPlot(place, figure.data, figure.layout,
-                 {responsive: true, displaylogo: false, showSendToCloud: false});
-}
-document.body.dataset.drawn = document.querySelectorAll("div.figure > .plot-container").length;
-"""
+#: A figure is at least so many pixels wide for each panel of a row; a narrow window scrolls it.
+LEAST_WIDTH = 280
 
 
 @dataclass(frozen=True)
@@ -49,36 +42,42 @@ class Section:
     id: str
     title: str
     text: str
-    figure: Any = None
+    figure: Optional[Figure] = None
 
 
 def page(title: str, sections: list[Section], numbers: Record) -> str:
     """The page; ``numbers`` stand in it as JSON, under the id "numbers"."""
     from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
 
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    for s in sections:
-        body.append(f'<h2>{html.escape(s.title)}</h2>\n<div class="text">{s.text}</div>')
-        if s.figure is not None:
-            body.append(f'<div class="figure" id="{s.id}"></div>')
-            body.append(_json(f"{s.id}-figure", json.loads(s.figure.to_json())))
+    data = json.dumps(numbers, allow_nan=False, ensure_ascii=False)
+    data = data.replace("<", "\\u003c").replace(">", "\\u003e")  # nothing ends the element
     return "\n".join(
         [
             "<!DOCTYPE html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{STYLE}</style>",
             f"<script>{get_plotlyjs()}</script></head><body>",
-            *body,
-            _json("numbers", numbers),
-            f"<script>{SCRIPT}</script></body></html>\n",
+            f"<h1>{html.escape(title)}</h1>",
+            *map(section_html, sections),
+            f'<script type="application/json" id="numbers">{data}</script>',
+            "</body></html>\n",
         ]
     )
 
 
-def _json(id: str, value: object) -> str:
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    text = text.replace("<", "\\u003c").replace(">", "\\u003e")
-    return f'<script type="application/json" id="{id}">{text}</script>'
+def section_html(s: Section) -> str:
+    made = f'<h2>{marked(s.title)}</h2>\n<div class="text">{s.text}</div>'
+    if s.figure is None:
+        return made
+    width = LEAST_WIDTH * max(map(len, s.figure.rows))
+    drawn = interactive.html_of(s.figure, s.id)
+    return f'{made}\n<div class="wide"><div style="min-width:{width}px">{drawn}</div></div>'
+
+
+def drawn(id: str, figure: Figure, text: str = "") -> Section:
+    """A section that shows a figure, under its title."""
+    return Section(id, figure.title, text, figure)
 
 
 # ---- a run
@@ -86,57 +85,46 @@ def _json(id: str, value: object) -> str:
 
 def sections_of(f: Findings) -> list[Section]:
     """All figures of one model."""
+    first = first_step(f.T)
     return [
         Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
-        Section(
+        drawn(
             "heat",
-            "Which word reaches which",
-            "Row t: the error of the word to be predicted there. Column k: the step that read "
-            "the word under it. The colour is log10 |dE<sub>t</sub>/ds<sub>k</sub>|: how much of "
-            "that error arrives at that step. s is all that goes from step to step: for lstm s "
-            "and c, and of every layer. Grey: exactly 0." + window_html(f, "heat.png"),
-            figures.heat(f),
+            figures.heat(f, first),
+            marked(
+                "Row t: the error of output t, with the word to predict. Column k: step k, with "
+                "the word that it reads. The colour is log10 |dE_t/ds_k|: how much of that error "
+                "arrives at that step. s is all that the network carries from step to step: the "
+                "states of every layer, for lstm s and c. Grey: exactly 0."
+            )
+            + window_html(f, "heat.png"),
         ),
-        Section(
+        drawn(
             "reach",
-            "One word's error, step by step",
-            "Move the slider to the word whose prediction is judged; it begins at the largest "
-            "loss of the second half." + window_html(f),
-            figures.reach(f),
+            figures.one_output(f),
+            "The slider picks the output whose error is shown; it begins at the largest loss of "
+            "the second half." + window_html(f),
         ),
-        Section(
-            "lag",
-            "Norms against lag",
-            lag_html(f),
-            figures.lag(f),
-        ),
-        Section(
+        drawn("lag", figures.lag(f), lag_html(f)),
+        drawn(
             "activation",
-            "Where the model is on its curves",
-            "The tutorial's figure of an activation and its derivative, with the values that "
-            "this model has on this text. The slider picks a word." + window_html(f),
-            figures.operating(f),
+            figures.operating(f, first),
+            "The activation and its derivative, as in the tutorial, and the values that this "
+            "model takes on this text. The slider picks a word." + window_html(f),
         ),
-        Section(
+        drawn(
             "saturation",
-            "Saturation",
+            figures.saturation(f, first),
             marked(" ".join(terminal.saturation_lines(f)))
             + " Each row is a unit, layer by layer, the least open at the bottom."
             + window_html(f, "saturation.png"),
-            figures.saturation(f),
         ),
-        Section(
+        drawn(
             "contributions",
-            "What each lag contributes to dE/dW",
-            "The share of the gradient of W that comes over each lag; all of them add up to 1.",
             figures.contributions(f),
+            "The share of the gradient of W that comes over each lag; the shares add up to 1.",
         ),
-        Section(
-            "truncation",
-            "Truncation",
-            truncation_html(f),
-            figures.truncation(f),
-        ),
+        drawn("truncation", figures.truncation(f), truncation_html(f)),
     ]
 
 
@@ -145,16 +133,6 @@ def numbers_of(f: Findings) -> Record:
     first = first_step(f.T)
     cut = dataclasses.replace(f, norms=f.norms[first:, first:], shares=f.shares[first:, first:])
     return {**cut.numbers(), "first_step": first + 1}
-
-
-def marked(text: str) -> str:
-    """Plain text as HTML, dE_t/ds_k and the like with their indices below.
-
-    >>> marked("|ds_t/ds_{t-1}| < 1")
-    '|ds<sub>t</sub>/ds<sub>t-1</sub>| &lt; 1'
-    """
-    index = r"\b(dE|ds|dh)_(?:\{([^}]+)\}|([tk]\b))"
-    return re.sub(index, r"\1<sub>\2\3</sub>", html.escape(text))
 
 
 def verdict_html(f: Findings) -> str:
@@ -170,14 +148,14 @@ def verdict_html(f: Findings) -> str:
 
 def lag_html(f: Findings) -> str:
     return marked(
-        "Thin: |ds_t/ds_{t-n}| from several ends t; their mean is drawn as far as all of them "
-        f"reach. {f.verdict.bound_says}"
+        "Thin: |ds_t/ds_{t-n}| from several ends t; their mean is drawn as far back as all of "
+        f"them reach. {f.verdict.bound_says}"
     )
 
 
 def truncation_html(f: Findings) -> str:
     text = f"The cosine of the truncated dE/dW with the full one, for {len(f.K)} K from 1 to {f.T}"
-    text += ", the length of the text; their norms' ratio stands at each point."
+    text += ", the length of the text; the ratio of their norms stands at each point."
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
         text += f" {whose} {html.escape(f.truncation)}: {f.cosine:.3f}."
@@ -207,30 +185,34 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
     tanh = several[0]
     K = int(done.partition(":")[2])
     cosine = {scheme: tanh.cosines[scheme][tanh.K.index(K)] for scheme in ("window", "last")}
+    networks = list(figures.each(several))
     return [
         Section("sentence", "The sentence", sentence_html(tanh)),
         Section(
             "fault",
             "The tutorial's own fault",
-            f"Its NumPy code follows each word's error {K} steps back, {meant}; its Theano code "
+            f"Its NumPy code follows each word's error {K} steps back: {meant}. Its Theano code "
             f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
-            f"of nothing else. The cosine of dE/dW with the full one: {cosine['window']:.3f} and "
-            f"{cosine['last']:.3f}. White: what is left out.",
-            figures.masked(tanh, (meant, done)),
+            f"of nothing else. The cosine of dE/dW with the full one is {cosine['window']:.3f} "
+            f"with {meant} and {cosine['last']:.3f} with {done}. White: left out.",
+            figures.maps([figures.masked(tanh, (meant, done))]),
         ),
-        Section("truncation", "The cosine against K", truncation_html(tanh),
-                figures.truncation(tanh)),
         Section(
-            "cells", "Four recurrences as they begin, untrained", cells_html(several),
-            figures.side_by_side(several),
+            "truncation", "The cosine against K", truncation_html(tanh), figures.truncation(tanh)
         ),
-        Section("lags", "What is left, by lag", "", figures.lags(several)),
+        Section(
+            "cells",
+            "Four networks as they begin, untrained",
+            cells_html(several),
+            figures.maps([networks[i : i + 2] for i in range(0, len(networks), 2)]),
+        ),
+        drawn("lags", figures.lags(several)),
         *[section for i, f in enumerate(several) for section in cell_sections(i, f)],
-    ]  # fmt: skip
+    ]
 
 
 def cell_sections(i: int, f: Findings) -> list[Section]:
-    """What the page of a run has too, of one of several."""
+    """Of one of several: some of the sections of a run's page."""
     wanted = "verdict", "lag", "activation", "saturation", "contributions"
     return [
         dataclasses.replace(
@@ -253,4 +235,4 @@ def cells_html(several: Sequence[Findings]) -> str:
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
