@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-import numpy as np
-
 from theano_rnn.common.types import Floats
 
 #: Of a longer text the page shows the last so many steps, and the PNGs all of it.
@@ -15,6 +13,8 @@ MOST_STEPS = 150
 MOST_UNITS = 200
 #: Of more words every n-th is written on an axis.
 MOST_WORDS = 60
+#: A logarithmic axis goes no further: a tick beyond its ends has to be a number too.
+FAR = 1e-240, 1e240
 #: More labels than these are written small, and turned on an x axis.
 CROWDED = 10
 
@@ -79,9 +79,9 @@ def log_range(values: Floats, below: float = 1, above: float = 1) -> tuple[float
     >>> log_range(np.array([0.0, 0.5, 4.0, np.nan]), above=10)
     (0.5, 40.0)
     """
-    values = values[np.isfinite(values) & (values > 0)]
+    values = values[(values >= FAR[0]) & (values <= FAR[1])]
     least, most = (values.min(), values.max()) if len(values) else (0.1, 1.0)
-    return float(max(least / below, 1e-290)), float(min(most * above, 1e290))
+    return float(least / below), float(most * above)
 
 
 def first_step(T: int) -> int:

@@ -25,6 +25,7 @@ from theano_rnn.flow.report.axes import (
     words_axis,
 )
 from theano_rnn.flow.report.marks import Bars, Figure, Level, Line, Map, Mark, Panel, Slider
+from theano_rnn.model.cells import CELLS
 
 BLUE, ORANGE, GREEN, RED, TEAL = "#3b528b", "#e08214", "#1b7837", "#b2182b", "#21918c"
 DARK, GREY = "#555555", "#bbbbbb"
@@ -73,9 +74,8 @@ def pair_texts(f: Findings, first: int) -> list[list[str]]:
     steps = range(first, f.T)
     return [
         [
-            f"E_t = {f.losses[t]:.3g} nats at t = {t + 1}, “{f.targets[t]}”"
-            f"\nat step k = {k + 1}, “{f.inputs[k]}”"
-            f"\n|dE_t/ds_k| = {f.norms[t, k]:.3g}\nshare of dE/dW {f.shares[t, k]:.2%}"
+            f"output {t + 1}, “{f.targets[t]}”: {f.losses[t]:.3g} nats\nstep {k + 1}, "
+            f"“{f.inputs[k]}”: norm {f.norms[t, k]:.3g}, {f.shares[t, k]:.2%} of dE/dW"
             if k <= t
             else ""
             for k in steps
@@ -114,7 +114,7 @@ def one_output(f: Findings) -> Figure:
         "the error of output ",
         [f"{t}: {f.targets[t - 1]}" for t in steps],
         [0],
-        [[(steps, row)] for row in norms],
+        [[(None, row)] for row in norms],
         active,
     )
     return Figure("The error of one output, step by step", [[panel]], slider=slider)
@@ -163,7 +163,7 @@ def by_lag_lines(f: Findings) -> list[Line]:
 
 
 def norm_title(f: Findings) -> str:
-    return "norm, 1 at lag 0" + (" (of dE_t: at lag 1)" if f.cell == "lstm" else "")
+    return "norm, 1 at lag 0" + (" (of dE_t: at lag 1)" if CELLS[f.cell].parts > 1 else "")
 
 
 def contributions(f: Findings) -> Figure:
@@ -215,7 +215,7 @@ def argument_of(name: str) -> str:
     >>> argument_of("tanh(c)"), argument_of("gate f")
     ('c', 'z')
     """
-    return "c" if name == "tanh(c)" else "z"
+    return name.partition("(")[2].rstrip(")") or "z"
 
 
 def subsample(values: Floats, most: int) -> Floats:
@@ -230,7 +230,7 @@ def subsample(values: Floats, most: int) -> Floats:
 def saturation(f: Findings, first: int = 0) -> Figure:
     """How open each unit is at each step."""
     rows, names = units(f)
-    top = 0.25 if f.open_name.startswith("sigmoid'") else 1.0
+    top = 1.0 if f.open_name.startswith("gate") else CELLS[f.cell].activation.gamma
     z, steps = np.round(f.open[rows, first:], 3), list(range(first + 1, f.T + 1))
     x = words_axis(f.inputs, "step: the word read", first)
     y = Axis("units, the least open at the bottom", ticks=[], labels=[])

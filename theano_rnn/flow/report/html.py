@@ -95,7 +95,7 @@ def sections_of(f: Findings) -> list[Section]:
                 "Row t: the error of output t, with the word to predict. Column k: step k, with "
                 "the word that it reads. The colour is log10 |dE_t/ds_k|: how much of that error "
                 "arrives at that step. s is all that the network carries from step to step: the "
-                "states of every layer, for lstm s and c. Grey: exactly 0."
+                "whole state of every layer. Grey: exactly 0."
             )
             + window_html(f, "heat.png"),
         ),

@@ -143,18 +143,12 @@ def slide(made: Any, figure: Figure) -> None:
     """Put the slider under the figure; Plotly leaves out labels that would overlap."""
     slider = figure.slider
     assert slider is not None
-    steps = [
-        {
-            "label": marked(label),
-            "method": "restyle",
-            "args": [
-                {"x": [plain(np.asarray(x)) for x, _ in data],
-                 "y": [plain(np.asarray(y)) for _, y in data]},
-                slider.marks,
-            ],
-        }
-        for label, data in zip(slider.labels, slider.data)
-    ]  # fmt: skip
+    steps = []
+    for label, data in zip(slider.labels, slider.data):
+        change = {"y": [plain(np.asarray(y)) for _, y in data]}
+        if data[0][0] is not None:
+            change["x"] = [plain(np.asarray(x)) for x, _ in data]
+        steps.append({"label": marked(label), "method": "restyle", "args": [change, slider.marks]})
     made.update_layout(
         sliders=[
             {"steps": steps, "active": slider.active, "currentvalue": {"prefix": slider.prefix},

@@ -88,7 +88,7 @@ class Slider:
     """Under a figure of the page: at each label, the x and y that some marks have then.
 
     ``marks`` are the marks' numbers, in the order of the figure. ``data`` has for each label a
-    list of (x, y), one for each of them.
+    list of (x, y), one for each of them; where x is None it does not change.
     """
 
     prefix: str
