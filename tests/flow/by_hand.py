@@ -7,6 +7,7 @@ import numpy as np
 
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.verdict import Verdict
+from theano_rnn.training import build
 from theano_rnn.training.settings import Settings
 
 SCHEMES = ("window", "chunk", "last")
@@ -100,7 +101,7 @@ def flow_of(
 ):  # fmt: skip
     """A flow of which each lag leaves ``rate``."""
     network["cell"] = "".join(network.get("cell", "tanh"))  # no literal, as from a file
-    architecture = Settings(hidden_size=4, **network).architecture(9)
+    architecture = build.architecture(Settings(hidden_size=4, **network), 9)
     cell, layers = architecture.cell, architecture.layers
     gamma = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}.get(cell)
     t, k = np.arange(T)[:, None], np.arange(T)

@@ -1,4 +1,4 @@
-"""How far back the error of a trained run reaches, and why it stops there."""
+"""Show how far back the error of a trained run reaches, and why it stops there."""
 
 import argparse
 import sys
@@ -17,25 +17,25 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     # fmt: off
     p.add_argument("run", nargs="?", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--demo", action="store_true",
-                   help="needs no run: the tutorial's own fault, last:4 for window:4, and a tanh, "
-                   "a ReLU with W = I, a GRU and an LSTM side by side")
+                   help="show the tutorial's own fault, last:4 instead of window:4, and a tanh, "
+                   "a ReLU with W = I, a GRU and an LSTM side by side; it needs no run")
     p.add_argument("--text", metavar="FILE",
-                   help="look at a sentence of this text (default: of the run's validation text)")
+                   help="take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",
-                   help="which sentence, from 1 (default: the first of 16 to 32 tokens)")
-    p.add_argument("--steps", type=int, metavar="N", help="only the first N words of it")
+                   help="take the N-th sentence (default: the first of 16 to 32 tokens)")
+    p.add_argument("--steps", type=int, metavar="N", help="take only its first N tokens")
     p.add_argument("--lag", type=int, metavar="N",
-                   help="the longest lag to show (default: all of the sentence)")
+                   help="show lags of up to N steps (default: the whole sentence)")
     p.add_argument("--cosine", type=float, metavar="X",
                    help="also find the smallest K of window:K and chunk:K from which on the "
-                   "cosine of the truncated gradient with the full one is at least X, as in 0.99")
+                   "truncated gradient has a cosine of at least X with the full one, as in 0.99")
     p.add_argument("--report", metavar="DIR",
-                   help="write report.html, interactive and in one file, and its figures as PNG")
+                   help="write an interactive report.html and its figures as PNG into this folder")
     # fmt: on
     arguments = p.parse_args(argv)
     of_run = ("run", "text", "sentence", "steps", "lag", "cosine")
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
-        p.error("--demo has its own networks and its own sentence: give only --report with it")
+        p.error("--demo has its own networks and its own sentence; give only --report with it")
     if not arguments.demo and arguments.run is None:
         p.error("give the folder of a run, or --demo")
     return arguments

@@ -1,4 +1,4 @@
-"""What helps: options of ``train.py`` that go against what was seen."""
+"""What helps: options of ``train.py`` against what was observed."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CLIPPED: dict[str, Any] = {"clip": 1.0, "clip_by": "norm"}
 
 @dataclass(frozen=True)
 class Advice:
-    """Settings to be changed, and what that does.
+    """Settings to change, and what that does.
 
     >>> str(Advice({"cell": "lstm", "bias": True}, "gates that keep the state"))
     '--cell lstm --bias: gates that keep the state'
@@ -45,15 +45,15 @@ def _option(name: str, value: Any) -> str:
 def advise(
     flow: Flow, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
 ) -> list[Advice]:
-    """What ``train.py`` takes together with the settings, and they do not have.
+    """Changes of the settings that would help, that ``train.py`` takes and that are not made yet.
 
     Parameters
     ----------
     flow : Flow
     vanishes, explodes : bool
-        What there is to go against, if anything; a truncation is gone against in any case.
+        What to work against, if anything. Advice on the truncation does not depend on it.
     settings : Settings, optional
-        Of the run; those of the network alone where not given.
+        Of the run; where not given, those of the network alone.
 
     Returns
     -------
@@ -95,21 +95,21 @@ def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Advice]:
     why = f"the cosine of {settings.truncation} with the full gradient is {cosine:.2f} here"
     if settings.stream:
         longer = 2 * scheme.K
-        yield Advice({"truncation": f"chunk:{longer}"}, f"a cut less often; {why}")
+        yield Advice({"truncation": f"chunk:{longer}"}, f"cut less often; {why}")
         return
     if scheme.scheme == "last":
-        effect = f"every output is heard, {scheme.K} steps back; {why}"
+        effect = f"follow every output {scheme.K} steps back; {why}"
         yield Advice({"truncation": f"window:{scheme.K}"}, effect)
-    yield Advice({"truncation": "full"}, f"nothing is cut; {why}")
+    yield Advice({"truncation": "full"}, f"cut nothing; {why}")
 
 
 def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Advice]:
     if not _is_clipped(settings):
-        effect = "the step stays bounded, the direction is kept"
+        effect = "bound the step and keep its direction"
         yield Advice(CLIPPED, effect)
-    yield Advice({"initialization": _even(flow)}, "products of W begin without growth")
+    yield Advice({"initialization": _even(flow)}, "products of W start without growth")
     if settings.l2 < 1e-5:
-        yield Advice({"l2": 1e-5}, "W stays small")
+        yield Advice({"l2": 1e-5}, "keep W small")
 
 
 def _is_clipped(settings: Settings) -> bool:
@@ -127,28 +127,28 @@ def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
     cell, gamma = CELLS[a.cell], CELLS[a.cell].gamma
     lstm = {"cell": "lstm", "bias": True}
     if cell.carry_gate is not None:
-        yield Advice(lstm, "a forget gate that begins open, f at .73 and not at .5")
+        yield Advice(lstm, "start with the forget gate open: f at 0.73 instead of 0.5")
         if a.bias and cell.carry_gate in cell.initial_bias:
-            yield Advice({"epochs": 2 * settings.epochs}, "f is learned")
+            yield Advice({"epochs": 2 * settings.epochs}, "train longer, so that f is learned")
         return
     if gamma is not None and gamma < 1:
         most = Fraction(gamma)
         yield Advice({"cell": "tanh"}, f"a derivative of up to 1 instead of {most}")
-        effect = f"a W so large that {most} of it does not forget"
+        effect = f"start with W so large that {most} of it does not shrink the state"
         yield Advice({"initialization": _even(flow)}, effect)
     elif cell.is_plain and cell.activation.ends:
-        yield Advice({"initialization": _even(flow)}, "products of W begin at norm 1")
+        yield Advice({"initialization": _even(flow)}, "products of W start at norm 1")
     if cell.activation.ends and found["saturated"] > MANY and settings.l2 < 1e-4:
-        yield Advice({"l2": 1e-4}, "states away from the ends, as with a smaller learning rate")
+        yield Advice({"l2": 1e-4}, "keep states off their ends, as a smaller learning rate does")
     identity = {"cell": "relu", "initialization": "identity"}
     if any(getattr(settings, name) != value for name, value in identity.items()):
         clip = {} if _is_clipped(settings) else CLIPPED
-        yield Advice({**identity, **clip}, "a unit that is on keeps all of it")
+        yield Advice({**identity, **clip}, "a unit that is on passes the whole error")
     if not settings.omega:
-        omega = Advice({"omega": 2.0}, "a term of the loss that keeps the norm from step to step")
+        omega = Advice({"omega": 2.0}, "a loss term that keeps the error's norm from step to step")
         whole = {"truncation": "full", **omega.changes}
         yield omega if accepts(settings, omega) else Advice(whole, omega.effect)
     plain = {"embedding_size": a.hidden_size} if a.tied and a.embedding_size is None else {}
     # A cell with gates can tie V to an embedding only; and Omega is not for gates.
     changes = {**lstm, **plain, **({"omega": 0.0} if settings.omega else {})}
-    yield Advice(changes, "gates that keep the state, as --cell gru has")
+    yield Advice(changes, "gates that can keep the state, as --cell gru has too")

@@ -1,4 +1,4 @@
-"""What the tutorial is about, without a run: its own fault, and four recurrences side by side."""
+"""The demonstration: the tutorial's own fault, and four networks side by side, without a run."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from theano_rnn.flow.measures import Flow
 from theano_rnn.rnn import RNN
 from theano_rnn.text.tokens import END, START
 
-#: "are" has to agree with "keys": 20 words lie between.
+#: "are" has to agree with "keys", 20 words before it.
 SENTENCE = (
     "the keys to the old cabinet that stood in the hall beside the two tall windows of the house "
     "on the hill are here"
 )
-#: The settings of each network, as it begins: nothing is trained.
+#: The settings of each network. None is trained.
 NETWORKS: dict[str, dict[str, Any]] = {
     "tanh": {"cell": "tanh"},
     "ReLU, W = I": {"cell": "relu", "initialization": "identity"},
@@ -45,7 +45,7 @@ def flows() -> dict[str, Flow]:
 
 
 def findings() -> list[Findings]:
-    """Those of each network; the first has the tutorial's truncation."""
+    """The findings of each network; the first has the tutorial's truncation."""
     x, y, vocabulary = sentence()
     words, targets = [vocabulary[i] for i in x], [vocabulary[i] for i in y]
     found: list[Findings] = []

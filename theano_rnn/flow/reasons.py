@@ -9,18 +9,18 @@ from theano_rnn.flow.measures import CLOSED, Flow, Saturation
 from theano_rnn.model.activations import Activation
 from theano_rnn.model.cells import CELLS
 
-#: So large a share of states at their ends, or of a gate's values that are closed, is a reason.
+#: A larger share of saturated states, or of closed values of a gate, is a reason.
 MANY = 0.25
 
 
 def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
-    """What was found that explains it.
+    """What explains that the gradient vanishes or explodes.
 
     Parameters
     ----------
     flow : Flow
     vanishes, explodes : bool
-        What there is to explain, if anything.
+        What to explain, if anything.
 
     Returns
     -------
@@ -38,17 +38,18 @@ def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
     if keeps is not None and vanishes:
         for layer, gate in enumerate(flow.gates[keeps], start=1):
             told.append(
-                f"layer {layer}: the gate that keeps, {keeps}, is {gate.mean():.2f} on average, "
-                f"the share that is carried a step back; it is closed (below .1) in "
-                f"{(gate < CLOSED).mean():.0%} of its values"
+                f"layer {layer}: the carry gate {keeps}, the share that each step back keeps, is "
+                f"{gate.mean():.2f} on average; {(gate < CLOSED).mean():.0%} of its values are "
+                f"below {CLOSED}"
             )
         for name, (closed, _) in found["gates"].items():
             if name != keeps and closed > MANY:
-                told.append(f"the gate {name} is closed (below .1) in {closed:.0%} of its values")
+                few = f"{closed:.0%} of its values are below {CLOSED}"
+                told.append(f"the gate {name} is nearly closed: {few}")
     if vanishes and not told:
         told.append(
-            "no single one: derivatives and matrices allow more, but the products of different "
-            "steps' Jacobians do not line up"
+            "no single cause: the derivatives and W allow more, but the Jacobians of different "
+            "steps do not line up"
         )
     return told
 
@@ -58,28 +59,29 @@ def _of_activation(phi: Activation, found: Saturation) -> Iterator[str]:
     derivative = found["derivative"]
     if phi.ends is None:
         if found["dead"] > 0:
-            yield f"dead {phi.symbol}s: {found['dead']:.0%} of the units are 0 at every word"
+            yield f"dead {phi.symbol}s: {found['dead']:.0%} of the units are 0 at every step"
         if derivative < 0.9:
-            yield f"{phi.symbol}'s derivative is 1 at {derivative:.0%} of the states, 0 else"
+            yield f"the derivative of {phi.symbol} is 1 at {derivative:.0%} of the states, else 0"
         return
     if found["saturated"] > MANY:
-        yield f"saturation: {found['saturated']:.0%} of the states are at their ends"
-    if phi.gamma < 1:
-        yield (f"{phi.symbol}' is at most {Fraction(phi.gamma)}: {derivative:.3f} on average here")
-    elif derivative < 0.5:
-        yield f"{phi.symbol}' is {derivative:.3f} on average, at most {phi.gamma:g}"
+        low, high = phi.ends
+        share = f"{found['saturated']:.0%} of the states"
+        yield f"saturation: {share} are below {low:g} or above {high:g}"
+    if phi.gamma < 1 or derivative < 0.5:
+        most = Fraction(phi.gamma)
+        yield f"{phi.symbol}' is {derivative:.3f} on average, and {most} at most"
 
 
 def _of_spectra(flow: Flow, gamma: float, vanishes: bool, explodes: bool) -> Iterator[str]:
     for name, found in flow.spectra().items():
         radius, sigma = found["spectral_radius"], found["sigma_max"]
-        both = f"the spectral radius of {name} is {radius:.3g}, sigma_max {sigma:.3g}"
+        size = f"its spectral radius is {radius:.3g}"
         if gamma != 1:
-            both += f"; gamma x spectral radius = {gamma:g} x {radius:.3g} = {gamma * radius:.3g}"
+            size = f"gamma x spectral radius = {gamma:g} x {radius:.3g} = {gamma * radius:.3g}"
         if vanishes and radius * gamma < 1:
-            whose = f"{name} by itself" if gamma == 1 else "that, below 1,"
-            yield f"{both}: {whose} forgets"
+            yield f"{name} shrinks the state: {size}, below 1 (sigma_max {sigma:.3g})"
         elif vanishes:
-            yield f"{both}: {name} by itself would not forget; the derivatives make it"
+            alone = f"{name} alone would not shrink the state: {size} (sigma_max {sigma:.3g})"
+            yield f"{alone}; the derivatives do"
         elif explodes and gamma * sigma > 1:
-            yield f"{both}: the products can grow, and do"
+            yield f"{name} can make products grow, and does: {size} (sigma_max {sigma:.3g})"

@@ -1,4 +1,4 @@
-"""Which sentence the laboratory looks at: of a file, or of a run's own validation text."""
+"""The sentence to measure: of a file, or of a run's own validation text."""
 
 from collections.abc import Iterable
 from typing import Optional
@@ -14,7 +14,7 @@ from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.build import build_corpus
 from theano_rnn.training.settings import Settings
 
-#: Where no sentence is asked for, the first that has between so many tokens and so many.
+#: Where no sentence is asked for: the first that has from so many to so many tokens.
 EASY = (16, 32)
 
 
@@ -37,8 +37,8 @@ def choose(
     file : path, optional
         Another text.
     number : int, optional
-        Which of its sentences, from 1. Where not given, the first of a length that is easily
-        looked at, or else the longest.
+        Which of its sentences, from 1. Where not given, the first of a length that a figure shows
+        well, or else the longest.
     steps : int, optional
         Only the first so many steps.
     lag : int, optional
@@ -53,8 +53,8 @@ def choose(
     Raises
     ------
     RNNError
-        For a text that cannot be read, without a known word, without that sentence, or too short
-        for the lag.
+        If the text cannot be read, has no known word, has no such sentence, or is too short for
+        the lag.
     """
     found = (
         _of_file(vocabulary, settings, file) if file is not None else _of_run(vocabulary, settings)
@@ -65,7 +65,7 @@ def choose(
     known = [i for i, ids in enumerate(found) if np.isin(ids, known_words).any()]
     if not known:
         raise RNNError(
-            f"{where} has no word that this run knows: give a text in the language it was "
+            f"{where} has no word that this run knows; give a text in the language that it was "
             "trained on"
         )
     if number is None:
@@ -85,7 +85,7 @@ def choose(
     if lag is not None and validation.whole_number(lag, "--lag", at_least=1) > len(x) - 1:
         raise RNNError(
             f"lag {lag} needs {lag + 1} steps, and sentence {chosen + 1} of {where} has "
-            f"{len(x)}{'' if steps is None else ' with --steps'}: give a longer one or a "
+            f"{len(x)}{'' if steps is None else ' with --steps'}; give a longer sentence or a "
             "shorter lag"
         )
     return x, y, chosen + 1
@@ -102,9 +102,13 @@ def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
     try:
         corpus = build_corpus(settings)
     except RNNError as error:
-        raise RNNError(f"the text of this run cannot be had: {error}; give --text") from None
+        raise RNNError(
+            f"cannot read the text of this run: {error}; give one with --text"
+        ) from None
     if corpus.vocabulary.tokens != vocabulary.tokens:
-        raise RNNError("the text has changed since this run was trained; give --text")
+        raise RNNError(
+            "the text has changed since this run was trained; give the old one with --text"
+        )
     return corpus.valid
 
 

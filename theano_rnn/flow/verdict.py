@@ -1,8 +1,8 @@
-"""What a gradient flow says, in words: proved or seen to vanish or explode, why, and what helps.
+"""The verdict on a gradient flow, in words: does it vanish or explode, why, and what helps.
 
-Three things are kept apart. |J| <= gamma sigma_max(W) < 1 at every step *proves* that the gradient
-vanishes. What it does on one text is *observed*: a rate per step. And where gamma sigma_max(W) is
-1 or more, or no such bound is known, the bound is *silent*: it allows both, and proves neither.
+Three cases differ. |J| <= gamma sigma_max(W) < 1 at every step *proves* that the gradient
+vanishes. What it does on one text is *observed*: a rate per step. Where gamma sigma_max(W) is 1 or
+more, or no such bound is known, the bound *proves nothing*: it allows both.
 """
 
 import math
@@ -30,44 +30,45 @@ if TYPE_CHECKING:
 
 PROVED, VANISHES, EXPLODES = "proved to vanish", "observed to vanish", "observed to explode"
 DECAYS, KEPT, UNKNOWN = "decays slowly", "kept", "too short to say"
-#: A gradient decays when less than this is left of it a step back, with two standard errors to
-#: spare: it halves in less than 13 steps. It explodes when more than the inverse is.
+#: A gradient decays when each step back leaves less of it than this, by two standard errors: it
+#: halves in less than 13 steps. It explodes when each step leaves more than the inverse.
 KEEPS = 0.95
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gradient flow says.
+    """The verdict on a gradient flow.
 
     Attributes
     ----------
     kind : str
-        "proved to vanish", "observed to vanish", "observed to explode", "decays slowly" (1 % of it
-        is not reached within this text), "kept", or "too short to say".
+        "proved to vanish", "observed to vanish", "observed to explode", "decays slowly" (but not
+        to 1 % within this text), "kept", or "too short to say".
     observed : str
-        The kind that this text alone shows: not "proved to vanish".
+        The kind that this text alone shows, never "proved to vanish".
     words : str
-        The same in a sentence or two, with the numbers.
+        The same in a few sentences, with the numbers.
     bound : float or None
         gamma sigma_max(W), where there is one.
     bound_says : str
-        What it proves, or that it is silent.
+        What the bound proves, or that it proves nothing here.
     guaranteed : int or None
         The lag by which a bound below 1 leaves at most 1 % of any gradient.
     rate : float or None
-        What is left of |dE_t/dh_k| a step further back: exp of the slope of its mean log by lag.
-        ``words`` have the range of two standard errors around it.
+        The share of |dE_t/dh_k| that each step back leaves: exp of the slope of its mean log by
+        lag. ``words`` give the range of two standard errors around it.
     rate_start : float or None
-        Of the fitted line rate_start * rate^n: its value at lag 0.
+        The value at lag 0 of the fitted line rate_start * rate^n.
     half_life : float or None
-        Steps until half of it is left (when it grows: until it has doubled).
+        Steps until half of it is left; where it grows, until it has doubled.
     horizon : int or None
-        The lag from which on less than 1 % of it is left, for lstm of what is there at lag 1; None
-        if that is not in this text.
+        The lag from which on less than 1 % of it is left, for lstm less than 1 % of the error at
+        lag 1; None where this text has no such lag.
     zeros : float
         Share of the pairs t > k whose dE_t/dh_k is exactly 0.
-    reasons, remedies : tuple of str
-        Remedies are options of ``scripts/train.py``, which the settings do not have yet.
+    reasons : tuple of str
+    remedies : tuple of str
+        Options of ``scripts/train.py`` that would help and are not set yet, each with its effect.
     """
 
     kind: str
@@ -88,16 +89,16 @@ class Verdict:
 def verdict(
     flow: Flow, settings: Optional["Settings"] = None, products: Optional[Floats] = None
 ) -> Verdict:
-    """The verdict on a flow; never an error, however short the text or odd the numbers.
+    """The verdict on a flow, however short the text or odd the numbers.
 
     Parameters
     ----------
     flow : Flow
     settings : Settings, optional
-        Of the run: what it does already is not advised. Those of the network alone where not
-        given.
+        Of the run, so that what it does already is not advised. Where not given, those of the
+        network alone.
     products : (T,) array, optional
-        What is left of |ds_t/ds_k| by lag. Where given, it is said if it does not agree with the
+        What is left of |ds_t/ds_k| by lag. Where given, the words tell if it disagrees with the
         errors.
 
     Returns
@@ -168,35 +169,35 @@ def _words(
     zeros: float,
 ) -> str:
     first = {
-        VANISHES: "Observed to vanish, on this text.",
-        DECAYS: f"Decays slowly; {LOST:.0%} is not reached within this text.",
-        EXPLODES: "Observed to explode, on this text.",
-        KEPT: "Neither clearly vanishes nor clearly explodes on this text: it is kept.",
-        UNKNOWN: "Too short to say.",
-    }[observed].replace("1%", "1 %")
+        VANISHES: "The gradient is observed to vanish on this text.",
+        DECAYS: "The gradient decays slowly, and does not fall to 1 % within this text.",
+        EXPLODES: "The gradient is observed to explode on this text.",
+        KEPT: "The gradient is kept on this text: it neither clearly vanishes nor explodes.",
+        UNKNOWN: "The text is too short to say.",
+    }[observed]
     if kind == PROVED:
-        first = f"Proved to vanish: no text can keep it. {first}"
+        first = f"The gradient is proved to vanish on any text. {first}"
     return " ".join([first, _of_rate(rate, flow.T, zeros), *_of_horizon(rate, horizon, flow)])
 
 
 def _of_rate(rate: Optional[Rate], T: int, zeros: float) -> str:
     if rate is None:
         steps = f"{T} step{'s' * (T != 1)}"
-        return f"The text has {steps}; a rate needs {SHORTEST} and errors that are not 0."
+        return f"A rate needs {SHORTEST} steps and errors other than 0; this text has {steps}."
     if rate.rate == 0:
         return "Nothing of |dE_t/ds_k| is left one step back."
-    others = f"{zeros:.0%} of the pairs t > k are exactly 0; of the others, a" if zeros else "A"
-    said = f"{others} step back leaves {rate.rate:.3g} of |dE_t/ds_k| "
+    others = f"{zeros:.0%} of the pairs t > k are exactly 0; for the others, e" if zeros else "E"
+    said = f"{others}ach step back leaves {rate.rate:.3g} of |dE_t/ds_k| "
     said += f"({rate.low:.3g} to {rate.high:.3g}): "
     half_life = half_life_of(rate.rate)
     if math.isinf(half_life):
-        return said + "neither half nor double."
+        return said + "it neither halves nor doubles."
     change, steps = "halves" if rate.rate < 1 else "doubles", f"{half_life:,.1f}"
     return f"{said}it {change} in {steps} step{'s' * (steps != '1.0')}."
 
 
 def _of_horizon(rate: Optional[Rate], horizon: Optional[int], flow: Flow) -> list[str]:
-    of = " of what is there at lag 1" if flow.first_lag else ""
+    of = " of the error at lag 1" if flow.first_lag else ""
     if horizon is not None:
         return [f"Less than 1 %{of} is left after {horizon} step{'s' * (horizon != 1)}."]
     if rate is not None and rate.rate < 1:
@@ -205,18 +206,18 @@ def _of_horizon(rate: Optional[Rate], horizon: Optional[int], flow: Flow) -> lis
 
 
 def _disagreement(horizon: Optional[int], products: Floats) -> str:
-    """What is said where the errors and the products of Jacobians do not both reach 1 %."""
+    """A sentence where only one of the errors and the products of Jacobians falls below 1 %."""
     other = horizon_of(products)
     if (other is None) == (horizon is None):
         return ""
     if other is None:
         return (
-            " The products |ds_t/ds_k| do not fall below 1 %: they carry directions that the "
-            "errors of this text do not have."
+            " The products |ds_t/ds_k| do not fall below 1 %: they keep directions in which no "
+            "error of this text points."
         )
     return (
         f" The products |ds_t/ds_k| do fall below 1 %, after {other} step{'s' * (other != 1)}: "
-        "they are of fewer t, and the errors by lag are a mean over all outputs."
+        "they start from a few t, and the errors by lag are a mean over all outputs."
     )
 
 
@@ -229,12 +230,12 @@ def _bound_says(flow: Flow, bound: Optional[float]) -> str:
             if gamma is not None
             else f"none is known for the cell {cell}"
         )
-        return f"The bound is silent: {why}."
+        return f"The bound proves nothing here: {why}."
     formula = f"gamma sigma_max(W) = {gamma:g} x {bound / gamma:.3g} = {bound:.3g}"
     if bound < 1:
         lag = _guaranteed(bound)
         return (
-            f"The bound proves it: {formula} < 1, and no step's |ds_t/ds_{{t-1}}| exceeds it. "
+            f"The bound proves it: {formula} < 1, and |ds_t/ds_{{t-1}}| exceeds it at no step. "
             f"At most 1 % is left after {lag} step{'s' * (lag != 1)}, whatever the text."
         )
-    return f"The bound is silent: {formula} >= 1, which proves neither."
+    return f"The bound proves nothing here: {formula} >= 1."

@@ -1,4 +1,4 @@
-"""A few figures of the gradient flow, for the metrics of a training."""
+"""A few numbers of the gradient flow for the metrics of a training, after each epoch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
@@ -12,7 +12,7 @@ from theano_rnn.flow.measures import Flow
 if TYPE_CHECKING:
     from theano_rnn.rnn import RNN
 
-#: How much of the validation text is looked at after each epoch.
+#: How much of the validation text is measured.
 SENTENCES, TOKENS = 5, 50
 
 
@@ -23,7 +23,7 @@ def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
     ----------
     model : theano_rnn.RNN
     sequences : list of arrays of token ids
-        Of these the longest ``SENTENCES`` are looked at, the first ``TOKENS`` of each.
+        The longest ``SENTENCES`` of them are measured, the first ``TOKENS`` of each.
 
     Returns
     -------

@@ -17,30 +17,31 @@ LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 25
 
 
 def verdict_lines(f: Findings) -> list[str]:
-    """What the flow says, why, and what helps."""
+    """The verdict, its numbers, the reasons and what helps."""
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
     lines.append(
-        f"An output is heard at {f.live:.1f} steps on average, of {(f.T + 1) / 2:.1f} possible: "
-        f"at least 1 % of its error arrives there. Omega is {f.omega:.3g}; 0 keeps every norm."
+        f"On average, at least 1 % of an output's error reaches {f.live:.1f} of the "
+        f"{(f.T + 1) / 2:.1f} steps up to it."
     )
+    lines.append(f"Omega is {f.omega:.3g}; it is 0 where every step keeps the norm of the error.")
     one = f.one_step
     lines.append(
         f"One-step |ds_t/ds_{{t-1}}|: mean {one['mean']:.3g}, max {one['max']:.3g}, above 1 at "
         f"{percent(one['above_1'])} of the steps."
     )
     lines.append(
-        f"Largest Lyapunov exponent along this text, its first quarter left out: {f.exponent:.3f} "
-        f"nats a step, a factor of {math.exp(f.exponent):.3g}."
+        f"The largest Lyapunov exponent along this text, without its first quarter, is "
+        f"{f.exponent:.3f} nats a step, a factor of {math.exp(f.exponent):.3g}."
     )
     if f.truncation != "full":
         by = "Trained with" if f.is_trained else "Not trained; under"
         lines.append(
-            f"{by} {f.truncation}: the cosine of that dE/dW with the full one is {f.cosine:.3f}, "
-            f"its norm {f.ratio:.3g} of it."
+            f"{by} {f.truncation}: the cosine of this dE/dW with the full one is {f.cosine:.3f}, "
+            f"the ratio of their norms {f.ratio:.3g}."
         )
     if f.layers > 1:
-        lines.append(f"dE/dW is that of the W of all {f.layers} layers together.")
+        lines.append(f"dE/dW is taken over the W of all {f.layers} layers together.")
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
@@ -56,20 +57,24 @@ def percent(share: float) -> str:
 
 
 def smallest_K_lines(f: Findings) -> list[str]:
-    """The K that have the cosine that was asked for; nothing where none was."""
+    """Which K have the cosine that was asked for; nothing where none was."""
     if f.wanted is None:
         return []
     return [smallest_K_line(s, f.wanted, f.lasting[s], f.first[s]) for s in f.lasting]
 
 
 def smallest_K_line(scheme: str, wanted: float, lasting: int, first: int) -> str:
-    """From which K on the cosine is ``wanted``, and the first that has it if that is another.
+    """From which K on the cosine is ``wanted``, and the first K that has it if that is another.
 
     >>> smallest_K_line("chunk", 0.99, 16, 8)
-    'From chunk:16 on every K has a cosine of 0.99 or more; the first that has it is chunk:8.'
+    'From chunk:16 on the cosine is 0.99 or more; chunk:8 is the first that reaches it.'
     """
-    said = f"From {scheme}:{lasting} on every K has a cosine of {wanted} or more"
-    return f"{said}; the first that has it is {scheme}:{first}." if first < lasting else f"{said}."
+    said = f"From {scheme}:{lasting} on the cosine is {wanted} or more"
+    return (
+        f"{said}; {scheme}:{first} is the first that reaches it."
+        if first < lasting
+        else f"{said}."
+    )
 
 
 def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
@@ -84,7 +89,7 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     largest = np.nanmax(norms)
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.log10(largest / norms)
-    lines = ["log10 |dE_t/ds_k|: row t, the word to be predicted; column k, the word read"]
+    lines = ["log10 |dE_t/ds_k|: row t with the word to predict, column k with the word read"]
     if first:
         lines.append(f"(the last {T - first} of {T} steps)")
     for row, word in zip(decades, f.targets[first:]):
@@ -136,8 +141,9 @@ def table_by_lag(f: Findings) -> Table:
 
 
 def table_of_truncation(f: Findings) -> Table:
-    """Cosine with the full dE/dW, and the norm as a part of its norm, by scheme and K."""
-    table = Table(title="Truncated dE/dW: cosine with the full, norm ratio", title_justify="left")
+    """Cosine with the full dE/dW, and the ratio of their norms, by scheme and K."""
+    title = "Truncated dE/dW: cosine with the full one, ratio of their norms"
+    table = Table(title=title, title_justify="left")
     table.add_column("K", justify="right")
     for scheme in f.cosines:
         table.add_column(f"{scheme}:K", justify="right")
@@ -153,14 +159,14 @@ def saturation_lines(f: Findings) -> list[str]:
     s = f.saturation
     lines: list[str] = []
     if s["saturated"] is not None:
-        lines.append(f"States at their ends: {percent(s['saturated'])}.")
+        lines.append(f"Saturated states: {percent(s['saturated'])}.")
     if s["derivative"] is not None:
         lines.append(f"Mean {f.cell}'(z): {s['derivative']:.3f}.")
     if s["dead"] is not None:
-        lines.append(f"Units that are 0 at every word: {percent(s['dead'])}.")
+        lines.append(f"Units that are 0 at every step: {percent(s['dead'])}.")
     for name, (closed, opened) in s["gates"].items():
         shares = percent(closed), percent(opened)
-        lines.append("Gate {}: below .1 in {}, above .9 in {}.".format(name, *shares))
+        lines.append("Gate {}: {} of its values below 0.1, {} above 0.9.".format(name, *shares))
     for name, found in f.spectra.items():
         lines.append(
             f"{name}: sigma_max {found['sigma_max']:.3g}, spectral radius "
@@ -174,7 +180,7 @@ def side_by_side(several: Sequence[Findings]) -> Table:
     table = Table(title="Side by side, on the same text; lags in steps", title_justify="left")
     table.add_column("model", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for column in ("rate", "half-life", "1 % at lag", "bound"):
+    for column in ("rate a step", "half-life", "1 % at lag", "bound"):
         table.add_column(column, justify="right")
     for f in several:
         v = f.verdict
@@ -184,6 +190,6 @@ def side_by_side(several: Sequence[Findings]) -> Table:
             "-" if v.rate is None else f"{v.rate:.3f}",
             "-" if v.half_life is None else f"{v.half_life:,.1f}",
             f"> {f.T - 1}" if v.horizon is None else f"{v.horizon}",
-            "silent" if v.bound is None else f"{v.bound:.2f}" + (", silent" * (v.bound >= 1)),
+            "unknown" if v.bound is None else f"{v.bound:.2f}" + ", no proof" * (v.bound >= 1),
         )
     return table
