@@ -30,9 +30,9 @@ from theano_rnn.rnn import RNN
 #: The largest relative errors of Theano against NumPy, which always computes in float64. Both are
 #: about 5000 units in the last place: long sums and each step of the recurrence amplify rounding.
 TOLERANCES = {"float64": 1e-12, "float32": 6e-4}
-#: That of NumPy against central differences. These are off by epsilon^2 = 1e-8 times the third
-#: derivative, and by the rounding of E divided by epsilon: at most 2e-7 in 70 nets of 1 to 150
-#: units.
+#: The largest relative error of NumPy against central differences. These are off by epsilon^2 =
+#: 1e-8 times the third derivative, and by the rounding of E divided by epsilon: at most 2e-7 in
+#: 70 nets of 1 to 150 units.
 DIFFERENCES_TOLERANCE = 1e-5
 
 #: Up to this many parameters, finite differences are taken element by element,
