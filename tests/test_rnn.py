@@ -275,7 +275,7 @@ def test_a_step_updates_U_by_rows_and_V_by_one_product_both_in_place(clip_by):
     assert type(U.op).__name__ == "RowIncrement" and U.op.inplace
     assert U.inputs[0].name == "U" and U.inputs[0].owner is None  # the shared variable itself
     V = made_by["V"]
-    assert type(V.op).__name__ == "AddProduct"  # which writes over its first input
+    assert type(V.op).__name__ == "SkinnyGemm"  # which writes over its first input
     assert V.inputs[0].name == "V" and V.inputs[0].owner is None
     # Every value of a run stays in its storage: none but U and V themselves is that large.
     for variable, cell in function.fn.storage_map.items():
