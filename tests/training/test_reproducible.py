@@ -2,12 +2,13 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, function_in_python
+from conftest import IN_C, ROOT, function_in_python
 from reproduce import compare
 from reproduce.steps import NETS, STEPS, digest, ten_steps
 
@@ -19,6 +20,7 @@ def in_a_process(seed=0):
     done = subprocess.run(
         [sys.executable, "-m", "reproduce", "--json", "--only", "tanh, sgd", "--seed", str(seed)],
         capture_output=True, text=True, cwd=TOOLS,
+        env={**os.environ, "TESTS_IN_C": str(int(IN_C))},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["nets"]["tanh, sgd"]

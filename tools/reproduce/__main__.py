@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Optional
+
+os.environ.setdefault("TESTS_IN_C", "1")  # the bits that users have are those of compiled C
 
 import conftest  # noqa: F401  one thread of BLAS, and the compile cache of the tests
 from rich.console import Console
