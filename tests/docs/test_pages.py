@@ -54,6 +54,15 @@ def test_every_option_that_a_page_names_is_known():
         assert not named - known, page.name
 
 
+def test_every_target_of_make_that_a_page_names_is_there():
+    targets = re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE)
+    for page in PAGES:
+        named = set(
+            re.findall(r"(?:`|^ *)(?:PYTHON=\S+ )?make ([a-z-]+)", read(page), re.MULTILINE)
+        )
+        assert not named - set(targets), page.name
+
+
 def test_the_readme_is_short_and_leads_to_the_tutorial():
     lines = read(ROOT / "README.md").splitlines()
     assert len(lines) <= 150
