@@ -1,10 +1,11 @@
-"""The network as Theano expressions: one word from its id to the loss.
+"""The network as Theano expressions: from token ids to the loss.
 
-``architecture``    which network: its settings and the shapes of its parameters
-``batch_inputs``    token ids, checked and arranged for the compiled functions
-``cells``           one step of each recurrence
+``cells``           one step of each recurrence, and what the package knows about it
+``activations``     the activations of the cells in NumPy, for reports
 ``truncation``      the loop over the steps, and where its gradient is cut
-``graph``           cell, loop, softmax, loss
-``network``         a network whose parameters are shared variables
-``initialization``  how the parameters begin
+``architecture``    the settings of a network, and the shapes of its parameters
+``graph``           cell, loop, softmax and loss as one graph
+``initialization``  the first values of the parameters
+``batch_inputs``    token ids, checked and arranged for the compiled functions
+``network``         what a training step needs of a model: parameters, states, the graph
 """

@@ -1,4 +1,4 @@
-"""Which network it is: its settings, checked, and the shapes of the parameters they give."""
+"""The settings of a network, checked, and the shapes of its parameters."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Parameters, Shapes
 from theano_rnn.model.cells import CELLS
 
-#: The graph of more layers than these is beyond what Theano compiles.
+#: Theano does not manage to compile a graph of more layers.
 MOST_LAYERS = 100
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The settings of a network, other than where its gradient is cut.
+    """The settings of a network, all but where its gradient is cut.
 
     Parameters
     ----------
@@ -24,27 +24,26 @@ class Architecture:
     hidden_size : int
         H, the units of each layer.
     cell : str
-        "tanh", "sigmoid", "relu", "gru", "gru_after" or "lstm": the recurrence, see
-        ``theano_rnn.model.cells``.
+        The recurrence: a name in ``theano_rnn.model.cells.CELLS``.
     layers : int
-        How many recurrences, each reading the states of the one below; at most 100.
+        The number of recurrences, each reading the states of the one below; at most 100.
     bias : bool
-        Whether a b is added to each layer's input, and c to the logits; for "gru_after" also an
-        a to each layer's product within the reset.
+        Add b to the input of each layer, and c to the logits; where the cell has a recurrent
+        bias, add a to the product with W too.
     tied : bool
-        The output matrix V is the transpose of U, or of L where there is an embedding. They need
-        the same shape: a cell of one gate, or an embedding of size H.
+        The output matrix V is the transpose of U, or of L where there is an embedding. Both need
+        H rows: a cell of one gate, or an embedding of size H.
     embedding_size : int, optional
         D: tokens are looked up in L (D, vocab_size), and U multiplies that. Without it U
         (G*H, vocab_size) is looked up itself.
     dropout : float
-        Share of the states of a layer that the layer above, or the output, does not see in
-        training. Never on the recurrence.
+        Share of the states that training hides from the layer above or from the output. The
+        recurrence always sees all of them.
 
     Raises
     ------
     RNNError
-        If a setting is none of those, or they do not fit together.
+        If a setting has a value that it cannot have, or two do not fit together.
     """
 
     vocab_size: int = field(metadata={"kind": fields.whole_number(1)})
@@ -78,12 +77,12 @@ class Architecture:
             )
 
     def check_memory(self) -> None:
-        """Refuse parameters that this machine cannot hold, in the float64 that they begin in.
+        """Raise if this machine's memory cannot hold the parameters in float64.
 
         Raises
         ------
         RNNError
-            Says how many it can.
+            The message says how many parameters it holds.
         """
         numbers = sum(math.prod(shape) for shape in self.shapes.values())
         most = memory.total() // 16  # and once more, for the gradient
@@ -164,5 +163,5 @@ class Architecture:
 
 
 def named(name: str, layer: int) -> str:
-    """U, W, b or a of a layer counted from 0: "U" of the first, "U2" of the second."""
+    """The name of a layer's U, W, b or a: "U" for layer 0, "U2" for layer 1."""
     return name if layer == 0 else f"{name}{layer + 1}"

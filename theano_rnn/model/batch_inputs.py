@@ -1,4 +1,4 @@
-"""Checked token ids in the arrangement in which the compiled functions read them."""
+"""Token ids, checked and arranged as the compiled functions take them."""
 
 from typing import Any, NamedTuple, Optional
 
@@ -34,14 +34,16 @@ class BatchInputs(NamedTuple):
 
     @property
     def is_masked(self) -> bool:
+        """Whether sequences differ in length."""
         return self.mask is not None
 
     @property
     def rows(self) -> int:
-        """B"""
+        """B, the number of sequences."""
         return self.x.shape[1]
 
     def arrays(self) -> list[Optional[Array]]:
+        """The arguments of a compiled function, in its order."""
         return [self.x, self.y] + ([self.mask, self.position] if self.is_masked else [])
 
     def arranged(self, a: Floats) -> Floats:
@@ -103,7 +105,7 @@ def batch_x(x: object, vocab_size: int) -> Ints:
 
 
 def is_single(x: object) -> bool:
-    """Whether x is one sequence, or nothing that could be a batch."""
+    """Whether x is one sequence and not a batch; also true for what is neither."""
     if isinstance(x, np.ndarray):
         return x.ndim != 2
     first: Optional[object] = x[0] if isinstance(x, (list, tuple)) and len(x) else None

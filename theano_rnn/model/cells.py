@@ -10,7 +10,7 @@ below the other; D is the vocabulary's size, or the size of what a layer reads. 
 s' is s_{t-1}, sigma the logistic function and * element-wise.
 
 A new cell is one function here, one ``Cell`` in ``CELLS``, and one NumPy step in
-``theano_rnn.reference.cells``. Nothing else in the package names a cell.
+``theano_rnn.reference.cells``. No other module asks which cell it is; all ask what the cell has.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ Equations = Callable[[Variable, Variables, Variables], dict[str, Variable]]
 
 
 class TorchModule(NamedTuple):
-    """PyTorch's module of the same function, and the gates in PyTorch's order."""
+    """The name of PyTorch's module of the same function, and the gates in its order."""
 
     name: str
     gates: tuple[str, ...]
@@ -243,7 +243,7 @@ def lstm(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Vari
 
     Gates i, f, o, g; W (4H, H)::
 
-        i, f, o = sigma(p + W s') each      what is written, kept and shown
+        i, f, o = sigma(p + W s') each      how much is written, kept and put out
         g = tanh(p_g + W_g s')              the candidate
         c_t = f * c_{t-1} + i * g
         s_t = o * tanh(c_t)                 the state is (s, c)

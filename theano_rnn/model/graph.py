@@ -1,11 +1,10 @@
-"""From token ids to the symbolic loss and its gradients: inputs -> recurrence -> softmax -> loss.
+"""The network as one graph: token ids -> recurrences -> softmax -> loss.
 
-Every function takes and returns Theano expressions; ``model`` and ``step`` compile them.
+Every function takes and returns Theano expressions. ``RNN`` and ``Step`` compile them.
 
-What is summed and what is averaged, in one sequence, a batch and a stream alike: the loss E is
-summed over all tokens, those of all sequences. A step of training divides it by the number B of
-sequences or of rows of a stream, so that a learning rate means the same for any B; reported is
-always E by the number of tokens.
+The loss E is a sum over all tokens, whether they come as one sequence, a batch or a stream. A
+training step divides it by B, the number of sequences or of rows of a stream, so that a learning
+rate means the same for any B. Reports divide E by the number of tokens.
 """
 
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from theano_rnn.model.truncation import Loop, Truncation
 
 
 class Inputs(NamedTuple):
-    """What a network reads, B sequences, time first. N tokens are predicted."""
+    """The inputs of a network: B sequences, time first, with N tokens to predict."""
 
     x: Variable  # (T, B) tokens
     y: Variable  # (N,) their targets
@@ -27,12 +26,12 @@ class Inputs(NamedTuple):
     # Where sequences differ in length:
     mask: Variable = None  # (T, B) true where x has a token
     position: Variable = None  # (N,) which of the T*B states predicts each target
-    # In training with dropout:
-    dropout_mask: Variable = None  # (layers, T, B, H) factors of the states that are read upward
+    # In training with dropout, factors of the states as the layer above or the output reads them:
+    dropout_mask: Variable = None  # (layers, T, B, H)
 
 
 class Network(NamedTuple):
-    """The expressions of a network."""
+    """The expressions of a network, from its inputs to its loss."""
 
     rows: Variable  # (T*B, n) the touched rows of the table, one a token
     p: Variables  # (T, B, G*H) of each recurrence, in the arrangement in which it was run last

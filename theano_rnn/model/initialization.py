@@ -1,4 +1,4 @@
-"""Parameters before the first step.
+"""The first values of the parameters, by one of these schemes.
 
 =============  =================================================================================
 uniform        each matrix uniform in +-1/sqrt(n), n the inputs of a unit (the tutorial's)
@@ -36,7 +36,7 @@ class Scheme(NamedTuple):
 
 
 def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Parameters:
-    """The parameters of a net before the first step.
+    """Fresh parameters of a network.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
         them, L (D, vocab_size), b (G*H,), c (vocab_size,), U2 (G*H, H), W2 (G*H, H), b2, ...
         The G gates of a cell are stacked one below the other.
     cell : str
-        Its name. Its ``initial_bias`` says which gates' biases are not 0.
+        The cell's name. ``Cell.initial_bias`` says which biases do not begin at 0.
     scheme : str
         One of SCHEMES, with a number in place of R.
     seed : int
@@ -87,7 +87,7 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
     >>> initial(shapes, "lstm", "uniform", seed=0, dtype="float32")["b"]
     array([0., 0., 1., 1., 0., 0., 0., 0.], dtype=float32)
     """
-    drawn = check(scheme)
+    parsed = check(scheme)
     random = np.random.default_rng(seed)
     gates = shapes["W"][0] // shapes["W"][1]
     values = {}
@@ -95,20 +95,20 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
         if len(shape) == 1:
             values[name] = _bias(name, shape, CELLS[cell])
         else:
-            bound = _bound(name, shape, gates, drawn)
+            bound = _bound(name, shape, gates, parsed)
             values[name] = random.uniform(-bound, bound, shape)
     # After all others, so that these are the same under every scheme that sets W only.
-    if drawn.name in RECURRENT:
-        block = RECURRENT[drawn.name]
+    if parsed.name in RECURRENT:
+        block = RECURRENT[parsed.name]
         for name in values:
             if name[0] == "W":
                 blocks = np.split(values[name], gates)  # G times (H, H)
-                values[name] = np.concatenate([block(w, drawn.R, random) for w in blocks])
+                values[name] = np.concatenate([block(w, parsed.R, random) for w in blocks])
     return {name: value.astype(dtype) for name, value in values.items()}
 
 
 def check(scheme: str) -> Scheme:
-    """The scheme meant by its name, such as "orthogonal" or "spectral:1.1".
+    """The scheme that a text names, such as "orthogonal" or "spectral:1.1".
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def check(scheme: str) -> Scheme:
     Returns
     -------
     Scheme
-        Its name, and R or None.
+        The name, and R or None.
 
     Raises
     ------
@@ -130,8 +130,8 @@ def check(scheme: str) -> Scheme:
     if name + (":R" if colon else "") not in SCHEMES:
         *others, last = SCHEMES
         raise RNNError(
-            f"initialization {shown} is unknown; use {', '.join(others)} or {last} with R a "
-            "positive number, as in 'uniform:0.1'"
+            f"initialization {shown} is unknown; use {', '.join(others)} or {last}, with a "
+            "positive number for R, as in 'uniform:0.1'"
         )
     if not colon:
         return Scheme(name, None)
@@ -156,7 +156,7 @@ def _bias(name: str, shape: tuple[int, ...], cell: Cell) -> Floats:
 
 
 def _bound(name: str, shape: tuple[int, ...], gates: int, scheme: Scheme) -> float:
-    """The matrix is uniform in +-bound."""
+    """The b of a matrix that is uniform in +-b."""
     if scheme.name == "uniform" and scheme.R is not None:
         return scheme.R
     m, n = shape

@@ -121,7 +121,7 @@ def _steps(K: object, where: str) -> int:
 def states(
     truncation: Truncation, run: Run, inputs: Variables, starts: Variables, mask: Variable = None
 ) -> Variables:
-    """States of a stack of recurrences, to be differentiated under a scheme.
+    """States of a stack of recurrences, whose gradient is cut as the scheme says.
 
     Parameters
     ----------
@@ -129,14 +129,14 @@ def states(
     run : function (loop, inputs, starts) -> states
         Runs the stack once, from the lowest layer up, each layer by one call of
         ``loop(step, p, starts, weights)``, and returns the states of all layers. A scheme says
-        what the loop is, and may have the stack run again on inputs in another arrangement.
+        what the loop is, and may run the stack again on rearranged inputs.
     inputs : list of (T, B, n) expressions
-        All that the stack reads at each step.
+        What the stack reads at each step.
     starts : list of (B, H) expressions
         The initial states of all layers.
     mask : (T, B) boolean expression, optional
-        False where a sequence of the batch has no token; its state is held there. Sequences
-        begin at the first step, and for ``last`` they end at the last one instead.
+        False where a sequence of the batch has no token; its state stays as it is there.
+        Sequences begin at the first step; under ``last`` they end at the last step instead.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def states(
 
     Notes
     -----
-    The initial state hears the outputs that step 1 hears.
+    The initial state receives the error of the outputs whose error reaches step 1.
     """
     if truncation.scheme == "full":
         return full(run, inputs, starts, mask)
@@ -207,7 +207,7 @@ def chunk(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: int
 
 
 def starts_of_chunks(T: Variable, K: int) -> Variable:
-    """(T,) booleans: the steps whose state before is of another chunk.
+    """(T,) booleans, true at the first step of every chunk but the first one.
 
     Parameters
     ----------
@@ -274,10 +274,10 @@ def _loop(
     is_first: Variable = None,
     truncate_gradient: int = -1,
 ) -> Variables:
-    """The one place where a recurrence is run over its steps.
+    """The states of one layer: the only scan over the steps of a recurrence.
 
-    Where ``is_first`` (T,) is true the gradient does not reach the state before; where ``mask``
-    (T, B) is false the state is held.
+    Where ``is_first`` (T,) is true, the gradient does not reach the state before. Where ``mask``
+    (T, B) is false, the state stays as it is.
     """
 
     def scan_step(*arguments: Variable) -> Variables:

@@ -2,14 +2,15 @@
 
 Each cell has two functions. Its input p_t = U x_t + b and its matrix W hold the G gates one
 below the other, in the order stated; the state before is a (parts, H) array or a tuple of parts.
+A new cell is a pair of such functions and an entry in ``CELLS``.
 
     forward(p, W, before) -> after
     backward(p, W, before, d_after) -> dp, dW, d_before
 
 ``d_after`` is dE with respect to the state after this step, ``d_before`` to the one before; dp is
-also dE/db, and dU is dp x_t'. Backward computes the gates again, so nothing is remembered.
+also dE/db, and dU is dp x_t'. Backward computes the gates again, so that forward keeps nothing.
 
-A cell whose recurrence has a bias a takes it behind W, and returns dE/da behind dW.
+A cell whose recurrence has a bias a takes it after W, and returns dE/da after dW.
 """
 
 from __future__ import annotations
@@ -22,13 +23,25 @@ from theano_rnn.reference.types import Backward, Floats, State
 
 
 class Cell(NamedTuple):
-    """How many gates share a matrix, how many vectors the state has, the two functions."""
+    """A recurrence: its gates and state vectors, counted, and its two functions.
+
+    Attributes
+    ----------
+    gates : int
+        G.
+    parts : int
+        Vectors of H numbers in the state.
+    forward, backward : functions
+    recurrent : str
+        The parameters of the recurrence in the order of the arguments: "W", or "Wa" for a cell
+        that has a bias a there.
+    """
 
     gates: int
     parts: int
     forward: Callable[..., State]
     backward: Callable[..., Any]
-    recurrent: str = "W"  # what the recurrence is made of: W, or W and, with biases, a
+    recurrent: str = "W"
 
 
 def sigma(a: Floats) -> Floats:

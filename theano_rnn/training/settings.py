@@ -140,7 +140,7 @@ class Settings:
         "look tokens up in the output's matrix, transposed: fewer parameters for little text")
     embedding_size: Optional[int] = _network("embedding_size",
         "look tokens up in a table with this many rows before the first layer; it keeps the "
-        "matrices of gru and lstm small", zero="no table", metavar="D")
+        "matrices of cells with gates small", zero="no table", metavar="D")
     dropout: float = _network("dropout",
         "share of the states that training hides from the layer above or from the output: the "
         "network learns less by heart", metavar="P")
