@@ -1,4 +1,4 @@
-"""Scans for the tests of engine/loop: found in a graph, and compiled lowered and as they are."""
+"""Scans for the tests of engine/loop: found in a graph, compiled as native loops and as Scans."""
 
 from conftest import IN_PYTHON
 
@@ -35,6 +35,6 @@ def function(inputs, outputs, is_on=True, mode=IN_PYTHON):
 
 
 def loops(f):
-    """The lowered loops of a function."""
+    """The native loops of a function."""
     ops = [node.op for node in f.maker.fgraph.toposort()]
     return [op for op in ops if isinstance(op, NativeLoop)]

@@ -38,7 +38,7 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"
     try:
         command = importlib.import_module(f"theano_rnn.commands.{name}")
-    except RNNError as error:  # such as Theano without a folder for what it compiles
+    except RNNError as error:  # the compile cache cannot be written
         print(f"{program(name)}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

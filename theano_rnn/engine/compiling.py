@@ -1,4 +1,4 @@
-"""How the functions of this package are compiled."""
+"""``compile_function``: how this package compiles Theano functions."""
 
 import os
 from collections.abc import Iterable

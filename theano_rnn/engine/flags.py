@@ -1,7 +1,7 @@
 """The settings Theano starts with.
 
-A setting the user made, in THEANO_FLAGS or in a .theanorc, is left alone. The rest gets the
-defaults below, in front of the user's own THEANO_FLAGS, so that theirs are read last and win.
+What the user set, in THEANO_FLAGS or in a .theanorc, stays. The defaults below go in front of the
+user's own THEANO_FLAGS: Theano reads theirs last, and they win.
 """
 
 import configparser
@@ -15,22 +15,22 @@ from theano_rnn.engine.blas import Blas
 
 
 def defaults(blas: Blas) -> dict[str, str]:
-    """Our settings by Theano's names, each with its reason."""
+    """Our settings, by Theano's names."""
     return {
-        # Half the memory traffic of float64; the proofs ask for float64 explicitly.
+        # Half the memory traffic of float64. Tests that need float64 ask for it.
         "floatX": "float32",
-        # Never empty where a BLAS was found: with numpy >= 1.22 Theano's own search for one
-        # raises (numpy.distutils.__config__ has no blas_opt_info any more).
+        # Set, so that Theano does not search for a BLAS itself: that raises with numpy >= 1.22
+        # (numpy.distutils.__config__ no longer has blas_opt_info).
         "blas__ldflags": blas.ldflags,
         "gcc__cxxflags": blas.defines,
-        # Our modules are built with other keys and flags than stock Theano's: kept apart, so
-        # that neither has to read through the other's.
+        # A cache of our own: our modules have other keys and flags than those of Theano as
+        # shipped, and neither has to read through the other's.
         "compiledir_format": "theano_rnn_%(short_platform)s-%(python_version)s",
     }
 
 
 def user_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the user set, by Theano's names, from .theanorc files and THEANO_FLAGS."""
+    """The user's settings, by Theano's names, from .theanorc files and THEANO_FLAGS."""
     files = environ.get("THEANORC", "~/.theanorc").split(os.pathsep)
     parser = configparser.RawConfigParser()
     parser.read([os.path.expanduser(f) for f in files])
@@ -44,7 +44,7 @@ def user_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
-    """The value of THEANO_FLAGS to import Theano with."""
+    """The THEANO_FLAGS to import Theano with: our defaults, then the user's own."""
     user = user_settings(environ)
     # RawConfigParser lower-cases option names, so the comparison does too.
     taken = {key.lower() for key in user}
@@ -53,7 +53,7 @@ def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
         ours.pop("gcc__cxxflags", None)  # it only renames routines for our BLAS
     own = environ.get("THEANO_FLAGS", "").strip().strip(",")
     if "gcc__cxxflags" in user and "blas__ldflags" in ours and blas.defines:
-        # Their compiler flags stay, but our BLAS is not reachable without its names.
+        # Their compiler flags stay; without ours in addition, no module finds our BLAS.
         ours["gcc__cxxflags"] = f"{user['gcc__cxxflags']} {blas.defines}".strip()
         own = ",".join(
             f"{key}={_escape(value)}"
@@ -65,24 +65,24 @@ def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
 
 
 def import_theano(blas: Blas) -> None:
-    """Import Theano with our settings; the environment is left as it was found.
+    """Import Theano with our settings; the environment is afterwards as before.
 
     Raises
     ------
     RNNError
-        If the folder for compiled code cannot be made or written.
+        If the compile cache cannot be created or written.
     """
     own = os.environ.get("THEANO_FLAGS")
     os.environ["THEANO_FLAGS"] = theano_flags(blas, os.environ)
     try:
-        # Reading compiledir makes the folder, which Theano puts off until it compiles.
+        # Reading compiledir creates the folder; Theano itself would do so when it compiles.
         _ = importlib.import_module("theano").config.compiledir
     except ValueError as error:
         if "compiledir" not in str(error):
             raise
         raise RNNError(
-            f"Theano has no folder for what it compiles ({str(error).splitlines()[0]}); name one "
-            "that can be written: THEANO_FLAGS=base_compiledir=FOLDER"
+            f"the compile cache cannot be written ({str(error).splitlines()[0]}); name another "
+            "folder: THEANO_FLAGS=base_compiledir=FOLDER"
         ) from None
     finally:
         if own is None:
@@ -92,7 +92,7 @@ def import_theano(blas: Blas) -> None:
 
 
 def _split(text: str) -> dict[str, str]:
-    """THEANO_FLAGS as Theano reads it: comma separated, with shell quoting and escapes."""
+    """Parse THEANO_FLAGS as Theano does: comma separated, with shell quoting and escapes."""
     reader = shlex.shlex(text, posix=True)
     reader.whitespace = ","
     reader.whitespace_split = True

@@ -1,4 +1,4 @@
-"""Lowered loops compute what the scans compute: on = off, whatever the step and the arrays."""
+"""Native loops compute what the Scans compute: on = off, whatever the step and the arrays."""
 
 import functools
 import itertools
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ import pytest
 from conftest import SCHEMES, named
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreters import environment, run_python
 from kinds import GATES
 from loops import function, loops, variable
 from theano.link.c.basic import CLinker
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.flags import user_settings
 from theano_rnn.engine.loop.op import NativeLoop
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
@@ -279,7 +278,7 @@ def recurrence(kind):
     [pytest.param(k, marks=() if k in SOME else pytest.mark.slow) for k in RECURRENCES],
     ids=recurrence,
 )
-def test_every_recurrence_is_lowered_and_equals_its_scan(kind):
+def test_every_recurrence_runs_as_a_native_loop_and_equals_its_scan(kind):
     for on, off in zip(results(*kind), results(*kind, is_on=False)):
         assert_agree(on, off)
 
@@ -365,7 +364,7 @@ def test_infinity_and_nan_go_through():
     assert_agree(made, expected)
 
 
-def test_the_python_of_a_lowered_loop_says_how_to_leave_it_out():
+def test_the_python_of_a_native_loop_says_how_to_leave_it_out():
     f = program("tanh", True)
     (op, *_) = loops(f)
     with pytest.raises(NotImplementedError, match="optimizer_excluding=native_loop"):
@@ -399,13 +398,6 @@ print("went through")
 """
 
 
-def environment(folder, **more):
-    """That of a process with a compile cache of its own."""
-    flags = {**user_settings(os.environ), "base_compiledir": str(folder), **more}
-    flags = ",".join(f"{key}={value}" for key, value in flags.items())
-    return {**os.environ, "THEANO_FLAGS": flags, "OPENBLAS_NUM_THREADS": "1"}
-
-
 @pytest.mark.slow
 def test_no_loop_reads_or_writes_beside_its_arrays(tmp_path):
     """Every program and recurrence under AddressSanitizer."""
@@ -413,15 +405,16 @@ def test_no_loop_reads_or_writes_beside_its_arrays(tmp_path):
     library = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     if not os.path.isabs(library):
         pytest.skip("the compiler has no AddressSanitizer")
-    watched = {
-        **environment(tmp_path, gcc__cxxflags="-fsanitize=address"),
-        "LD_PRELOAD": library,
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python keeps what it has to its end
-        "PYTHONMALLOC": "malloc",  # so that the ends of its arrays are known
-    }
-    command = [sys.executable, "-c", WATCHED, str(Path(__file__).parent)]
-    done = subprocess.run(command, env=watched, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "went through\n"), done.stderr[-4000:]
+    printed = run_python(
+        WATCHED,
+        str(Path(__file__).parent),
+        flags={"base_compiledir": tmp_path, "gcc__cxxflags": "-fsanitize=address"},
+        OPENBLAS_NUM_THREADS="1",
+        LD_PRELOAD=library,
+        ASAN_OPTIONS="detect_leaks=0",  # Python keeps what it has to its end
+        PYTHONMALLOC="malloc",  # so that the ends of its arrays are known
+    )
+    assert printed == "went through"
 
 
 ONE_LOOP = """
@@ -433,16 +426,34 @@ assert abs(f([[1, 2], [3, 4]], [0.5, 0]) - 3.92794) < 1e-4, f([[1, 2], [3, 4]], 
 """
 
 
+#: The same, but it says when the compiler has begun.
+TO_BE_KILLED = (
+    """
+from theano_rnn.engine import compiler
+compile_module = compiler.compile_module
+
+def told(*args, **settings):
+    print("compiling", flush=True)
+    return compile_module(*args, **settings)
+
+compiler.compile_module = told
+"""
+    + ONE_LOOP
+)
+
+
 def test_processes_that_compile_at_once_and_one_that_is_killed_leave_a_cache_that_works(tmp_path):
-    command, own = [sys.executable, "-c", ONE_LOOP], environment(tmp_path)
-    killed = subprocess.Popen(command, env=own, start_new_session=True)
-    while killed.poll() is None and not list(tmp_path.glob("*/tmp*/mod.cpp")):
-        time.sleep(0.002)
-    os.killpg(killed.pid, signal.SIGKILL)  # while its first module is compiled
-    assert killed.wait() == -signal.SIGKILL
+    own = environment({"base_compiledir": tmp_path}, OPENBLAS_NUM_THREADS="1")
+    with subprocess.Popen(
+        [sys.executable, "-c", TO_BE_KILLED], env=own, stdout=subprocess.PIPE
+    ) as killed:
+        assert killed.stdout.readline() == b"compiling\n"
+        killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", ONE_LOOP]
     both = [subprocess.Popen(command, env=own, stderr=subprocess.PIPE) for _ in range(2)]
     for process in both:
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate()
         assert process.returncode == 0, err.decode()
 
 

@@ -1,4 +1,4 @@
-"""What a lowered loop knows of a Scan, and why it leaves one alone."""
+"""What is read from a Scan, and why some Scans stay."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def scan(step, first=s, sequences=(), fixed=(), **more):
     return outputs
 
 
-#: Scans that are left alone, and the reason
+#: Scans that stay, and the reason
 REFUSED = {
     "ends on a condition": (
         lambda: scan(lambda s: (2 * s, until(s.sum() > 9))),
@@ -39,7 +39,7 @@ REFUSED = {
     ),
     "three dimensions": (
         lambda: scan(lambda s, c: s + c[0], fixed=[cube]),
-        r"it has a TensorType\(float64, 3D\), which is no scalar, vector or matrix",
+        r"it has a TensorType\(float64, 3D\), which is not a scalar, vector or matrix",
     ),
     "complex numbers": (
         lambda: scan(lambda z, s: s + abs(z), sequences=[variable("T", "z", "complex128")]),
@@ -55,9 +55,9 @@ REFUSED = {
     ),
     "every other column": (
         lambda: scan(lambda s: tensor.inc_subtensor(s[:, ::2], 1.0)),
-        "is no slice of neighbours",
+        "is not a slice with step 1",
     ),
-    "a row": (lambda: scan(lambda s: s + s[0]), "is no slice of neighbours"),
+    "a row": (lambda: scan(lambda s: s + s[0]), "is not a slice with step 1"),
     "a slice that is set": (
         lambda: scan(lambda s: tensor.set_subtensor(s[:, :2], 1.0)),
         "it sets a slice",
@@ -73,7 +73,7 @@ REFUSED = {
     ),
     "a size that is computed": (
         lambda: scan(lambda i, s: [2 * s, tensor.alloc(0.5, i)], [s, None], [i]),
-        "takes a place or a length that is computed in the step",
+        "takes an index or a length that is computed in the step",
     ),
     "rows of a table": (
         lambda: scan(lambda r, s, W: s + W[r], s, [variable("TB", "r", "int64")], [W]),
@@ -81,7 +81,7 @@ REFUSED = {
     ),
     "a scan in it": (
         lambda: scan(lambda s: s + scan(lambda r: 2 * r, s)[-1]),
-        "which is no scalar, vector or matrix",
+        "which is not a scalar, vector or matrix",
     ),
     "a product of integers": (
         lambda: scan(
@@ -180,12 +180,12 @@ def test_taps_are_rows_of_one_buffer():
     (state,) = loop_of(made).states
     assert [tap for tap, _ in state.reads] == [-3, -1]
     assert [tap for tap, _ in state.writes] == [0]
-    assert (state.start, state.is_kept) == (3, False)
+    assert (state.start, state.keeps_rows) == (3, False)
 
 
 def test_accumulators_of_a_gradient_keep_every_row():
     made = scan(lambda s, W: tensor.tanh(tensor.dot(s, W)), fixed=[W])
     loop = loop_of(theano.grad(made.sum(), s))
-    kept = [state for state in loop.states if state.is_kept]
+    kept = [state for state in loop.states if state.keeps_rows]
     assert [[tap for tap, _ in state.reads] for state in kept] == [[0, 1]]
     assert [[tap for tap, _ in state.writes] for state in kept] == [[1]]

@@ -1,4 +1,4 @@
-"""In which kernels a lowered loop computes, what is done ahead of the steps, what is kept."""
+"""The kernels of a loop, what is computed for a block of steps at once, what is stored."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 from loops import loop_of, variable
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.loop.plan import plan
+from theano_rnn.engine.loop.plan import can_raise, plan
 
 s, x, W, U = variable("BH", "s"), variable("TBH", "x"), variable("HH", "W"), variable("HH", "U")
 b = variable("H", "b")
@@ -64,12 +64,12 @@ def test_matrices_of_two_shapes_are_two_kernels():
     assert sorted(kinds(made.step)) == [2, 2]
 
 
-def test_a_product_that_needs_no_state_is_ahead_of_the_steps():
+def test_a_product_that_needs_no_state_is_computed_for_a_block():
     _, made = planned(lambda x, s, W, U: tensor.tanh(tensor.dot(x, U) + tensor.dot(s, W)))
     assert (kinds(made.block), kinds(made.step)) == (["Dot"], ["Dot", 2])
 
 
-def test_what_such_a_product_needs_is_ahead_with_it_and_no_more():
+def test_what_such_a_product_needs_is_computed_with_it_and_no_more():
     _, made = planned(lambda x, s, W, U: s + tensor.dot(tensor.tanh(x) * x, U.T) * abs(x))
     assert (kinds(made.block), kinds(made.step)) == ([2, "Dot"], [3])
 
@@ -109,11 +109,11 @@ def gradient_plan(step, states):
 
 
 @pytest.mark.parametrize("step, states", [(lstm, 2), (gru, 1)], ids=["lstm", "gru"])
-def test_backwards_the_gates_are_computed_ahead_as_their_states_are_known(step, states):
+def test_backwards_the_gates_are_computed_for_a_block_as_their_states_are_known(step, states):
     loop, made = gradient_plan(step, states)
-    ahead = Counter(kinds(made.block))
+    in_block = Counter(kinds(made.block))
     # z = x U + s W: both products; in the steps the errors' way back to s and x, and into W and U.
-    assert ahead["Dot"] == 2
+    assert in_block["Dot"] == 2
     in_steps = [kernel[0] for kernel in made.step if kinds([kernel]) == ["Dot"]]
     of_states = {variable for state in loop.states for _, variable in state.reads}
     for node in in_steps:
@@ -144,3 +144,33 @@ def test_an_addition_to_what_is_read_elsewhere_is_in_a_copy():
 def test_an_addition_to_a_sequence_or_a_state_is_in_a_copy():
     _, made = planned(lambda x, s, W, U: tensor.inc_subtensor(s[:1], x[:1]))
     assert made.over == {}
+
+
+FAIL = "/* fail */"
+
+
+def scalar_operations():
+    """(Elemwise node, C) of every scalar operation of Theano, of integers and of floats."""
+    named = vars(theano.scalar.basic).values()
+    for op in {op for op in named if isinstance(op, theano.scalar.ScalarOp) and op.nin > 0}:
+        for dtype in ("int64", "float64"):
+            inputs = [theano.scalar.get_scalar_type(dtype)() for _ in range(op.nin)]
+            try:
+                node = theano.tensor.elemwise.Elemwise(op)(
+                    *[tensor.vector(dtype=dtype) for _ in inputs], return_list=True
+                )[0].owner
+                scalar_node = op.make_node(*inputs)
+                names = [f"x{k}" for k in range(op.nin)]
+                made = [f"z{k}" for k in range(len(scalar_node.outputs))]
+                code = op.c_code(scalar_node, "name", names, made, {"fail": FAIL})
+            except (theano.graph.utils.MethodNotDefined, NotImplementedError, TypeError):
+                continue
+            yield node, code
+
+
+def test_only_divisions_of_integers_can_raise_whatever_theano_knows():
+    found = list(scalar_operations())
+    assert len(found) > 80
+    for node, code in found:
+        assert can_raise([node]) == (FAIL in code), node
+    assert sum(can_raise([node]) for node, _ in found) == 2  # // and %

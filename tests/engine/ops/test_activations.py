@@ -2,13 +2,12 @@
 
 import functools
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreters import run_python
 from scipy.special import expit
 from theano.compile.mode import get_default_mode
 from theano.scalar import Composite, Tanh
@@ -254,23 +253,7 @@ def test_fast_compile_keeps_theanos():
     np.testing.assert_allclose(f(np.ones(3, "float32")), np.tanh(np.ones(3)), rtol=1e-6)
 
 
-def in_another_process(code, *flags):
-    """What a fresh interpreter prints, Theano's cache the same."""
-    flags = [
-        os.environ.get("THEANO_FLAGS", ""),
-        f"base_compiledir={theano.config.base_compiledir}",
-        *flags,
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=os.path.dirname(os.path.abspath(__file__)),
-        env=dict(os.environ, THEANO_FLAGS=",".join(filter(None, flags))),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def test_without_a_compiler_theanos_stay_and_work():
@@ -282,7 +265,7 @@ f = tests.fused("float64", None)
 E, *_ = f(np.ones((1, 1)), np.ones(1))
 print(tests.scalar_ops(f) & tests.OURS, E.item())
 """
-    found, E = in_another_process(code, "cxx=").rsplit(" ", 1)
+    found, E = run_python(code, flags={"cxx": ""}, cwd=HERE).rsplit(" ", 1)
     assert found == "set()"
     assert float(E) == pytest.approx(np.tanh(2) * expit(2) - np.tanh(1) ** 2, rel=1e-12)
 
@@ -296,4 +279,4 @@ from theano.link.c.basic import get_module_cache
 test_activations.fused("float64", None)
 print(get_module_cache().stats[2])
 """
-    assert in_another_process(code) == "0"
+    assert run_python(code, cwd=HERE) == "0"

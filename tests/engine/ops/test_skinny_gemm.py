@@ -1,14 +1,12 @@
 """Skinny GEMM equals NumPy's and BLAS's products, whatever the sizes and layouts."""
 
 import functools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from interpreters import run_python
 from theano.compile.mode import get_default_mode
 
 from theano_rnn import RNN
@@ -175,6 +173,4 @@ assert abs(added(V, dz.T, s) - wanted).max() < 1e-12 * abs(wanted).max()
 
 @pytest.mark.parametrize("threads", ["2", "3", "", "many"])
 def test_in_threads_it_is_the_same_product(threads):
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
-    done = subprocess.run([sys.executable, "-c", THREADED], env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    run_python(THREADED, OPENBLAS_NUM_THREADS=threads)

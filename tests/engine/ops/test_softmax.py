@@ -2,13 +2,12 @@
 
 import functools
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreters import run_python
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.ops.softmax import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
@@ -338,15 +337,6 @@ for dtype in test_softmax.DTYPES:
     test_softmax.compiled("loss", dtype)
 print(*get_module_cache().stats)
 """
-    flags = os.environ.get("THEANO_FLAGS", "")
-    same_cache = f"base_compiledir={theano.config.base_compiledir}"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=os.path.dirname(os.path.abspath(__file__)),
-        env=dict(os.environ, THEANO_FLAGS=",".join(filter(None, [flags, same_cache]))),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    _, loaded, compiled_now = map(int, done.stdout.split())
+    printed = run_python(script, cwd=os.path.dirname(os.path.abspath(__file__)))
+    _, loaded, compiled_now = map(int, printed.split())
     assert (loaded, compiled_now) == (len(DTYPES), 0)

@@ -1,10 +1,11 @@
-"""A Scan lowered to one loop in C++: a small compiler.
+"""A Scan as one loop in C++: a small compiler.
 
-``analysis``  what a Scan computes, or why it is beyond the loop
-``plan``      in which kernels, and what of it is kept in memory
-``emission``  the C++, with ``loop.h``, which all loops call
-``op``        the Op that runs it, and the rewrites that put it in a Scan's place
-``explain``   which loops of a function were lowered, and why the others were not
+``analysis``  reads what a Scan computes, or says why the loop does not support it
+``plan``      fuses its nodes into kernels, and decides what is stored in memory
+``emission``  writes the C++: ``kernels`` the work of a step, ``places`` where variables are,
+              ``text`` lines and names; ``loop.h`` has what all loops call
+``op``        the Op that runs it, and the rewrites that put it in the Scan's place
+``explain``   which loops of a function run so, and why the others do not
 """
 
 from theano_rnn.engine.loop.explain import explain

@@ -1,8 +1,9 @@
-"""What a Scan computes, read from its inner graph: what is known of each variable, or why not.
+"""What a Scan computes, read from its inner graph, or the reason why the loop cannot do it.
 
-Every variable of a step is looked at as a matrix: a scalar is 1 x 1, a vector one row. A ``Dim``
-is a length that is known when the loop begins; lengths that an operation needs to be equal become
-one ``Dim``, and a check. What the loop cannot do raises ``Unsupported``, and the Scan stays.
+Every variable of a step counts as a matrix: a scalar is 1 x 1, a vector is one row. A ``Dim`` is a
+length that is known when the loop begins. If an operation needs two lengths to be equal, they
+become one ``Dim``, and the loop checks them. What the loop cannot do raises ``Unsupported``, and
+the Scan stays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,16 +33,16 @@ from theano_rnn.engine.c_code import FLOATS
 
 TYPES = (*FLOATS, "bool", "int8", "uint8", "int16", "int32", "int64")
 
-#: Rewrites that make what the lowering makes by itself: calls of BLAS, fused loops, inplace Ops.
+#: Rewrites of the inner graph whose work the plan does itself: fused loops, BLAS, memory reuse.
 LEFT_OUT = ("inplace", "fusion", "BlasOpt", "native_loop")
 
 
 class Unsupported(Exception):
-    """Why a Scan cannot be lowered."""
+    """Why a Scan cannot run as a native loop."""
 
 
 class Dim:
-    """A length, by the C expression for it. Those that must be equal have one ``root``."""
+    """A length, as a C expression. Lengths that must be equal have one ``root``."""
 
     def __init__(self, code: str, order: int) -> None:
         self.code, self.order = code, order
@@ -52,7 +53,7 @@ class Dim:
         return self if self._joined is None else self._joined.root
 
     def join(self, other: "Dim") -> None:
-        """Have one root, that which is known first."""
+        """Make two lengths one; the root is the one that is known first."""
         first, later = sorted((self.root, other.root), key=lambda dim: dim.order)
         if first is not later:
             later._joined = first
@@ -65,7 +66,7 @@ ONE = Dim("1", -1)
 
 
 class Shape(NamedTuple):
-    """The two lengths of a matrix; along a broadcast dimension it is ONE."""
+    """The two lengths of a matrix; ONE along a broadcast dimension."""
 
     rows: Dim
     columns: Dim
@@ -75,12 +76,12 @@ class Shape(NamedTuple):
 class State:
     """A recurrent output of a Scan.
 
-    input : which input of the Scan is its first buffer
-    output : which output it is
-    reads, writes : (tap, variable), the rows of the buffer counted from the position
+    input : number of the Scan's input that is its first buffer
+    output : number of the Scan's output that it is
+    reads, writes : (tap, variable); a tap is a row of the buffer, counted from the position
     start : the position in the first step
-    is_kept : whether every row stays, as in the accumulators of a gradient (Scan's mit_mot);
-        otherwise the buffer is circular, and written at tap 0 only
+    keeps_rows : whether every row stays, as in the accumulators of a gradient (Scan's mit_mot);
+        otherwise the buffer is circular, and only tap 0 is written
     """
 
     input: int
@@ -88,12 +89,12 @@ class State:
     reads: list[tuple[int, Variable]]
     writes: list[tuple[int, Variable]]
     start: int
-    is_kept: bool
+    keeps_rows: bool
 
 
 @dataclass
 class Loop:
-    """A Scan as a program: where its variables come from, and what is known of them."""
+    """A Scan: where its variables come from, and what is known of them."""
 
     graph: FunctionGraph
     sequences: list[tuple[int, Variable]]  # (input, variable)
@@ -101,11 +102,11 @@ class Loop:
     collected: list[tuple[int, int, Variable]]  # (input that holds the length, output, variable)
     fixed: list[tuple[int, Variable]]  # (input, variable), the same in each step
     shapes: dict[Variable, Shape] = field(default_factory=dict)
-    parts: dict[Apply, Shape] = field(default_factory=dict)  # of what a slicing node slices
+    parts: dict[Apply, Shape] = field(default_factory=dict)  # shapes of what a node slices out
     scalars: set[Variable] = field(default_factory=set)  # 0-d, known before the first step
-    prologue: list[Apply] = field(default_factory=list)  # nodes that say lengths, in order
+    prologue: list[Apply] = field(default_factory=list)  # nodes that define lengths, in order
     nodes: list[Apply] = field(default_factory=list)  # nodes of a step, in order
-    checks: list[tuple[Dim, Dim, str]] = field(default_factory=list)  # what needs two equal
+    checks: list[tuple[Dim, Dim, str]] = field(default_factory=list)  # lengths that must be equal
 
 
 def analyse(scan: Scan) -> Loop:
@@ -122,7 +123,7 @@ def analyse(scan: Scan) -> Loop:
     Raises
     ------
     Unsupported
-        With the reason, if some part of it is beyond the lowered loop.
+        With the reason, if the loop cannot do some part of it.
     """
     if scan.as_while:
         raise Unsupported("it ends on a condition (until)")
@@ -146,7 +147,7 @@ def analyse(scan: Scan) -> Loop:
 
 
 def _interface(scan: Scan) -> Loop:
-    """The inner graph, optimized, and which of its variables is which."""
+    """Optimize the inner graph, and find out which of its variables is which."""
     inputs, outputs = clone(scan.inputs, scan.outputs)
     graph = FunctionGraph(inputs, outputs, clone=False)
     scan.mode_instance.excluding(*LEFT_OUT).optimizer.optimize(graph)
@@ -155,11 +156,11 @@ def _interface(scan: Scan) -> Loop:
     sequences = [(1 + k, next(taken)) for k in range(scan.n_seqs)]
     states = []
     for k in range(scan.n_mit_mot + scan.n_mit_sot + scan.n_sit_sot):
-        is_kept = k < scan.n_mit_mot
+        keeps_rows = k < scan.n_mit_mot
         reads = [(tap, next(taken)) for tap in scan.tap_array[k]]
-        taps = scan.mit_mot_out_slices[k] if is_kept else [0]
+        taps = scan.mit_mot_out_slices[k] if keeps_rows else [0]
         writes = [(tap, next(made)) for tap in taps]
-        states.append(State(n + k, k, reads, writes, -scan.mintaps[k], is_kept))
+        states.append(State(n + k, k, reads, writes, -scan.mintaps[k], keeps_rows))
     n += len(states)
     collected = [(n + k, len(states) + k, next(made)) for k in range(scan.n_nit_sot)]
     n += len(collected)
@@ -168,7 +169,7 @@ def _interface(scan: Scan) -> Loop:
 
 
 def _sources(loop: Loop) -> Iterator[tuple[int, list[Variable]]]:
-    """(number of the Scan's input, the variables that are its rows) of all inputs."""
+    """(number, variables that are its rows) of each input of the Scan."""
     yield from ((k, [variable]) for k, variable in loop.sequences)
     yield from ((s.input, [variable for _, variable in s.reads]) for s in loop.states)
     yield from ((k, [variable]) for k, variable in loop.fixed)
@@ -176,7 +177,7 @@ def _sources(loop: Loop) -> Iterator[tuple[int, list[Variable]]]:
 
 def _check_type(variable: Variable) -> None:
     if not isinstance(variable.type, TensorType) or variable.ndim > 2:
-        raise Unsupported(f"it has a {variable.type}, which is no scalar, vector or matrix")
+        raise Unsupported(f"it has a {variable.type}, which is not a scalar, vector or matrix")
     if variable.dtype not in TYPES:
         raise Unsupported(f"it has a {variable.type}")
 
@@ -188,7 +189,7 @@ def _shape(variable: Variable, dims: Sequence[Dim]) -> Shape:
 
 
 def _infer(loop: Loop, node: Apply) -> None:
-    """What is known of the output of a node."""
+    """Find the shapes of a node's outputs, and add the node to the loop."""
     for variable in node.inputs:
         _take_constant(loop, variable)
     if _is_length(loop, node):
@@ -221,7 +222,7 @@ def _take_constant(loop: Loop, variable: Variable) -> None:
 
 
 def _check_row(loop: Loop, state: State, variable: Variable) -> None:
-    """What a state becomes has the lengths of its rows."""
+    """Check that the new value of a state has the lengths of its rows."""
     row = state.reads[0][1]
     if variable.ndim != row.ndim or variable.broadcastable != row.broadcastable:
         raise Unsupported(f"a {variable.type} becomes a state that is a {row.type}")
@@ -230,7 +231,7 @@ def _check_row(loop: Loop, state: State, variable: Variable) -> None:
 
 
 def _is_length(loop: Loop, node: Apply) -> bool:
-    """Whether it is a length, or arithmetic on lengths."""
+    """Whether a node is a length, or arithmetic on lengths."""
     if isinstance(node.op, Shape_i):
         return True
     return isinstance(node.op, (Elemwise, ScalarFromTensor, TensorFromScalar)) and all(
@@ -242,7 +243,7 @@ def _is_length(loop: Loop, node: Apply) -> bool:
 def _known(loop: Loop, variable: Variable, op: Op) -> None:
     if variable is not None and variable not in loop.scalars:
         if not isinstance(variable, Constant):
-            raise Unsupported(f"{op} takes a place or a length that is computed in the step")
+            raise Unsupported(f"{op} takes an index or a length that is computed in the step")
 
 
 def _same(loop: Loop, a: Dim, b: Dim, what: object) -> None:
@@ -252,7 +253,7 @@ def _same(loop: Loop, a: Dim, b: Dim, what: object) -> None:
 
 
 def _new_dim(loop: Loop, node: Apply, axis: int) -> Dim:
-    """A length that the prologue says."""
+    """A length that the prologue defines."""
     if not loop.prologue or loop.prologue[-1] is not node:
         loop.prologue.append(node)
     n = len(loop.prologue)
@@ -293,13 +294,13 @@ def _dimshuffle(loop: Loop, node: Apply) -> Shape:
 
 
 def slices(node: Apply) -> list[tuple[Variable, Variable]]:
-    """(start, stop) along rows and columns of a basic slice, each None where it is open."""
+    """(start, stop) of a basic slice along rows and along columns, None where it is open."""
     x, *others = node.inputs
     entries = get_idx_list([x, *others[isinstance(node.op, IncSubtensor) :]], node.op.idx_list)
     found = [(None, None)] * (2 - x.ndim)
     for entry in entries:
         if not isinstance(entry, slice) or not (entry.step is None or _is_one(entry.step)):
-            raise Unsupported(f"{node.op} is no slice of neighbours")
+            raise Unsupported(f"{node.op} is not a slice with step 1")
         found.append((entry.start, entry.stop))
     return found + [(None, None)] * (2 - len(found))
 
@@ -335,7 +336,7 @@ def _inc_subtensor(loop: Loop, node: Apply) -> Shape:
 
 
 def _is_for_split(loop: Loop, node: Apply) -> bool:
-    """Whether it is a list of lengths that only say where a matrix is split."""
+    """Whether a node is a list of lengths that only tell a Split where to split."""
     return all(v in loop.scalars or isinstance(v, Constant) for v in node.inputs) and all(
         client != "output" and isinstance(client.op, Split) and place == 2
         for client, place in loop.graph.clients[node.outputs[0]]
@@ -343,7 +344,7 @@ def _is_for_split(loop: Loop, node: Apply) -> bool:
 
 
 def axis_of(node: Apply) -> int:
-    """0 for rows, 1 for columns: along which matrices are joined, or one is split."""
+    """The axis of a Join or a Split: 0 for rows, 1 for columns."""
     if isinstance(node.op, Join):
         axis, ndim = node.inputs[0], node.outputs[0].ndim
     else:

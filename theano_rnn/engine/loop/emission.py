@@ -51,6 +51,8 @@ def emit(loop: Loop, plan: Plan, dtypes: list[str]) -> tuple[str, tuple[str, ...
 
 
 class _Emitter:
+    """Writes one function."""
+
     def __init__(self, loop: Loop, plan: Plan, dtypes: list[str]) -> None:
         self.loop, self.plan, self.dtypes = loop, plan, dtypes
         self.of_block = plan.of_block
@@ -81,10 +83,11 @@ class _Emitter:
         return function, tuple(self.kernels.support)
 
     def number(self, k: int) -> str:
-        """The Scan's input k, which is one."""
+        """The value of the Scan's input k, a number."""
         return f"*(const npy_{self.dtypes[k]}*)PyArray_DATA(in[{k}])"
 
     def _lengths(self) -> None:
+        """Lengths of all inputs, and whether the buffers are long enough."""
         loop = self.loop
         axes = [(k, v, 1) for k, v in loop.sequences]
         axes += [(s.input, s.reads[0][1], 1) for s in loop.states if s.reads]
@@ -98,7 +101,7 @@ class _Emitter:
         for s in loop.states:
             self.put(f"const npy_intp L{s.output} = PyArray_DIM(in[{s.input}], 0);")
             taps = [tap for tap, _ in [*s.reads, *s.writes]]
-            least = f"steps + {s.start + max(taps)}" if s.is_kept else max(s.start, 1)
+            least = f"steps + {s.start + max(taps)}" if s.keeps_rows else max(s.start, 1)
             self.fail(f"steps > 0 && L{s.output} < {least}", "IndexError",
                       f"the buffer of output {s.output} is too short")  # fmt: skip
         for k, output, _ in loop.collected:
@@ -107,9 +110,10 @@ class _Emitter:
                       f"output {output} has no room")  # fmt: skip
 
     def _prologue(self) -> None:
+        """Scalars and lengths that are computed before the first step, and checks of lengths."""
         for node in self.loop.prologue:
             if node.outputs[0] not in self.loop.scalars:
-                self._say_lengths(node)
+                self._define_lengths(node)
             elif isinstance(node.op, Shape_i):
                 shape = self.loop.shapes[node.inputs[0]]
                 dim = shape[2 - node.inputs[0].ndim + node.op.i]
@@ -123,7 +127,7 @@ class _Emitter:
             self.fail(f"{a.code} != {b.code}", "ValueError",
                       f"{what}: two lengths differ that have to be equal")  # fmt: skip
 
-    def _say_lengths(self, node: Apply) -> None:
+    def _define_lengths(self, node: Apply) -> None:
         if isinstance(node.op, Alloc):
             shape = self.loop.shapes[node.outputs[0]]
             own = shape[2 - node.outputs[0].ndim :]
@@ -139,7 +143,7 @@ class _Emitter:
             self.put(f"const npy_intp {code} = {' + '.join(parts)};")
             return
         if isinstance(node.op, Split):
-            self._say_places(node)
+            self._define_parts(node)
             return
         part, whole = self.loop.parts[node], self.loop.shapes[node.inputs[0]]
         for axis, (start, stop) in enumerate(slices(node)):
@@ -151,7 +155,7 @@ class _Emitter:
             self.put(f"const npy_intp {code}_begin = {begin};")
             self.put(f"const npy_intp {code} = std::max({end} - {code}_begin, npy_intp(0));")
 
-    def _say_places(self, node: Apply) -> None:
+    def _define_parts(self, node: Apply) -> None:
         """Where the parts of a Split begin, and how long they are."""
         along, begin = axis_of(node), "npy_intp(0)"
         for v, size in zip(node.outputs, node.inputs[2].owner.inputs):
@@ -165,6 +169,7 @@ class _Emitter:
     # ---- arrays
 
     def _inputs(self) -> None:
+        """Pointers and strides of the inputs, copied if their layout needs it."""
         for k, v in self.loop.sequences:
             self._prepare(k, v, f"with_dense_rows(in[{k}], 1)")
             self.put(f"const npy_intp stride{k} = stride(q{k}, 0);")
@@ -183,10 +188,11 @@ class _Emitter:
         self.put(f"const {T}* const data{k} = (const {T}*)PyArray_DATA(q{k});")
 
     def _buffers(self) -> None:
+        """The outputs: the buffers of states and of what is collected."""
         for s in self.loop.states:
             variable = s.writes[0][1] if s.writes else s.reads[0][1]
             k, o = s.input, s.output
-            rows = f"L{o}" if s.is_kept else str(s.start)
+            rows = f"L{o}" if s.keeps_rows else str(s.start)
             self.put(f"if (!state_buffer(in[{k}], out[{o}], {rows}, inplace[{o}])) return false;")
             self._buffer(o, variable, [f"n{k}_{axis}" for axis in range(variable.ndim)], s.start)
         for _, o, variable in self.loop.collected:
@@ -207,6 +213,7 @@ class _Emitter:
                  f"npy_intp position{o} = L{o} > 0 ? {start} % L{o} : 0;")  # fmt: skip
 
     def _workspace(self) -> None:
+        """Memory for what is stored in a step or a block, and is not an output."""
         for o, start in self.plan.outputs.values():
             self.put(f"const bool is_apart{o} = L{o} > {start};")
         sizes = []
@@ -264,7 +271,7 @@ class _Emitter:
         self.text.close()
 
     def _block(self) -> None:
-        """What is done for all steps of a block, before its first."""
+        """The kernels of a block, before its first step."""
         self.places.in_block = True
         self.text.open("if (i % block == 0)")
         self.put("const npy_intp count = std::min(block, steps - i);")
@@ -296,7 +303,7 @@ class _Emitter:
                 self.put(f"{c_type(v)}* const {name} = {at};")
 
     def _outputs(self) -> None:
-        """Copy what was computed elsewhere to the Scan's buffers, and go on to the next row."""
+        """Copy to the buffers what was computed elsewhere, and move on to the next row."""
         for o, tap, v, is_spare in self.plan.copies:
             if is_spare:
                 self.put(f"if (!is_apart{o})")
@@ -308,8 +315,8 @@ class _Emitter:
             self.put(f"if (++position{o} == L{o}) position{o} = 0;")
 
     def _end(self) -> None:
-        """Circular buffers in the order of the steps; zero where no step has been."""
-        ends = [(s.output, s.start) for s in self.loop.states if not s.is_kept]
+        """Turn circular buffers into the order of the steps; fill unused rows with zeros."""
+        ends = [(s.output, s.start) for s in self.loop.states if not s.keeps_rows]
         ends += [(o, 0) for _, o, _ in self.loop.collected]
         for o, start in ends:
             bytes_ = f"size{o} * sizeof(*buffer{o})"

@@ -1,6 +1,6 @@
-// What every lowered loop calls: matrices, products, and the arrays of a Scan.
+// What every native loop calls: matrices, products, and the arrays of a Scan.
 //
-// A matrix is a pointer and two strides, counted in elements.
+// A matrix is a pointer and two strides, in elements.
 
 #ifndef THEANO_RNN_LOOP
 #define THEANO_RNN_LOOP
@@ -31,8 +31,9 @@ struct Matrix {
     npy_intp row, column;  // strides
 };
 
-// OpenBLAS gives a product of 20 rows to its threads too. That brings nothing, and they go on
-// spinning for work on the cores that others need: a step took ten times as long.
+// Small products run in one thread. OpenBLAS would split a product of 20 rows among its threads,
+// too. That gains nothing, and afterwards they spin, waiting for work, on cores that others need:
+// a step took ten times as long.
 struct FewThreads {
     static const npy_intp SMALL = npy_intp(1) << 21;  // multiplications
     static void* find(const char* name, const char* prefixed) {
@@ -82,8 +83,8 @@ static inline void gemv(char t, int m, int n, const double* a, int lda, const do
     dgemv_(&t, &m, &n, &one, a, &lda, x, &dx, &zero, y, &dy);
 }
 
-// BLAS reads by columns. A matrix stored by rows is its transpose to it, "T"; one stored by
-// columns is itself, "N". Its other stride is at least 1, also where a dimension is 1.
+// BLAS reads by columns. To BLAS, a matrix stored by rows is a transpose, "T"; one stored by
+// columns is not, "N". The other stride must be at least 1, also if a dimension is 1.
 template <typename T>
 static inline bool is_by_rows(const Matrix<T>& a, npy_intp columns) {
     return a.column == 1 || columns == 1;
@@ -96,7 +97,7 @@ static inline int leading(const Matrix<T>& a, npy_intp rows, npy_intp columns) {
     return int(std::max(std::max(other, least), npy_intp(1)));
 }
 
-// out (m, n) = x (m, k) y (k, n), out by rows and dense.
+// out (m, n) = x (m, k) y (k, n); out is dense, by rows.
 template <typename T>
 static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x,
                            Matrix<const T> y, T* out) {
@@ -116,7 +117,7 @@ static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x
     }
 }
 
-// out (m, n) += alpha x (m, k) y (k, n), out by rows, `row` elements apart; no size is 0.
+// out (m, n) += alpha x (m, k) y (k, n); the rows of out are `row` elements apart; no size is 0.
 template <typename T>
 static inline void add_product(npy_intp m, npy_intp n, npy_intp k, T alpha, Matrix<const T> x,
                                Matrix<const T> y, T* out, npy_intp row) {
@@ -128,7 +129,8 @@ template <typename T>
 static inline void copy(npy_intp rows, npy_intp columns, Matrix<const T> from, T* to,
                         npy_intp to_row) {
     for (npy_intp i = 0; i < rows; ++i)
-        if (from.column == 1) std::memcpy(to + i * to_row, from.at + i * from.row, columns * sizeof(T));
+        if (from.column == 1)
+            std::memcpy(to + i * to_row, from.at + i * from.row, columns * sizeof(T));
         else for (npy_intp j = 0; j < columns; ++j)
             to[i * to_row + j] = from.at[i * from.row + j * from.column];
 }
@@ -141,13 +143,13 @@ static inline void add(npy_intp rows, npy_intp columns, Matrix<const T> from, T*
             to[i * to_row + j] += from.at[i * from.row + j * from.column];
 }
 
-// Where a slice begins and how long it is, as Python has it.
+// An end of a slice, counted and clipped as Python does.
 static inline npy_intp slice_end(npy_intp end, npy_intp length) {
     if (end < 0) end += length;
     return std::min(std::max(end, npy_intp(0)), length);
 }
 
-// The array itself if the elements of every row, array[i], are dense; else a copy. New reference.
+// The array itself if each array[i] is dense, else a copy. Returns a new reference.
 static inline PyArrayObject* with_dense_rows(PyArrayObject* array, int from_axis) {
     npy_intp dense = PyArray_ITEMSIZE(array);
     bool is_dense = PyArray_ISBEHAVED_RO(array);
@@ -163,12 +165,13 @@ static inline PyArrayObject* with_dense_rows(PyArrayObject* array, int from_axis
     return array;
 }
 
-// Of a dense array, in elements.
+// A stride of a dense array, in elements.
 static inline npy_intp stride(PyArrayObject* array, int axis) {
     return PyArray_STRIDE(array, axis) / PyArray_ITEMSIZE(array);
 }
 
-// The matrix itself if BLAS can take it, by rows or by columns; else a copy. New reference.
+// The matrix itself if BLAS can read it, by rows or by columns, else a copy. Returns a new
+// reference.
 static inline PyArrayObject* for_blas(PyArrayObject* a) {
     const npy_intp size = PyArray_ITEMSIZE(a);
     if (PyArray_ISBEHAVED_RO(a) && PyArray_NDIM(a) == 2) {
@@ -184,7 +187,7 @@ static inline PyArrayObject* for_blas(PyArrayObject* a) {
     return with_dense_rows(a, 0);
 }
 
-// Have *output be a dense array of this shape, the last call's if it fits.
+// Make *output a dense array of this shape; reuse that of the last call if it fits.
 static inline bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, int type) {
     if (*output != NULL && PyArray_CHKFLAGS(*output, NPY_ARRAY_CARRAY)
         && PyArray_NDIM(*output) == ndim
@@ -195,7 +198,7 @@ static inline bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, i
     return *output != NULL;
 }
 
-// Have *output be the buffer of a state, with its first `rows` filled in.
+// Make *output the buffer of a state, and copy the first `rows` rows from `first`.
 static inline bool state_buffer(PyArrayObject* first, PyArrayObject** output, npy_intp rows,
                                 bool inplace) {
     if (inplace && PyArray_CHKFLAGS(first, NPY_ARRAY_CARRAY)) {
@@ -214,12 +217,12 @@ static inline bool state_buffer(PyArrayObject* first, PyArrayObject** output, np
     return true;
 }
 
-// Rows of a circular buffer in the order of the steps: the row at `first` becomes row 0.
+// Turn a circular buffer so that the row at `first` becomes row 0.
 static inline void turn(char* rows, npy_intp n, npy_intp first, npy_intp bytes) {
     std::rotate(rows, rows + first * bytes, rows + n * bytes);
 }
 
-// Memory of one call, in pieces that begin at cache lines.
+// The memory of one call, in pieces that begin at cache lines.
 struct Workspace {
     char* memory;
     npy_intp size;
@@ -238,7 +241,7 @@ struct Workspace {
     }
 };
 
-// New references of a call, given back at its end.
+// References that a call holds, and releases at its end.
 struct References {
     std::vector<PyArrayObject*> held;
     ~References() {

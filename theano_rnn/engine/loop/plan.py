@@ -261,7 +261,7 @@ def _assign_outputs(loop: Loop, plan: Plan) -> None:
         if state is not None and viewed(v) in taps:
             raise Unsupported("a state becomes what another one was")
         is_own = v in plan.stored and v not in plan.of_block and v.owner not in over
-        is_own = is_own and v not in plan.outputs and not (state and state.is_kept)
+        is_own = is_own and v not in plan.outputs and not (state and state.keeps_rows)
         if is_own:
             plan.outputs[v] = o, state.start if state else 0
         plan.copies.append(Copy(o, tap, v, is_spare=is_own))

@@ -1,9 +1,9 @@
-// Rows of a matrix by number, and sums over it: what AdvancedIncSubtensor1, Unique, Sum(sqr(x))
-// and Sum{axis=0} of Theano do, without a call of NumPy for each row, or of Python.
+// Rows of a matrix by number, and sums over a matrix. They replace AdvancedIncSubtensor1, Unique,
+// Sum(sqr(x)) and Sum{axis=0} of Theano, which call NumPy or Python for each row.
 
 namespace rows {
 
-// x[number[i]] += y[i], one row after the other; false with IndexError for a row not there.
+// x[number[i]] += y[i], one row after the other. False, with IndexError set, if x has no such row.
 template <typename T>
 static bool increment(PyArrayObject* x, PyArrayObject* y, PyArrayObject* number) {
     const npy_intp n = PyArray_DIM(number, 0), columns = PyArray_DIM(x, 1), size = sizeof(T);
@@ -12,7 +12,7 @@ static bool increment(PyArrayObject* x, PyArrayObject* y, PyArrayObject* number)
                      PyArray_DIM(y, 0), PyArray_DIM(y, 1), n, columns);
         return false;
     }
-    for (npy_intp i = 0; i < n; ++i) {  // all of them, before anything has changed
+    for (npy_intp i = 0; i < n; ++i) {  // check all, before anything changes
         const npy_int64 row = *(npy_int64*)PyArray_GETPTR1(number, i);
         if (row < -PyArray_DIM(x, 0) || row >= PyArray_DIM(x, 0)) {
             PyErr_Format(PyExc_IndexError, "increment of rows: row %lld of %zd",
@@ -38,7 +38,7 @@ static bool increment(PyArrayObject* x, PyArrayObject* y, PyArrayObject* number)
     return true;
 }
 
-// The different numbers of x, sorted, and for each of x which of them it is.
+// The distinct numbers of x, sorted, and the place of each element of x among them.
 static bool unique(PyArrayObject* x, PyArrayObject** different, PyArrayObject** place) {
     const npy_intp n = PyArray_DIM(x, 0);
     std::vector<std::pair<npy_int64, npy_intp> > sorted(n);
@@ -62,7 +62,7 @@ static bool unique(PyArrayObject* x, PyArrayObject** different, PyArrayObject** 
     return true;
 }
 
-// Sum of the squares of all elements, added up in double.
+// Sum of the squares of all elements: blocks of a row in T, and their sums in double.
 template <typename T>
 static double sum_of_squares(PyArrayObject* x) {
     const npy_intp rows = PyArray_DIM(x, 0), columns = PyArray_DIM(x, 1), block = 512;
@@ -87,7 +87,7 @@ static double sum_of_squares(PyArrayObject* x) {
     return total;
 }
 
-// Sum of each column, a block of rows in T and the blocks in double.
+// Sum of each column: blocks of rows in T, and their sums in double.
 template <typename T>
 static void column_sums(PyArrayObject* x, T* out) {
     const npy_intp rows = PyArray_DIM(x, 0), columns = PyArray_DIM(x, 1), block = 32;

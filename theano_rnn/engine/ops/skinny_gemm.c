@@ -21,14 +21,14 @@ static Matrix<const T> matrix(PyArrayObject* a) {
                            native_loop::stride(a, 1)};
 }
 
-// Whether `add` is made for x (m, k) y (k, n).
+// Whether `add` can compute x (m, k) y (k, n), and is faster than BLAS.
 template <typename T>
 static bool adds(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& y) {
     const bool is_skinny = (1 < m && m <= FEW && k >= MANY) || (k <= FEW && m >= MANY);
     return is_skinny && y.column == 1 && n >= Lanes<T>::n;
 }
 
-// *out = x y. False with a Python exception.
+// *out = x y. False, with a Python exception set, if it failed.
 template <typename T>
 static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
     npy_intp shape[] = {PyArray_DIM(x, 0), PyArray_DIM(y, 1)};
@@ -53,7 +53,7 @@ static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
     return has_memory;
 }
 
-// out += alpha x y, in place. False with a Python exception.
+// out += alpha x y, in place. False, with a Python exception set, if it failed.
 template <typename T>
 static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayObject* y) {
     const npy_intp m = PyArray_DIM(x, 0), n = PyArray_DIM(y, 1), k = PyArray_DIM(x, 1);

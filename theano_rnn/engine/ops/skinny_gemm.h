@@ -28,8 +28,8 @@ static const int BYTES = 32, REGISTERS = 16;
 static const int BYTES = 16, REGISTERS = 16;
 #endif
 
-// A product is taken here where one dimension is at most FEW and another at least MANY. From some
-// fifty rows on BLAS is as fast.
+// A product is skinny if one dimension is at most FEW and another at least MANY. From some fifty
+// rows on, BLAS is as fast.
 static const npy_intp FEW = 32, MANY = 256;
 
 static const int BLOCK = 64;  // terms of a sum that stay in the first cache
@@ -54,10 +54,10 @@ SKINNY_INLINE void store(T* at, typename Lanes<T>::vector value) {
 
 // ---- threads
 
-// A product of fewer multiplications is done before a second thread has begun.
+// Multiplications for each thread. With fewer, a product ends before a second thread has begun.
 static const npy_intp WORTH_A_THREAD = 2000000;
 
-// The threads of gcc's OpenMP do not outlast a fork: its child computes in one.
+// The threads of gcc's OpenMP do not survive a fork: the child uses one.
 static bool is_forked = false;
 static void note_fork() { is_forked = true; }
 
@@ -68,14 +68,14 @@ static int asked_for() {
     return std::min(std::max(text == NULL ? 1 : std::atoi(text), 1), omp_get_num_procs());
 }
 
-// As many as the user gives BLAS; one where that is not said.
+// As many as the user sets for BLAS; one if nothing is set.
 static inline int threads(npy_intp multiplications) {
     static const int asked = asked_for();
     if (is_forked) return 1;
     return int(std::min<npy_intp>(asked, std::max<npy_intp>(multiplications / WORTH_A_THREAD, 1)));
 }
 
-// work(i) for i < n, each in a thread of its own; whether all returned true.
+// Call work(i) for i < n, each in a thread of its own. Returns whether all returned true.
 template <typename Work>
 static inline bool in_threads(int n, const Work& work) {
     bool done = true;
@@ -195,8 +195,8 @@ static inline bool by_transposed(npy_intp m, npy_intp n, npy_intp k, const T* x,
 
 // ---- out += x y, y by rows
 
-// The columns of y in N vectors a row, of which the last one ends with the columns, over the one
-// before: a copy whose vectors lie within cache lines.
+// Copy y to N vectors a row that lie within cache lines. The last vector ends with the last column
+// and may overlap the one before.
 template <int N, typename T>
 static inline void pack_rows(npy_intp rows, npy_intp columns, const T* y, npy_intp y_row, T* to) {
     const int n = Lanes<T>::n;
@@ -225,7 +225,7 @@ static inline void add_rows(npy_intp k, npy_intp columns, T alpha, const T* x, n
             for (int j = 0; j < N; ++j) sum[i][j] += factor * row[j];
         }
     }
-    // What two vectors share is read before it is written: both write the same sum.
+    // Two vectors may overlap: all are read before any is written, so both write the same sum.
     for (int i = 0; i < M; ++i) {
         T* to = out + i * out_row;
         for (int j = 0; j < N; ++j)
@@ -249,8 +249,8 @@ static inline void add_columns(npy_intp m, npy_intp k, npy_intp columns, T alpha
                        out + i * out_row, out_row);
 }
 
-// out (m, n) += alpha x (m, k) y (k, n), y and out by rows, n at least one vector. False without
-// memory.
+// out (m, n) += alpha x (m, k) y (k, n); y and out by rows; n is at least one vector. False if
+// there is no memory.
 template <typename T>
 static inline bool add(npy_intp m, npy_intp n, npy_intp k, T alpha, const T* x, npy_intp x_row,
                        npy_intp x_column, const T* y, npy_intp y_row, T* out, npy_intp out_row) {
@@ -278,7 +278,7 @@ static inline bool add(npy_intp m, npy_intp n, npy_intp k, T alpha, const T* x, 
     return true;
 }
 
-// ---- the same in threads, each with its part of the long dimension
+// ---- the same in threads, each with a part of the long dimension
 
 template <typename T>
 static inline bool by_transposed_in_threads(npy_intp m, npy_intp n, npy_intp k, const T* x,

@@ -1,16 +1,16 @@
 // Softmax cross-entropy, row by row: max, then sum of exp, then (where wanted) the gradient.
 //
-// Compiled as C++ by Theano in front of the Ops of softmax.py. exp is that of vector_math.h; the
-// vector exp of the C library exists in some libraries only, and was no faster. The pragmas need
-// -fopenmp-simd: they allow the sums and maxima to be taken in vector lanes, and start no threads.
+// Theano compiles this as C++ in front of the Ops of softmax.py. exp is that of vector_math.h: only
+// some C libraries have a vector exp, and it was no faster. The pragmas need -fopenmp-simd; they
+// allow sums and maxima in vector lanes, and start no threads.
 
 namespace softmax_cross_entropy {
 
 using vector_math::exp_of_nonpositive;
 
-static const npy_intp block = 512;  // terms added in T before the sum goes on in double
+static const npy_intp block = 512;  // terms that are added in T; sums of blocks are added in double
 
-// max_v z_v, NaN passed over: it comes back with the exponentials.
+// max_v z_v, without NaN: that appears again with the exponentials.
 template <typename T>
 static inline T row_max(const T* z, npy_intp V) {
     T most = -std::numeric_limits<T>::infinity();
@@ -19,7 +19,7 @@ static inline T row_max(const T* z, npy_intp V) {
     return most;
 }
 
-// sum_v exp(z_v - most); keeps the terms in e, which may be z itself, where `keep` is set.
+// sum_v exp(z_v - most). If `keep` is set, e gets the terms; e may be z itself.
 template <bool keep, typename T>
 static inline double exp_sum(const T* z, T most, T* e, npy_intp V) {
     double total = 0;
@@ -43,7 +43,8 @@ static inline void scale(T* e, T factor, npy_intp V) {
     for (npy_intp v = 0; v < V; ++v) e[v] *= factor;
 }
 
-// The matrix itself if its rows are dense and apart, else a copy; a new reference, or NULL.
+// The matrix itself if its rows are dense and do not overlap, else a copy. Returns a new reference,
+// or NULL.
 template <typename T>
 static PyArrayObject* with_dense_rows(PyArrayObject* matrix) {
     const npy_intp N = PyArray_DIM(matrix, 0), V = PyArray_DIM(matrix, 1), size = sizeof(T);
@@ -54,7 +55,7 @@ static PyArrayObject* with_dense_rows(PyArrayObject* matrix) {
     return matrix;
 }
 
-// Have *output be an array of this shape that can be written to, the last call's if it fits.
+// Make *output a writable array of this shape; reuse that of the last call if it fits.
 static bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, int type) {
     if (*output != NULL && PyArray_CHKFLAGS(*output, NPY_ARRAY_CARRAY)
         && PyArray_CompareLists(PyArray_DIMS(*output), shape, ndim))
@@ -64,7 +65,7 @@ static bool allocate(PyArrayObject** output, int ndim, npy_intp* shape, int type
     return *output != NULL;
 }
 
-// False, with a Python exception set, if the shapes do not fit or a target is no column.
+// False, with a Python exception set, if the shapes do not fit or a target is out of bounds.
 static bool check(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight) {
     const npy_intp N = PyArray_DIM(logits, 0), V = PyArray_DIM(logits, 1);
     if (PyArray_DIM(y, 0) != N) {
@@ -91,8 +92,8 @@ static bool check(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight
 }
 
 // The loss of each row and, unless `gradient` is NULL, weight_i (softmax(z_i) - onehot(y_i)).
-// `weight` has N elements or one; `inplace` lets the gradient be written over the logits.
-// False if it failed, with a Python exception set.
+// `weight` has N elements or one. If `inplace` is set, the gradient is written over the logits.
+// False, with a Python exception set, if it failed.
 template <typename T>
 static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
                 PyArrayObject** loss, PyArrayObject** gradient, bool inplace) {
@@ -104,7 +105,7 @@ static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
     if (z == NULL) return false;
     if (gradient != NULL && inplace) {
         Py_XDECREF(*gradient);
-        *gradient = z;  // the logits themselves, or the copy that was needed anyway
+        *gradient = z;  // the logits, or the copy that was needed anyway
         Py_INCREF(z);
     } else if (gradient != NULL && !allocate(gradient, 2, shape, type)) {
         Py_DECREF(z);

@@ -1,8 +1,8 @@
 // exp, tanh and the sigmoid for float and double, in code that gcc vectorises by itself.
 //
-// Theano compiles this as C++ in front of the Ops of softmax.py and activations.py. A call of the
-// C library stands in the way of vector lanes; a polynomial, with no branch and no table, does
-// not. Every function must be inlined for that, whatever gcc thinks of its size.
+// Theano compiles this as C++ in front of the Ops of softmax.py and activations.py. gcc cannot
+// vectorise a loop that calls the C library; it can vectorise a polynomial without branches and
+// tables, if every function is inlined, whatever its size.
 
 #ifndef THEANO_RNN_VECTOR_MATH
 #define THEANO_RNN_VECTOR_MATH
@@ -48,7 +48,7 @@ template <> struct Format<npy_double> {
     }
 };
 
-// condition ? yes : no, in bits: gcc makes a branch of ?: where a comparison could raise a flag.
+// condition ? yes : no, by bits: gcc turns ?: into a branch if a comparison could raise a flag.
 template <typename T>
 VECTOR_MATH_INLINE T select(bool condition, T yes, T no) {
     typedef typename Format<T>::bits Bits;
@@ -79,7 +79,7 @@ VECTOR_MATH_INLINE T power_of_two(T x, T* p) {
     return power;
 }
 
-// exp(x) for x <= 0: 0 where that is no normal number, NaN for NaN.
+// exp(x) for x <= 0: 0 where the result is below the normal numbers, NaN for NaN.
 template <typename T>
 VECTOR_MATH_INLINE T exp_of_nonpositive(T x) {
     T p;
@@ -87,7 +87,7 @@ VECTOR_MATH_INLINE T exp_of_nonpositive(T x) {
     return select(x < Format<T>::lowest, T(0), value);
 }
 
-// tanh |x| = e / (e + 2), e = exp(2|x|) - 1. For small x no digit of e is lost: n is 0, and e is p.
+// tanh |x| = e / (e + 2), e = exp(2|x|) - 1. For small x, n is 0 and e is p: no digit is lost.
 template <typename T>
 VECTOR_MATH_INLINE T tanh(T x) {
     const T most = Format<T>::highest, twice = 2 * std::fabs(x);
