@@ -7,7 +7,7 @@ from theano.scan.utils import until
 from theano.tensor.random.utils import RandomStream
 
 from theano_rnn.engine import tensor, theano
-from theano_rnn.engine.loop.analysis import ONE, Unsupported
+from theano_rnn.engine.loop.ir import ONE, Unsupported
 from theano_rnn.engine.loop.op import as_native_loop
 
 s, x, W = variable("BH", "s"), variable("TBH", "x"), variable("HH", "W")

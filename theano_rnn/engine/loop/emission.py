@@ -11,10 +11,11 @@ from theano.tensor.elemwise import Elemwise
 from theano.tensor.opt import Shape_i
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.loop.analysis import Loop, axis_of, slices
+from theano_rnn.engine.loop.ir import Loop
 from theano_rnn.engine.loop.kernels import Kernels
 from theano_rnn.engine.loop.places import Places
 from theano_rnn.engine.loop.plan import Plan, is_view
+from theano_rnn.engine.loop.rules import axis_of, slices
 from theano_rnn.engine.loop.text import Text, c_type
 
 #: Stands for the function's name, which the Op puts in.

@@ -6,7 +6,7 @@ from typing import Any
 from theano.graph.basic import Apply
 from theano.scan.op import Scan
 
-from theano_rnn.engine.loop.analysis import Unsupported
+from theano_rnn.engine.loop.ir import Unsupported
 from theano_rnn.engine.loop.op import NativeLoop, as_native_loop
 
 

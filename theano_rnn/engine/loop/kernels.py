@@ -8,9 +8,10 @@ from theano.tensor.basic import Alloc, Dot, Join
 from theano.tensor.elemwise import Elemwise
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.loop.analysis import ONE, Loop, Unsupported, axis_of, slices
+from theano_rnn.engine.loop.ir import ONE, Loop, Unsupported
 from theano_rnn.engine.loop.places import Places
 from theano_rnn.engine.loop.plan import Kernel, Plan, can_raise
+from theano_rnn.engine.loop.rules import axis_of, slices
 from theano_rnn.engine.loop.text import Text, c_type
 
 

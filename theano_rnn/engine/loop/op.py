@@ -18,8 +18,9 @@ from theano.scan.op import Scan
 
 from theano_rnn.common.types import Variable
 from theano_rnn.engine.c_code import BlasOp
-from theano_rnn.engine.loop.analysis import Unsupported, analyse
+from theano_rnn.engine.loop.analysis import analyse
 from theano_rnn.engine.loop.emission import NAME, emit
+from theano_rnn.engine.loop.ir import Unsupported
 from theano_rnn.engine.loop.plan import Work, plan
 
 

@@ -9,8 +9,9 @@ from theano.tensor.elemwise import DimShuffle
 from theano.tensor.subtensor import Subtensor
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.loop.analysis import Loop, axis_of, slices
+from theano_rnn.engine.loop.ir import Loop
 from theano_rnn.engine.loop.plan import Plan, is_view, viewed
+from theano_rnn.engine.loop.rules import axis_of, slices
 from theano_rnn.engine.loop.text import Text, c_type, literal
 
 

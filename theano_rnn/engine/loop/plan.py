@@ -22,7 +22,8 @@ from theano.tensor.subtensor import IncSubtensor, Subtensor
 
 from theano_rnn.common.types import Variable
 from theano_rnn.engine.c_code import FLOATS
-from theano_rnn.engine.loop.analysis import ONE, Dim, Loop, Shape, State, Unsupported, axis_of
+from theano_rnn.engine.loop.ir import ONE, Dim, Loop, Shape, State, Unsupported
+from theano_rnn.engine.loop.rules import axis_of
 
 VIEWS = (Subtensor, DimShuffle, Split)
 
