@@ -1,9 +1,8 @@
 """What this machine has, and how the loops of a network run on it.
 
-``theano-rnn doctor``          what was found, and what to do if something is missing
-``theano-rnn doctor explain``  which loops of a training step run as one C++ function each, and why
-                               the others do not; ``--cell``, ``--truncation`` and so on choose
-                               the network
+theano-rnn doctor          what was found, and what to do if something is missing
+theano-rnn doctor explain  which loops of a training step run as one C++ function each,
+                           and why the others do not; the options choose the network
 """
 
 import argparse
