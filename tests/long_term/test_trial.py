@@ -50,6 +50,7 @@ def test_plain_sgd_solves_temporal_order_at_length_10(solved):
     assert {name: record[name] for name in QUICK} == QUICK
 
 
+@pytest.mark.slow
 def test_a_seed_learns_the_same_again_however_often_it_is_tested(solved, monkeypatch):
     end = solved[0]["updates"]
     monkeypatch.setattr(trials, "SOLVED", 0)  # never

@@ -19,8 +19,8 @@ def in_a_process(seed=0):
     """What a net leaves in a fresh process."""
     done = subprocess.run(
         [sys.executable, "-m", "reproduce", "--json", "--only", "tanh, sgd", "--seed", str(seed)],
-        capture_output=True, text=True, cwd=TOOLS,
-        env={**os.environ, "TESTS_IN_C": str(int(IN_C))},
+        capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "TESTS_IN_C": str(int(IN_C)), "PYTHONPATH": "tools:tests"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["nets"]["tanh, sgd"]

@@ -130,6 +130,7 @@ def test_sizes_that_do_not_fit_are_an_error_and_nothing_is_changed():
     assert (z == 1).all()
 
 
+@pytest.mark.slow
 def test_a_step_on_a_sentence_takes_three_and_is_that_of_blas(monkeypatch):
     x, y = np.random.default_rng(0).integers(300, size=(2, 20))
     made = []
