@@ -1,15 +1,15 @@
 """The gradient-flow laboratory: how far back the error reaches, why it stops there, what helps.
 
 ``measures``  errors, contributions, Jacobians, saturation, exponents of a model on a text
-``pairs``     of outputs and steps: those that a truncation scheme keeps, sums by lag
-``curves``    activations and gates, and where the model is on them
-``verdict``   what they say, in words: proved or seen to vanish or explode, why, and what helps
-``findings``  all that a report shows, measured once; ``sentence``, of which text
-``report``    its folder: ``page``, ``figures``, ``axes`` (Plotly), ``pictures`` (PNG)
-``terminal``  the same in characters
-``demo``      the tutorial's fault, and four recurrences side by side, without a run
-``watch``     a few of them after each epoch of a training
-``graphs``    the compiled functions of a single step that all of it is computed with
+``graphs``    the compiled functions of a single step, which the measures are computed with
+``pairs``     pairs of outputs and steps: those that a truncation scheme keeps, sums by lag
+``decay``     how the error decays with the lag: rate, half-life, horizon
+``curves``    activations and gates, and where a model is on them
+``verdict``   the verdict in words; ``reasons``, why; ``advice``, what helps
+``findings``  all that a report shows, measured once; ``sentence``, the text that it is measured on
+``report``    the report: page, PNGs, terminal
+``demo``      the tutorial's fault, and four networks side by side, without a run
+``watch``     a few of the measures after each epoch of a training
 """
 
 from theano_rnn.flow.measures import Flow

@@ -179,28 +179,12 @@ def measure(
         For another cosine; as ``Flow`` where the memory does not suffice.
     """
     T, a = flow.T, flow.architecture
-    K = sorted(set(np.unique(np.geomspace(1, T, MOST_K).round().astype(int)).tolist()))
-    W = flow.recurrent
-    shares = flow.shares(W)
-    cosine, ratio = flow.truncated(truncation, W)
     cell, bound = CELLS[a.cell], flow.bound()
-    curves = operating_points(flow)
-    opened = (
-        np.concatenate([cell.activation.derivative(z) for z in curves.values()], axis=1)
-        if cell.carry_gate is None
-        else np.concatenate(list(flow.gates[cell.carry_gate]), axis=1)
-    ).T
-    products = flow.norms_by_lag(_ends(flow))
+    radius = None if bound is None else flow.spectra()["W"]["spectral_radius"]
+    shares, products = flow.shares(flow.recurrent), flow.norms_by_lag(_ends(flow))
     network = {name: getattr(a, name) for name in NETWORK}
     assumed = Settings(truncation=truncation, **network) if settings is None else settings
-    said = verdict(flow, assumed, geometric_mean(products))
-    one_step = flow.one_step_norms()
-    found = {
-        scheme: (flow.smallest_K(scheme, wanted, W), flow.first_K(scheme, wanted, W))
-        for scheme in ("window", "chunk")
-        if wanted is not None
-    }
-    cuts = {s: [flow.truncated(f"{s}:{k}", W) for k in K] for s in SCHEMES}
+    curves = operating_points(flow)
     return Findings(
         name=name,
         cell=a.cell,
@@ -208,43 +192,73 @@ def measure(
         inputs=list(inputs),
         targets=list(targets),
         losses=flow.losses,
-        verdict=said,
+        verdict=verdict(flow, assumed, geometric_mean(products)),
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
         lags=T - 1 if lags is None else lags,
         left=left_by_lag(flow.norms, flow.first_lag),
         products=products,
         bound=bound,
-        radius=None
-        if bound is None
-        else (cell.gamma or 1) * flow.spectra()["W"]["spectral_radius"],
+        radius=None if radius is None else (cell.gamma or 1) * radius,
         carried=flow.identity_path(_ends(flow)),
         carried_mean=flow.identity_path(_ends(flow), "mean"),
         contributions=by_lag(shares),
-        K=K,
-        cosines={scheme: [cut[0] for cut in of] for scheme, of in cuts.items()},
-        ratios={scheme: [cut[1] for cut in of] for scheme, of in cuts.items()},
         truncation=truncation,
-        cosine=cosine,
-        ratio=ratio,
         wanted=wanted,
-        lasting={scheme: K[0] for scheme, K in found.items()},
-        first={scheme: K[1] for scheme, K in found.items()},
         is_trained=settings is not None,
-        one_step={
-            "mean": float(one_step.mean()),
-            "max": float(one_step.max()),
-            "above_1": float((one_step > 1).mean()),
-        },
+        one_step=_summary(flow.one_step_norms()),
         saturation=flow.saturation(),
         spectra=flow.spectra(),
         live=flow.live_steps(),
         omega=flow.omega(),
         exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
         curves=curves,
-        open=opened[np.argsort(opened.mean(axis=1), kind="stable")],
+        open=_open(flow, curves),
         open_name=f"gate {cell.carry_gate}" if cell.carry_gate else f"{cell.activation.name}'(z)",
+        **_truncated(flow, truncation, wanted),
     )
+
+
+def _truncated(flow: Flow, truncation: str, wanted: Optional[float]) -> dict[str, Any]:
+    """What `Findings` has of truncated gradients, of all W together."""
+    W = flow.recurrent
+    cosine, ratio = flow.truncated(truncation, W)
+    K = sorted(set(np.unique(np.geomspace(1, flow.T, MOST_K).round().astype(int)).tolist()))
+    cuts = {scheme: [flow.truncated(f"{scheme}:{k}", W) for k in K] for scheme in SCHEMES}
+    found = {
+        scheme: (flow.smallest_K(scheme, wanted, W), flow.first_K(scheme, wanted, W))
+        for scheme in ("window", "chunk")
+        if wanted is not None
+    }
+    return {
+        "cosine": cosine,
+        "ratio": ratio,
+        "K": K,
+        "cosines": {scheme: [cut[0] for cut in of] for scheme, of in cuts.items()},
+        "ratios": {scheme: [cut[1] for cut in of] for scheme, of in cuts.items()},
+        "lasting": {scheme: K[0] for scheme, K in found.items()},
+        "first": {scheme: K[1] for scheme, K in found.items()},
+    }
+
+
+def _open(flow: Flow, curves: dict[str, Floats]) -> Floats:
+    """phi'(z) of each unit, or its carry gate, (units, T), the least open first."""
+    cell = CELLS[flow.architecture.cell]
+    if cell.carry_gate is None:
+        values = [cell.activation.derivative(z) for z in curves.values()]
+    else:
+        values = list(flow.gates[cell.carry_gate])
+    units = np.concatenate(values, axis=1).T
+    ordered: Floats = units[np.argsort(units.mean(axis=1), kind="stable")]
+    return ordered
+
+
+def _summary(norms: Floats) -> dict[str, float]:
+    return {
+        "mean": float(norms.mean()),
+        "max": float(norms.max()),
+        "above_1": float((norms > 1).mean()),
+    }
 
 
 def _ends(flow: Flow) -> int:

@@ -1,9 +1,9 @@
 """A report of the gradient flow: one page, its pictures, the terminal.
 
-``folder``    writes the report's folder
-``html``      the page
-``figures``   its interactive figures
-``axes``      what figures and pictures share
-``png``       the pictures
-``terminal``  the same in characters
+``folder``       writes the report's folder
+``html``         the page
+``figures``      the figures, described once; ``marks`` and ``axes``, what they are made of
+``interactive``  draws them with Plotly, for the page
+``png``          draws them with Matplotlib, as PNG
+``terminal``     the report in characters
 """
