@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 import sys
 import types
 import typing
@@ -119,6 +120,12 @@ def test_stock_does_not_import_the_engine():
         "import theano",
         "from theano import tensor",
     ]
+
+
+def test_a_child_imports_theano_only_with_its_program():
+    code = "import sys, theano_rnn.benchmark.child; print('theano' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_environment_keeps_the_users_flags_and_separates_the_caches():
