@@ -168,7 +168,7 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--text", "nowhere.txt"], "nowhere.txt"),
         (["--text", "empty.txt"], "empty"),
         (["--text", "latin.txt"], "not UTF-8"),
-        (["--text", "text.txt", "--vocab-size", "500"], "larger than the text's"),
+        (["--text", "text.txt", "--vocab-size", "500"], "ask for at most 14"),
         (["--text", "text.txt", "--truncation", "window:0"], "at least"),
         (["--text", "text.txt", "--truncation", "fullest"], "'window:4'"),
         (["--text", "text.txt", "--epochs", "0"], "epochs"),
