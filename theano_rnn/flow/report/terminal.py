@@ -142,7 +142,7 @@ def table_by_lag(f: Findings) -> Table:
 
 def table_of_truncation(f: Findings) -> Table:
     """Cosine with the full dE/dW, and the ratio of their norms, by scheme and K."""
-    title = "Truncated dE/dW: cosine with the full one, ratio of their norms"
+    title = "Truncated dE/dW: cosine with full, ratio of norms"
     table = Table(title=title, title_justify="left")
     table.add_column("K", justify="right")
     for scheme in f.cosines:
