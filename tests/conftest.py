@@ -18,20 +18,23 @@ ROOT = Path(__file__).resolve().parent.parent
 IN_C = os.environ.get("TESTS_IN_C") == "1"
 
 
-def theano_flags(given, in_c):
+#: Of more than 32 inputs, which a fused elementwise Op may have, there is no Python.
+PYTHON_FLAGS = "linker=py,optimizer_excluding=elemwise_fusion"
+#: The user's own; ours may be there already, in a process that tests or pytest -n have started.
+GIVEN = os.environ.get("THEANO_FLAGS", "").replace(PYTHON_FLAGS, "").strip(",")
+
+
+def theano_flags(in_c):
     """THEANO_FLAGS of the tests, and of the processes that they start.
 
     What tests compile is kept for the next time, apart from the user's own.
     """
     cache = f"base_compiledir={shlex.quote(str(ROOT / '.compiled'))}"
-    # Of more than 32 inputs, which a fused elementwise Op may have, there is no Python.
-    python = "linker=py,optimizer_excluding=elemwise_fusion"
-    flags = [given, "" if "compiledir=" in given else cache, "" if in_c else python]
+    flags = [GIVEN, "" if "compiledir=" in GIVEN else cache, "" if in_c else PYTHON_FLAGS]
     return ",".join(filter(None, flags))
 
 
-GIVEN = os.environ.get("THEANO_FLAGS", "")
-os.environ["THEANO_FLAGS"] = theano_flags(GIVEN, IN_C)
+os.environ["THEANO_FLAGS"] = theano_flags(IN_C)
 
 import numpy as np
 import pytest
@@ -95,7 +98,8 @@ def pytest_runtest_protocol(item):
     with pytest.MonkeyPatch.context() as patch:
         if is_engines or item.get_closest_marker("in_c"):
             patch.setattr(theano.compile.mode, "instantiated_default_mode", COMPILED)
-            patch.setenv("THEANO_FLAGS", theano_flags(GIVEN, in_c=True))
+            patch.setenv("THEANO_FLAGS", theano_flags(in_c=True))
+            patch.setenv("TESTS_IN_C", "1")
         yield
 
 
