@@ -76,6 +76,7 @@ def K_axis(T: int) -> Axis:
 def log_range(values: Floats, below: float = 1, above: float = 1) -> tuple[float, float]:
     """From the least positive value divided by ``below`` to the greatest times ``above``.
 
+    >>> import numpy as np
     >>> log_range(np.array([0.0, 0.5, 4.0, np.nan]), above=10)
     (0.5, 40.0)
     """
