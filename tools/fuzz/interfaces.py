@@ -379,7 +379,7 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
                make_vocabulary),
         Target("Run", st.tuples(st.sampled_from(["create", "open", "checkpoint"]), ODD),
                make_run),
-        Target("tasks", st.tuples(mostly(trials["task"]), mostly(st.builds(np.random.default_rng)),
+        Target("tasks", st.tuples(trials["task"], mostly(st.builds(np.random.default_rng)),
                mostly(st.sampled_from([10, 11, 30, 10**12])), mostly(small)), draw_task),
         Target("Trial", some(trials), make_trial),
         Target("grid", st.one_of(st.lists(grids, max_size=2), JSON), make_grid),
