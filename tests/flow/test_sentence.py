@@ -57,7 +57,7 @@ def test_a_sentence_without_a_known_word_is_not_chosen(text):
         with pytest.raises(RNNError, match=f"^sentence {number} of .* has no word that this run"):
             choose(VOCABULARY, SETTINGS, path, number=number)
     path.write_text("zzz .\n")
-    with pytest.raises(RNNError, match=r"text\.txt has no word that this run knows: give a text"):
+    with pytest.raises(RNNError, match=r"text\.txt has no word that this run knows; give a text"):
         choose(VOCABULARY, SETTINGS, path)
 
 
@@ -70,11 +70,11 @@ def test_a_sentence_without_a_known_word_is_not_chosen(text):
         ({"lag": 0}, "--lag"),
         (
             {"number": 1, "lag": 4},
-            r"^lag 4 needs 5 steps, and sentence 1 of .*text.txt has 4: give",
+            r"^lag 4 needs 5 steps, and sentence 1 of .*text.txt has 4; give",
         ),
         (
             {"number": 2, "steps": 2, "lag": 2},
-            "lag 2 needs 3 steps, and sentence 2 of .* has 2 with --steps: give a",
+            "lag 2 needs 3 steps, and sentence 2 of .* has 2 with --steps; give a",
         ),
     ],
     ids=str,
