@@ -59,8 +59,9 @@ PICTURES = {
 
 def first(count, values):
     """Parameters of a test: the first values, and the others left to ``make test-all``."""
-    values = list(values)
-    return values[:count] + [pytest.param(v, marks=pytest.mark.slow) for v in values[count:]]
+    values = [v if isinstance(v, tuple) else (v,) for v in values]
+    marks = [()] * count + [pytest.mark.slow] * (len(values) - count)
+    return [pytest.param(*value, marks=mark) for value, mark in zip(values, marks)]
 
 
 def net(seed, hidden_size=4, vocab_size=7, T=6, scale=1.0, dtype="float64"):
@@ -93,8 +94,12 @@ COMPILED = theano.Mode("cvm" if theano.config.cxx else "vm", "fast_run")
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """Compile a test's functions to C where it is one of the engine, or marked ``in_c``."""
-    is_engines = item.path.is_relative_to(ROOT / "tests" / "engine")
+    """Compile a test's functions to C where it is one of the engine, or marked ``in_c``.
+
+    Not for those of engine/loop: lowered loops have only C, whatever the mode.
+    """
+    engine = ROOT / "tests" / "engine"
+    is_engines = engine in item.path.parents and engine / "loop" not in item.path.parents
     with pytest.MonkeyPatch.context() as patch:
         if is_engines or item.get_closest_marker("in_c"):
             patch.setattr(theano.compile.mode, "instantiated_default_mode", COMPILED)

@@ -56,6 +56,7 @@ def lines(folder):
     return (folder / "results.jsonl").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_a_remedy_is_tried_with_several_seeds_and_nothing_is_written(called, tmp_path):
     options = "--remedy", "clip,omega", "--seeds", 2, "--learning-rate", 0.05
     code, out, errors = called(*QUICK, *options)
@@ -172,6 +173,7 @@ def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
     assert len(records) == 8 and (tmp_path / "kept" / "success.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(called, tmp_path):
     grid = tmp_path / "grid.json"
     grid.write_text(json.dumps([{**GRID[0], "remedy": "sgd"}]))

@@ -133,7 +133,7 @@ PROGRAMS = {
 
 #: Those of the default run; the others are compiled under the marker slow.
 QUICK = {
-    "tanh", "lstm", "a vector", "a scalar", "two steps back", "the two last states",
+    "tanh", "a vector", "a scalar", "two steps back", "the two last states",
     "an output beside the state", "cut after two steps", "columns joined", "a row repeated",
 }  # fmt: skip
 
