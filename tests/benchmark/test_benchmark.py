@@ -309,6 +309,7 @@ def test_script_says_in_one_line_what_is_wrong(script, monkeypatch, capsys, argu
     assert out == "" and err.startswith("benchmark.py: ") and len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.in_c
 def test_flow_holds_few_arrays_and_is_measured_for_each_cell(monkeypatch):
     monkeypatch.setattr(sections, "CELLS", ("tanh",))

@@ -56,6 +56,7 @@ def test_a_fault_that_a_test_sees_is_killed_and_one_that_changes_nothing_survive
     assert verdicts["if b >= a:"] == "survived"  # of two equal ones either is the larger
 
 
+@pytest.mark.slow
 def test_the_file_stays_as_it_is_and_results_are_kept_while_it_does(project):
     path = project / "theano_rnn_small" / "graph.py"
     before = path.read_text()

@@ -26,6 +26,7 @@ def in_a_process(seed=0):
     return json.loads(done.stdout)["nets"]["tanh, sgd"]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_same_bits_and_another_seed_has_others():
     first, other = in_a_process(), in_a_process(seed=1)
     assert first == in_a_process() and len(first["losses"]) == STEPS

@@ -52,6 +52,7 @@ def test_modules_are_compiled_in_the_background_each_once_and_found_by_the_next_
     assert run(tmp_path) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_module_that_fails_in_the_background_is_compiled_as_without_it(tmp_path):
     names, in_background = run(tmp_path, fails=True)
     assert len(names) == len(set(names)) > 3

@@ -73,6 +73,7 @@ def test_headers_that_cannot_be_written_or_are_torn_only_cost_time(flags, own_fo
     assert headers.precompiled(key) is None
 
 
+@pytest.mark.slow
 def test_two_processes_that_make_them_at_once_leave_one_that_can_be_used(flags, own_folder):
     program = (
         "import sys\n"

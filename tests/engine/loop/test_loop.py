@@ -442,6 +442,7 @@ compiler.compile_module = told
 )
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_and_one_that_is_killed_leave_a_cache_that_works(tmp_path):
     own = environment({"base_compiledir": tmp_path}, OPENBLAS_NUM_THREADS="1")
     with subprocess.Popen(
