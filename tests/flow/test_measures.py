@@ -22,9 +22,9 @@ from theano_rnn.flow.decay import (
     share_of_zeros,
 )
 from theano_rnn.flow.findings import measure, plain, power
-from theano_rnn.flow.measures import check_memory
 from theano_rnn.flow.pairs import cosine, lengths_of
 from theano_rnn.flow.report.figures import by_lag_lines
+from theano_rnn.flow.states import check_memory
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim.regularization import BOUND
 from theano_rnn.training.settings import Settings

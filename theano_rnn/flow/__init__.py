@@ -1,6 +1,8 @@
 """The gradient-flow laboratory: how far back the error reaches, why it stops there, what helps.
 
-``measures``  errors, contributions, Jacobians, saturation, exponents of a model on a text
+``measures``  ``Flow``: all measures of a model on a text, from four modules:
+              ``states``, the forward pass; ``errors``, how far the error reaches;
+              ``contributions``, to the gradient; ``jacobians``, and the exponents
 ``graphs``    the compiled functions of a single step, which the measures are computed with
 ``pairs``     pairs of outputs and steps: those that a truncation scheme keeps, sums by lag
 ``decay``     how the error decays with the lag: rate, half-life, horizon

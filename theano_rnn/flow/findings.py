@@ -10,8 +10,10 @@ import numpy as np
 from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.flow.curves import operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
-from theano_rnn.flow.measures import Flow, Saturation, Spectra
+from theano_rnn.flow.jacobians import Spectra
+from theano_rnn.flow.measures import Flow
 from theano_rnn.flow.pairs import by_lag
+from theano_rnn.flow.states import Saturation
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.settings import NETWORK, Settings

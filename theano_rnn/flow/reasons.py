@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from theano_rnn.flow.measures import CLOSED, Flow, Saturation
+from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.states import CLOSED, Saturation
 from theano_rnn.model.activations import Activation
 from theano_rnn.model.cells import CELLS
 

@@ -1,0 +1,234 @@
+"""The Jacobians of the recurrence: what a change of one state does to later ones."""
+
+from typing import Optional
+
+import numpy as np
+
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Floats, Ints
+from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.flow.states import States, check_memory
+from theano_rnn.model.cells import CELLS
+
+#: By the name of a W: its sigma_max and spectral radius.
+Spectra = dict[str, dict[str, float]]
+
+
+class Jacobians(States):
+    """dh_t/dh_k, its norms and exponents, and the spectra of W that bound them."""
+
+    def jacobian(self, t: int, k: int) -> Floats:
+        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t.
+
+        Parameters
+        ----------
+        t, k : int
+            Steps from 1; 0 is the initial state.
+
+        Returns
+        -------
+        (S, S) array
+
+        Raises
+        ------
+        RNNError
+            For other steps.
+        """
+        jacobian: Floats = self.jacobians_from(t, k)[-1]
+        return jacobian
+
+    def jacobians_from(self, t: int, k: int = 0) -> Floats:
+        """dh_t/dh_j for j = t, t-1, ..., k, (t-k+1, S, S).
+
+        Parameters
+        ----------
+        t, k : int
+            As for `jacobian`.
+
+        Returns
+        -------
+        (t-k+1, S, S) array
+
+        Raises
+        ------
+        RNNError
+            For other steps.
+        """
+        t, k = (validation.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
+        if not 0 <= k <= t <= self.T:
+            raise RNNError(f"dh_{t}/dh_{k} needs 0 <= k <= t <= {self.T}, the length of the text")
+        what = f"the Jacobians of {t - k:,} steps of a state of {self.S:,} numbers"
+        check_memory(what, t - k, 24 * self.S**2, 1)
+        unit = np.eye(self.S)
+        if k == t:
+            return unit[None]
+        none = np.full(t - k, -1)
+        back = self.functions.backpropagated(
+            self.stored, self.x[k:t], self.states[k:t], unit, np.zeros((t - k, self.H)), none
+        )
+        return np.concatenate([unit[None], back])
+
+    def one_step_norms(self) -> Floats:
+        """|J_t|, the largest singular value of dh_t/dh_{t-1}, (T,)."""
+        return np.array([_norm(self.jacobian(t, t - 1)) for t in range(1, self.T + 1)])
+
+    def norms_by_lag(self, ends: int = 8) -> Floats:
+        """|dh_t/dh_{t-n}| for lags n = 0..T-1, (number of ends, T); NaN before the first state.
+
+        Parameters
+        ----------
+        ends : int
+            How many t, spread from the middle of the text to its end.
+
+        Returns
+        -------
+        (number of ends, T) array
+        """
+        at = self._ends(ends)
+        norms = np.full((len(at), self.T), np.nan)
+        for row, t in zip(norms, at):
+            products = self.jacobians_from(t)[: self.T]
+            row[: len(products)] = [_norm(J) for J in products]
+        return norms
+
+    def _ends(self, count: int) -> Ints:
+        """So many steps t, spread from the middle of the text to its end."""
+        count = validation.whole_number(count, "ends", at_least=1)
+        first = min(self.T, max(1, self.T // 2))
+        ends: Ints = np.unique(np.linspace(first, self.T, count).round().astype(int))
+        return ends
+
+    def singular_values(self) -> Floats:
+        """Of every one-step Jacobian, (T, S), the largest first."""
+        return np.array(
+            [
+                np.linalg.svd(self.jacobian(t, t - 1), compute_uv=False)
+                for t in range(1, self.T + 1)
+            ]
+        )
+
+    def identity_path(self, ends: int = 8, of_units: str = "largest") -> Optional[Floats]:
+        """The part of dh_t/dh_{t-n} that the gate that keeps carries, (layers, T).
+
+        diag(prod f_t ... f_{t-n+1}) for lstm, of z for gru, n = 0..T-1: its 2-norm, which is its
+        largest element, as the geometric mean over the ends of ``norms_by_lag``.
+
+        Parameters
+        ----------
+        ends : int
+            As for ``norms_by_lag``.
+        of_units : str
+            "largest", the norm; or "mean", of what a unit keeps on average.
+
+        Returns
+        -------
+        (layers, T) array or None
+            None for a cell without gates.
+
+        Raises
+        ------
+        RNNError
+            For another ``of_units``.
+        """
+        if of_units not in ("largest", "mean"):
+            shown = validation.shown(of_units)
+            raise RNNError(f"of_units must be 'largest' or 'mean', not {shown}")
+        gate = CELLS[self.architecture.cell].carry_gate
+        if gate is None:
+            return None
+        kept, at = self.gates[gate], self._ends(ends)  # (layers, T, H)
+        carried = np.full((len(at), self.architecture.layers, self.T), np.nan)
+        for row, t in zip(carried, at):
+            products = np.cumprod(kept[:, :t][:, ::-1], axis=1)  # of 1, 2, ..., t steps
+            row[:, 0] = 1
+            of_lags = products.max(axis=2) if of_units == "largest" else products.mean(axis=2)
+            row[:, 1 : t + 1] = of_lags[:, : self.T - 1]
+        return geometric_mean(carried)
+
+    def lyapunov(self, count: Optional[int] = None, transient: int = 0) -> Floats:
+        """Lyapunov exponents, the largest first, in nats a step, (count,).
+
+        By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. For
+        figures that do not depend on where the text begins it has to be long. -inf where a
+        direction is lost altogether.
+
+        Parameters
+        ----------
+        count : int, optional
+            How many; all S where not given.
+        transient : int
+            So many steps at the beginning turn the directions and are not counted.
+
+        Returns
+        -------
+        (count,) array
+
+        Raises
+        ------
+        RNNError
+            For a count that is not from 1 to S, or a transient that leaves no step.
+
+        References
+        ----------
+        G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, Lyapunov characteristic exponents
+        for smooth dynamical systems (1980).
+        """
+        count = validation.whole_number(self.S if count is None else count, "count", at_least=1)
+        if count > self.S:
+            raise RNNError(f"count is {count}, and the state has {self.S} numbers")
+        transient = validation.whole_number(transient, "transient", at_least=0)
+        if transient >= self.T:
+            raise RNNError(f"transient is {transient}, and the text has {self.T} steps")
+        # Any directions, but none along a unit: one that is off would count as all being lost.
+        Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(self.S, count)))
+        sums = np.zeros(count)
+        for t in range(1, self.T + 1):
+            Q, R = np.linalg.qr(self.jacobian(t, t - 1) @ Q)
+            with np.errstate(divide="ignore"):
+                sums += np.log(abs(np.diag(R))) if t > transient else 0
+        return np.sort(sums / (self.T - transient))[::-1]
+
+    def spectra(self) -> Spectra:
+        """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's.
+
+        Returns
+        -------
+        dict of dict
+            By "W", "W2", ...; of a gated cell by "W[z]", "W[r]", "W[h]", ...: each a dict of
+            "sigma_max" and "spectral_radius".
+        """
+        found = {}
+        cell = CELLS[self.architecture.cell]
+        gates = [f"[{gate}]" for gate in cell.gates] if cell.G > 1 else [""]
+        for name in self.recurrent:
+            for gate, block in zip(gates, np.split(self.parameters[name], len(gates))):
+                found[name + gate] = {
+                    "sigma_max": _norm(block),
+                    "spectral_radius": float(abs(np.linalg.eigvals(block)).max()),
+                }
+        return found
+
+    def bound(self) -> Optional[float]:
+        """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
+
+        It is known for one layer of a plain cell: tanh, sigmoid, relu.
+
+        Returns
+        -------
+        float or None
+
+        References
+        ----------
+        Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013),
+        section 2.1.
+        """
+        gamma = CELLS[self.architecture.cell].gamma
+        if gamma is None or self.architecture.layers > 1:
+            return None
+        return gamma * self.spectra()["W"]["sigma_max"]
+
+
+def _norm(a: Floats) -> float:
+    """The largest singular value."""
+    return float(np.linalg.norm(a, 2))

@@ -1,0 +1,100 @@
+"""The states of a network on a text, and its gates: what the forward pass of a flow has."""
+
+import functools
+from typing import Any, Optional
+
+import numpy as np
+
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Floats, Tokens
+from theano_rnn.flow.graphs import functions_of
+from theano_rnn.model.architecture import named
+from theano_rnn.model.cells import CELLS
+from theano_rnn.rnn import RNN
+
+#: A gate counts as closed below the first, as open above the second.
+CLOSED, OPEN = 0.1, 0.9
+
+#: As `States.saturation` returns it.
+Saturation = dict[str, Any]
+
+
+class States:
+    """The states of a model on one sequence, and how saturated they are; see ``Flow``."""
+
+    def __init__(self, model: RNN, x: Tokens, y: Tokens, state: Optional[Array] = None) -> None:
+        self.architecture = model.architecture
+        self.x, self.y = validation.token_pair(x, y, model.vocab_size)
+        self.T, self.H = len(self.x), model.hidden_size
+        self.S = self.architecture.state_size
+        parameters = model.parameters()
+        self.parameters = {n: np.asarray(p, "float64") for n, p in parameters.items()}
+        self.functions = functions_of(model.architecture)
+        self.stored = self.functions.stored(self.parameters)
+        start = np.zeros(self.S) if state is None else state
+        start = validation.finite_array(start, "state", (self.S,), "float64")
+        self.states = self.functions.states(self.stored, self.x, start)  # (T+1, S)
+        with np.errstate(all="ignore"):
+            self.losses, self.own = self.functions.own_errors(self.stored, self.states[1:], self.y)
+        if not np.isfinite(self.losses).all() or not np.isfinite(self.states).all():
+            raise RNNError(
+                "the states of this network overflow on this text, so there is no gradient to "
+                "follow; look at a shorter text, or at an earlier checkpoint"
+            )
+        cell = CELLS[self.architecture.cell]
+        top = self.S - cell.parts * self.H
+        #: Columns of a state that predict.
+        self.top = slice(top, top + self.H)
+
+    @property
+    def recurrent(self) -> list[str]:
+        """The names of all W: "W", of more layers "W2", ... too."""
+        return [named("W", layer) for layer in range(self.architecture.layers)]
+
+    def hidden(self) -> Floats:
+        """s_t of each layer, (layers, T, H)."""
+        parts = CELLS[self.architecture.cell].parts
+        h = self.states[1:].reshape(self.T, self.architecture.layers, parts, self.H)
+        s: Floats = h[:, :, 0].transpose(1, 0, 2)
+        return s
+
+    @functools.cached_property
+    def gates(self) -> dict[str, Floats]:
+        """The gates by name, each (layers, T, H); none for a cell without."""
+        gates: dict[str, Floats] = self.functions.gates(self.stored, self.x, self.states[:-1])
+        return gates
+
+    def saturation(self) -> Saturation:
+        """How much of the network is where its derivatives vanish.
+
+        Returns
+        -------
+        dict
+            saturated: share of s beyond the ends of the activation (|s| > .9 for tanh); dead:
+            share of units that are 0 at every step, where the activation has no ends (relu);
+            derivative: mean phi'(z) of a plain cell; gates: {name: [share below .1, share above
+            .9]}. None where a measure does not apply.
+        """
+        cell, s = CELLS[self.architecture.cell], self.hidden()
+        ends = cell.activation.ends
+        return {
+            "saturated": float(((s < ends[0]) | (s > ends[1])).mean()) if ends else None,
+            "derivative": float(cell.activation.slope(s).mean()) if cell.is_plain else None,
+            "dead": None if ends else float((s == 0).all(axis=1).mean()),
+            "gates": {
+                name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
+                for name, gate in self.gates.items()
+            },
+        }
+
+
+def check_memory(what: str, steps: int, unit: int, power: int) -> None:
+    """Refuse unit * steps^power bytes where they are more than half of the memory there is."""
+    needed, there = unit * steps**power, memory.total()
+    if needed > there // 2:
+        longest = int((there / 2 / unit) ** (1 / power))
+        raise RNNError(
+            f"{what} need {needed / 1e9:,.1f} GB, and this process may have {there / 1e9:,.1f}; "
+            f"a text of at most {longest:,} tokens can be taken"
+        )
