@@ -61,7 +61,7 @@ def test_omega_is_the_mean_square_of_what_each_step_changes_but_for_steps_withou
     assert flow.omega() == 0
 
 
-def test_an_output_is_heard_where_a_hundredth_of_its_error_arrives():
+def test_a_step_receives_an_output_where_a_hundredth_of_its_error_arrives():
     norms = [[1, 9, 9, 9], [0.01, 1, 9, 9], [0.00999, 0.5, 1, 9], [0, 0, 0, 0]]
     flow = by_hand(**arrays(norms=norms))
     assert flow.live_steps() == (1 + 2 + 2 + 0) / 4

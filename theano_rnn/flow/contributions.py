@@ -1,10 +1,10 @@
-"""The contributions to the gradient: which output, through which step, and what truncation cuts.
+"""The contributions to the gradient, of each output through each step.
 
-E_t reaches a step k <= t by dE_t/ds_k, and W at that step by
+The contribution of output t through step k <= t to the gradient of W is
 
     C[t, k] = dE_t/ds_k ds_k/dW   with s_{k-1} held constant,   dE/dW = sum over t, k of C[t, k].
 
-What a truncation scheme does is leave some of these pairs out (``reach``).
+A truncation scheme leaves some pairs t, k out of the sum (``pairs.reach``).
 """
 
 import functools
@@ -20,12 +20,12 @@ from theano_rnn.common.types import Array, Floats, Parameters
 from theano_rnn.flow.errors import Errors
 from theano_rnn.flow.pairs import cosine, reach
 
-#: A parameter's name, or those of several that are taken as one.
+#: The name of a parameter, or the names of several that count as one.
 Names = Union[str, Sequence[str]]
 
 
 class Contributions(Errors):
-    """C[t, k] of each parameter, and the gradients that truncation schemes make of them."""
+    """The contributions C[t, k] to each parameter's gradient, and truncated gradients."""
 
     def gradient(self, weights: Optional[Array] = None) -> Parameters:
         """The sum over t and k of weights[t, k] C[t, k], for every parameter.
@@ -33,13 +33,13 @@ class Contributions(Errors):
         Parameters
         ----------
         weights : (T, T) array, optional
-            Ones, the full gradient, where not given; ``reach`` has those of a scheme. What V and
-            c do is counted in full.
+            Ones by default, which is the full gradient; ``reach`` returns those of a truncation
+            scheme. The gradients of V and c, which no scheme truncates, are always in full.
 
         Returns
         -------
         dict
-            By the names and in the shapes that ``bptt`` returns.
+            Names and shapes as ``RNN.bptt`` returns them.
         """
         weights = np.ones((self.T, self.T)) if weights is None else weights
         weights = validation.finite_array(weights, "weights", (self.T, self.T), "float64")
@@ -51,20 +51,20 @@ class Contributions(Errors):
 
     @functools.cached_property
     def full(self) -> Parameters:
-        """The full gradient, as `gradient` has it."""
+        """The full gradient: `gradient` with all weights 1."""
         return self.gradient()
 
     def shares(self, name: Names = "W") -> Floats:
-        """How much of a parameter's gradient comes from output t through step k, (T, T).
+        """The share of a parameter's gradient from output t through step k, (T, T).
 
-        C[t, k] along the gradient G, ``<C[t, k], G> / |G|^2``: they add up to 1, and one that
-        points against the whole is negative.
+        ``<C[t, k], G> / |G|^2`` with the gradient G. The shares add up to 1; that of a
+        contribution against G is negative.
 
         Parameters
         ----------
         name : str, or list of str
-            Of a parameter of the steps: "W", "U", "b", "W2", ... or "L"; or of several, taken as
-            one, as in ``recurrent``.
+            A parameter of the steps: "W", "U", "b", "W2", ... or "L"; or several that count as
+            one, such as ``recurrent``.
 
         Returns
         -------
@@ -73,11 +73,11 @@ class Contributions(Errors):
         Raises
         ------
         RNNError
-            For another name.
+            For any other name.
         """
         f, before = self.functions, self.states[:-1]
         names = chosen(name, f.of_steps, "parameter of the steps")
-        # Of the steps alone: the table's part as V has no step.
+        # Of the steps alone: a tied table is also V, and that part of it has no step.
         G = f.gradients(self.stored, self.x, before, self.total)
         square = sum((G[n] ** 2).sum() for n in names)
         if square == 0:
@@ -95,12 +95,12 @@ class Contributions(Errors):
         scheme : str
             "window:4", "chunk:10", "last:4" or "full".
         name : str, or list of str
-            Of a parameter, or of several, taken as one.
+            A parameter, or several that count as one.
 
         Returns
         -------
         cosine, ratio : float
-            Both 0 where the truncated gradient is 0.
+            Both are 0 if the truncated gradient is 0.
         """
         names = chosen(name, list(self.full), "parameter")
         gradient = self.gradient(reach(scheme, self.T))
@@ -110,9 +110,10 @@ class Contributions(Errors):
         return cosine(cut, full), float(np.linalg.norm(cut) / norm) if norm > 0 else 0.0
 
     def smallest_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
-        """The smallest K from which on every cosine with the full gradient is at least ``wanted``.
+        """The smallest K such that it and all larger K have a cosine of at least ``wanted``.
 
-        A smaller K may have it too, by chance: see ``first_K``.
+        The cosine is that of the truncated with the full gradient. A smaller K can reach it by
+        chance: see ``first_K``.
 
         Parameters
         ----------
@@ -121,23 +122,23 @@ class Contributions(Errors):
         wanted : float
             Above 0 and at most 1.
         name : str, or list of str
-            Of a parameter, or of several.
+            A parameter, or several that count as one.
 
         Returns
         -------
         int
-            From 1 to T: with K = T the cut is none.
+            From 1 to T; K = T truncates nothing.
 
         Raises
         ------
         RNNError
-            For another scheme or cosine.
+            For any other scheme or cosine.
         """
         has = self._has(scheme, wanted, name)
         return next((K + 1 for K in range(self.T - 1, 0, -1) if not has(K)), 1)
 
     def first_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
-        """The smallest K whose cosine is at least ``wanted``; larger ones may fall below it again.
+        """The smallest K with a cosine of at least ``wanted``; larger K may fall below it again.
 
         Parameters
         ----------
@@ -152,7 +153,7 @@ class Contributions(Errors):
         Raises
         ------
         RNNError
-            For another scheme or cosine.
+            For any other scheme or cosine.
         """
         has = self._has(scheme, wanted, name)
         return next((K for K in range(1, self.T) if has(K)), self.T)
@@ -170,7 +171,7 @@ class Contributions(Errors):
 
 
 def chosen(name: Names, known: list[str], what: str) -> list[str]:
-    """The names, each of which has to be known."""
+    """The names as a list; RNNError if one of them is not known."""
     names = [name] if isinstance(name, str) or not isinstance(name, Sequence) else list(name)
     for each in names:
         if not isinstance(each, str) or each not in known:

@@ -1,4 +1,4 @@
-"""The Jacobians of the recurrence: what a change of one state does to later ones."""
+"""The Jacobians of the recurrence: how a change of one state changes later ones."""
 
 from typing import Optional
 
@@ -11,7 +11,7 @@ from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.states import States, check_memory
 from theano_rnn.model.cells import CELLS
 
-#: By the name of a W: its sigma_max and spectral radius.
+#: sigma_max and spectral radius, by the name of a W.
 Spectra = dict[str, dict[str, float]]
 
 
@@ -19,7 +19,7 @@ class Jacobians(States):
     """dh_t/dh_k, its norms and exponents, and the spectra of W that bound them."""
 
     def jacobian(self, t: int, k: int) -> Floats:
-        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i is that of element i of h_t.
+        """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i belongs to element i of h_t.
 
         Parameters
         ----------
@@ -33,7 +33,7 @@ class Jacobians(States):
         Raises
         ------
         RNNError
-            For other steps.
+            For any other t and k.
         """
         jacobian: Floats = self.jacobians_from(t, k)[-1]
         return jacobian
@@ -53,7 +53,7 @@ class Jacobians(States):
         Raises
         ------
         RNNError
-            For other steps.
+            For any other t and k.
         """
         t, k = (validation.whole_number(i, "a step of the Jacobian", at_least=0) for i in (t, k))
         if not 0 <= k <= t <= self.T:
@@ -79,7 +79,7 @@ class Jacobians(States):
         Parameters
         ----------
         ends : int
-            How many t, spread from the middle of the text to its end.
+            The number of steps t, spread from the middle of the text to its end.
 
         Returns
         -------
@@ -93,14 +93,14 @@ class Jacobians(States):
         return norms
 
     def _ends(self, count: int) -> Ints:
-        """So many steps t, spread from the middle of the text to its end."""
+        """``count`` steps t, spread from the middle of the text to its end."""
         count = validation.whole_number(count, "ends", at_least=1)
         first = min(self.T, max(1, self.T // 2))
         ends: Ints = np.unique(np.linspace(first, self.T, count).round().astype(int))
         return ends
 
     def singular_values(self) -> Floats:
-        """Of every one-step Jacobian, (T, S), the largest first."""
+        """The singular values of every one-step Jacobian, (T, S), the largest first."""
         return np.array(
             [
                 np.linalg.svd(self.jacobian(t, t - 1), compute_uv=False)
@@ -109,17 +109,17 @@ class Jacobians(States):
         )
 
     def identity_path(self, ends: int = 8, of_units: str = "largest") -> Optional[Floats]:
-        """The part of dh_t/dh_{t-n} that the gate that keeps carries, (layers, T).
+        """The 2-norm of the part of dh_t/dh_{t-n} that the carry gate makes, (layers, T).
 
-        diag(prod f_t ... f_{t-n+1}) for lstm, of z for gru, n = 0..T-1: its 2-norm, which is its
-        largest element, as the geometric mean over the ends of ``norms_by_lag``.
+        For lstm the part is diag(f_t ... f_{t-n+1}), for gru the same with z, n = 0..T-1; its
+        2-norm is its largest element. The mean over the ends of ``norms_by_lag`` is geometric.
 
         Parameters
         ----------
         ends : int
             As for ``norms_by_lag``.
         of_units : str
-            "largest", the norm; or "mean", of what a unit keeps on average.
+            "largest": the norm; "mean": the mean over the units instead.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Jacobians(States):
         Raises
         ------
         RNNError
-            For another ``of_units``.
+            For any other ``of_units``.
         """
         if of_units not in ("largest", "mean"):
             shown = validation.shown(of_units)
@@ -149,16 +149,16 @@ class Jacobians(States):
     def lyapunov(self, count: Optional[int] = None, transient: int = 0) -> Floats:
         """Lyapunov exponents, the largest first, in nats a step, (count,).
 
-        By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. For
-        figures that do not depend on where the text begins it has to be long. -inf where a
-        direction is lost altogether.
+        By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. Only
+        a long text has exponents that do not depend on where it begins. The exponent of a
+        direction that a step maps to 0 is -inf.
 
         Parameters
         ----------
         count : int, optional
-            How many; all S where not given.
+            The number of exponents; all S by default.
         transient : int
-            So many steps at the beginning turn the directions and are not counted.
+            The first steps, which turn the directions and do not count.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Jacobians(States):
         transient = validation.whole_number(transient, "transient", at_least=0)
         if transient >= self.T:
             raise RNNError(f"transient is {transient}, and the text has {self.T} steps")
-        # Any directions, but none along a unit: one that is off would count as all being lost.
+        # Random directions: one along a unit that is off would be lost at the first step.
         Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(self.S, count)))
         sums = np.zeros(count)
         for t in range(1, self.T + 1):
@@ -190,13 +190,13 @@ class Jacobians(States):
         return np.sort(sums / (self.T - transient))[::-1]
 
     def spectra(self) -> Spectra:
-        """sigma_max and spectral radius of each W, by name; of a gated cell, of each gate's.
+        """sigma_max and spectral radius of each W by name; with gates, of each gate's block.
 
         Returns
         -------
         dict of dict
-            By "W", "W2", ...; of a gated cell by "W[z]", "W[r]", "W[h]", ...: each a dict of
-            "sigma_max" and "spectral_radius".
+            By "W", "W2", ..., or with gates by "W[z]", "W[r]", "W[h]", ...: "sigma_max" and
+            "spectral_radius".
         """
         found = {}
         cell = CELLS[self.architecture.cell]
@@ -210,9 +210,9 @@ class Jacobians(States):
         return found
 
     def bound(self) -> Optional[float]:
-        """gamma sigma_max(W), what no one-step Jacobian's norm exceeds; None where there is none.
+        """gamma sigma_max(W), an upper bound of the norm of all one-step Jacobians.
 
-        It is known for one layer of a plain cell: tanh, sigmoid, relu.
+        None for more than one layer, or a cell that is not plain (tanh, sigmoid, relu are).
 
         Returns
         -------

@@ -1,7 +1,7 @@
-"""Where the gradient goes: all the measures of a network on a text.
+"""``Flow``, all measures of a network on a text: those of its two base classes.
 
-Indices: outputs t and steps k are counted from 1 to T as in the equations; row t-1 and column k-1
-of an array are theirs.
+Outputs t and steps k count from 1 to T as in the equations; in an array they are row t-1 and
+column k-1.
 """
 
 from theano_rnn.flow.contributions import Contributions
@@ -11,22 +11,22 @@ from theano_rnn.flow.jacobians import Jacobians
 class Flow(Contributions, Jacobians):
     """The gradient flow of a model on one sequence.
 
-    Everything is computed in float64 by compiled graphs when first asked for, and kept.
+    Compiled graphs compute everything in float64, when it is first used.
 
     Parameters
     ----------
     model : theano_rnn.RNN
-        Its dropout is off, its truncation does not matter: the flow is that of the full gradient,
-        and each scheme is a choice among its contributions.
+        Its dropout is off, and its truncation does not matter: the flow is that of the full
+        gradient, and a truncation scheme is a choice among its contributions.
     x, y : (T,) token ids
     state : (S,) array, optional
-        Before the first step; zeros where not given.
+        The state before the first step; zeros by default.
 
     Raises
     ------
     RNNError
-        For bad tokens; and by what needs an array for each pair of steps, if that would not fit
-        into memory: the message has the size.
+        For bad tokens, and if the states overflow. Measures of all pairs of steps raise it if
+        their arrays do not fit into the memory.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Arrays of outputs t (rows) and steps k (columns): which pairs a scheme keeps, sums by lag."""
+"""(T, T) arrays of outputs t (rows) and steps k (columns): truncation schemes, sums by lag."""
 
 from typing import Callable
 
@@ -10,14 +10,14 @@ from theano_rnn.model import truncation
 
 
 def reach(scheme: str, T: int) -> Floats:
-    """Which step k (column) hears which output t (row) under a truncation scheme, (T, T) of 0/1.
+    """1 where step k (column) receives the error of output t (row) under a scheme, else 0.
 
     Parameters
     ----------
     scheme : str
         "full", "window:K", "chunk:K" or "last:K".
     T : int
-        Steps.
+        The number of steps.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def reach(scheme: str, T: int) -> Floats:
     Raises
     ------
     RNNError
-        For another scheme.
+        For any other scheme.
 
     Examples
     --------
@@ -47,13 +47,13 @@ def reach(scheme: str, T: int) -> Floats:
 
 
 def cosine(a: Floats, b: Floats) -> float:
-    """Of the angle between two arrays; 0 where one of them is 0."""
+    """The cosine of the angle between two arrays; 0 if one of them is 0."""
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float((a * b).sum() / norms) if norms > 0 else 0.0
 
 
 def by_lag(pairs: Floats) -> Floats:
-    """Sums over all t and k of one lag t - k = 0, 1, ..., T-1, of a (T, T) array, (T,).
+    """The sums of a (T, T) array over all pairs with lag t - k = 0, 1, ..., T-1, (T,).
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def by_lag(pairs: Floats) -> Floats:
 
 
 def lengths_of(a: Floats) -> Floats:
-    """2-norms along the last axis, also where the squares are beyond the numbers of float64."""
+    """2-norms along the last axis, also where the squares would leave the range of float64."""
     scale = abs(a).max(axis=-1)
     scale[scale == 0] = 1
     lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))

@@ -1,4 +1,4 @@
-"""The states of a network on a text, and its gates: what the forward pass of a flow has."""
+"""The forward pass: the states and gates of a network on a text, and how saturated they are."""
 
 import functools
 from typing import Any, Optional
@@ -13,10 +13,10 @@ from theano_rnn.model.architecture import named
 from theano_rnn.model.cells import CELLS
 from theano_rnn.rnn import RNN
 
-#: A gate counts as closed below the first, as open above the second.
+#: A gate below the first number counts as closed, above the second as open.
 CLOSED, OPEN = 0.1, 0.9
 
-#: As `States.saturation` returns it.
+#: What `States.saturation` returns.
 Saturation = dict[str, Any]
 
 
@@ -44,12 +44,12 @@ class States:
             )
         cell = CELLS[self.architecture.cell]
         top = self.S - cell.parts * self.H
-        #: Columns of a state that predict.
+        #: The columns of a state from which the output is predicted: s of the last layer.
         self.top = slice(top, top + self.H)
 
     @property
     def recurrent(self) -> list[str]:
-        """The names of all W: "W", of more layers "W2", ... too."""
+        """The names of all W: "W", and "W2", ... if there are more layers."""
         return [named("W", layer) for layer in range(self.architecture.layers)]
 
     def hidden(self) -> Floats:
@@ -61,20 +61,23 @@ class States:
 
     @functools.cached_property
     def gates(self) -> dict[str, Floats]:
-        """The gates by name, each (layers, T, H); none for a cell without."""
+        """The gates by name, each (layers, T, H); empty for a cell without gates."""
         gates: dict[str, Floats] = self.functions.gates(self.stored, self.x, self.states[:-1])
         return gates
 
     def saturation(self) -> Saturation:
-        """How much of the network is where its derivatives vanish.
+        """The shares of states and gates where the derivatives are almost 0.
 
         Returns
         -------
         dict
-            saturated: share of s beyond the ends of the activation (|s| > .9 for tanh); dead:
-            share of units that are 0 at every step, where the activation has no ends (relu);
-            derivative: mean phi'(z) of a plain cell; gates: {name: [share below .1, share above
-            .9]}. None where a measure does not apply.
+            A measure that does not apply to the cell is None.
+
+            - ``saturated``: share of s near the ends of the activation (|s| > 0.9 for tanh);
+            - ``dead``: share of units that are 0 at every step, if the activation has no ends
+              (relu);
+            - ``derivative``: mean phi'(z) of a plain cell;
+            - ``gates``: {name: [share below 0.1, share above 0.9]}.
         """
         cell, s = CELLS[self.architecture.cell], self.hidden()
         ends = cell.activation.ends
@@ -90,7 +93,7 @@ class States:
 
 
 def check_memory(what: str, steps: int, unit: int, power: int) -> None:
-    """Refuse unit * steps^power bytes where they are more than half of the memory there is."""
+    """Raise RNNError if unit * steps^power bytes are more than half of the memory."""
     needed, there = unit * steps**power, memory.total()
     if needed > there // 2:
         longest = int((there / 2 / unit) ** (1 / power))
