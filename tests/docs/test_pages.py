@@ -54,6 +54,15 @@ def test_every_option_that_a_page_names_is_known():
         assert not named - known, page.name
 
 
+def test_every_file_that_a_page_includes_is_there():
+    """A formatter of Python once put spaces into the marker, and the page showed the marker."""
+    for page in PAGES:
+        for line in re.findall(r"^--8.*$", read(page), re.MULTILINE):
+            included = re.fullmatch(r'--8<-- "(.+)"', line)
+            assert included, f"{page.name}: {line}"
+            assert any((folder / included[1]).exists() for folder in (ROOT, ROOT / "docs"))
+
+
 def test_every_target_of_make_that_a_page_names_is_there():
     targets = re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE)
     for page in PAGES:
