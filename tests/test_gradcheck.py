@@ -78,7 +78,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         ("--truncation last:0", "K is 0"),
         (
             "--cell rnn",
-            "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, gru_after, lstm",
+            "cell 'rnn' is unknown; use tanh, sigmoid, relu, gru, gru_after, lstm",
         ),
         ("--cell gru --tied", "set embedding_size=8, or tied=False"),
         ("--layers 0", "layers must be a whole number of at least 1"),

@@ -513,7 +513,7 @@ def test_bad_sizes_and_seeds_are_refused(size):
 
 
 BAD_SETTINGS = [
-    ({"cell": "elman"}, "cell 'elman' is unknown; the cells are tanh, sigmoid, relu, gru,"),
+    ({"cell": "elman"}, "cell 'elman' is unknown; use tanh, sigmoid, relu, gru,"),
     ({"cell": "LSTM"}, "cell 'LSTM' is unknown"),
     ({"cell": None}, "cell None is unknown"),
     ({"cell": ["gru"]}, "cell ['gru'] is unknown"),

@@ -270,7 +270,7 @@ def test_a_compiler_that_is_not_there_is_named():
 @pytest.mark.parametrize("text", ["", "step", "steps,", "steps;length"])
 def test_unknown_sections_are_refused(text):
     with pytest.raises(
-        RNNError, match="the sections are peers, steps, cells, padding, startup, truncation"
+        RNNError, match="is unknown; use peers, steps, cells, padding, startup, truncation"
     ):
         sections.parse_sections(text)
 

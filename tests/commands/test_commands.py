@@ -182,13 +182,6 @@ def test_compare_trains_in_processes_called_as_it_was(called_as, monkeypatch, tm
     ]
 
 
-def test_compare_refuses_an_unknown_cell_before_it_trains_one(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        compare.main(["--runs", str(tmp_path / "runs"), "--cells", "tanh,gur"])
-    assert "cell 'gur' is unknown; the cells are tanh" in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
-
-
 def test_the_clock_of_a_training_starts_before_theano_is_imported(monkeypatch, tmp_path, capsys):
     code = "import sys; from theano_rnn.commands import calling; print('theano' in sys.modules)"
     assert python(code).stdout == "False\n"

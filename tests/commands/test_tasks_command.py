@@ -80,7 +80,7 @@ def test_what_is_not_solved_says_why_and_is_written_with_run(called, tmp_path):
         (["--task", "addition"], "--length is missing"),
         (["--task", "adition", "--length", 10], "invalid choice: 'adition'"),
         (["--task", "addition", "--length", 9], "length must be a whole number of at least 10"),
-        ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; the remedies are clip"),
+        ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; use clip"),
         ([*QUICK, "--remedy", "omega", "--cell", "lstm"], "not lstm"),
         ([*QUICK, "--seeds", 0], "--seeds must be at least 1"),
         ([*QUICK, "--scheduler", "tcp://localhost:1"], "--scheduler is for a sweep"),

@@ -53,7 +53,7 @@ def test_other_values_are_no_whole_numbers(value):
 @pytest.mark.parametrize("value", ["c", "", None, ["a"], 5])
 def test_a_word_must_be_one_of_the_choices(value):
     assert validation.one_of("a", "cell", ["a", "b"]) == "a"
-    with pytest.raises(RNNError, match=r"^cell .* unknown; the cells are a, b$"):
+    with pytest.raises(RNNError, match=r"^cell .* unknown; use a, b$"):
         validation.one_of(value, "cell", ["a", "b"])
 
 

@@ -41,7 +41,7 @@ def findings_of(name, cell, T, rate, **changes):
         "losses": 2 + wave(T), "verdict": verdict, "norms": norms,
         "shares": np.where(t >= k, wave(T, T) / T, 0), "lags": T - 1,
         "left": np.round(rate**n, 300), "products": ends,
-        "bound": 1.25, "radius": 0.75, "carried": None, "carried_mean": None,
+        "bound": 1.25, "radius": 0.75, "carried": None,
         "contributions": wave(T) / 2, "K": K,
         "cosines": {s: [k / (k + i) for k in K] for i, s in enumerate(SCHEMES)},
         "truncation": "last:2", "cosine": 0.4567, "ratio": 0.1234,
@@ -70,7 +70,7 @@ def of_lstm():
     return findings_of(
         "LSTM", "lstm", 4, 1.1, layers=2, bound=None, radius=None, truncation="full", wanted=None,
         is_trained=False, carried=np.array([0.5, 0.4])[:, None] ** np.arange(4), lasting={},
-        carried_mean=np.array([0.4, 0.3])[:, None] ** np.arange(4), first={},
+        first={},
         saturation={**none, "gates": {"f": [0.25, 0.0625], "i": [0, 1]}},
         curves={"gate f": 2 * wave(4, 6), "tanh(c)": 5 * wave(4, 6)},
         open=abs(wave(6, 4)), open_name="gate f",

@@ -17,7 +17,7 @@ def test_remedies_are_combined():
 @pytest.mark.parametrize(
     "remedy, said",
     [
-        ("clip+dropout", "remedy 'dropout' is unknown; the remedies are clip, omega"),
+        ("clip+dropout", "remedy 'dropout' is unknown; use clip, omega"),
         ("", "remedy '' is unknown"),
         ("identity+orthogonal", "initialization both identity and orthogonal"),
         ("sgd+adam", "optimizer both sgd and adam"),

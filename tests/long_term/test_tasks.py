@@ -186,5 +186,5 @@ def test_a_length_or_batch_out_of_range_is_refused(length, batch):
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones():
-    with pytest.raises(RNNError, match="'tempral_order' is unknown; the tasks are temporal_order"):
+    with pytest.raises(RNNError, match="'tempral_order' is unknown; use temporal_order"):
         Trial("tempral_order", 10)

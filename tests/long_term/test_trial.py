@@ -15,7 +15,7 @@ from theano_rnn.long_term.trial import Trial
     "settings, said",
     [
         ({"task": "adition"}, "task 'adition' is unknown"),
-        ({"cell": "elman"}, "cell 'elman' is unknown; the cells are tanh"),
+        ({"cell": "elman"}, "cell 'elman' is unknown; use tanh"),
         ({"cell": "gru", "remedy": "omega"}, "not gru"),
         ({"remedy": "clip+chrono"}, "chrono is for the cells gru, gru_after, lstm, not tanh"),
         ({"length": 5}, "length must be a whole number of at least 10, not 5"),

@@ -22,7 +22,7 @@ from theano_rnn.training.settings import Settings, setting
         # the network
         (
             {"cell": "rnn"},
-            "cell 'rnn' is unknown; the cells are tanh, sigmoid, relu, gru, gru_after, lstm",
+            "cell 'rnn' is unknown; use tanh, sigmoid, relu, gru, gru_after, lstm",
         ),
         ({"hidden_size": 2.5}, "hidden_size must be a whole number of at least 1, not 2.5"),
         ({"layers": 0}, "layers must be a whole number of at least 1, not 0"),
@@ -149,7 +149,7 @@ def test_settings_go_through_a_file():
         ({"hiden_size": 3}, "unknown settings 'hiden_size'"),
         ({"epochs": "many"}, "epochs must be"),
         ({"learning_rate": "0.1"}, "learning_rate must be"),
-        ({"cell": ["gru"]}, "the cells are"),
+        ({"cell": ["gru"]}, "is unknown; use tanh"),
         ({"optimizer": None}, "use sgd"),
         ([1], "does not hold settings"),
     ],

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, table
+from theano_rnn.common import validation
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.evaluation import format_perplexity
 
@@ -23,6 +24,7 @@ from theano_rnn.training.evaluation import format_perplexity
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
 
+@calling.ends_in_a_line("compare")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     p = argparse.ArgumentParser(prog=calling.program("compare"), description=__doc__)
     p.add_argument("--runs", metavar="DIR", required=True, help="folder of the runs")
@@ -31,9 +33,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     )
     arguments, options = p.parse_known_args(argv)
     cells = arguments.cells.split(",")
-    for cell in cells:
-        if cell not in CELLS:  # before any other cell is trained
-            p.error(f"cell {cell!r} is unknown; the cells are {', '.join(CELLS)}")
+    for cell in cells:  # before any of them is trained
+        validation.one_of(cell, "cell", CELLS)
     results = {}
     for cell in cells:
         run = Path(arguments.runs) / cell

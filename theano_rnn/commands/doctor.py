@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from theano_rnn import engine
 from theano_rnn.commands import calling
-from theano_rnn.common.errors import RNNError
+from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.blas import threads
 from theano_rnn.engine.flags import user_settings
@@ -33,8 +32,9 @@ from theano_rnn.rnn import RNN
 PACKAGES = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
 
 
+@calling.ends_in_a_line("doctor")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command; its exit code."""
+    """Run the command; return its exit code."""
     p = argparse.ArgumentParser(
         prog=calling.program("doctor"),
         description=__doc__,
@@ -53,19 +53,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         "--mask", action="store_true", help="for batches of sequences of different lengths"
     )
     arguments = p.parse_args(argv)
-    console = Console(highlight=False)
     if arguments.what is None:
         rows, advice = findings()
-        console.print(table_of(rows))
+        CONSOLE.print(table_of(rows))
         for line in advice or ["Nothing is missing."]:
-            console.print(line)
-        return 0
-    try:
-        loops = explained(arguments)
-    except RNNError as error:
-        print(f"{p.prog}: {error}", file=sys.stderr)
-        return 2
-    console.print(table_of_loops(loops))
+            say(line)
+    else:
+        CONSOLE.print(table_of_loops(explained(arguments)))
     return 0
 
 
@@ -145,17 +139,17 @@ def explained(arguments: argparse.Namespace) -> list[Explained]:
 
 def table_of(rows: Sequence[tuple[str, str]]) -> Table:
     """Two columns without a frame."""
-    table = Table(show_header=False, box=None)
-    table.add_column()
-    table.add_column(overflow="fold")
+    made = Table(show_header=False, box=None)
+    made.add_column()
+    made.add_column(overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    return table
+        made.add_row(*row)
+    return made
 
 
 def table_of_loops(loops: Sequence[Explained]) -> Table:
     """A row for each loop."""
-    table = Table("loop", "in C++", "", title="The loops of a training step", title_justify="left")
+    made = table("The loops of a training step", "loop", "in C++", "", left=3)
     for loop in loops:
-        table.add_row(loop.name, "yes" if loop.is_native else "no", loop.reason)
-    return table
+        made.add_row(loop.name, "yes" if loop.is_native else "no", loop.reason)
+    return made

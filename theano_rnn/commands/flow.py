@@ -1,14 +1,12 @@
 """Show how far back the error of a trained run reaches, and why it stops there."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from rich.console import Console
-
 from theano_rnn.commands import calling
+from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common.errors import RNNError
 
 
@@ -41,33 +39,24 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return arguments
 
 
+@calling.ends_in_a_line("flow")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
-    console = Console(highlight=False)
-    report = None
-    try:
-        from theano_rnn.flow.report.folder import Report
+    from theano_rnn.flow.report.folder import Report
 
-        if arguments.report is not None:
-            report = Report(arguments.report)
-        page = (
-            show_demo(console, report) if arguments.demo else show_run(console, report, arguments)
-        )
-    except RNNError as error:
-        print(f"{calling.program('flow')}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    report = None if arguments.report is None else Report(arguments.report)
+    try:
+        page = show_demo(report) if arguments.demo else show_run(report, arguments)
     finally:
         if report is not None:
             report.discard()
     if page is not None:
-        say(console, f"The report is {page}")
+        say(f"The report is {page}")
     return 0
 
 
-def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Optional[Path]:
-    """The flow of a run on a sentence; the path of the report, if there is one."""
+def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
+    """Print the flow of a run on a sentence; return the path of the report, if there is one."""
     from theano_rnn.flow import Flow, sentence
     from theano_rnn.flow.findings import measure
     from theano_rnn.training.load import load, load_settings
@@ -81,56 +70,51 @@ def show_run(console: Console, report: Any, arguments: argparse.Namespace) -> Op
         vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag
     )
     words, targets = sentence.axis_labels(vocabulary, x), sentence.axis_labels(vocabulary, y)
-    say(console, f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
-    with console.status("measuring ..."):
+    say(f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
+    with CONSOLE.status("measuring ..."):
         flow = Flow(model, x, y)
         found = measure(
             flow, words, targets, str(arguments.run), truncation=settings.truncation,
             lags=arguments.lag, settings=settings, wanted=arguments.cosine,
         )  # fmt: skip
-    show(console, found)
+    show(found)
     return None if report is None else report.write(found)
 
 
-def show_demo(console: Console, report: Any) -> Optional[Path]:
+def show_demo(report: Any) -> Optional[Path]:
     from theano_rnn.flow import demo
     from theano_rnn.flow.report import terminal
 
-    with console.status("measuring ..."):
+    with CONSOLE.status("measuring ..."):
         several = demo.findings()
     for found in several:
-        say(console, terminal.heat_map(found, console.width, ramp(console)))
-        say(console, "\n".join(terminal.verdict_lines(found)) + "\n")
+        say(terminal.heat_map(found, CONSOLE.width, ramp()))
+        say("\n".join(terminal.verdict_lines(found)) + "\n")
     tanh = several[0]
     K = tanh.K.index(4)
     say(
-        console,
         "The tutorial's own fault: its NumPy code is window:4, its Theano code last:4. The cosine "
         f"of dE/dW with the full one is {tanh.cosines['window'][K]:.3f} with window:4 and "
         f"{tanh.cosines['last'][K]:.3f} with last:4.",
     )
-    console.print(terminal.side_by_side(several))
+    CONSOLE.print(terminal.side_by_side(several))
     return None if report is None else report.write_demo(several)
 
 
-def show(console: Console, found: Any) -> None:
+def show(found: Any) -> None:
     from theano_rnn.flow.report import terminal
 
-    say(console, terminal.heat_map(found, console.width, ramp(console)))
-    console.print(terminal.table_by_lag(found))
-    console.print(terminal.table_of_truncation(found))
-    say(console, "\n".join(terminal.saturation_lines(found)))
-    say(console, "\n".join(terminal.verdict_lines(found)))
+    say(terminal.heat_map(found, CONSOLE.width, ramp()))
+    CONSOLE.print(terminal.table_by_lag(found))
+    CONSOLE.print(terminal.table_of_truncation(found))
+    say("\n".join(terminal.saturation_lines(found)))
+    say("\n".join(terminal.verdict_lines(found)))
     for line in terminal.smallest_K_lines(found):
-        say(console, line)
+        say(line)
 
 
-def ramp(console: Console) -> str:
+def ramp() -> str:
+    """The characters of a heat map, in an encoding that the terminal has."""
     from theano_rnn.flow.report import terminal
 
-    return terminal.RAMP if console.encoding.startswith("utf") else terminal.ASCII_RAMP
-
-
-def say(console: Console, text: str) -> None:
-    """As wide as it is, with nothing in it taken for markup."""
-    console.print(text, markup=False, soft_wrap=True)
+    return terminal.RAMP if CONSOLE.encoding.startswith("utf") else terminal.ASCII_RAMP

@@ -102,20 +102,9 @@ FILE = Kind(_path, "a file", {"metavar": "FILE"})
 NAME = Kind(_path, "a name", {"metavar": "NAME"})
 
 
-def one_of(
-    names: Collection[str],
-    message: str = "use",
-    summary: Callable[[str], str] = lambda name: "",
-) -> Kind:
-    """One of some names; the error for an unknown name lists them after ``message``."""
-
-    def checked(value: Any, name: str) -> str:
-        if not isinstance(value, str) or value not in names:
-            shown = validation.shown(value)
-            raise RNNError(f"{name} {shown} is unknown; {message} {', '.join(names)}")
-        return value
-
-    return Kind(checked, "", {}, names, summary)
+def one_of(names: Collection[str], summary: Callable[[str], str] = lambda name: "") -> Kind:
+    """One of some names; the error for an unknown name lists them."""
+    return Kind(lambda value, name: validation.one_of(value, name, names), "", {}, names, summary)
 
 
 def first_line(documented: object) -> str:

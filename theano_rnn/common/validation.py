@@ -65,14 +65,14 @@ def whole_number(value: Any, name: str, at_least: int) -> int:
 
 
 def one_of(value: object, name: str, choices: Iterable[str]) -> str:
-    """The value, which must be one of the choices; ``name`` is the noun for them.
+    """The value, which must be one of the choices.
 
     >>> one_of("gur", "cell", ["tanh", "gru"])
     Traceback (most recent call last):
-    theano_rnn.common.errors.RNNError: cell 'gur' is unknown; the cells are tanh, gru
+    theano_rnn.common.errors.RNNError: cell 'gur' is unknown; use tanh, gru
     """
     if not isinstance(value, str) or value not in choices:
-        raise RNNError(f"{name} {shown(value)} is unknown; the {name}s are {', '.join(choices)}")
+        raise RNNError(f"{name} {shown(value)} is unknown; use {', '.join(choices)}")
     return value
 
 

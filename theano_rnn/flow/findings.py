@@ -50,9 +50,8 @@ class Findings:
         |ds_t/ds_{t-n}| by lag n, for some ends t.
     bound, radius : float or None
         gamma sigma_max(W) and gamma times the spectral radius of W, of one layer without gates.
-    carried, carried_mean : (layers, T) or None
-        The part of the products that the gates carry: of the unit that keeps most, which is its
-        norm, and of all on average.
+    carried : (layers, T) or None
+        The norm of the part of the products that the carry gate makes: ``Flow.identity_path``.
     contributions : (T,)
         Share of dE/dW by lag.
     K : list of int
@@ -102,7 +101,6 @@ class Findings:
     bound: Optional[float]
     radius: Optional[float]
     carried: Optional[Floats]
-    carried_mean: Optional[Floats]
     contributions: Floats
     K: list[int]
     cosines: dict[str, list[float]]
@@ -203,7 +201,6 @@ def measure(
         bound=bound,
         radius=None if radius is None else (cell.gamma or 1) * radius,
         carried=flow.identity_path(_ends(flow)),
-        carried_mean=flow.identity_path(_ends(flow), "mean"),
         contributions=by_lag(shares),
         truncation=truncation,
         wanted=wanted,

@@ -1,12 +1,13 @@
 """A few numbers of the gradient flow for the metrics of a training, after each epoch."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Record
+from theano_rnn.common.validation import is_finite
 from theano_rnn.flow.measures import Flow
 
 if TYPE_CHECKING:
@@ -43,8 +44,4 @@ def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
         found["live_steps"] = float(np.mean([flow.live_steps() for flow in flows]))
     except RNNError:
         found.update(omega=None, live_steps=None)
-    return {name: value if _is_number(value) else None for name, value in found.items()}
-
-
-def _is_number(value: Optional[float]) -> bool:
-    return value is not None and bool(np.isfinite(value))
+    return {name: value if is_finite(value) else None for name, value in found.items()}

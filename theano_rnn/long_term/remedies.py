@@ -17,7 +17,7 @@ Another cell is a remedy too, but is not in this list.
 from typing import Any, NamedTuple
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.validation import shown
+from theano_rnn.common.validation import one_of, shown
 from theano_rnn.model.cells import CELLS
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.regularization import check_omega
@@ -72,9 +72,7 @@ def parse(text: str) -> Remedy:
     """
     changes: dict[str, Any] = {}
     for name in names_of(text):
-        if name not in REMEDIES:
-            known = ", ".join(REMEDIES)
-            raise RNNError(f"remedy {name[:40]!r} is unknown; the remedies are {known}")
+        one_of(name, "remedy", REMEDIES)
         for setting, value in REMEDIES[name].items():
             if changes.get(setting, value) != value:
                 both = f"{setting} both {changes[setting]} and {value}"

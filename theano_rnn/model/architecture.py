@@ -51,9 +51,7 @@ class Architecture:
     cell: str = field(
         default="tanh",
         metadata={
-            "kind": fields.one_of(
-                CELLS, "the cells are", lambda name: fields.first_line(CELLS[name].equations)
-            )
+            "kind": fields.one_of(CELLS, lambda name: fields.first_line(CELLS[name].equations))
         },
     )
     layers: int = field(default=1, metadata={"kind": fields.whole_number(1, MOST_LAYERS)})
