@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from theano_rnn.common.errors import RNNError
 
 #: Of each reader here, and of what is slower; ``make fuzz`` has thousands.
-CASES, FEW = (300, 60) if conftest.IN_C else (100, 20)
+CASES, FEW = 300, 60
 
 READERS = {target.name: target for target in readers()}
 INTERFACES = {target.name: target for target in interfaces.interfaces(count=1)}
