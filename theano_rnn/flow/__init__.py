@@ -3,12 +3,12 @@
 ``measures``  ``Flow``: all measures of a model on a text, from four modules:
               ``states``, the forward pass; ``errors``, how far the error reaches;
               ``contributions``, to the gradient; ``jacobians``, and the exponents
-``graphs``    the compiled functions of a single step, which the measures are computed with
-``pairs``     pairs of outputs and steps: those that a truncation scheme keeps, sums by lag
+``graphs``    the compiled functions of a single step, which the measures call
+``pairs``     which pairs of outputs and steps a truncation scheme keeps; sums by lag
 ``decay``     how the error decays with the lag: rate, half-life, horizon
 ``curves``    activations and gates, and where a model is on them
 ``verdict``   the verdict in words; ``reasons``, why; ``advice``, what helps
-``findings``  all that a report shows, measured once; ``sentence``, the text that it is measured on
+``findings``  all that a report shows, measured once; ``sentence``, the text to measure
 ``report``    the report: page, PNGs, terminal
 ``demo``      the tutorial's fault, and four networks side by side, without a run
 ``watch``     a few of the measures after each epoch of a training

@@ -1,4 +1,4 @@
-"""What helps: options of ``train.py`` against what was observed."""
+"""What helps: options of ``train.py`` against the observed behaviour."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CLIPPED: dict[str, Any] = {"clip": 1.0, "clip_by": "norm"}
 
 @dataclass(frozen=True)
 class Advice:
-    """Settings to change, and what that does.
+    """Settings to change, and the effect of the change.
 
     >>> str(Advice({"cell": "lstm", "bias": True}, "gates that keep the state"))
     '--cell lstm --bias: gates that keep the state'
@@ -45,7 +45,7 @@ def _option(name: str, value: Any) -> str:
 def advise(
     flow: Flow, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
 ) -> list[Advice]:
-    """Changes of the settings that would help, that ``train.py`` takes and that are not made yet.
+    """Changes of the settings that would help: accepted by ``train.py`` and not made yet.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def advise(
 
 
 def accepts(settings: Settings, advice: Advice) -> bool:
-    """Whether ``train.py`` takes the advice with all else as it is."""
+    """Whether ``train.py`` accepts the advice with all other settings unchanged."""
     try:
         dataclasses.replace(settings, **advice.changes)
     except RNNError:
@@ -87,7 +87,7 @@ def _what_is_new(advice: Advice, settings: Settings) -> Advice:
 
 
 def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Advice]:
-    """Where the run's truncation, and not its network, keeps the gradient short."""
+    """Advice if the run's truncation, not its network, keeps the gradient short."""
     scheme = truncation.parse(settings.truncation)
     cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
     if scheme.K is None or cosine >= ALIKE:

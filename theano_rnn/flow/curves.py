@@ -1,4 +1,4 @@
-"""The curves of a cell, its activations and gates, and where a model is on them."""
+"""The curves of a cell (its activations and gates), and the points where a model is on them."""
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from theano_rnn.model.cells import CELLS
 def operating_points(flow: Flow) -> dict[str, Floats]:
     """z of each curve of the cell, at every step and unit, (T, n).
 
-    Without gates, of each layer z_t = U x_t + W s_{t-1} + b. With gates, the layers side by side,
-    each gate's z, from its value; that of the candidate, "tanh h" of a gru and "tanh g" of an
-    lstm; and for lstm c, which goes through tanh.
+    A cell without gates has one curve per layer, z_t = U x_t + W s_{t-1} + b. A cell with gates
+    has a curve for each gate (z computed from its value), one for the candidate ("tanh h" of gru,
+    "tanh g" of lstm), and lstm one for c, the argument of its other tanh; all layers are side by
+    side.
     """
     a = flow.architecture
     cell, phi = CELLS[a.cell], CELLS[a.cell].activation.name
@@ -38,7 +39,7 @@ def operating_points(flow: Flow) -> dict[str, Floats]:
 
 
 def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
-    """z of one layer, of a cell with gates that of its candidate, (T, H); s (T+1, layers, H)."""
+    """z of one layer (with gates, of its candidate), (T, H); s is (T+1, layers, H)."""
     p, a = flow.parameters, flow.architecture
     U, W = (p[named(name, layer)] for name in "UW")
     b = p.get(named("b", layer))
@@ -50,7 +51,7 @@ def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
         below = p["L"][:, flow.x].T @ U.T
     if b is not None:
         below = below + b
-    # The candidate's rows are the last ones.
+    # The candidate has the last rows.
     p_t, W, before = below[:, -flow.H :], W[-flow.H :], s[:-1, layer]
     cell = CELLS[a.cell]
     gates = {name: g[layer] for name, g in flow.gates.items()} if cell.G > 1 else {}
@@ -71,7 +72,7 @@ def activation(name: str, z: Floats) -> Floats:
 
 
 def derivative(name: str, z: Floats) -> Floats:
-    """phi' of a curve by its name, with Theano's 1/2 for relu at 0.
+    """phi'(z) of a curve by its name; for relu at 0 it is 1/2, as in Theano.
 
     >>> derivative("tanh", np.zeros(1)), derivative("gate f", np.zeros(1))
     (array([1.]), array([0.25]))

@@ -1,4 +1,4 @@
-"""How something decays with the lag: what is left, the rate a step, the half-life, the horizon."""
+"""How the error decays with the lag: the share left, the rate per step, half-life, horizon."""
 
 import math
 from typing import NamedTuple, Optional
@@ -7,16 +7,16 @@ import numpy as np
 
 from theano_rnn.common.types import Floats
 
-#: The horizon is where the gradient falls below this share of its value at lag 0.
+#: At the horizon the gradient falls below this share of its value at lag 0.
 LOST = 0.01
-#: So many lags are needed for a rate.
+#: The number of lags that a rate needs.
 SHORTEST = 3
-#: Below it a number has lost digits to the smallest that float64 can hold.
+#: A norm below this has lost digits, because float64 has none much smaller.
 SMALLEST = 1e-290
 
 
 class Rate(NamedTuple):
-    """The line start * rate^n, fitted to what is left at lag n.
+    """The line start * rate^n, fitted to the share left at lag n.
 
     ``low`` and ``high`` are two standard errors of the slope away from the rate.
     """
@@ -28,9 +28,9 @@ class Rate(NamedTuple):
 
 
 def geometric_mean(rows: Floats) -> Floats:
-    """Of each column, zeros and what is not finite left out.
+    """The geometric mean of each column, without its zeros and numbers that are not finite.
 
-    0 where only zeros are left, NaN where there is nothing.
+    0 for a column of zeros, NaN for one without a finite number.
 
     >>> geometric_mean(np.array([[1.0, 2.0, 0.0, np.nan], [4.0, np.nan, 0.0, np.nan]]))
     array([ 2.,  2.,  0., nan])
@@ -44,11 +44,11 @@ def geometric_mean(rows: Floats) -> Floats:
 
 
 def left_by_lag(norms: Floats, first: int = 0) -> Floats:
-    """What is left of |dE_t/dh_k| at lag n = t - k: the geometric mean over t, by lag, (T,).
+    """The share of |dE_t/dh_k| left at lag n = t - k, the geometric mean over t, by lag, (T,).
 
-    Each output counts by its own |dE_t/dh_{t-first}|, so that those that err much do not drown the
-    others. ``first`` is 1 for lstm, whose output reads s alone: its error is in the whole of the
-    state, c too, from the step before on.
+    Each output is divided by its own |dE_t/dh_{t-first}|, so that large errors do not drown the
+    others. ``first`` is 1 for lstm: its output reads s alone, so the error is in the whole state
+    (s and c) only from the step before on.
 
     >>> left_by_lag(np.array([[1.0, 0.0], [4.0, 8.0]]))
     array([1. , 0.5])
@@ -70,7 +70,7 @@ def left_by_lag(norms: Floats, first: int = 0) -> Floats:
 def rate_of(left: Floats, first: int = 0) -> Optional[Rate]:
     """The line through log left from lag ``first`` on, each lag weighted by its number of pairs.
 
-    None where the text is too short for one.
+    None if the text is too short for one.
 
     >>> [round(float(number), 12) for number in rate_of(3 * 0.5 ** np.arange(6))]
     [0.5, 0.5, 0.5, 3.0]
@@ -94,7 +94,7 @@ def rate_of(left: Floats, first: int = 0) -> Optional[Rate]:
 
 
 def half_life_of(rate: float) -> float:
-    """Steps in which a gradient of this rate halves, or doubles; inf if it does neither.
+    """The steps in which a gradient of this rate halves or doubles; inf if it does neither.
 
     >>> half_life_of(0.5), half_life_of(2.0), half_life_of(0.0), half_life_of(1.0)
     (1.0, 1.0, 0.0, inf)
@@ -105,7 +105,7 @@ def half_life_of(rate: float) -> float:
 
 
 def horizon_of(left: Floats) -> Optional[int]:
-    """The lag from which on less than 1 % is left; None where 1 % is left at the last.
+    """The lag from which on less than 1 % is left; None if the last lag has more.
 
     >>> horizon_of(np.array([1, 0.1, 0.001, 0.1, 0.001, 0.0005])), horizon_of(np.ones(5))
     (4, None)
@@ -116,6 +116,6 @@ def horizon_of(left: Floats) -> Optional[int]:
 
 
 def share_of_zeros(norms: Floats) -> float:
-    """Of the pairs t > k, those whose error is exactly 0."""
+    """The share of pairs t > k whose error is exactly 0."""
     below = norms[np.tril_indices(len(norms), -1)]
     return float((below == 0).mean()) if len(below) else 0.0

@@ -1,4 +1,4 @@
-"""The demonstration: the tutorial's own fault, and four networks side by side, without a run."""
+"""The demonstration: the tutorial's own fault, and four untrained networks side by side."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ MEANT, DONE = "window:4", "last:4"
 
 
 def sentence() -> tuple[Ints, Ints, list[str]]:
-    """x, y and the vocabulary of the sentence."""
+    """x, y and the vocabulary of ``SENTENCE``."""
     words = [START, *SENTENCE.split(), END]
     vocabulary = list(dict.fromkeys(words))
     ids = np.array([vocabulary.index(word) for word in words])

@@ -1,4 +1,4 @@
-"""Everything a report shows of one flow, measured once; what draws it computes nothing."""
+"""All that a report shows of one flow, measured once; drawing it computes nothing more."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -30,44 +30,44 @@ class Findings:
     Attributes
     ----------
     name : str
-        Of the model, as the report calls it.
+        The name of the model in the report.
     cell : str
     layers : int
     inputs, targets : list of str
-        The word read at each step, and the one to be predicted there.
+        The word that each step reads, and the word to predict there.
     losses : (T,)
         E_t of each word, in nats.
     verdict : Verdict
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
     shares : (T, T)
-        Share of each pair in dE/dW; of all W together, where there are more layers.
+        The share of each pair in dE/dW, all W together if there are more layers.
     lags : int
         Lags are shown from 0 to this one.
     left : (T,)
-        What is left of |dE_t/ds_k| by lag, the geometric mean over t; 1 at lag 0, for lstm at 1.
+        The share of |dE_t/ds_k| left, by lag, as ``decay.left_by_lag`` returns it.
     products : (ends, T)
         |ds_t/ds_{t-n}| by lag n, for some ends t.
     bound, radius : float or None
-        gamma sigma_max(W) and gamma times the spectral radius of W, of one layer without gates.
+        gamma sigma_max(W), and gamma times the spectral radius of W, for one plain layer.
     carried : (layers, T) or None
         The norm of the part of the products that the carry gate makes: ``Flow.identity_path``.
     contributions : (T,)
         Share of dE/dW by lag.
     K : list of int
     cosines : dict
-        By "window", "chunk", "last": the cosine of dE/dW with the full one, for each K.
+        By "window", "chunk", "last": for each K the cosine of dE/dW with the full dE/dW.
     truncation, cosine, ratio
-        The scheme that the model is trained with, the cosine of its dE/dW with the full one, and
-        their norms' ratio.
+        The scheme of the training, the cosine of its dE/dW with the full dE/dW, and |truncated|
+        / |full|.
     ratios : dict
-        As ``cosines``: |truncated| / |full| for each K.
+        As ``cosines``, with |truncated| / |full|.
     wanted : float or None
-        The cosine that was asked for.
+        The cosine that the user asked for.
     lasting, first : dict
-        By "window" and "chunk", the K of ``Flow.smallest_K`` and ``Flow.first_K`` for it.
+        By "window" and "chunk": ``Flow.smallest_K`` and ``Flow.first_K`` of this cosine.
     is_trained : bool
-        Whether it is a run's network; one that is as it begins is not.
+        Whether the network is from a run; otherwise it has its initial parameters.
     one_step : dict
         Of the norms |ds_t/ds_{t-1}|: "mean", "max", and "above_1", the share that exceeds 1.
     saturation : dict
@@ -79,11 +79,11 @@ class Findings:
     exponent : float
         The largest Lyapunov exponent, nats a step, the first quarter of the text left out.
     curves : dict
-        By the name of a curve ("tanh", "gate f", ...): z (T, n), where the model is on it.
+        ``operating_points``: z (T, n) by the name of a curve ("tanh", "gate f", ...).
     open : (units, T)
-        phi'(z) of each unit, or of a cell with gates the gate that keeps; the least open first.
+        phi'(z) of each unit, or with gates its carry gate; the least open unit first.
     open_name : str
-        What that is.
+        The name of what ``open`` holds.
     """
 
     name: str
@@ -124,11 +124,11 @@ class Findings:
 
     @property
     def T(self) -> int:
-        """Steps of the text."""
+        """The number of steps of the text."""
         return len(self.inputs)
 
     def numbers(self) -> Record:
-        """All of it as JSON takes it: lists, and None for what is not finite.
+        """All findings for JSON: lists, and None for numbers that are not finite.
 
         Returns
         -------
@@ -158,16 +158,16 @@ def measure(
     ----------
     flow : Flow
     inputs, targets : list of str
-        The words of its x and y.
+        The words of the flow's x and y.
     name : str
     truncation : str
-        The scheme that the model is trained with.
+        The scheme of the training.
     lags : int, optional
-        The longest lag to show; that of the text where not given.
+        The longest lag to show; by default the longest of the text.
     settings : Settings, optional
-        Of the run that the network is from; not given for one that is as it begins.
+        The settings of the run; None for a network that is not from a run.
     wanted : float, optional
-        A cosine above 0 and at most 1, whose smallest K are to be found.
+        A cosine above 0 and at most 1: find the smallest K that reach it.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def measure(
     Raises
     ------
     RNNError
-        For another cosine; as ``Flow`` where the memory does not suffice.
+        For any other cosine, and if the arrays do not fit into the memory.
     """
     T, a = flow.T, flow.architecture
     cell, bound = CELLS[a.cell], flow.bound()
@@ -219,7 +219,7 @@ def measure(
 
 
 def _truncated(flow: Flow, truncation: str, wanted: Optional[float]) -> dict[str, Any]:
-    """What `Findings` has of truncated gradients, of all W together."""
+    """The fields of `Findings` about truncated gradients, all W together."""
     W = flow.recurrent
     cosine, ratio = flow.truncated(truncation, W)
     K = sorted(set(np.unique(np.geomspace(1, flow.T, MOST_K).round().astype(int)).tolist()))
@@ -241,7 +241,7 @@ def _truncated(flow: Flow, truncation: str, wanted: Optional[float]) -> dict[str
 
 
 def _open(flow: Flow, curves: dict[str, Floats]) -> Floats:
-    """phi'(z) of each unit, or its carry gate, (units, T), the least open first."""
+    """``Findings.open``."""
     cell = CELLS[flow.architecture.cell]
     if cell.carry_gate is None:
         values = [cell.activation.derivative(z) for z in curves.values()]
@@ -261,12 +261,12 @@ def _summary(norms: Floats) -> dict[str, float]:
 
 
 def _ends(flow: Flow) -> int:
-    """How many ends t the products of Jacobians are taken from: a wide state takes long."""
+    """The number of ends t for the products of Jacobians; a wide state, which is slow, has few."""
     return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
 
 
 def power(base: float, n: Union[Ints, int]) -> Any:
-    """base^n, inf where it overflows."""
+    """base^n, inf if it overflows."""
     with np.errstate(over="ignore"):
         return np.float64(base) ** n
 
@@ -275,7 +275,7 @@ def power(base: float, n: Union[Ints, int]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Numbers, lists and dicts as JSON takes them; None for what is not finite.
+    """A value for JSON: numbers, lists and dicts; None for numbers that are not finite.
 
     >>> plain({"a": np.array([1.0, np.nan])})
     {'a': [1.0, None]}

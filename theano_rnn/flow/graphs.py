@@ -1,9 +1,9 @@
-"""Compiled functions of a network's single step: the measures are computed with them.
+"""Compiled functions of a single step of a network, which the measures call.
 
-The state h_t, (S,), is all that goes from one step to the next: s_t of each layer, and for lstm
+The state h_t, (S,), is all that one step passes to the next: s_t of each layer, and for lstm
 c_t too. One step is h_t = F(x_t, h_{t-1}), and dh_t/dh_k is the product of its Jacobians
-J_t ... J_{k+1}, J_t = dF/dh. All is in float64, whatever the model's dtype: a gradient that
-vanishes is far below what float32 can hold.
+J_t ... J_{k+1}, J_t = dF/dh. All numbers are float64, whatever the model's dtype: a
+vanishing gradient is far below the smallest number of float32.
 """
 
 import functools
@@ -79,7 +79,7 @@ class Functions:
         self.of_steps = [name for name in self.parameters if name not in ("V", "c")]
 
     def stored(self, parameters: Parameters) -> Parameters:
-        """Parameters in the layout in which the functions take them; the inverse of itself."""
+        """Parameters in the layout that the functions take; applied twice it changes nothing."""
         table = self.architecture.table
         return {n: np.ascontiguousarray(p.T) if n == table else p for n, p in parameters.items()}
 

@@ -15,7 +15,7 @@ MANY = 0.25
 
 
 def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
-    """What explains that the gradient vanishes or explodes.
+    """The reasons, in words, why the gradient vanishes or explodes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The sentence to measure: of a file, or of a run's own validation text."""
+"""The sentence to measure: from a file, or from the validation text of a run."""
 
 from collections.abc import Iterable
 from typing import Optional
@@ -14,7 +14,7 @@ from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.build import build_corpus
 from theano_rnn.training.settings import Settings
 
-#: Where no sentence is asked for: the first that has from so many to so many tokens.
+#: By default the first sentence with a number of tokens in this range.
 EASY = (16, 32)
 
 
@@ -31,24 +31,24 @@ def choose(
     Parameters
     ----------
     vocabulary : Vocabulary
-        Of the run.
+        The vocabulary of the run.
     settings : Settings
-        Of the run: how its text is cut, and where that text is.
+        The settings of the run: where its text is, and how it is cut.
     file : path, optional
         Another text.
     number : int, optional
-        Which of its sentences, from 1. Where not given, the first of a length that a figure shows
-        well, or else the longest.
+        The number of the sentence, from 1. By default the first whose length is in ``EASY``, or
+        else the longest.
     steps : int, optional
-        Only the first so many steps.
+        Take only this many steps from its start.
     lag : int, optional
-        A lag that the sentence has to have.
+        A lag that the sentence must be long enough for.
 
     Returns
     -------
     x, y : (T,) arrays
     number : int
-        Of the sentence.
+        The number of the sentence.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
 
 
 def axis_labels(vocabulary: Vocabulary, ids: Iterable[int]) -> list[str]:
-    """Tokens as they are shown on an axis."""
+    """Tokens as an axis shows them."""
     return [visible(vocabulary.tokens[i]) for i in ids]
 
 

@@ -1,8 +1,8 @@
 """The verdict on a gradient flow, in words: does it vanish or explode, why, and what helps.
 
 Three cases differ. |J| <= gamma sigma_max(W) < 1 at every step *proves* that the gradient
-vanishes. What it does on one text is *observed*: a rate per step. Where gamma sigma_max(W) is 1 or
-more, or no such bound is known, the bound *proves nothing*: it allows both.
+vanishes. On one text a rate per step is *observed*. If gamma sigma_max(W) is 1 or more, or no
+such bound is known, the bound *proves nothing*: it allows both.
 """
 
 import math
@@ -49,7 +49,7 @@ class Verdict:
     words : str
         The same in a few sentences, with the numbers.
     bound : float or None
-        gamma sigma_max(W), where there is one.
+        ``Flow.bound``.
     bound_says : str
         What the bound proves, or that it proves nothing here.
     guaranteed : int or None
@@ -60,7 +60,7 @@ class Verdict:
     rate_start : float or None
         The value at lag 0 of the fitted line rate_start * rate^n.
     half_life : float or None
-        Steps until half of it is left; where it grows, until it has doubled.
+        Steps until half of it is left; if it grows, until it has doubled.
     horizon : int or None
         The lag from which on less than 1 % of it is left, for lstm less than 1 % of the error at
         lag 1; None where this text has no such lag.

@@ -1,4 +1,4 @@
-"""A few numbers of the gradient flow for the metrics of a training, after each epoch."""
+"""The numbers of the gradient flow that a training records after each epoch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ SENTENCES, TOKENS = 5, 50
 
 
 def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
-    """How far the error reaches, and what bounds it.
+    """Measures of how far the error reaches, for metrics.jsonl.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
     Returns
     -------
     dict
-        sigma_max, spectral_radius: the largest of those of all W; omega, live_steps: the means
-        over the sentences, None where the states or the errors overflow.
+        sigma_max, spectral_radius: the largest over all W; omega, live_steps: the means over the
+        sentences, None if the states or the errors overflow.
     """
     spectra = Flow(model, [0], [0]).spectra().values()
     found: Record = {

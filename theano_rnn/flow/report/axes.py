@@ -1,4 +1,4 @@
-"""Axes: title, scale, range and ticks; and how much of a long text they show."""
+"""Axes: title, scale, range and ticks, and the part of a long text that they show."""
 
 import re
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import Optional
 
 from theano_rnn.common.types import Floats
 
-#: Of a longer text the page shows the last so many steps, and the PNGs all of it.
+#: The page shows at most this many steps, the last of the text; the PNGs show all.
 MOST_STEPS = 150
-#: Of more units every n-th is shown.
+#: The figures show at most this many units: of more, every n-th.
 MOST_UNITS = 200
-#: Of more words every n-th is written on an axis.
+#: An axis shows at most this many words: of more, every n-th.
 MOST_WORDS = 60
-#: A logarithmic axis goes no further: a tick beyond its ends has to be a number too.
+#: The limits of a logarithmic axis: a tick beyond its ends must be a number too.
 FAR = 1e-240, 1e240
 #: More labels than these are written small, and turned on an x axis.
 CROWDED = 10
@@ -29,11 +29,11 @@ class Axis:
     is_log, is_percent : bool
         Its scale, and whether its numbers are shown in percent.
     range : (float, float), optional
-        From left to right and from below; that of the data where not given.
+        From left to right, or from bottom to top; by default the range of the data.
     ticks, labels : sequence, optional
-        Where ticks stand, and what is written there.
+        The places of the ticks, and their texts.
     every : int, optional
-        The distance between ticks, where they are not given one by one.
+        The distance between ticks, instead of ``ticks``.
     is_upright : bool
         Whether the labels are turned by 90 degrees.
     """
@@ -49,7 +49,7 @@ class Axis:
 
 
 def words_axis(words: Sequence[str], title: str, first: int = 0, is_x: bool = True) -> Axis:
-    """Steps first+1..T with their words, or every n-th of many; as y they go downwards."""
+    """The axis of steps first+1..T with their words, every n-th of many; a y axis goes down."""
     T = len(words)
     shown = range(first, T, every(T - first, MOST_WORDS))
     ends = first + 0.5, T + 0.5
@@ -63,18 +63,18 @@ def words_axis(words: Sequence[str], title: str, first: int = 0, is_x: bool = Tr
 
 
 def lag_axis(longest: int) -> Axis:
-    """Lags 0..longest."""
+    """The axis of lags 0..longest."""
     return Axis("lag n = t - k, in steps", every=whole_tick(longest))
 
 
 def K_axis(T: int) -> Axis:
-    """K from 1 to T, logarithmic, ticks at powers of two."""
+    """The logarithmic axis of K from 1 to T, with ticks at powers of two."""
     K = powers_of_two(T)
     return Axis("K", is_log=True, range=(0.9, T * 1.1), ticks=K, labels=[str(k) for k in K])
 
 
 def log_range(values: Floats, below: float = 1, above: float = 1) -> tuple[float, float]:
-    """From the least positive value divided by ``below`` to the greatest times ``above``.
+    """The range from the least positive value / ``below`` to the greatest * ``above``.
 
     >>> import numpy as np
     >>> log_range(np.array([0.0, 0.5, 4.0, np.nan]), above=10)
@@ -91,7 +91,7 @@ def first_step(T: int) -> int:
 
 
 def every(n: int, most: int) -> int:
-    """Every how many-th of n is shown, where at most ``most`` are.
+    """The least m such that every m-th of n are at most ``most``.
 
     >>> every(60, 60), every(61, 60)
     (1, 2)
@@ -100,7 +100,7 @@ def every(n: int, most: int) -> int:
 
 
 def whole_tick(largest: int) -> int:
-    """How far apart about a dozen whole ticks are.
+    """The distance between whole ticks, of which there are about a dozen.
 
     >>> [whole_tick(n) for n in (3, 24, 60, 1000)]
     [1, 2, 5, 100]
@@ -119,7 +119,7 @@ def powers_of_two(largest: int) -> list[int]:
 
 
 def with_indices(text: str, before: str, after: str) -> str:
-    """dE_t/ds_k and the like with their indices between ``before`` and ``after``.
+    """The text, with the indices of dE_t/ds_k and the like between ``before`` and ``after``.
 
     >>> with_indices("|ds_t/ds_{t-1}| of a_b", "<sub>", "</sub>")
     '|ds<sub>t</sub>/ds<sub>t-1</sub>| of a_b'

@@ -57,7 +57,7 @@ def heat(f: Findings, first: int = 0) -> Figure:
 def pair_maps(
     f: Findings, z: Floats, first: int, low: float, high: float, bar: str = ""
 ) -> Iterator[Map]:
-    """The heat map of pairs t, k, and in grey the errors that are exactly 0, if there are any."""
+    """The heat map of pairs t, k; errors that are exactly 0 are grey."""
     steps = list(range(first + 1, f.T + 1))
     whole = Map(
         "|dE_t/ds_k|", z[first:, first:], steps, steps, low, high, bar=bar, is_square=True,
@@ -70,7 +70,7 @@ def pair_maps(
 
 
 def pair_texts(f: Findings, first: int) -> list[list[str]]:
-    """What the page says of each pair of t and k, nothing above the diagonal."""
+    """The text of each pair t, k on the page; "" above the diagonal."""
     steps = range(first, f.T)
     return [
         [
@@ -85,14 +85,14 @@ def pair_texts(f: Findings, first: int) -> list[list[str]]:
 
 
 def log_norms(norms: Floats) -> Floats:
-    """log10, NaN where there is none."""
+    """log10 of the norms, NaN for a norm of 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.log10(norms)
     return np.where(np.isfinite(z), z, np.nan)
 
 
 def finite_max(z: Floats) -> float:
-    """The largest finite element, 0 where there is none."""
+    """The largest finite element, 0 if there is none."""
     finite = z[np.isfinite(z)]
     return float(finite.max()) if len(finite) else 0.0
 
@@ -138,9 +138,9 @@ def lag(f: Findings) -> Figure:
 
 
 def by_lag_lines(f: Findings) -> list[Line]:
-    """All that has a value at each lag 0..lags.
+    """The lines with a value at each lag 0..lags.
 
-    The mean over ends goes as far as all of them reach, so that it has no jumps.
+    The mean over ends stops where the first of them ends, so that it has no jumps.
     """
     n = np.arange(f.lags + 1)
     by_all = np.isfinite(f.products).all(axis=0)
@@ -181,7 +181,7 @@ def contributions(f: Findings) -> Figure:
 
 
 def operating(f: Findings, first: int = 0) -> Figure:
-    """Each curve of the cell, its derivative, and where the model is on them."""
+    """Each curve of the cell, its derivative, and the points of the model on it."""
     panels: list[Panel] = []
     points: list[int] = []
     words = range(first, f.T)
@@ -205,12 +205,12 @@ def operating(f: Findings, first: int = 0) -> Figure:
 
 
 def farthest(z: Floats) -> float:
-    """How far from 0 a curve is drawn."""
+    """The largest |z| to which a curve is drawn."""
     return float(min(max(4.0, abs(z[np.isfinite(z)]).max() * 1.05), 20))
 
 
 def argument_of(name: str) -> str:
-    """What a curve is a function of.
+    """The name of a curve's argument.
 
     >>> argument_of("tanh(c)"), argument_of("gate f")
     ('c', 'z')
@@ -239,7 +239,7 @@ def saturation(f: Findings, first: int = 0) -> Figure:
 
 
 def units(f: Findings) -> tuple[Ints, list[str]]:
-    """Rows of ``open`` to show, layer by layer, and whose they are: "unit 3" of "layer 1"."""
+    """The rows of ``open`` to show, layer by layer, and their names: "unit 3" of "layer 1"."""
     columns = [
         activation(name, z) if name.startswith("gate") else derivative(name, z)
         for name, z in f.curves.items()
@@ -309,7 +309,7 @@ def each(several: Sequence[Findings]) -> list[Named]:
 
 
 def lags(several: Sequence[Findings]) -> Figure:
-    """What is left of the error by lag, of each."""
+    """The share of the error left by lag, a line for each network."""
     lines: list[Mark] = []
     for f, colour in zip(several, (BLUE, ORANGE, GREEN, RED) * len(several)):
         n = np.arange(f.lags + 1)
@@ -321,7 +321,7 @@ def lags(several: Sequence[Findings]) -> Figure:
 
 
 def demonstration(several: Sequence[Findings], schemes: Sequence[str]) -> Figure:
-    """The tutorial's fault above, the networks below."""
+    """The figure of the demonstration: the tutorial's fault above, the networks below."""
     above, below = maps([masked(several[0], schemes), each(several)]).rows
     (cut,), (by_lag,) = truncation(several[0]).panels, lags(several).panels
     cut = replace(cut, title="dE/dW of tanh, truncated against full")

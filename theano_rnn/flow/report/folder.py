@@ -1,6 +1,6 @@
 """A report folder: report.html and the same figures as PNG.
 
-report.html    all of it, interactive; it needs no other file and no network
+report.html    the whole report, interactive; it needs no other file and no network
 *.png          heat, lag, activation, saturation, contributions, truncation
                of the demonstration, gradient_flow.png
 """
@@ -21,7 +21,7 @@ from theano_rnn.flow.report import html, png
 class Report:
     """A folder for a report, made, and seen to be writable, before anything is computed.
 
-    Files of an earlier report are replaced, each as one act; others are left alone.
+    It replaces the files of an earlier report, each atomically, and leaves all others alone.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Report:
                 self.folder.rmdir()
 
     def write(self, f: Findings) -> Path:
-        """The report of one model; returns the path of its page.
+        """Write the report of one model; return the path of its page.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Report:
         return self._write({"report.html": made.encode("utf-8"), **png.pictures(f)})
 
     def write_demo(self, several: list[Findings]) -> Path:
-        """The demonstration's.
+        """Write the report of the demonstration; return the path of its page.
 
         Parameters
         ----------

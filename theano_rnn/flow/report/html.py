@@ -1,6 +1,6 @@
 """report.html: one page that needs no other file and no network, its figures interactive (Plotly).
 
-No text of a file becomes markup: all of it is escaped.
+All text from files is escaped, so none of it becomes markup.
 """
 
 import dataclasses
@@ -129,7 +129,7 @@ def sections_of(f: Findings) -> list[Section]:
 
 
 def numbers_of(f: Findings) -> Record:
-    """``Findings.numbers``, the pairs of t and k those of the steps that the page shows."""
+    """``Findings.numbers``, with the pairs t, k of the steps that the page shows."""
     first = first_step(f.T)
     cut = dataclasses.replace(f, norms=f.norms[first:, first:], shares=f.shares[first:, first:])
     return {**cut.numbers(), "first_step": first + 1}
@@ -163,7 +163,7 @@ def truncation_html(f: Findings) -> str:
 
 
 def window_html(f: Findings, png: str = "") -> str:
-    """What a figure leaves out of a long text, and the picture that has it."""
+    """The note on what a figure leaves out of a long text, and which PNG has it."""
     if first_step(f.T) == 0:
         return ""
     whole = f", {png} has all" if png else ""
@@ -181,7 +181,7 @@ def sentence_html(f: Findings) -> str:
 
 
 def demo_sections(several: list[Findings], meant: str, done: str) -> list[Section]:
-    """The tutorial's fault, on the first, and all of them side by side."""
+    """The sections of the demonstration: the tutorial's fault, and all networks side by side."""
     tanh = several[0]
     K = int(done.partition(":")[2])
     cosine = {scheme: tanh.cosines[scheme][tanh.K.index(K)] for scheme in ("window", "last")}
@@ -212,7 +212,7 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
 
 
 def cell_sections(i: int, f: Findings) -> list[Section]:
-    """Of one of several: some of the sections of a run's page."""
+    """The sections of one network of the demonstration."""
     wanted = "verdict", "lag", "activation", "saturation", "contributions"
     return [
         dataclasses.replace(

@@ -23,7 +23,7 @@ def html_of(figure: Figure, id: str) -> str:
 
 
 def drawn(figure: Figure) -> Any:
-    """The figure as one of Plotly.
+    """The figure as a Plotly figure.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def draw(made: Any, mark: Mark, at: dict[str, int], is_new: bool) -> None:
 
 
 def hover(line: Line) -> dict[str, Any]:
-    """What is said of a point."""
+    """The text of a point."""
     if line.hover is None:
         return {}
     if not line.hover:
@@ -134,7 +134,7 @@ def axis(a: Axis) -> dict[str, Any]:
 
 
 def decade_tick(ratio: float) -> Optional[int]:
-    """How far apart the ticks of a logarithmic axis are, in decades; None: as Plotly likes."""
+    """The decades between the ticks of a logarithmic axis; None leaves them to Plotly."""
     decades = np.log10(ratio)
     return None if decades < 1.5 else int(np.ceil(decades / 12))
 

@@ -1,4 +1,4 @@
-"""What a figure is made of: lines, bars, levels and maps on panels, in rows.
+"""The parts of a figure: lines, bars, levels and maps on panels, in rows.
 
 Texts are plain: each renderer escapes them, and sets the indices of dE_t/ds_k below.
 """
@@ -15,8 +15,8 @@ from theano_rnn.flow.report.axes import Axis
 class Line:
     """A line, points, or both.
 
-    ``dash`` is "solid", "dash", "dashdot", "dot", or "" for points alone; ``marker`` "", "dot" or
-    "star"; ``hover`` the text of each point, [] for none, where not given the renderer's own.
+    ``dash`` is "solid", "dash", "dashdot", "dot", or "" for points alone; ``marker`` is "", "dot"
+    or "star". ``hover`` is the text of each point: [] for none, None for the renderer's own.
     """
 
     name: str
@@ -54,8 +54,9 @@ class Level:
 class Map:
     """A colour for each element of z, dark to bright from ``low`` to ``high``; none for NaN.
 
-    With a ``colour`` all are of that one. ``rows`` are the places or names of the rows, ``bar``
-    the title of the scale of colours, "" for none. ``hover`` returns the text of each element.
+    If ``colour`` is given, all have that one. ``rows`` are the places or names of the rows,
+    ``bar`` is the title of the colour scale, "" for none. ``hover`` returns the text of each
+    element.
     """
 
     name: str
@@ -85,10 +86,10 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Slider:
-    """Under a figure of the page: at each label, the x and y that some marks have then.
+    """A slider under a figure of the page: each label sets the x and y of some marks.
 
-    ``marks`` are the marks' numbers, in the order of the figure. ``data`` has for each label a
-    list of (x, y), one for each of them; where x is None it does not change.
+    ``marks`` are the numbers of these marks, in the order of the figure. ``data`` has for each
+    label a list of (x, y), one per mark; an x of None stays as it is.
     """
 
     prefix: str

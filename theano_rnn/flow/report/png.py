@@ -1,4 +1,4 @@
-"""The figures as PNG, for where no page can be opened: a description, drawn by Matplotlib."""
+"""The figures as PNG: a description of ``figures``, drawn by Matplotlib."""
 
 import io
 import warnings
@@ -53,7 +53,7 @@ def png_of(described: Figure, dpi: float = 110) -> bytes:
 
 
 def drawn(described: Figure) -> "figure.Figure":
-    """The figure as one of Matplotlib.
+    """The figure as a Matplotlib figure.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def drawn(described: Figure) -> "figure.Figure":
 
 
 def draw_panel(panel: Panel, ax: "axes.Axes") -> list[tuple[str, Any]]:
-    """Draw all marks of a panel; what needs a scale of colours is returned, with its title."""
+    """Draw all marks of a panel; return those that need a colour scale, with its title."""
     bars, is_mapped = [], False
     named: set[str] = set()
     for mark in panel.marks:
@@ -120,7 +120,7 @@ def draw(ax: "axes.Axes", mark: Mark, is_log: bool, label: Optional[str]) -> Any
 
 
 def draw_map(ax: "axes.Axes", m: Map, label: Optional[str]) -> "image.AxesImage":
-    """Draw a heat map; one of a single colour has a place in the legend."""
+    """Draw a heat map; a map of one colour gets an entry in the legend."""
     from matplotlib.colors import ListedColormap
 
     if m.colour:
@@ -154,7 +154,7 @@ def set_axis(ax: "axes.Axes", of: str, a: Axis) -> None:
 
 
 def drawable(values: Any) -> Floats:
-    """Values on a logarithmic axis: NaN where there is no point, or one too far out to draw."""
+    """Values for a logarithmic axis, NaN for those that it cannot show."""
     values = np.asarray(values, float)
     with np.errstate(invalid="ignore"):
         return np.where((values >= DRAWN[0]) & (values <= DRAWN[1]), values, np.nan)

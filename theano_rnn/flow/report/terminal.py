@@ -1,4 +1,4 @@
-"""A report in characters: the verdict, a heat map, a table by lag."""
+"""The report in the terminal: the verdict, a heat map, a table by lag."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def verdict_lines(f: Findings) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """In percent with one digit, and no minus before a zero.
+    """A share in percent with one digit, and no minus before a zero.
 
     >>> percent(0.1234), percent(-0.0001)
     ('12.3%', '0.0%')
@@ -57,14 +57,14 @@ def percent(share: float) -> str:
 
 
 def smallest_K_lines(f: Findings) -> list[str]:
-    """Which K have the cosine that was asked for; nothing where none was."""
+    """Lines that say which K have the wanted cosine; none if no cosine is wanted."""
     if f.wanted is None:
         return []
     return [smallest_K_line(s, f.wanted, f.lasting[s], f.first[s]) for s in f.lasting]
 
 
 def smallest_K_line(scheme: str, wanted: float, lasting: int, first: int) -> str:
-    """From which K on the cosine is ``wanted``, and the first K that has it if that is another.
+    """The K from which on the cosine is ``wanted``, and the first such K if it is smaller.
 
     >>> smallest_K_line("chunk", 0.99, 16, 8)
     'From chunk:16 on the cosine is 0.99 or more; chunk:8 is the first that reaches it.'
@@ -80,7 +80,7 @@ def smallest_K_line(scheme: str, wanted: float, lasting: int, first: int) -> str
 def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     """log10 |dE_t/ds_k| in characters, the words beside and under it.
 
-    Where the text is wider than the terminal, its end is shown.
+    If the text is wider than the terminal, the map shows its end.
     """
     T = f.T
     cell = 2 if BESIDE + 2 * T <= width else 1
