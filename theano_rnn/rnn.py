@@ -47,13 +47,13 @@ class RNN(LanguageModel):
     hidden_size : int
         H, the number of units in the state of a layer.
     cell : str
-        The recurrence, such as "tanh" or "lstm"; ``theano_rnn.model.cells`` has all names and
+        The recurrence, such as "tanh" or "lstm"; ``theano_rnn.model.cells`` lists the names and
         equations.
     layers : int
         How many recurrences are stacked.
     bias : bool
-        Whether biases are added: b, b2, ... to the layers and c to the logits. That of the forget
-        gate of an lstm starts at 1.
+        Whether to add biases: b, b2, ... to the layers and c to the logits. The bias of lstm's
+        forget gate starts at 1.
     tied : bool
         Whether V is the transpose of the table, the matrix in which tokens are looked up.
     embedding_size : int, optional
@@ -75,7 +75,7 @@ class RNN(LanguageModel):
     seed : int
         Seeds the first parameters, and the dropout of steps that are given no generator.
     dtype : str, optional
-        "float32" or "float64"; Theano's floatX where not given.
+        "float32" or "float64"; by default Theano's floatX.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class RNN(LanguageModel):
         path : str or Path
             A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H).
         **settings
-            Those of RNN but for the sizes. The file must hold the arrays that they ask for.
+            The settings of RNN except the sizes. The file must hold the arrays that they need.
 
         Returns
         -------
@@ -306,7 +306,7 @@ class RNN(LanguageModel):
         x, y, mask
             As in ``ce_error``.
         state : (B, state_size) array, optional
-            The state that this function returned for the text before; zeros where not given.
+            The state that this function returned for the text before; zeros by default.
 
         Returns
         -------
@@ -399,7 +399,7 @@ class RNN(LanguageModel):
     def clipped_sgd_step(
         self, x: Tokens, y: Tokens, learning_rate: float, clip: float, mask: Optional[Mask] = None
     ) -> tuple[float, float]:
-        """Take an SGD step whose gradient is rescaled to the norm ``clip`` where it is longer.
+        """Take an SGD step, its gradient rescaled to the norm ``clip`` if it is longer.
 
         Parameters
         ----------
@@ -434,7 +434,7 @@ class RNN(LanguageModel):
         ----------
         token : int
         state : (state_size,) array, optional
-            The state before the token; zeros, the beginning of a sequence, where not given.
+            The state before the token; by default zeros, the beginning of a sequence.
 
         Returns
         -------

@@ -55,7 +55,7 @@ class Conditions:
     Attributes
     ----------
     rounds : int
-        Each figure is the median of so many measurements.
+        The number of measurements; each figure is their median.
     seconds : float
         The length of one of them.
     warm_starts : int
@@ -111,7 +111,7 @@ def time_in_turns(
 
 
 def tokens_per_second(ms: Sequence[float], tokens: int) -> Record:
-    """The spread of the speeds of steps of so many tokens."""
+    """The spread of the speeds, in tokens per second, of steps of ``tokens`` tokens."""
     return spread([1000 * tokens / each for each in ms])
 
 

@@ -52,7 +52,7 @@ class Trial:
         The factor of Omega, if Omega is a remedy.
     max_updates : int
     max_seconds : float
-        The trial ends unsolved after so many updates or seconds; compiling does not count.
+        The trial ends unsolved after this many updates or seconds; compiling does not count.
     test_every : int
         Updates between two tests.
 

@@ -1,4 +1,4 @@
-"""Element-wise functions of the cells in NumPy: what the reports say about saturation needs them.
+"""Element-wise functions of the cells in NumPy, for reports on saturation.
 
 The steps of the cells, in ``cells``, use Theano's functions of the same names.
 """
@@ -72,7 +72,7 @@ SIGMOID = Activation(
     gamma=0.25,
     ends=(0.1, 0.9),
 )
-#: Its derivative at 0 is 1/2, as that of Theano's relu is.
+#: Its derivative at 0 is 1/2, as in Theano's relu.
 RELU = Activation(
     "relu",
     "ReLU",

@@ -15,7 +15,7 @@ MOST_LAYERS = 100
 
 @dataclass(frozen=True)
 class Architecture:
-    """The settings of a network, all but where its gradient is cut.
+    """The settings of a network, except its truncation.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ class Architecture:
     layers : int
         The number of recurrences, each reading the states of the one below; at most 100.
     bias : bool
-        Add b to the input of each layer, and c to the logits; where the cell has a recurrent
-        bias, add a to the product with W too.
+        Add b to the input of each layer, and c to the logits; if the cell has a recurrent bias,
+        add a to the product with W too.
     tied : bool
-        The output matrix V is the transpose of U, or of L where there is an embedding. Both need
-        H rows: a cell of one gate, or an embedding of size H.
+        The output matrix V is the transpose of U, or of L with an embedding. That needs H rows: a
+        cell of one gate, or an embedding of size H.
     embedding_size : int, optional
         D: tokens are looked up in L (D, vocab_size), and U multiplies that. Without it U
         (G*H, vocab_size) is looked up itself.

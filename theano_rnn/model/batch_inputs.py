@@ -20,10 +20,10 @@ class BatchInputs(NamedTuple):
     mask : (T, B) booleans or None
         True where x has a token; None where all sequences have T tokens.
     position : (N,) integers or None
-        Which of the T*B states predicts each target; None where there is no mask.
+        Which of the T*B states predicts each target; None without a mask.
     order : (T, B) integers or None
         Positions of the tokens when sequences are right-aligned: ``x[t, b]`` was given at
-        ``order[t, b]``. None where tokens stand where they were given.
+        ``order[t, b]``. None if no token has moved.
     """
 
     x: Ints
@@ -47,7 +47,7 @@ class BatchInputs(NamedTuple):
         return [self.x, self.y] + ([self.mask, self.position] if self.is_masked else [])
 
     def arranged(self, a: Floats) -> Floats:
-        """Values (layers, T, B, H) of the steps, moved to where their tokens stand in x."""
+        """Values (layers, T, B, H) of the steps, moved with their tokens as in ``order``."""
         return a if self.order is None else a[:, self.order, np.arange(self.rows)]
 
 
@@ -105,7 +105,7 @@ def batch_x(x: object, vocab_size: int) -> Ints:
 
 
 def is_single(x: object) -> bool:
-    """Whether x is one sequence and not a batch; also true for what is neither."""
+    """Whether x is one sequence and not a batch; also true for bad input."""
     if isinstance(x, np.ndarray):
         return x.ndim != 2
     first: Optional[object] = x[0] if isinstance(x, (list, tuple)) and len(x) else None

@@ -1,12 +1,12 @@
-"""The cells: one step of each recurrence, and all that the package knows about it.
+"""The cells: one step of each recurrence, and all facts about it that the package uses.
 
 The loop over the steps is in ``truncation``. A step takes p_t = U x_t + b, the input of this step
 for B sequences, (B, G*H); the state before it, a list of (B, H) expressions, s_{t-1} first; and
-the cell's matrices, as ``Cell.weights`` makes them. Each function below is the step of the cell of
-its name. It returns what its equations name: the gates and the new state.
+the cell's matrices, as ``Cell.weights`` makes them. Each function below is the step of the
+cell of its name. It returns the gates and the new state, by their names in the equations.
 
-G gates share the parameters U (G*H, D), W (G*H, H) and, where there are biases, b (G*H,), one
-below the other; D is the vocabulary's size, or the size of what a layer reads. In the equations
+G gates share the parameters U (G*H, D), W (G*H, H) and, with biases, b (G*H,), one below the
+other; D is the vocabulary's size, or the size of what a layer reads. In the equations
 s' is s_{t-1}, sigma the logistic function and * element-wise.
 
 A new cell is one function here, one ``Cell`` in ``CELLS``, and one NumPy step in
@@ -37,8 +37,8 @@ class TorchModule(NamedTuple):
 def transposed(W: Variable) -> Variables:
     """W' (H, G*H): the only matrix of most cells.
 
-    Theano takes the gradient of W out of the loop, as one product over all steps, only where the
-    product inside is of two matrices and the second one whole. So W is transposed outside.
+    Theano takes the gradient of W out of the loop, as one product over all steps, only if the loop
+    multiplies two matrices and the second one is whole. So W is transposed outside.
     """
     return [W.T]
 
@@ -55,7 +55,7 @@ def z_of_candidate(
     W : (H, H) array
         The candidate's block.
     gates : dict of (T, H) arrays
-    a : (H,) array, or 0 where there is none
+    a : (H,) array, or 0 without a recurrent bias
 
     Returns
     -------
@@ -99,7 +99,7 @@ class Cell:
     has_recurrent_bias : bool
         Whether a net with biases has another one, a (H,), that is added to the candidate's W s'.
     torch : TorchModule or None
-        None where PyTorch has no module of this function.
+        None if PyTorch has no module of this function.
     """
 
     equations: Equations
@@ -201,7 +201,7 @@ def _gru_candidate(
 
 
 def gru_after(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """The gru that resets after the product: that of cuDNN, PyTorch and Keras.
+    """The gru that resets after the product, as in cuDNN, PyTorch and Keras.
 
     Gates z, r, h; W (3H, H), a (H,)::
 

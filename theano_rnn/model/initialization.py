@@ -9,10 +9,10 @@ identity       W = 1, meant for relu (IRNN: Le, Jaitly, Hinton 2015)
 spectral:R     as uniform, W then scaled to the spectral radius R
 =============  =================================================================================
 
-The last three set W of each layer, and all else as "uniform" does, with the same values. Where G
-gates share a matrix, each of their G blocks is a matrix of its own here. Biases are 0, but for
-those in the cell's ``initial_bias``: those of the LSTM's forget gate are 1, so that the cell
-remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
+The last three set W of each layer, and all else as "uniform" does, with the same values. If G
+gates share a matrix, each of its G blocks counts as a matrix here. Biases are 0, except those in
+the cell's ``initial_bias``: the LSTM's forget gate starts with 1, so that the cell remembers at
+first (Gers et al. 2000; Jozefowicz et al. 2015).
 """
 
 import re
@@ -29,7 +29,7 @@ SCHEMES = ("uniform", "uniform:R", "glorot", "orthogonal", "identity", "spectral
 
 
 class Scheme(NamedTuple):
-    """A scheme by name and its R, None where it has none."""
+    """A scheme by name and its R; None if it takes no R."""
 
     name: str
     R: Optional[float]

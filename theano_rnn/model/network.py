@@ -32,7 +32,7 @@ class LanguageModel:
     seed : int
         Seeds the first parameters and ``random``.
     dtype : str, optional
-        "float32" or "float64"; Theano's floatX where not given.
+        "float32" or "float64"; by default Theano's floatX.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ class LanguageModel:
         return self._truncation.scheme == "last"
 
     def chunk_starts(self, T: Variable) -> Variable:
-        """(T,) booleans, true at the steps that begin a chunk; None where there are no chunks."""
+        """(T,) booleans, true at the steps that begin a chunk; None without chunks."""
         scheme, K = self._truncation.scheme, self._truncation.K
         return None if scheme != "chunk" or K is None else truncations.starts_of_chunks(T, K)
 
@@ -192,7 +192,7 @@ class LanguageModel:
         has_dropout : bool
             Whether a dropout mask is among the inputs.
         truncation : Truncation, optional
-            The model's own where not given.
+            By default the model's own.
 
         Returns
         -------

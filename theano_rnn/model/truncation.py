@@ -8,8 +8,8 @@ and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
 Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
 z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
-earlier. The arguments of the four, run, inputs, starts and mask, are those of ``states``, and K
-is the scheme's.
+earlier. All four take the arguments of ``states``: run, inputs, starts and mask; K is the
+scheme's.
 """
 
 from dataclasses import dataclass

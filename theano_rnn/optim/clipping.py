@@ -66,11 +66,7 @@ def clip_by_value(gradients: Variables, clip: Variable) -> tuple[Variables, Vari
     -------
     gradients : list of expressions
     norm : scalar expression
-        Of all gradients together, before clipping.
-
-    Notes
-    -----
-    The norm is not that of what is returned, and says nothing of how many entries were cut.
+        Of all gradients together, before clipping: it does not tell how many entries were cut.
     """
     norm = global_norm(gradients)
     clip = _scalar(clip, norm.dtype)

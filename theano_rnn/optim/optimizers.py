@@ -7,10 +7,11 @@ learning rate and its state, and returns the new p and the new state; all of it 
         velocity = momentum * velocity - learning_rate * g
         return [p + velocity, velocity]
 
-The signature declares everything. What stands before the ``*`` after the learning rate is the
+The signature declares everything. The arguments between the learning rate and the ``*`` are the
 state: zeros of the shape of p at first, named "W.velocity" for the parameter W. Only ``t`` is one
-number for all parameters, named "adam.t" for adam. What stands after the ``*`` are the constants
-and their defaults. ``Optimizer`` makes the state and applies the function to all parameters.
+number for all parameters, named "adam.t" for adam. The arguments after the ``*`` are the
+constants and their defaults. ``Optimizer`` makes the state and applies the function to all
+parameters.
 
 >>> import numpy as np
 >>> from theano_rnn.engine import tensor, theano

@@ -30,7 +30,7 @@ from theano_rnn.optim.clipping import CLIPPINGS
 class Step:
     """One training step: compute the gradient, clip it, update the parameters.
 
-    The gradient is that of E / B, B the number of sequences, plus those of the regularizers.
+    It follows the gradient of E / B, with B the number of sequences, plus the regularizers.
 
     Parameters
     ----------
@@ -42,13 +42,12 @@ class Step:
         "norm": the gradient is rescaled to at most the clip, all parameters taken together;
         "value": each element is cut to +-clip; None: neither, and no norm is computed.
     l2 : float
-        ``l2`` times each matrix is added to its gradient, that of l2/2 times the sum of squares.
-        0 is none.
+        Weight decay: the loss gets l2/2 times the sum of squares of each matrix. 0 is none.
     omega : float
         Factor of the regularizer Omega of Pascanu et al. (2013), for plain cells; see
         ``theano_rnn.optim.regularization``. 0 is none.
     **constants
-        The optimizer's own, such as ``momentum=0.95``.
+        The constants of the optimizer, such as ``momentum=0.95``.
 
     Raises
     ------
@@ -57,9 +56,9 @@ class Step:
 
     Notes
     -----
-    sgd without l2 touches only the rows of the table whose tokens occur. If the table is tied, it
-    is V too, and all of it changes. Every other optimizer goes over the whole table; see each for
-    what it does to rows whose token did not occur.
+    sgd without l2 touches only the rows of the table whose tokens occur. A tied table is V
+    too, so all of it changes. Every other optimizer goes over the whole table; its docstring says
+    what happens to rows whose token did not occur.
     """
 
     def __init__(
@@ -141,9 +140,9 @@ class Step:
         clip : float, optional
             The largest norm, or the largest size of each element; None or 0 is none.
         state : (B, state_size) array, optional
-            The state in which the sequences begin; zeros where not given.
+            The state in which the sequences begin; zeros by default.
         random : numpy.random.Generator, optional
-            Draws the dropout; the model's own where not given.
+            Draws the dropout; by default the model's own.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""From settings to what is trained: the corpus, the network, the step, the stream."""
+"""From settings to the parts of a training: the corpus, the network, the step, the stream."""
 
 from typing import Any, Optional
 
@@ -11,7 +11,7 @@ from theano_rnn.training.settings import NETWORK, Settings
 
 
 def build(settings: Settings, corpus: Corpus) -> tuple[RNN, Step, Optional[Stream]]:
-    """All that a training needs, as it is before the first step.
+    """All parts of a training, before its first step.
 
     Parameters
     ----------

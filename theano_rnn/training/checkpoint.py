@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[dict[str, Array], Record]:
             raise ValueError("it has no state of a training")
         # Checkpoints of older versions have no checksum.
         if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
-            raise ValueError("its content is not that of its checksum")
+            raise ValueError("its content does not fit its checksum")
         return arrays, state
     except DAMAGED as error:
         raise RNNError(

@@ -64,7 +64,7 @@ def stream_loss(model: "RNN", sequences: Sequence[Ints], rows: int = 1) -> float
     With several rows the text is cut into as many parts. Each part begins with the zero state,
     and at most rows - 1 tokens at the end of the text are left out.
 
-    If the state stops being finite, as that of relu can on a new text, the loss is infinite.
+    If the state overflows, which can happen to relu on a new text, the loss is infinite.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def dynamic_loss(
     sequences : list of (T + 1,) arrays
     learning_rate, clip : float
     steps : int, optional
-        Read the text as one stream in pieces of so many steps; by default, by sentences.
+        Read the text as one stream, in pieces of this many steps; by default, by sentences.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a run folder holds, made again: its settings, its network, its vocabulary."""
+"""The settings, the network and the vocabulary of a run folder, loaded."""
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
@@ -49,7 +49,7 @@ def load_settings(run: Run, **changes: object) -> Settings:
     ----------
     run : Run
     **changes
-        Settings that replace those of the file.
+        Settings to replace in the file's.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """The settings as the options of a command, and as a page of the docs.
 
-Both are made of the fields' metadata, so that a new field is in both.
+Both are made from the metadata of the fields, so a new field appears in both.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def option(name: str) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser, settings: type[Settings] = Settings) -> None:
-    """Add an option for each setting, in their groups. One that is not given is None.
+    """Add an option for each setting, in groups. An option that the user leaves out is None.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Settings] = Sett
 
 
 def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) -> dict[str, Any]:
-    """The settings that were given as options, by name; those at 0 that switch off are None.
+    """The settings that the user gave as options, by name; None for a 0 that switches off.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) ->
 
 
 def markdown(settings: type[Settings] = Settings) -> str:
-    """The tables of all settings, a group each: option, values, default, what it does.
+    """A table of the settings for each group: option, values, default, effect.
 
     Parameters
     ----------
@@ -108,5 +108,5 @@ def _default(field: "Field[Any]", form: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """As a cell of a Markdown table shows it."""
+    """The text, escaped for a cell of a Markdown table."""
     return text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*")

@@ -25,7 +25,7 @@ def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State
     run : Run
     corpus : Corpus
     model : RNN
-        Its parameters are those of the best checkpoint for a while, and then as they were.
+        It gets the parameters of the best checkpoint while it is judged, then its own again.
     state : State
         Where the training stands.
 

@@ -1,7 +1,7 @@
-"""How a model is trained: a field a setting, with the values it takes and what follows from it.
+"""The settings of a training: one field each, with its kind of value and its help text.
 
-The options of ``train``, the check of a value and the page of the docs are made of the fields
-alone, see ``theano_rnn.training.options``. What is built from the settings is in ``build``.
+The fields alone make the options of ``train``, the checks of values and the page of the docs, see
+``theano_rnn.training.options``. ``build`` makes the corpus, network and step of the settings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -250,7 +250,7 @@ class Settings:
         Raises
         ------
         RNNError
-            For what is no dict, an unknown name or a bad value.
+            For anything but a dict, an unknown name or a bad value.
         """
         if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
             raise RNNError(f"{where} does not hold settings")

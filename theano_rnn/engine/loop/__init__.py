@@ -1,7 +1,7 @@
 """A Scan as one loop in C++: a small compiler.
 
 ``analysis``  reads what a Scan computes, by ``rules`` for each Op, or says why the loop does not
-              support it; ``ir`` is what it finds
+              support it; ``ir`` has the result
 ``plan``      fuses its nodes into kernels, and decides what is stored in memory
 ``emission``  writes the C++: ``kernels`` the work of a step, ``places`` where variables are,
               ``text`` lines and names; ``loop.h`` has what all loops call

@@ -1,4 +1,4 @@
-"""What is known of a loop: its variables, their lengths, its states, its nodes.
+"""A loop as the compiler sees it: its variables, their lengths, its states, its nodes.
 
 ``analysis`` fills this in from a Scan; ``plan`` and ``emission`` read it. Every variable of a step
 counts as a matrix: a scalar is 1 x 1, a vector is one row. A ``Dim`` is a length that is known
@@ -72,7 +72,7 @@ class State:
 
 @dataclass
 class Loop:
-    """A Scan: where its variables come from, and what is known of them."""
+    """A Scan: where its variables come from, and the facts about them."""
 
     graph: FunctionGraph
     sequences: list[tuple[int, Variable]]  # (input, variable)
