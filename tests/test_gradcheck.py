@@ -75,7 +75,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         ("--seed -1", "seed must be"),
         ("--dtype float16", "dtype 'float16' is unknown"),
         ("--truncation full window", "truncation 'window' is unknown"),
-        ("--truncation last:0", "K is 0"),
+        ("--truncation last:0", "at least 1, not 0"),
         (
             "--cell rnn",
             "cell 'rnn' is unknown; use tanh, sigmoid, relu, gru, gru_after, lstm",

@@ -140,7 +140,7 @@ def test_nothing_is_printed_as_less_than_nothing(measured):
     _, found = measured
     assert terminal.percent(-1e-9) == "0.0%"
     ones = dataclasses.replace(found, norms=np.where(np.tri(12) > 0, 0.999, np.nan))
-    assert "the largest, 1e0.0:" in terminal.heat_map(ones)
+    assert "the largest, 1:" in terminal.heat_map(ones)
 
 
 def test_a_report_is_left_with_the_words_of_the_text(called, folder):

@@ -174,7 +174,7 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--text", "text.txt", "--epochs", "0"], "epochs"),
         (["--text", "text.txt", "--run", "run"], "exists"),
         (["--text", "text.txt", "--tied", "--cell", "gru"], "set embedding_size=100"),
-        (["--text", "text.txt", "--stream"], "give truncation chunk:K"),
+        (["--text", "text.txt", "--stream"], "needs truncation chunk:K"),
         (["--text", "text.txt", "--recipe", "zaremba-small", "--batch-size", "9000"], "9000"),
         (["--recipe", "mikolov", "--text", "nowhere.txt"], "nowhere.txt"),
         (["--recipe", "zaremba-small", "--train", "train.txt"], "valid and test missing"),
@@ -263,9 +263,9 @@ def test_an_option_changes_the_recipe(folder, called, tmp_path):
         ({"clip": None}, "The gradient is not clipped."),
         (
             {"clip": 2.5},
-            "Clipped at 2.5: the norm of the gradient; |gradient| is its norm before.",
+            "Clipped: the gradient's norm, to at most 2.5; |gradient| is unclipped.",
         ),
-        ({"clip_by": "value"}, "Clipped at 5: the values in the gradient; |gradient| is its norm"),
+        ({"clip_by": "value"}, "Clipped: the gradient's values, to at most 5;"),
     ],
 )
 def test_the_summary_says_what_is_clipped(called, changes, words):

@@ -299,7 +299,7 @@ def test_of_errors_that_are_all_zero_there_is_still_a_map():
     f = of_tanh()
     f.norms[:] = np.tri(12) * 0
     lines = terminal.heat_map(f).splitlines()
-    assert lines[1].split() == ["a&b"] and "the largest, 1e-inf:" in lines[-1]
+    assert lines[1].split() == ["a&b"] and "the largest, 0:" in lines[-1]
 
 
 # ---- all of them

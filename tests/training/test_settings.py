@@ -42,7 +42,7 @@ from theano_rnn.training.settings import Settings, setting
         ),
         ({"initialization": "spectral:0"}, "R must be a positive number"),
         ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K' or 'last:K'"),
-        ({"truncation": "chunk:0"}, "K is 0"),
+        ({"truncation": "chunk:0"}, "at least 1, not 0"),
         # the step
         ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop, adam"),
         ({"clip_by": "size"}, "clip_by 'size' is unknown; use norm, value"),
@@ -54,8 +54,8 @@ from theano_rnn.training.settings import Settings, setting
         ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid, relu, not lstm"),
         ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
-        ({"stream": True}, "give truncation chunk:K, K the tokens of each row in a step"),
-        ({"stream": True, "truncation": "window:4"}, "as in chunk:20, instead of window:4"),
+        ({"stream": True}, "needs truncation chunk:K, not full"),
+        ({"stream": True, "truncation": "window:4"}, "chunk:K, not window:4"),
         ({"stream": "no"}, "stream must be True or False, not 'no'"),
         # the schedule
         ({"learning_rate": 0}, "learning_rate must be a positive, finite number, not 0"),

@@ -15,8 +15,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     # fmt: off
     p.add_argument("run", nargs="?", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--demo", action="store_true",
-                   help="show the tutorial's own fault, last:4 instead of window:4, and a tanh, "
-                   "a ReLU with W = I, a GRU and an LSTM side by side; it needs no run")
+                   help="show the fault of Britz's tutorial, last:4 instead of window:4, and a "
+                   "tanh, a ReLU with W = I, a GRU and an LSTM side by side; it needs no run")
     p.add_argument("--text", metavar="FILE",
                    help="take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",
@@ -93,8 +93,8 @@ def show_demo(report: Any) -> Optional[Path]:
     tanh = several[0]
     K = tanh.K.index(4)
     say(
-        "The tutorial's own fault: its NumPy code is window:4, its Theano code last:4. The cosine "
-        f"of dE/dW with the full one is {tanh.cosines['window'][K]:.3f} with window:4 and "
+        "The fault of Britz's tutorial: its NumPy code is window:4, its Theano code last:4. The "
+        f"cosine of dE/dW with the full one is {tanh.cosines['window'][K]:.3f} with window:4 and "
         f"{tanh.cosines['last'][K]:.3f} with last:4.",
     )
     CONSOLE.print(terminal.side_by_side(several))

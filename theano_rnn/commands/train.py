@@ -105,8 +105,10 @@ def clipping(settings: Settings) -> str:
     """How large gradients are clipped, and what |gradient| in the progress bar is."""
     if not settings.clip:
         return "The gradient is not clipped."
-    what = {"norm": "norm of the gradient", "value": "values in the gradient"}[settings.clip_by]
-    return f"Clipped at {settings.clip:g}: the {what}; |gradient| is its norm before."
+    what = {"norm": "norm", "value": "values"}[settings.clip_by]
+    return (
+        f"Clipped: the gradient's {what}, to at most {settings.clip:g}; |gradient| is unclipped."
+    )
 
 
 class Display(Callback):
@@ -144,12 +146,13 @@ class Display(Callback):
         self.progress.advance(self.task, tokens)
         now = time.perf_counter()
         if now - self.drawn_at > 0.2:
-            speed = self.progress.tasks[0].speed or 0.0
+            speed = self.progress.tasks[0].speed
+            rate = f"{speed:,.0f}" if speed else "?"  # not known yet
             self.drawn_at = now
             self.progress.update(
                 self.task,
                 epoch=state.epoch + 1,
-                figures=f"loss {state.loss / state.tokens:.3f}  {speed:,.0f} tokens/s"
+                figures=f"loss {state.loss / state.tokens:.3f}  {rate} tokens/s"
                 f"  |gradient| {norm:.2f}",
             )
 
@@ -186,7 +189,7 @@ def show(result: dict[str, Any], run: Run) -> None:
         f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
         f"{result['best_epoch']}."
     )
-    say(f"Everything is in {run.folder}; sentences: {calling.line('generate')} {run.folder}")
+    say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
 
 
 def train(

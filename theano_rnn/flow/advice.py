@@ -139,7 +139,10 @@ def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
     elif cell.is_plain and cell.activation.ends:
         yield Advice({"initialization": _even(flow)}, "products of W start at norm 1")
     if cell.activation.ends and found["saturated"] > MANY and settings.l2 < 1e-4:
-        yield Advice({"l2": 1e-4}, "keep states off their ends, as a smaller learning rate does")
+        yield Advice(
+            {"l2": 1e-4},
+            "small weights saturate fewer states, as does a smaller learning rate",
+        )
     identity = {"cell": "relu", "initialization": "identity"}
     if any(getattr(settings, name) != value for name, value in identity.items()):
         clip = {} if _is_clipped(settings) else CLIPPED

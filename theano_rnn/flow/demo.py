@@ -1,4 +1,4 @@
-"""The demonstration: the tutorial's own fault, and four untrained networks side by side."""
+"""The demonstration: the fault of Britz's tutorial, and four untrained networks side by side."""
 
 from typing import Any
 

@@ -162,7 +162,7 @@ def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> dict[str, V
 
 
 def relu(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
-    """s_t = max(0, p_t + W s'), meant to begin with W = 1 (Le, Jaitly, Hinton 2015).
+    """s_t = max(0, p_t + W s'), meant to begin with W = I (Le, Jaitly, Hinton 2015).
 
     W (H, H). The derivative at 0 is 1/2.
     """

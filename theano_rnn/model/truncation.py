@@ -109,10 +109,8 @@ def parse(
 
 
 def _steps(K: object, where: str) -> int:
-    if not isinstance(K, Integral) or isinstance(K, bool):
+    if not isinstance(K, Integral) or isinstance(K, bool) or K < 1:
         raise RNNError(f"{where}: K must be a whole number of at least 1, not {shown(K)}")
-    if K < 1:
-        raise RNNError(f"{where}: K is {shown(K)}, and a gradient needs at least 1 step")
     if int(K) >= 2**31:
         raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)

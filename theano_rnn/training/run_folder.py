@@ -103,10 +103,11 @@ class Run:
         folder = _path(folder)
         try:
             is_run = (folder / "settings.json").is_file()
+            lacks = "it has no settings.json" if folder.exists() else "it does not exist"
         except (OSError, ValueError) as error:
             raise RNNError(f"{folder!s:.200} is not a run folder: {reason(error)}") from None
         if not is_run:
-            raise RNNError(f"{folder} is not a run folder: it has no settings.json")
+            raise RNNError(f"{folder} is not a run folder: {lacks}; give one that train wrote")
         return cls(folder)
 
     # ---- settings, result, metrics: JSON

@@ -149,8 +149,9 @@ class Settings:
         f"how the parameters begin: {', '.join(initialization.SCHEMES)}")
     truncation: str = setting("full",
         parsed(truncation.parse, "full, window:K, chunk:K, last:K", "SCHEME"),
-        "where the gradient is cut. full: nowhere; window:K: each word teaches the K before it; "
-        "chunk:K: in pieces of K words; last:K: only the last K words teach")
+        "where the gradient is cut. full: nowhere; window:K: each output's error goes back K "
+        "steps; chunk:K: it stays within its chunk of K steps; last:K: only the errors of the "
+        "last K outputs go back, and only through these K steps")
 
     batch_size: int = setting(1, whole_number(1),
         "sentences in a step, or rows of a stream; a larger batch is more tokens a second, but "
@@ -160,8 +161,9 @@ class Settings:
         "step; needs --truncation chunk:K, and a step takes K tokens of each row")
     optimizer: str = setting("sgd",
         one_of(OPTIMIZERS, summary=lambda name: first_line(OPTIMIZERS[name])),
-        "how a gradient g changes a parameter p. Only sgd leaves out the rows of words that do "
-        "not occur; rmsprop and adam need a --learning-rate near 0.001")
+        "how a gradient g changes a parameter p. Only sgd updates just the tokens that occur, "
+        "which is quick with a large vocabulary; rmsprop and adam need a --learning-rate near "
+        "0.001")
     learning_rate: float = setting(0.1, POSITIVE,
         "of the first epoch; larger learns faster, until it stops learning at all")
     clip: Optional[float] = setting(5.0, optional(AT_LEAST_ZERO),
@@ -221,8 +223,8 @@ class Settings:
             regularization.check_omega(self.cell, self.truncation)
         if self.stream and self.steps is None:
             raise RNNError(
-                f"a stream is cut in chunks: give truncation chunk:K, K the tokens of each row in "
-                f"a step, as in chunk:20, instead of {self.truncation}"
+                f"a stream needs truncation chunk:K, not {self.truncation}; a step takes K tokens "
+                "of each row, as in chunk:20"
             )
 
     @property

@@ -190,7 +190,7 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
         Section("sentence", "The sentence", sentence_html(tanh)),
         Section(
             "fault",
-            "The tutorial's own fault",
+            "The fault of Britz's tutorial",
             f"Its NumPy code follows each word's error {K} steps back: {meant}. Its Theano code "
             f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
             f"of nothing else. The cosine of dE/dW with the full one is {cosine['window']:.3f} "

@@ -96,9 +96,8 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
         cells = "".join(_shade(d, ramp) * cell for d in row)
         lines.append(f"{_fit(word, BESIDE - 1):>{BESIDE - 1}} {cells}".rstrip())
     lines.extend(_upright(f.inputs[first:], cell))
-    top = round(math.log10(largest), 1) + 0.0 if largest > 0 else -math.inf  # no -0.0
     steps = "  ".join(f"{c} {i}" for i, c in enumerate(ramp))
-    lines.append(f"decades below the largest, 1e{top:.1f}:  {steps}")
+    lines.append(f"powers of ten below the largest, {largest:.2g}:  {steps}")
     return "\n".join(lines)
 
 
