@@ -60,9 +60,18 @@ def on_config(config: Any) -> Any:
 
 def settings() -> str:
     """The tables of all settings, from their fields."""
-    from theano_rnn.training import options  # it imports Theano, as that below does
+    from theano_rnn.common import options
+    from theano_rnn.training.settings import Settings  # it imports Theano, as that below does
 
-    return options.markdown().replace("## ", "### ")
+    return options.markdown(Settings).replace("## ", "### ")
+
+
+def trial() -> str:
+    """The table of the settings of a trial, from their fields."""
+    from theano_rnn.common import options
+    from theano_rnn.long_term.trial import Trial
+
+    return options.markdown(Trial).partition("\n\n")[2]
 
 
 def rewrites() -> str:
@@ -74,7 +83,7 @@ def rewrites() -> str:
 
 
 #: What a page asks for by a comment, as ``<!-- settings -->``.
-MADE = {"settings": settings, "rewrites": rewrites}
+MADE = {"settings": settings, "trial": trial, "rewrites": rewrites}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

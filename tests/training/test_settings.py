@@ -9,11 +9,11 @@ import pytest
 
 from theano_rnn.commands import train
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.fields import one_of, whole_number
+from theano_rnn.common.fields import one_of, setting, whole_number
+from theano_rnn.common.options import add_options, given, markdown, option
 from theano_rnn.training.build import build_model, build_step
-from theano_rnn.training.options import add_options, given, markdown, option
 from theano_rnn.training.recipes import RECIPES
-from theano_rnn.training.settings import Settings, setting
+from theano_rnn.training.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_a_field_is_an_option_of_train_a_row_of_the_docs_and_checked(capsys):
 
 def test_every_setting_is_an_option_with_its_default_and_a_row_of_the_docs():
     parser = argparse.ArgumentParser()
-    add_options(parser)
-    help, page = " ".join(parser.format_help().split()), markdown()
+    add_options(parser, Settings)
+    help, page = " ".join(parser.format_help().split()), markdown(Settings)
     for field in fields(Settings):
         assert f" {option(field.name)}" in help and f"| `{option(field.name)}` |" in page
         assert field.metadata["help"]
         assert field.metadata["kind"].check(field.default, field.name) == field.default
-    assert Settings(**given(parser.parse_args([]))) == Settings()
+    assert Settings(**given(parser.parse_args([]), Settings)) == Settings()
 
 
 @pytest.mark.parametrize(

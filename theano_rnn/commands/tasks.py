@@ -6,7 +6,6 @@ Give one task and one remedy, or --sweep for a grid of many on a Dask cluster.
 import argparse
 import signal
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from statistics import median
 from typing import Any, Optional
@@ -15,15 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.common import options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
-from theano_rnn.long_term import cluster, grid, remedies
+from theano_rnn.long_term import cluster, grid
 from theano_rnn.long_term.results import Results, by_row_and_length
-from theano_rnn.long_term.tasks import TASKS
 from theano_rnn.long_term.trial import Trial, learn
-from theano_rnn.model.cells import CELLS
-
-DEFAULTS = {field.name: field.default for field in fields(Trial)}
 
 #: What a record says about its end.
 ENDS = {
@@ -42,37 +38,11 @@ all combinations: [{"task": "addition", "length": [20, 50], "cell": ["tanh", "ls
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """The options; the settings of a trial that were not given are None."""
     p = calling.Parser(prog=calling.program("tasks"), description=__doc__, epilog=EPILOG)
-
-    def option(group: Any, name: str, help: str, **settings: Any) -> None:
-        default = DEFAULTS.get(name.strip("-").replace("-", "_"))
-        has_default = isinstance(default, (str, int, float))
-        group.add_argument(name, help=help + f" (default: {default})" * has_default, **settings)
-
+    options.add_options(p, Trial)
     # fmt: off
-    trial = p.add_argument_group("one task")
-    option(trial, "--task", "the task to learn", choices=list(TASKS))
-    option(trial, "--length", "steps of a sequence; the more, the farther back the answer lies",
-           type=int, metavar="L")
-    option(trial, "--cell", "the recurrence; a cell with gates is a remedy itself",
-           choices=list(CELLS))
-    option(trial, "--remedy", "one or several, with commas or + between them: "
-           + ", ".join(remedies.REMEDIES), metavar="NAMES")
-    trial.add_argument("--seeds", help="run N trials, with the seeds 0, 1, ... (default: 1)",
-                       type=int, metavar="N")
-    option(trial, "--hidden-size", "units of the state", type=int, metavar="H")
-    option(trial, "--learning-rate", "larger learns faster, until it stops learning at all",
-           type=float, metavar="X")
-    option(trial, "--batch-size", "sequences in an update", type=int, metavar="B")
-    option(trial, "--clip", "the largest norm of the gradient, for the remedy clip",
-           type=float, metavar="X")
-    option(trial, "--alpha", "the factor of Omega, for the remedy omega; the paper has 2 to 4",
-           type=float, metavar="X")
-    option(trial, "--max-updates", "give up after N updates", type=int, metavar="N")
-    option(trial, "--max-seconds", "give up after X seconds, compiling not counted",
-           type=float, metavar="X")
-    option(trial, "--test-every", "updates between two tests", type=int, metavar="N")
-
-    many = p.add_argument_group("many tasks")
+    many = p.add_argument_group("many trials")
+    many.add_argument("--seeds", help="run N trials of the task, with the seeds 0, 1, ... "
+                      "(default: 1)", type=int, metavar="N")
     many.add_argument("--sweep", nargs="?", const="default", metavar="GRID.json",
                       help="run all trials of a grid; without a file that of the published table, "
                       "half an hour on two cores. The same command resumes a stopped sweep")
@@ -95,13 +65,12 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
     RNNError
         For options that do not go together, and for bad settings.
     """
-    values = {name: getattr(arguments, name, None) for name in DEFAULTS}
-    given: dict[str, Any] = {name: v for name, v in values.items() if v is not None}
+    given = options.given(arguments, Trial)
     if arguments.sweep is not None:
         extra = [*given, *["seeds"] * (arguments.seeds is not None)]
         if extra:
-            options = ", ".join("--" + name.replace("_", "-") for name in extra)
-            raise RNNError(f"--sweep takes all settings from its grid; leave out {options}")
+            names = ", ".join(map(options.option, extra))
+            raise RNNError(f"--sweep takes all settings from its grid; leave out {names}")
         if arguments.workers is not None and arguments.workers < 1:
             raise RNNError(f"--workers must be at least 1, not {arguments.workers}")
         if arguments.sweep == "default":

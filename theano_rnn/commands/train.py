@@ -12,9 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.common import options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.corpus import Corpus
-from theano_rnn.training import build, options, tensorboard
+from theano_rnn.training import build, tensorboard
 from theano_rnn.training.evaluation import format_perplexity
 from theano_rnn.training.load import load_settings
 from theano_rnn.training.loop import Callback, Training
@@ -62,7 +63,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
     """The settings and the folder, of a new run or of the one to resume."""
-    given = options.given(arguments)
+    given = options.given(arguments, Settings)
     for name in {"text", "train", "valid", "test"} & given.keys():
         given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
     if arguments.resume is None:

@@ -4,6 +4,7 @@
 ``types``       names for the types in signatures
 ``validation``  checks of arguments, each with its message
 ``fields``      the kinds of values of a dataclass's fields
+``options``     the fields as options of a command, and as a page of the docs
 ``files``       atomic writes, bounded reads, locks
 ``memory``      how much memory this process may use
 """

@@ -15,7 +15,7 @@ import argparse
 import dataclasses
 import inspect
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -46,6 +46,43 @@ class Kind:
     option: Mapping[str, Any]
     names: Collection[str] = ()
     summary: Callable[[str], str] = lambda name: ""
+
+
+def setting(
+    default: Any,
+    kind: Kind,
+    help: str,
+    *,
+    group: str = "",
+    zero: str = "",
+    old: Sequence[str] = (),
+    **option: Any,
+) -> Any:
+    """A field of a dataclass of settings, from which ``common.options`` makes an option.
+
+    Parameters
+    ----------
+    default : value
+        ``dataclasses.MISSING`` if the field must be given.
+    kind : Kind
+        The values it takes.
+    help : str
+        What it does, and the effect of more or less of it.
+    group : str
+        The heading that begins here; the fields after it belong to it too.
+    zero : str
+        What 0 means as an option, if the dataclass holds None instead.
+    old : sequence of str
+        Names of the setting in the runs of older versions.
+    **option
+        Further arguments of argparse's ``add_argument``.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
+    about = {"kind": kind, "help": help, "group": group, "zero": zero, "old": old}
+    return dataclasses.field(default=default, metadata={**about, "option": option})
 
 
 def check(instance: Any) -> None:

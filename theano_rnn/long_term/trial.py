@@ -1,13 +1,14 @@
 """A trial: train one network on one task with some remedies, until it solves it or gives up."""
 
 import time
-from dataclasses import asdict, dataclass, fields
-from typing import Callable, Optional
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Callable, Optional
 
 import numpy as np
 
-from theano_rnn.common import memory, validation
+from theano_rnn.common import memory
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.fields import POSITIVE, Kind, check, one_of, setting, whole_number
 from theano_rnn.common.types import Floats, Function, Record
 from theano_rnn.long_term import remedies, tasks
 from theano_rnn.long_term.net import TaskNet
@@ -27,34 +28,17 @@ GLANCE = 1000
 TEST_BATCH = 100
 
 
+def _remedy(value: Any, name: str) -> str:
+    remedies.parse(value)
+    return remedies.ordered(value)
+
+
+# fmt: off
 @dataclass(frozen=True)
 class Trial:
     """The settings of one training, by the protocol of Pascanu et al. (2013).
 
-    Parameters
-    ----------
-    task, cell : str
-        Names of ``tasks.TASKS`` and ``cells.CELLS``.
-    remedy : str
-        Names of ``remedies.REMEDIES``, joined by + or commas, or "sgd".
-    length : int
-        L, the length of the sequences.
-    seed : int
-        Seeds the initial parameters and all sequences.
-    hidden_size : int
-        H, the units of the state.
-    learning_rate : float
-    batch_size : int
-        B, the sequences of an update.
-    clip : float
-        The largest norm of the gradient, if the remedy is to clip.
-    alpha : float
-        The factor of Omega, if Omega is a remedy.
-    max_updates : int
-    max_seconds : float
-        The trial ends unsolved after this many updates or seconds; compiling does not count.
-    test_every : int
-        Updates between two tests.
+    ``seed`` seeds the initial parameters and all sequences.
 
     Raises
     ------
@@ -63,31 +47,29 @@ class Trial:
         trial that does not fit in the memory.
     """
 
-    task: str
-    length: int
-    cell: str = "tanh"
-    remedy: str = "sgd"
-    seed: int = 0
-    hidden_size: int = 50
-    learning_rate: float = 0.01
-    batch_size: int = 20
-    clip: float = 1.0
-    alpha: float = 2.0
-    max_updates: int = 100_000
-    max_seconds: float = 600.0
-    test_every: int = 500
+    task: str = setting(MISSING, one_of(tasks.TASKS), "the task to learn", group="one task")
+    length: int = setting(MISSING, whole_number(tasks.SHORTEST),
+        "steps of a sequence; the more, the farther back the answer lies")
+    cell: str = setting("tanh", one_of(CELLS),
+        "the recurrence; a cell with gates is a remedy itself")
+    remedy: str = setting("sgd", Kind(_remedy, "names", {"metavar": "NAMES"}),
+        "one or several, with commas or + between them: " + ", ".join(remedies.REMEDIES))
+    seed: int = field(default=0, metadata={"kind": whole_number(0)})
+    hidden_size: int = setting(50, whole_number(1), "units of the state")
+    learning_rate: float = setting(0.01, POSITIVE,
+        "larger learns faster, until it stops learning at all")
+    batch_size: int = setting(20, whole_number(1), "sequences in an update")
+    clip: float = setting(1.0, POSITIVE, "the largest norm of the gradient, for the remedy clip")
+    alpha: float = setting(2.0, POSITIVE,
+        "the factor of Omega, for the remedy omega; the paper has 2 to 4")
+    max_updates: int = setting(100_000, whole_number(1), "give up after N updates")
+    max_seconds: float = setting(600.0, POSITIVE,
+        "give up after X seconds, compiling not counted")
+    test_every: int = setting(500, whole_number(1), "updates between two tests")
 
     def __post_init__(self) -> None:
-        validation.one_of(self.task, "task", tasks.TASKS)
-        validation.one_of(self.cell, "cell", CELLS)
+        check(self)
         remedies.check(self.remedy, self.cell)
-        object.__setattr__(self, "remedy", remedies.ordered(self.remedy))
-        least = {"length": tasks.SHORTEST, "seed": 0}
-        for name in (*least, "hidden_size", "batch_size", "max_updates", "test_every"):
-            value = validation.whole_number(getattr(self, name), name, least.get(name, 1))
-            object.__setattr__(self, name, value)  # as an int, which JSON has
-        for name in ("learning_rate", "clip", "alpha", "max_seconds"):
-            validation.positive(getattr(self, name), name)
         self._check_memory()
 
     def _check_memory(self) -> None:
@@ -102,6 +84,7 @@ class Trial:
                 f"this trial needs {8 * numbers / 1e9:,.0f} GB, and this machine has "
                 f"{memory.total() / 1e9:,.0f}; make length, batch_size or hidden_size smaller"
             )
+# fmt: on
 
 
 #: The names of the settings of a trial.

@@ -1,7 +1,6 @@
 """From a text and settings to a trained network in a run folder.
 
 ``settings``     one field per setting: default, values, what it does
-``options``      the settings as options of a command, and as a page of the docs
 ``recipes``      the settings of published systems
 ``build``        the corpus, the network, the step and the stream that settings ask for
 ``loop``         epochs of steps, each followed by an evaluation and a checkpoint

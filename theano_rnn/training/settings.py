@@ -1,11 +1,11 @@
 """The settings of a training: one field each, with its kind of value and its help text.
 
 The fields alone make the options of ``train``, the checks of values and the page of the docs, see
-``theano_rnn.training.options``. ``build`` makes the corpus, network and step of the settings.
+``theano_rnn.common.options``. ``build`` makes the corpus, network and step of the settings.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Optional
 
 from theano_rnn.common import fields as kinds
@@ -19,11 +19,11 @@ from theano_rnn.common.fields import (
     POSITIVE,
     SHARE,
     SWITCH,
-    Kind,
     first_line,
     one_of,
     optional,
     parsed,
+    setting,
     whole_number,
 )
 from theano_rnn.model import initialization, truncation
@@ -35,42 +35,6 @@ from theano_rnn.text.tokens import LEVELS, special_tokens
 
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
-
-
-def setting(
-    default: Any,
-    kind: Kind,
-    help: str,
-    *,
-    group: str = "",
-    zero: str = "",
-    old: Sequence[str] = (),
-    **option: Any,
-) -> Any:
-    """A field of the settings.
-
-    Parameters
-    ----------
-    default : value
-    kind : Kind
-        Which values it takes.
-    help : str
-        What it does, and what follows from more or less of it.
-    group : str
-        The heading that begins here; the fields after it belong to it too.
-    zero : str
-        What the option means at 0, where that is None in the settings.
-    old : sequence of str
-        Names of the setting in the runs of older versions.
-    **option
-        Further arguments of argparse's ``add_argument``.
-
-    Returns
-    -------
-    dataclasses.Field
-    """
-    about = {"kind": kind, "help": help, "group": group, "zero": zero, "old": old}
-    return field(default=default, metadata={**about, "option": option})
 
 
 def _network(name: str, help: str, **about: Any) -> Any:

@@ -1,13 +1,11 @@
-"""The settings as the options of a command, and as a page of the docs.
+"""A dataclass of settings as the options of a command, and as a page of the docs.
 
-Both are made from the metadata of the fields, so a new field appears in both.
+Both are made from the metadata of ``fields.setting``, so a new field appears in both.
 """
 
 import argparse
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any
-
-from theano_rnn.training.settings import Settings
 
 
 def option(name: str) -> str:
@@ -19,17 +17,17 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def add_options(parser: argparse.ArgumentParser, settings: type[Settings] = Settings) -> None:
+def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
     """Add an option for each setting, in groups. An option that the user leaves out is None.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
     settings : type
-        ``Settings``, or a dataclass that adds fields to it.
+        A dataclass; its fields that ``fields.setting`` has made become options.
     """
     group: Any = parser
-    for field in fields(settings):
+    for field in _settings(settings):
         if field.metadata["group"]:
             group = parser.add_argument_group(field.metadata["group"])
         kind = field.metadata["kind"]
@@ -42,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Settings] = Sett
         )
 
 
-def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) -> dict[str, Any]:
+def given(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
     """The settings that the user gave as options, by name; None for a 0 that switches off.
 
     Parameters
@@ -55,7 +53,7 @@ def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) ->
     -------
     dict
     """
-    found = {field: getattr(arguments, field.name) for field in fields(settings)}
+    found = {field: getattr(arguments, field.name) for field in _settings(settings)}
     return {
         field.name: None if field.metadata["zero"] and value == 0 else value
         for field, value in found.items()
@@ -63,7 +61,7 @@ def given(arguments: argparse.Namespace, settings: type[Settings] = Settings) ->
     }
 
 
-def markdown(settings: type[Settings] = Settings) -> str:
+def markdown(settings: type) -> str:
     """A table of the settings for each group: option, values, default, effect.
 
     Parameters
@@ -76,7 +74,7 @@ def markdown(settings: type[Settings] = Settings) -> str:
         Markdown with headings of the second level.
     """
     lines: list[str] = []
-    for field in fields(settings):
+    for field in _settings(settings):
         if field.metadata["group"]:
             heading = field.metadata["group"].capitalize()
             lines += ["", f"## {heading}", "", "| option | values | default | what it does |"]
@@ -88,6 +86,10 @@ def markdown(settings: type[Settings] = Settings) -> str:
         default = "no" if field.default is False else _default(field, "`{}`")
         lines.append(f"| `{option(field.name)}` | {_escaped(values)} | {default} | {text}{old} |")
     return "\n".join(lines[1:]) + "\n"
+
+
+def _settings(settings: type) -> "list[Field[Any]]":
+    return [field for field in fields(settings) if "help" in field.metadata]
 
 
 def _sentences(field: "Field[Any]") -> list[str]:
@@ -102,7 +104,7 @@ def _sentences(field: "Field[Any]") -> list[str]:
 
 
 def _default(field: "Field[Any]", form: str) -> str:
-    if field.default is None or field.default is False:
+    if field.default in (None, MISSING) or field.default is False:
         return ""
     return form.format(field.default)
 
