@@ -103,7 +103,7 @@ def peers_python(given: Optional[str]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = calling.Parser(
         prog=calling.program("benchmark"),
         description=__doc__,
         epilog="Each program runs in a process of its own, and they are measured in turns. A "

@@ -4,7 +4,6 @@ All other options go to the trainings. The run of each cell is a folder in DIR; 
 has a result is not trained again.
 """
 
-import argparse
 import json
 import math
 import subprocess
@@ -26,7 +25,7 @@ USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
 @calling.ends_in_a_line("compare")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    p = argparse.ArgumentParser(prog=calling.program("compare"), description=__doc__)
+    p = calling.Parser(prog=calling.program("compare"), description=__doc__)
     p.add_argument("--runs", metavar="DIR", required=True, help="folder of the runs")
     p.add_argument(
         "--cells", default=",".join(USUAL), help="comma-separated (default: %(default)s)"

@@ -35,7 +35,7 @@ PACKAGES = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
 @calling.ends_in_a_line("doctor")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit code."""
-    p = argparse.ArgumentParser(
+    p = calling.Parser(
         prog=calling.program("doctor"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

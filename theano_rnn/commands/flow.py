@@ -11,7 +11,7 @@ from theano_rnn.common.errors import RNNError
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    p = argparse.ArgumentParser(prog=calling.program("flow"), description=__doc__)
+    p = calling.Parser(prog=calling.program("flow"), description=__doc__)
     # fmt: off
     p.add_argument("run", nargs="?", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--demo", action="store_true",

@@ -8,7 +8,7 @@ from theano_rnn.commands import calling
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    p = argparse.ArgumentParser(prog=calling.program("generate"), description=__doc__)
+    p = calling.Parser(prog=calling.program("generate"), description=__doc__)
     # fmt: off
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--prime", default="", metavar="TEXT",
