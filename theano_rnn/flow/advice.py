@@ -51,9 +51,9 @@ def advise(
     ----------
     flow : Flow
     vanishes, explodes : bool
-        What to work against, if anything. Advice on the truncation does not depend on it.
+        What to advise against, if anything. Advice on the truncation does not depend on it.
     settings : Settings, optional
-        Of the run; where not given, those of the network alone.
+        The settings of the run; by default only those of the network.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.settings import NETWORK, Settings
 
-#: At most so many K are tried under each truncation scheme.
+#: At most this many K are tried under each truncation scheme.
 MOST_K = 30
 SCHEMES = ("window", "chunk", "last")
 

@@ -115,7 +115,7 @@ class Functions:
         return graph.columns(state, a.hidden_size, a.state_size // a.hidden_size)
 
     def top(self, state: Variable) -> Variable:
-        """s of the uppermost layer, which predicts, (n, H)."""
+        """s of the uppermost layer, from which the output is predicted, (n, H)."""
         return self.columns(state)[-CELLS[self.architecture.cell].parts]
 
     def loss(self, s: Variable, y: Variable) -> Variable:
@@ -138,7 +138,7 @@ class Functions:
     def own_errors(self) -> Graph:
         """h_1..h_T (T, S), y (T,) -> E_t (T,) and dE_t/ds_t of the output t alone, (T, H).
 
-        s_t is that of the uppermost layer, which alone predicts.
+        s_t is the state of the uppermost layer, from which the output is predicted.
         """
         h, y = tensor.matrix("h", DTYPE), tensor.lvector("y")
         s = self.top(h)
@@ -147,12 +147,12 @@ class Functions:
 
     @compiled
     def backpropagated(self) -> Graph:
-        """Rows D multiplied by the Jacobian of each step: D_{t-1} = D_t J_t + what is added there.
+        """Rows D multiplied by the Jacobian of each step: D_{t-1} = D_t J_t + the own errors.
 
         x (T,), before (T, S), D (n, S) at the last state, own (T, H) and row (T,): own[t] is
-        added to row[t] of D_{t-1}, the rows at the state before step t, where there is such a
-        row: to the part of it that predicts. Returns (T, n, S), the rows at the states before
-        step T, T-1, ..., 1.
+        added to row[t] of D_{t-1}, the rows at the state before step t, if there is such a row,
+        in the columns of s of the uppermost layer. Returns (T, n, S), the rows at the states
+        before step T, T-1, ..., 1.
         """
         x, row = tensor.lvector("x"), tensor.lvector("row")
         before, own = tensor.matrix("before", DTYPE), tensor.matrix("own", DTYPE)
@@ -210,9 +210,9 @@ class Functions:
 
     @compiled
     def predicting_gradients(self) -> Graph:
-        """h_1..h_T, y -> the gradient of E where a parameter predicts, the states held constant.
+        """h_1..h_T, y -> the gradient of E by the parameters of the output, by name.
 
-        By name: of V and c; of a tied table its part as V.
+        These are V and c, and a tied table in its use as V. The states are held constant.
         """
         a, h, y = self.architecture, tensor.matrix("h", DTYPE), tensor.lvector("y")
         names = [a.table if a.tied else "V"] + ["c"] * a.bias

@@ -56,7 +56,7 @@ def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
 
 
 def _of_activation(phi: Activation, found: Saturation) -> Iterator[str]:
-    """Of a plain cell: where its units are, and what phi' lets through there."""
+    """The reasons in the activation of a plain cell: saturated or dead units, a small phi'."""
     derivative = found["derivative"]
     if phi.ends is None:
         if found["dead"] > 0:

@@ -95,11 +95,10 @@ def verdict(
     ----------
     flow : Flow
     settings : Settings, optional
-        Of the run, so that what it does already is not advised. Where not given, those of the
-        network alone.
+        The settings of the run: the verdict does not advise what they already do. By default
+        only those of the network.
     products : (T,) array, optional
-        What is left of |ds_t/ds_k| by lag. Where given, the words tell if it disagrees with the
-        errors.
+        The share of |ds_t/ds_k| left by lag: the words tell if it disagrees with the errors.
 
     Returns
     -------

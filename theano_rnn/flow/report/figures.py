@@ -124,7 +124,7 @@ def one_output(f: Findings) -> Figure:
 
 
 def lag(f: Findings) -> Figure:
-    """Norms by lag, the rate and the bounds."""
+    """The norms by lag, the fitted rate and the bounds."""
     n = np.arange(f.lags + 1)
     ends = [
         Line("|ds_t/ds_k| from one end t", n, row[n], GREY, width=0.8, hover=[])
@@ -167,7 +167,7 @@ def norm_title(f: Findings) -> str:
 
 
 def contributions(f: Findings) -> Figure:
-    """Shares of dE/dW by lag, and their sum up to it."""
+    """The share of dE/dW at each lag, and their sum up to it."""
     n = np.arange(f.lags + 1)
     marks: list[Mark] = [
         Bars("at this lag", n, f.contributions[n], BLUE),
@@ -277,7 +277,7 @@ def truncation(f: Findings) -> Figure:
 # ---- several side by side
 
 
-#: A name, whose map it is, and its numbers.
+#: The title of a map, the findings it is from, and its numbers.
 Named = tuple[str, Findings, Floats]
 
 
@@ -298,13 +298,13 @@ def maps(rows: Sequence[Sequence[Named]]) -> Figure:
 
 
 def masked(f: Findings, schemes: Sequence[str]) -> list[Named]:
-    """The pairs that each scheme keeps."""
+    """The pairs of one network that each scheme keeps."""
     z = log_norms(f.norms)
     return [(s, f, np.where(reach(s, f.T) > 0, z, np.nan)) for s in schemes]
 
 
 def each(several: Sequence[Findings]) -> list[Named]:
-    """All pairs of each."""
+    """All pairs of each network."""
     return [(f"{f.name}: {f.verdict.kind}", f, log_norms(f.norms)) for f in several]
 
 

@@ -31,13 +31,13 @@ td, th { padding: .15em .8em; text-align: right; white-space: nowrap;
          border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; }
 """
-#: A figure is at least so many pixels wide for each panel of a row; a narrow window scrolls it.
+#: The least width of a figure for each panel of a row, in pixels; a narrow window scrolls it.
 LEAST_WIDTH = 280
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, HTML under it, and a figure, or none."""
+    """A heading, HTML under it, and a figure or None."""
 
     id: str
     title: str
@@ -46,7 +46,7 @@ class Section:
 
 
 def page(title: str, sections: list[Section], numbers: Record) -> str:
-    """The page; ``numbers`` stand in it as JSON, under the id "numbers"."""
+    """The page as HTML; the element "numbers" holds ``numbers`` as JSON."""
     from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
 
     data = json.dumps(numbers, allow_nan=False, ensure_ascii=False)
@@ -202,7 +202,7 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
         ),
         Section(
             "cells",
-            "Four networks as they begin, untrained",
+            "Four untrained networks",
             cells_html(several),
             figures.maps([networks[i : i + 2] for i in range(0, len(networks), 2)]),
         ),
