@@ -149,7 +149,7 @@ def table_of(rows: Sequence[tuple[str, str]]) -> Table:
 
 def table_of_loops(loops: Sequence[Explained]) -> Table:
     """A row for each loop."""
-    made = table("The loops of a training step", "loop", "in C++", "", left=3)
+    made = table("The loops of a training step", "loop", "in C++", "how, or why not", left=3)
     for loop in loops:
         made.add_row(loop.name, "yes" if loop.is_native else "no", loop.reason)
     return made
