@@ -3,6 +3,7 @@
 import pytest
 from interpreters import run_python
 
+from theano_rnn.commands.console import CONSOLE
 from theano_rnn.commands.doctor import main
 
 DOCTOR = "import sys; from theano_rnn.commands.doctor import main; sys.exit(main([]))"
@@ -19,7 +20,8 @@ def test_the_doctor_says_what_to_do_without_a_compiler():
 
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm"])
-def test_the_command_prints_each_loop(capsys, cell):
+def test_the_command_prints_each_loop(capsys, monkeypatch, cell):
+    monkeypatch.setattr(CONSOLE, "_width", 150)  # so that no phrase is broken
     assert main(["explain", "--cell", cell, "--truncation", "window:2", "--mask"]) == 0
     out = capsys.readouterr().out
     assert out.count("yes") == 3 and "grad_of_recurrence" in out

@@ -1,4 +1,4 @@
-"""Which sentence the laboratory looks at: the first easy one, the longest, or another."""
+"""Which sentence a report looks at: the first easy one, the longest, or another."""
 
 import pytest
 

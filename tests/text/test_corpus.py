@@ -198,8 +198,8 @@ def test_wrong_combinations_are_refused(write):
     path = write("a\nb\nc\n")
     for kwargs, message in (
         ({"text": path, "train": path}, "not both"),
-        ({"train": path, "valid": path}, "test missing"),
-        ({"test": path}, "train and valid missing"),
+        ({"train": path, "valid": path}, "test is missing"),
+        ({"test": path}, "train and valid are missing"),
         ({"column": "body"}, "need a file"),
         ({"tokenized": True}, "need a file"),
         ({"text": path, "level": "byte"}, "level 'byte' is unknown"),

@@ -1,4 +1,4 @@
-"""The gradient-flow laboratory: how far back the error reaches, why it stops there, what helps.
+"""Gradient flow: how far back the error reaches, why it stops there, what helps.
 
 ``measures``  ``Flow``: all measures of a model on a text, from four modules:
               ``states``, the forward pass; ``errors``, how far the error reaches;

@@ -157,8 +157,8 @@ def load_corpus(
         return build_corpus(train_text, valid_text, test_text, level, vocab_size, tokenized)
     elif len(missing) < 3:
         raise RNNError(
-            f"{' and '.join(missing)} missing; give train, valid and test together, or one text "
-            "that is split"
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; give train, "
+            "valid and test together, or one text that is split"
         )
     else:
         if column is not None or tokenized:

@@ -87,7 +87,8 @@ class Settings:
     column: Optional[str] = setting(None, optional(NAME),
         "read the files as .csv or .tsv; this column holds the text, one document per cell")
     level: str = setting("word", one_of(LEVELS),
-        "what a token is; words carry meaning, characters need no vocabulary")
+        "what a token is: with words the vocabulary is large and rare words become <unk>; with "
+        "characters it is small, and sequences are long")
     vocab_size: Optional[int] = setting(None, optional(whole_number(1)),
         "number of tokens, the most frequent ones; the rest become <unk>. Fewer train faster and "
         "make the perplexity look lower (default: at most 8000)")
@@ -95,7 +96,8 @@ class Settings:
         "the text is tokenized already, one sentence per line (Penn Treebank form): words stay as "
         "they are, and the end of a line is the end token")
 
-    cell: str = _network("cell", "the recurrence", group="model")
+    cell: str = _network("cell",
+        "the recurrence; p_t is the input of the step, s' the state before it", group="model")
     hidden_size: int = _network("hidden_size",
         "units of a layer; more can remember more, and every step costs more", metavar="H")
     layers: int = _network("layers", "recurrences on top of each other")
@@ -148,7 +150,7 @@ class Settings:
         "there; skip it; or restore the last checkpoint's parameters and multiply the learning "
         "rate by --lr-decay")
     seed: int = setting(0, whole_number(0),
-        "of the split, the initial parameters, the order of sentences, the dropout and the "
+        "seeds the split, the initial parameters, the order of sentences, the dropout and the "
         "samples: the same seed gives the same run")
 
     lr_decay: float = setting(0.5, FACTOR,

@@ -1,4 +1,4 @@
-"""Mutants of the mathematics, the text and the laboratory, tried; a table of who survived."""
+"""Mutants of the mathematics, the text and the gradient flow, tried; a table of who survived."""
 
 import argparse
 import os

@@ -21,7 +21,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.provider import OperatorProvider
 
 PACKAGE = "theano_rnn"
-#: What is mutated: the mathematics, the text and the laboratory. Each is a row of the table.
+#: What is mutated: the mathematics, the text and the gradient flow. Each is a row of the table.
 GROUPS = (
     "reference/", "model/cells.py", "model/truncation.py", "model/graph.py",
     "optim/optimizers.py", "optim/clipping.py", "text/corpus.py", "text/sentences.py", "flow/",
