@@ -322,6 +322,7 @@ def test_flow_holds_few_arrays_and_is_measured_for_each_cell(monkeypatch):
 # ---- the script
 
 
+@pytest.mark.slow
 def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sections, "CELLS", ("tanh",))
     file = tmp_path / "benchmark.json"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, first
 from rich.console import Console
 
 from theano_rnn.commands import train
@@ -116,12 +116,15 @@ def test_a_resumed_run_goes_on_to_more_epochs_from_any_folder(run, folder, tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    [
-        ["--train", "train.txt", "--valid", "valid.txt", "--test", "test.txt", "--tokenized"],
-        ["--text", "table.csv", "--column", "body"],
-        ["--text", "text.txt", "--level", "char", "--truncation", "window:2"],
-    ],
-    ids=["tokenized", "csv", "char"],
+    first(
+        1,
+        [
+            ["--text", "text.txt", "--level", "char", "--truncation", "window:2"],
+            ["--train", "train.txt", "--valid", "valid.txt", "--test", "test.txt", "--tokenized"],
+            ["--text", "table.csv", "--column", "body"],
+        ],
+    ),
+    ids=["char", "tokenized", "csv"],
 )
 def test_every_form_of_text_trains(folder, text):
     run = folder / f"run-{text[1]}-{len(text)}"

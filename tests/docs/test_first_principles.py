@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 PROGRAM = ROOT / "docs/first-principles.py"
 
 
+@pytest.mark.slow
 def test_the_idea_in_one_file_runs_agrees_and_writes_sentences():
     ended = subprocess.run([sys.executable, PROGRAM], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

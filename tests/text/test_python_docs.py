@@ -69,6 +69,7 @@ def test_docstrings_alone_are_enough(monkeypatch):
     assert python_sentences() == ["This is the text."]
 
 
+@pytest.mark.slow
 def test_default_corpus_reads_like_english(sentences):
     assert not any(mark in s for s in sentences for mark in (">>>", "::=", "``", "#", "\\", "|"))
     assert np.mean([s[0].isupper() for s in sentences]) > 0.9

@@ -139,6 +139,7 @@ def test_sigterm_ends_at_the_next_step_with_everything_written(folder):
     assert whole_run(folder / "terminated")
 
 
+@pytest.mark.slow
 def test_two_processes_cannot_train_in_one_folder(folder):
     process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "shared")
     while not (folder / "shared" / "last.safetensors").exists():

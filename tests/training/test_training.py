@@ -269,7 +269,7 @@ def left_behind(run):
         (SETTINGS, (1, 40, 41)),  # within an epoch, at its end, within the next
         (BATCHES, (15,)),
         (STREAM, (5,)),
-        (VALUES, (4,)),
+        pytest.param(VALUES, (4,), marks=pytest.mark.slow),
         pytest.param(BATCHES, (3,), marks=pytest.mark.slow),
         pytest.param(STREAM, (18,), marks=pytest.mark.slow),
     ],
@@ -316,7 +316,7 @@ def ends_the_same_stopped(folder, corpus, settings, stops):
     assert left_behind(halted.run) == whole
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", first(2, OPTIMIZERS))
 @pytest.mark.parametrize("fed", ["sentences", "stream"])
 def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
     tmp_path, corpus, quickly_compiled, fed, optimizer
@@ -580,7 +580,7 @@ def bits(arrays):
     return {name: value.tobytes() for name, value in arrays.items()}
 
 
-@pytest.mark.parametrize("cell", EXPLODES)
+@pytest.mark.parametrize("cell", first(1, EXPLODES))
 def test_a_rate_that_explodes_stops_with_the_step_the_parameter_and_the_sentence(
     tmp_path, corpus, cell
 ):

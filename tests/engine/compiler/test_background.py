@@ -44,6 +44,7 @@ def run(folder, fails=False):
     return [name for name, _ in made], [in_background for _, in_background in made]
 
 
+@pytest.mark.slow
 def test_modules_are_compiled_in_the_background_each_once_and_found_by_the_next_process(tmp_path):
     names, in_background = run(tmp_path)
     assert not in_background[0]  # whose headers the others start from

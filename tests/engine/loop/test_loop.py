@@ -132,10 +132,7 @@ PROGRAMS = {
 
 
 #: Those of the default run; the others are compiled under the marker slow.
-QUICK = {
-    "tanh", "a vector", "a scalar", "two steps back", "the two last states",
-    "an output beside the state", "cut after two steps", "columns joined", "a row repeated",
-}  # fmt: skip
+QUICK = {"tanh", "two steps back", "an output beside the state", "cut after two steps"}
 
 
 @functools.cache
@@ -211,7 +208,7 @@ def test_on_equals_off(name, T, B, H, layout, seed):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["tanh", "lstm", "a vector", "two steps back"])
+@pytest.mark.parametrize("name", first(1, ["tanh", "lstm", "a vector", "two steps back"]))
 def test_one_step_and_none(name):
     given = list(arrays(name, lengths_of(1, 2, 3), np.random.default_rng(1)))
     assert_agree(program(name, True)(*given), program(name, False)(*given))
@@ -265,8 +262,8 @@ def results(cell, scheme, is_masked, is_on=True):
 
 
 RECURRENCES = list(itertools.product(GATES, SCHEMES, (False, True)))
-#: Those of the default run: each cell with one of the schemes, every other one with a mask.
-SOME = [(cell, SCHEMES[i % len(SCHEMES)], i % 2 == 1) for i, cell in enumerate(GATES)]
+#: Those of the default run.
+SOME = [("tanh", "full", False), ("gru", "window", True), ("lstm", "chunk", False)]
 
 
 def recurrence(kind):

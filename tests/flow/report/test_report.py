@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import first
 
 from theano_rnn import RNN
 from theano_rnn.common.errors import RNNError
@@ -124,7 +125,7 @@ def test_the_mean_over_ends_is_drawn_as_far_as_all_of_them_reach(tanh):
     assert 1 < reached.sum() < flow.T and np.isnan(mean[~reached]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", first(1, KINDS), ids=str)
 def test_a_row_of_the_saturation_is_the_unit_it_says(kind):
     flow, f = measured(**kind)
     (shown,) = figures.saturation(f).panels[0].marks
@@ -192,6 +193,7 @@ def test_the_page_has_no_button_that_uploads(text):
     assert text.count('"showSendToCloud": false') == 7 == text.count("Plotly.newPlot(  ")
 
 
+@pytest.mark.slow
 def test_a_page_has_a_largest_size_whatever_the_text():
     _, f = measured(T=400, hidden_size=60, truncation="window:4", cell="gru")
     wide = ["'" * 20] * f.T  # each of them &#x27; on the page
@@ -257,7 +259,7 @@ def test_the_words_of_a_text_never_become_markup(text):
     assert html.escape(WORDS[0]) in labels
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", first(2, KINDS), ids=str)
 def test_every_cell_has_a_page_and_pictures(kind):
     _, f = measured(**kind)
     assert len(page("x", sections_of(f), numbers_of(f))) > 10**6
@@ -345,6 +347,7 @@ def test_a_new_folder_is_removed_again_where_nothing_came_of_it(tmp_path):
 # ---- the demonstration
 
 
+@pytest.mark.slow
 def test_the_demonstration_shows_the_tutorials_fault(tmp_path):
     several = demo.findings()
     tanh = several[0]
