@@ -1,5 +1,5 @@
 # make train      trains on the default corpus
-# make test       runs the tests, in some four minutes the first time, installing included
+# make test       runs the tests, in some minutes the first time, installing included
 # make test-all   runs every test: all combinations, all functions compiled to C; lints first
 # make test-peers compares gradients and parameters with PyTorch's; tests of the comparison with JAX
 # make lint       checks style (ruff) and types (mypy)
