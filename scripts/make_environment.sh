@@ -1,8 +1,8 @@
 #!/bin/sh
 # Make the virtual environment, or say in one line what is missing and what to install.
-# usage: make_environment.sh PYTHON FOLDER STAMP [EXTRA]
+# usage: make_environment.sh PYTHON FOLDER STAMP [EXTRAS]
 set -eu
-python=$1 folder=$2 stamp=$3 extra=${4:-}
+python=$1 folder=$2 stamp=$3 extras=${4:-}
 
 missing() {
     echo "$1" >&2
@@ -10,14 +10,17 @@ missing() {
 }
 
 command -v "$python" >/dev/null 2>&1 ||
-    missing "There is no $python here. Install Python 3.9, 3.10 or 3.11, or name one: PYTHON=python3.11 make ..."
+    missing "There is no $python here. Install Python 3.9 to 3.14, or name one: PYTHON=python3.13 make ..."
 version=$("$python" -c 'import platform; print(platform.python_version())')
 case $version in
-3.9.* | 3.10.* | 3.11.*) ;;
-*) missing "$python is Python $version, and Theano runs on 3.9, 3.10 and 3.11. Install one of them and name it: PYTHON=python3.11 make ..." ;;
+3.9.* | 3.1[0-4].*) ;;
+*) missing "$python is Python $version, and theano_rnn runs on 3.9 to 3.14. Install one of them and name it: PYTHON=python3.13 make ..." ;;
 esac
-command -v g++ >/dev/null 2>&1 ||
-    missing "There is no C++ compiler g++, and Theano compiles with it. Install it (Debian: apt install g++; Fedora: dnf install gcc-c++; conda: conda install gxx)."
+for compiler in ${CXX:-g++ clang++} ""; do
+    [ -z "$compiler" ] || ! command -v "$compiler" >/dev/null 2>&1 || break
+done
+[ -n "$compiler" ] ||
+    missing "There is no C++ compiler ${CXX:-g++}, and Theano compiles with it. Install one (Debian: apt install g++; Fedora: dnf install gcc-c++; conda: conda install gxx)."
 headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [ -f "$headers/Python.h" ] ||
     missing "The headers of Python $version are missing ($headers/Python.h), and Theano compiles with them. Install them (Debian: apt install python3-dev; Fedora: dnf install python3-devel)."
@@ -28,7 +31,7 @@ headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))')
 
 # What the environment is made of; it is made again when this changes.
-made_of="$version $PWD $(cksum <pyproject.toml)"
+made_of="$version $PWD $(cat pyproject.toml requirements.txt setup.py | cksum)"
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$made_of" ] && exit 0
 if [ ! -f "$folder/.of" ] || [ "$(cat "$folder/.of")" != "$version" ]; then
     [ ! -d "$folder" ] || [ -f "$folder/.of" ] ||
@@ -42,6 +45,6 @@ echo "Installing into $folder for Python $version ..."
 # seconds for all of it.
 pip="$folder/bin/python -m pip install --quiet --disable-pip-version-check --no-compile"
 # The build tools are pinned too, so that a new release of them cannot break Theano's old set-up.
-$pip setuptools==65.5.1 wheel==0.43.0
-$pip --no-build-isolation --editable ".${extra:+[$extra]}"
+$pip setuptools==80.9.0 wheel==0.45.1
+$pip --no-build-isolation --editable ".${extras:+[$extras]}"
 echo "$made_of" >"$stamp"

@@ -9,25 +9,55 @@ import sys
 import pytest
 from conftest import ROOT
 
+from theano_rnn.common import theano_wheel
+
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
+REQUIREMENTS = (ROOT / "requirements.txt").read_text()
 CONDA = (ROOT / "environment.yml").read_text()
+#: The Pythons that requires-python allows.
+PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+def without_comments(text):
+    return re.sub(r" *#.*", "", text)
 
 
 def pins(text: str) -> dict:
-    """name==version, wherever they stand."""
-    return dict(re.findall(r'["\s-]([\w-]+)==([\w.]+)', text))
+    """name==version, wherever they stand; a marker, or None, with each."""
+    found = {}
+    pattern = r"""([\w-]+)==([\w.]+)(?:; (python_version [<>]=? "[\d.]+"))?"""
+    for name, version, marker in re.findall(pattern, without_comments(text)):
+        found.setdefault(name, []).append((version, marker or None))
+    return found
+
+
+def is_meant(marker, python: str) -> bool:
+    """Whether a marker such as ``python_version >= "3.12"`` holds on a Python, "3.9"."""
+    if marker is None:
+        return True
+    _, operator, bound = marker.split()
+    numbers = [tuple(map(int, text.strip('"').split("."))) for text in (python, bound)]
+    assert operator in ("<", ">=")
+    return (numbers[0] < numbers[1]) == (operator == "<")
 
 
 def test_every_dependency_is_pinned():
-    (listed,) = re.findall(r"^dependencies = \[\n(.*?)^\]", PYPROJECT, re.M | re.S)
-    lines = [line for line in listed.splitlines() if line.strip()]
-    assert lines and all(re.match(r'\s+"[\w-]+==[\w.]+",', line) for line in lines)
+    lines = [line for line in without_comments(REQUIREMENTS).splitlines() if line]
+    pinned = r"""[\w-]+==[\w.]+(; python_version (<|>=) "3\.\d+")?"""
+    assert lines and all(re.fullmatch(pinned, line) for line in lines)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_python_has_one_version_of_each(python):
+    for name, versions in pins(REQUIREMENTS + PYPROJECT).items():
+        meant = [version for version, marker in versions if is_meant(marker, python)]
+        assert len(set(meant)) == 1 or (name, python >= "3.12") == ("mypy", True), (name, meant)
 
 
 def test_conda_and_pip_ask_for_the_same_pythons():
     (pip,) = re.findall(r'requires-python = "(.*)"', PYPROJECT)
     (conda,) = re.findall(r"^  - python(.*)$", CONDA, re.M)
-    assert pip == conda
+    assert pip == conda == f">={PYTHONS[0]},<3.15"
 
 
 def test_conda_adds_a_compiler_and_installs_the_rest_through_the_project():
@@ -37,22 +67,72 @@ def test_conda_adds_a_compiler_and_installs_the_rest_through_the_project():
     assert all(pins(PYPROJECT).get(name) == version for name, version in pins(CONDA).items())
 
 
-def test_the_build_tools_of_make_and_of_pip_are_the_same():
+def test_the_build_tools_of_make_of_pip_and_of_the_doctor_are_the_same():
     script = (ROOT / "scripts" / "make_environment.sh").read_text()
     (build,) = re.findall(r"^requires = \[(.*)\]", PYPROJECT, re.M)
-    assert pins(build) == pins(script) and set(pins(build)) == {"setuptools", "wheel"}
+    doctor = " ".join(theano_wheel.BUILD_TOOLS)
+    assert pins(build) == pins(script) == pins(doctor)
+    assert set(pins(build)) == {"setuptools", "wheel"}
 
 
 def test_what_is_installed_is_what_is_pinned():
     from importlib.metadata import PackageNotFoundError, version
 
     (extras,) = re.findall(r"^proofs = \[\n(.*?)^\]\n\n", PYPROJECT, re.M | re.S)  # and docs
-    for name, pinned in pins(PYPROJECT).items():
+    python = ".".join(map(str, sys.version_info[:2]))
+    builds = re.findall(r"^requires = .*$", PYPROJECT, re.M)[0]
+    for name, versions in pins(REQUIREMENTS + PYPROJECT.replace(builds, "")).items():
+        pinned = {version for version, marker in versions if is_meant(marker, python)}
         try:
-            assert version(name) == pinned, name
+            assert {version(name)} == pinned, name
         except PackageNotFoundError:
-            tools = {"setuptools", "wheel", "ruff", "mypy", "tensorboardX", *pins(extras)}
+            tools = {"ruff", "mypy", "tensorboardX", *pins(extras)}
             assert name in tools, name
+
+
+# ---- theano-pymc's wheel
+
+
+def test_theano_is_a_release_before_python_3_12_and_a_wheel_since(tmp_path, monkeypatch):
+    wheel = tmp_path / "theano_pymc-1.1.2-py3-none-any.whl"
+    monkeypatch.setattr(theano_wheel, "build", lambda folder, python: folder / wheel.name)
+    release = 'theano-pymc==1.1.2; python_version < "3.12"'
+    monkeypatch.setattr(sys, "version_info", (3, 11, 7))
+    assert theano_wheel.requirements(tmp_path) == [release]
+    monkeypatch.setattr(sys, "version_info", (3, 12, 0))
+    file = f'theano-pymc @ file://{wheel} ; python_version >= "3.12"'
+    assert theano_wheel.requirements(tmp_path) == [release, file]
+
+
+def test_a_wheel_that_is_there_is_not_built_again(tmp_path, monkeypatch):
+    (tmp_path / "theano_pymc-1.1.2-py3-none-any.whl").touch()
+    monkeypatch.setattr(theano_wheel, "build", None)
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    assert "1.1.2-py3-none-any.whl" in theano_wheel.requirements(tmp_path)[1]
+
+
+def test_what_is_lent_to_the_setup_reads_its_settings_as_python_3_11_did(tmp_path):
+    """As versioneer.py:342 of theano-pymc does."""
+    (tmp_path / "sitecustomize.py").write_text(theano_wheel.SITECUSTOMIZE)
+    (tmp_path / "setup.cfg").write_text("[versioneer]\nVCS = git\n")
+    code = (
+        "import configparser; parser = configparser.SafeConfigParser(); "
+        "parser.readfp(open('setup.cfg')); print(parser.get('versioneer', 'VCS'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout == "git\n", done.stderr
+
+
+def test_a_pip_that_fails_is_the_line_that_it_printed_last():
+    command = [sys.executable, "-c", "print('first'); print('no network'); raise SystemExit(1)"]
+    with pytest.raises(theano_wheel.BuildError, match=r"^no network$"):
+        theano_wheel.run_pip(command)
+
+
+# ---- the files of the package
 
 
 def test_the_types_are_installed_with_the_package():
@@ -77,14 +157,14 @@ def environment(python, path=None, folder=None):
     )
 
 
-@pytest.mark.parametrize("version", ["3.8.18", "3.12.1"])
+@pytest.mark.parametrize("version", ["3.8.18", "3.15.0"])
 def test_an_unfit_python_is_told_so_in_one_line(tmp_path, version):
     fake = tmp_path / "python"
     fake.write_text(f"#!/bin/sh\necho {version}\n")
     fake.chmod(0o755)
     done = environment(fake, folder=tmp_path)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-    assert version in done.stderr and "3.9, 3.10 and 3.11" in done.stderr
+    assert version in done.stderr and "3.9 to 3.14" in done.stderr
     assert not (tmp_path / "venv").exists()
 
 

@@ -7,4 +7,5 @@
 ``options``     the fields as options of a command, and as a page of the docs
 ``files``       atomic writes, bounded reads, locks
 ``memory``      how much memory this process may use
+``theano_wheel``  theano-pymc for the Pythons that its own set-up refuses
 """
