@@ -18,7 +18,7 @@ from theano_rnn.common.types import (
     PathLike,
     Tokens,
 )
-from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.interop import npz, torch_state
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
@@ -471,7 +471,9 @@ class RNN(LanguageModel):
 
     def _once(self, key: object, make: Callable[[], Made]) -> Made:
         if key not in self._compiled:
-            self._compiled[key] = make()
+            with building():  # one thread; the others wait, and find it made
+                if key not in self._compiled:
+                    self._compiled[key] = make()
         made: Made = self._compiled[key]
         return made
 
@@ -487,6 +489,6 @@ class RNN(LanguageModel):
     def _gradients(self, is_masked: bool, has_dropout: bool) -> Function:
         symbols, _, net = self.network(is_masked, has_dropout)
         # Scan makes the gradients of outputs that nothing reads: zeros of type floatX.
-        with theano.config.change_flags(floatX=self.dtype):
+        with building(floatX=self.dtype):
             gradients = theano.grad(net.loss, list(self.shared.values()))
         return compile_function(symbols, gradients, name="gradients")

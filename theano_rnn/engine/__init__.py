@@ -42,6 +42,7 @@ from theano.ifelse import ifelse
 
 from theano_rnn.engine import compiler, loop, patches, rewrites
 from theano_rnn.engine.compiling import compile_function
+from theano_rnn.engine.patches.threads import building, exclusive
 
 patches.install()
 compiler.install()
@@ -53,4 +54,14 @@ def use_threads(count: int) -> None:
     blas.use_threads(BLAS, os.environ, count)
 
 
-__all__ = ["BLAS", "compile_function", "ifelse", "loop", "tensor", "theano", "use_threads"]
+__all__ = [
+    "BLAS",
+    "building",
+    "compile_function",
+    "exclusive",
+    "ifelse",
+    "loop",
+    "tensor",
+    "theano",
+    "use_threads",
+]

@@ -7,21 +7,18 @@ vanishing gradient is far below the smallest number of float32.
 """
 
 import functools
-import threading
 from typing import Callable, Union
 
 import numpy as np
 
 from theano_rnn.common.types import Floats, Function, Parameters, Variable, Variables
-from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS, StepFunction
 from theano_rnn.model.truncation import Truncation
 
 DTYPE = "float64"
-#: Compiling changes Theano's settings, which all threads share.
-COMPILING = threading.Lock()
 
 #: The inputs of a function, and its outputs, by name where the function returns a dict.
 Graph = tuple[Variables, Union[Variable, dict[str, Variable]]]
@@ -35,18 +32,19 @@ def compiled(build: Callable[["Functions"], Graph]) -> "functools.cached_propert
 
     def compile_it(self: "Functions") -> Function:
         settings = {"floatX": DTYPE, "on_unused_input": "ignore"}  # not each reads all parameters
-        with COMPILING, theano.config.change_flags(**settings):
+        with building(**settings):
+            if build.__name__ in vars(self):  # another thread was first
+                made: Function = vars(self)[build.__name__]
+                return made
             inputs, outputs = build(self)
             names = list(outputs) if isinstance(outputs, dict) else None
             if names == []:
                 return lambda stored, *arguments: {}
             wanted = outputs if names is None else list(outputs.values())
             function = compile_function([*inputs, *self.parameters.values()], wanted)
-        running = threading.Lock()  # a function of Theano has one place for its arguments
 
         def call(stored: Parameters, *arguments: Floats) -> Union[Floats, Parameters]:
-            with running:
-                values = function(*arguments, *(stored[name] for name in self.parameters))
+            values = function(*arguments, *(stored[name] for name in self.parameters))
             return values if names is None else dict(zip(names, values))
 
         return call

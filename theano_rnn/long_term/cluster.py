@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -142,10 +141,5 @@ def run_trials(
         yield trial, None if error else future.result(), error
 
 
-#: A worker may have several threads, but Theano cannot compile in two threads at once.
-COMPILING = threading.Lock()
-
-
 def _learn(settings: Record) -> Record:
-    with COMPILING:
-        return learn(Trial(**settings))
+    return learn(Trial(**settings))

@@ -12,7 +12,7 @@ the sum over the answers of a sequence, averaged over the sequences of a batch.
 import numpy as np
 
 from theano_rnn.common.types import Floats, Function, Variable, Variables
-from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.long_term.remedies import PLAIN, Remedy
 from theano_rnn.long_term.tasks import Task
 from theano_rnn.model import graph, initialization
@@ -163,7 +163,7 @@ class TaskNet:
         compiled function
         """
         x, y = self.symbols()
-        with theano.config.change_flags(floatX=self.dtype):
+        with building(floatX=self.dtype):
             p, states, o = self.network(x)
             E = self.loss(o, y)
             gradients = self.gradients(E, p, states).values()
@@ -181,7 +181,7 @@ class TaskNet:
         compiled function
         """
         x, _ = self.symbols()
-        with theano.config.change_flags(floatX=self.dtype):
+        with building(floatX=self.dtype):
             return compile_function([x], self.network(x)[2], name="answer")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Parameters, Variable
-from theano_rnn.engine import tensor, theano
+from theano_rnn.engine import building, exclusive, tensor, theano
 from theano_rnn.model import graph
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
@@ -61,7 +61,8 @@ class LanguageModel:
     ) -> None:
         self.architecture, self._truncation = architecture, truncation
         seed = validation.whole_number(seed, "seed", at_least=0)
-        self.dtype = theano.config.floatX if dtype is None else dtype
+        with building():  # not while another thread compiles with a floatX of its own
+            self.dtype = theano.config.floatX if dtype is None else dtype
         if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
             raise RNNError(
                 f"dtype {validation.shown(dtype)} is unknown; use 'float32' or 'float64'"
@@ -99,10 +100,11 @@ class LanguageModel:
         dict of arrays
             In the dtype of the model.
         """
-        return {
-            name: self._as_documented(name, p.get_value(borrow=True))
-            for name, p in self.shared.items()
-        }
+        with exclusive(self.shared.values()):  # of one moment, between two steps of any thread
+            return {
+                name: self._as_documented(name, p.get_value(borrow=True))
+                for name, p in self.shared.items()
+            }
 
     def set_parameters(self, values: Mapping[str, Array]) -> None:
         """Set all parameters, given by the names and in the shapes that ``parameters`` returns.
@@ -118,8 +120,9 @@ class LanguageModel:
             If one is missing, unknown, of another shape, or not finite; nothing has changed then.
         """
         values = self.architecture.check_parameters(values, self.dtype)
-        for name, p in self.shared.items():
-            p.set_value(self._as_stored(name, values[name]), borrow=True)
+        with exclusive(self.shared.values()):
+            for name, p in self.shared.items():
+                p.set_value(self._as_stored(name, values[name]), borrow=True)
 
     def _as_stored(self, name: str, value: Floats) -> Floats:
         return np.ascontiguousarray(value.T) if name == self.architecture.table else value
@@ -212,7 +215,7 @@ class LanguageModel:
         )
         x, y, state, mask, position, dropout_mask = inputs
         symbols = [a for a in (x, y, mask, position, state, dropout_mask) if a is not None]
-        with theano.config.change_flags(floatX=self.dtype):
+        with building(floatX=self.dtype):
             net = graph.network(
                 self.architecture, truncation or self._truncation, self.shared, inputs
             )

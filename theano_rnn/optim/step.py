@@ -17,7 +17,7 @@ from theano_rnn.common.types import (
     Updates,
     Variable,
 )
-from theano_rnn.engine import compile_function, ifelse, tensor, theano
+from theano_rnn.engine import building, compile_function, exclusive, ifelse, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model.architecture import named
 from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
@@ -95,7 +95,8 @@ class Step:
         dict of arrays
             Such as "W.velocity", of the shape of W. Empty for sgd.
         """
-        return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
+        with exclusive(self.optimizer.state.values()):
+            return {name: shared.get_value() for name, shared in self.optimizer.state.items()}
 
     def set_state(self, values: Mapping[str, Array]) -> None:
         """Set the optimizer's state to one that ``state`` returned.
@@ -111,8 +112,10 @@ class Step:
         """
         state = self.optimizer.state
         shapes = {name: shared.get_value(borrow=True).shape for name, shared in state.items()}
-        for name, value in validation.parameters(values, shapes, self.model.dtype).items():
-            state[name].set_value(value)
+        values = validation.parameters(values, shapes, self.model.dtype)
+        with exclusive(state.values()):
+            for name, value in values.items():
+                state[name].set_value(value)
 
     @property
     def compiled(self) -> int:
@@ -219,7 +222,9 @@ class Step:
         """
         key = is_masked, is_single
         if key not in self._functions:
-            self._functions[key] = self._compile(is_masked, is_single)
+            with building():  # one thread; the others wait, and find it made
+                if key not in self._functions:
+                    self._functions[key] = self._compile(is_masked, is_single)
         return self._functions[key]
 
     def _compile(self, is_masked: bool, is_single: bool) -> Function:
@@ -228,7 +233,7 @@ class Step:
         learning_rate = tensor.scalar("learning_rate", model.dtype)
         clip = None if self.clip_by is None else tensor.scalar("clip", model.dtype)
         E = net.loss if is_single else net.loss / inputs.x.shape[1].astype(model.dtype)
-        with theano.config.change_flags(floatX=model.dtype):
+        with building(floatX=model.dtype):
             if self.is_sparse:
                 norm, updates = self._row_updates(net, inputs, E, learning_rate, clip, is_single)
             else:

@@ -3,7 +3,13 @@
 No patch builds on another: the list is in the order in which Theano gets to the functions.
 """
 
-from theano_rnn.engine.patches import compile_cache, compiler_process, scan_perform, scan_pushout
+from theano_rnn.engine.patches import (
+    compile_cache,
+    compiler_process,
+    scan_perform,
+    scan_pushout,
+    threads,
+)
 
 PATCHES = (
     scan_pushout.install,  # the gradient of W out of a truncated loop is wrong
@@ -12,6 +18,7 @@ PATCHES = (
     compile_cache.version_c_files_by_their_text,  # each process compiles them again
     compile_cache.write_keys_whole,  # one process deletes a module that others use
     compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
+    threads.install,  # two threads that call one function mix their numbers
 )
 
 
