@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from theano_rnn.engine.flags import user_settings
+from theano_rnn.engine.settings import user_settings
 
 HERE = str(Path(__file__).parent)
 

@@ -201,7 +201,7 @@ def test_the_oracle_is_imported_without_theano():
 
 def test_the_tests_compile_into_a_cache_of_their_own_unless_one_is_named(tmp_path):
     code = (
-        "import conftest, os; from theano_rnn.engine.flags import user_settings as settings; "
+        "import conftest, os; from theano_rnn.engine.settings import user_settings as settings; "
         "found = settings(os.environ); print(found['base_compiledir'], found.get('floatX'))"
     )
     for given, expected in (

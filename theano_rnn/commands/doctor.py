@@ -23,9 +23,9 @@ from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.blas import threads
-from theano_rnn.engine.flags import user_settings
 from theano_rnn.engine.loop.explain import Explained, explain
 from theano_rnn.engine.patches.scan_perform import available_loop
+from theano_rnn.engine.settings import user_settings
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
 

@@ -2,12 +2,14 @@
 
 The rest of the package imports Theano from here, so that it is configured before ``import
 theano``, which reads its configuration once. Importing this configures and extends Theano; it
-prints nothing and compiles nothing.
+compiles nothing, and prints only remarks on settings that were passed over.
 
 Configuration:
 
 ``blas``       the BLAS that compiled functions call
+``settings``   what the user set, in THEANO_FLAGS, .theanorc and variables of the shell
 ``flags``      the settings that Theano starts with; a user's own THEANO_FLAGS win
+``compile_folder``  where compiled modules are, and that nobody else may write there
 ``compiling``  ``compile_function``: how this package compiles Theano functions
 
 What Theano does otherwise than as shipped:
@@ -26,11 +28,12 @@ import os
 import sys
 
 from theano_rnn.engine import blas, flags
+from theano_rnn.engine.settings import user_settings
 
 #: True if someone imported Theano before us: its configuration is theirs and stays as it is.
 WAS_IMPORTED = "theano" in sys.modules
 
-BLAS = blas.find(flags.user_settings(os.environ).get("blas__ldflags"))
+BLAS = blas.find(user_settings(os.environ).get("blas__ldflags"))
 
 if not WAS_IMPORTED:
     blas.load(BLAS, os.environ)

@@ -17,6 +17,9 @@ from typing import Optional
 
 from threadpoolctl import LibController, ThreadpoolController
 
+from theano_rnn.common.errors import RNNError
+from theano_rnn.engine.settings import thread_count
+
 # The routines Theano's generated C calls (theano/tensor/blas.py, blas_c.py), in s and d.
 ROUTINES = ("gemm", "gemv", "ger", "dot")
 
@@ -55,8 +58,19 @@ def find(ldflags: Optional[str] = None) -> Blas:
     ----------
     ldflags : str, optional
         The user's ``blas__ldflags``.
+
+    Raises
+    ------
+    RNNError
+        If these name a folder that is not there: Theano would list its files.
     """
     if ldflags is not None:
+        missing = [f for f in ldflags.split() if f.startswith("-L") and not os.path.isdir(f[2:])]
+        if missing:
+            raise RNNError(
+                f"blas__ldflags={ldflags} (in THEANO_FLAGS or .theanorc) names the folder "
+                f"{missing[0][2:]!r}, which is not there; correct it, or remove blas__ldflags"
+            )
         return Blas(f"yours ({ldflags})" if ldflags else "none", None, "", ldflags)
     spec = importlib.util.find_spec("scipy_openblas32")
     if spec is not None and spec.origin is not None:
@@ -87,9 +101,9 @@ def load(blas: Blas, environ: Mapping[str, str]) -> None:
 def use_threads(blas: Blas, environ: Mapping[str, str], count: int) -> None:
     """Have the library use that many threads, 0 for all cores.
 
-    The user's OPENBLAS_NUM_THREADS or OMP_NUM_THREADS wins.
+    The user's OPENBLAS_NUM_THREADS or OMP_NUM_THREADS wins, if it is a number.
     """
-    if any(environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")):
+    if thread_count(environ) is not None:
         return
     controller = _controller(blas)
     if controller is not None:

@@ -8,8 +8,8 @@ import theano
 from theano.compile.mode import get_default_mode
 
 from theano_rnn.common.types import Function, Variable, Variables
-from theano_rnn.engine.flags import user_settings
 from theano_rnn.engine.rewrites import LEFT_OUT
+from theano_rnn.engine.settings import user_settings
 
 
 def compile_function(

@@ -1,22 +1,44 @@
-"""The settings Theano starts with.
+"""The settings Theano starts with, and its import.
 
 What the user set, in THEANO_FLAGS or in a .theanorc, stays. The defaults below go in front of the
-user's own THEANO_FLAGS: Theano reads theirs last, and they win.
+user's own THEANO_FLAGS: Theano reads theirs last, and they win. Only what would end in a traceback
+is put behind them, and ``REMARKS`` tells.
 """
 
-import configparser
+import contextlib
+import ctypes
+import difflib
 import importlib
+import logging
 import os
-import shlex
-from collections.abc import Mapping
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
 
 from theano_rnn.common.errors import RNNError
+from theano_rnn.engine import compile_folder
 from theano_rnn.engine.blas import Blas
+from theano_rnn.engine.settings import (
+    FLAGS,
+    compiler,
+    origin,
+    positive_int,
+    split,
+    user_settings,
+)
+
+#: What was passed over or replaced when Theano was imported, one line each.
+REMARKS: list[str] = []
+
+#: Settings for a GPU, and the value instead. For another one Theano prints errors or ends.
+PROCESSOR = {"device": "cpu", "init_gpu_device": "", "contexts": ""}
 
 
-def defaults(blas: Blas) -> dict[str, str]:
+def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:
     """Our settings, by Theano's names."""
-    return {
+    ours = {
         # Half the memory traffic of float64. Tests that need float64 ask for it.
         "floatX": "float32",
         # Set, so that Theano does not search for a BLAS itself: that raises with numpy >= 1.22
@@ -27,20 +49,13 @@ def defaults(blas: Blas) -> dict[str, str]:
         # shipped, and neither has to read through the other's.
         "compiledir_format": "theano_rnn_%(short_platform)s-%(python_version)s",
     }
-
-
-def user_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's settings, by Theano's names, from .theanorc files and THEANO_FLAGS."""
-    files = environ.get("THEANORC", "~/.theanorc").split(os.pathsep)
-    parser = configparser.RawConfigParser()
-    parser.read([os.path.expanduser(f) for f in files])
-    settings = {
-        key if section == "global" else f"{section}__{key}": value
-        for section in parser.sections()
-        for key, value in parser.items(section)
-    }
-    settings.update(_split(environ.get("THEANO_FLAGS", "")))
-    return settings
+    cxx, flags = compiler(environ)
+    if cxx is not None:
+        ours["cxx"] = cxx
+        ours["gcc__cxxflags"] = " ".join([*flags, blas.defines]).strip()
+    if not compile_folder.home_can_be_written():
+        ours["base_compiledir"] = str(compile_folder.temporary())
+    return ours
 
 
 def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
@@ -48,20 +63,27 @@ def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
     user = user_settings(environ)
     # RawConfigParser lower-cases option names, so the comparison does too.
     taken = {key.lower() for key in user}
-    ours = {key: value for key, value in defaults(blas).items() if key.lower() not in taken}
+    ours = {k: v for k, v in defaults(blas, environ).items() if k.lower() not in taken}
     if "blas__ldflags" in user:
         ours.pop("gcc__cxxflags", None)  # it only renames routines for our BLAS
-    own = environ.get("THEANO_FLAGS", "").strip().strip(",")
+    own = environ.get(FLAGS, "").strip().strip(",")
     if "gcc__cxxflags" in user and "blas__ldflags" in ours and blas.defines:
         # Their compiler flags stay; without ours in addition, no module finds our BLAS.
         ours["gcc__cxxflags"] = f"{user['gcc__cxxflags']} {blas.defines}".strip()
         own = ",".join(
             f"{key}={_escape(value)}"
-            for key, value in _split(own).items()
+            for key, value in split(own)[0].items()
             if key != "gcc__cxxflags"
         )
     joined = [f"{key}={_escape(value)}" for key, value in ours.items()]
-    return ",".join(joined + ([own] if own else []))
+    forced = [f"{key}={_escape(value)}" for key, value in replaced(environ).items()]
+    return ",".join(joined + ([own] if own else []) + forced)
+
+
+def replaced(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that we use instead of the user's."""
+    user = user_settings(environ)
+    return {name: value for name, value in PROCESSOR.items() if user.get(name, value) != value}
 
 
 def import_theano(blas: Blas) -> None:
@@ -70,34 +92,138 @@ def import_theano(blas: Blas) -> None:
     Raises
     ------
     RNNError
-        If the compile cache cannot be created or written.
+        If Theano refuses a setting, or if the compile cache cannot be created, written or trusted.
     """
-    own = os.environ.get("THEANO_FLAGS")
-    os.environ["THEANO_FLAGS"] = theano_flags(blas, os.environ)
-    try:
-        # Reading compiledir creates the folder; Theano itself would do so when it compiles.
-        _ = importlib.import_module("theano").config.compiledir
-    except ValueError as error:
-        if "compiledir" not in str(error):
-            raise
+    if sys.flags.optimize > 1:
         raise RNNError(
-            f"the compile cache cannot be written ({str(error).splitlines()[0]}); name another "
-            "folder: THEANO_FLAGS=base_compiledir=FOLDER"
-        ) from None
+            "python -OO (PYTHONOPTIMIZE=2) leaves out the docstrings, and Theano does not start "
+            "without; run python, or python -O"
+        )
+    changes: dict[str, Optional[str]] = {FLAGS: theano_flags(blas, os.environ)}
+    # Theano wants a number, and does nothing with it; OpenMP takes a list as well ("4,2").
+    if positive_int(os.environ.get("OMP_NUM_THREADS", "1")) is None:
+        changes["OMP_NUM_THREADS"] = None
+    if not compile_folder.home():
+        changes["HOME"] = os.devnull  # Theano asserts that there is one, and reads its .theanorc
+    try:
+        # Theano's own warnings are not the user's: python -W error would end here.
+        with _lent(changes), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if "OMP_NUM_THREADS" in changes:
+                _load_openmp()
+            config = importlib.import_module("theano").config
+    except Exception as error:
+        refused = _refused(error)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "theano"]:
+            del sys.modules[name]  # else a second import meets half of the first
+        if refused is None:
+            raise
+        raise refused from None
+    _offer_linkers_in_c(config)
+    compile_folder.prepare(config)
+    REMARKS[:] = _remarks(config)
+    for remark in REMARKS:
+        logging.getLogger("theano_rnn").warning(remark)
+
+
+@contextlib.contextmanager
+def _lent(changes: Mapping[str, Optional[str]]) -> Iterator[None]:
+    """Change variables of the environment for a while; None removes one."""
+    before = {name: os.environ.get(name) for name in changes}
+    _set(changes)
+    try:
+        yield
     finally:
-        if own is None:
-            del os.environ["THEANO_FLAGS"]
+        _set(before)
+
+
+def _load_openmp() -> None:
+    """Load GCC's OpenMP, which reads OMP_NUM_THREADS once, and prints where it is no number."""
+    with contextlib.suppress(OSError):  # compiled modules load it, if they need it
+        ctypes.CDLL("libgomp.so.1")
+
+
+def _set(values: Mapping[str, Optional[str]]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
         else:
-            os.environ["THEANO_FLAGS"] = own
+            os.environ[name] = value
 
 
-def _split(text: str) -> dict[str, str]:
-    """Parse THEANO_FLAGS as Theano does: comma separated, with shell quoting and escapes."""
-    reader = shlex.shlex(text, posix=True)
-    reader.whitespace = ","
-    reader.whitespace_split = True
-    pairs = (part.strip().split("=", 1) for part in reader if "=" in part)
-    return {key: value for key, value in pairs}
+def _refused(error: Exception) -> Optional[RNNError]:
+    """What to say if Theano refused a setting, None if the error is another.
+
+    Theano's message often does not name the setting; the frame that registers it does.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "add" and "configparam" in frame.f_locals:
+            name, parameter = frame.f_locals["name"], frame.f_locals["configparam"]
+            break
+    else:
+        return None
+    if name == "compiledir":
+        return compile_folder.cannot_be_written(str(error).splitlines()[0])
+    values = getattr(parameter, "all", None)
+    advice = f"use {', '.join(sorted(values))}" if values else str(error).splitlines()[0]
+    value = {key.lower(): v for key, v in user_settings(os.environ).items()}.get(name.lower())
+    return RNNError(
+        f"{name}={value} (in {origin(name, os.environ)}) is refused by Theano: {advice}; correct "
+        "it or remove it"
+    )
+
+
+def _offer_linkers_in_c(config: Any) -> None:
+    """Let functions run in C also where the compiler is not g++.
+
+    Theano offers these linkers only where it finds g++ (configdefaults.py:662).
+    """
+    linker = config._config_var_dict["linker"]
+    if config.cxx and linker.default == "vm":
+        linker.all |= {"cvm", "c|py", "c", "c|py_nogc", "cvm_nogc"}
+        if linker.is_default:
+            config.linker = "cvm"
+
+
+def _remarks(config: Any) -> list[str]:
+    """What to tell the user about their settings."""
+    environ, known = os.environ, list(config._config_var_dict)
+    _, empty = split(environ.get(FLAGS, ""))
+    remarks = [
+        f"{word!r} in {FLAGS} has no value and is ignored: write {word}=VALUE" for word in empty
+    ]
+    for name in config._flags_dict:
+        near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], 1)
+        meant = next((k for k in known if near and k.lower() == near[0]), None)
+        hint = f"did you mean {meant}?" if meant else "remove it"
+        remarks.append(f"{name} in {FLAGS} is no setting of Theano and is ignored: {hint}")
+    user = user_settings(environ)
+    for name, value in replaced(environ).items():
+        remarks.append(
+            f"{name}={user[name]} (in {origin(name, environ)}) is ignored: theano_rnn computes on "
+            f"the processor; set {name}={value} or remove it"
+        )
+    threads = environ.get("OMP_NUM_THREADS", "1")
+    if positive_int(threads.split(",")[0]) is None:
+        remarks.append(
+            f"OMP_NUM_THREADS={threads} is no number of threads and is ignored: set a whole "
+            "number, as 1"
+        )
+    if not config.cxx and "cxx" not in user:
+        remarks.append(
+            "there is no C++ compiler, and all runs in Python, slowly: install g++ (Debian: apt "
+            "install g++)"
+        )
+    if (
+        "base_compiledir" not in user
+        and "compiledir" not in user
+        and not (compile_folder.home_can_be_written())
+    ):
+        remarks.append(
+            f"the home folder cannot be written: what is compiled goes to {config.compiledir}; "
+            "name a lasting folder by THEANO_FLAGS=base_compiledir=FOLDER"
+        )
+    return remarks
 
 
 def _escape(value: str) -> str:

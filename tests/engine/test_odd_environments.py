@@ -1,0 +1,162 @@
+"""In an odd environment Theano starts, or ends in one line: the setting, and what to do.
+
+Each environment is that of a fresh interpreter with a home of its own. ``ends`` are the words of
+the one line; where it is None, the program works. ``remark`` are words of the one line that is
+then printed as well.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from interpreters import HERE
+
+IMPORTS = "from theano_rnn import engine; print(engine.theano.config.device)"
+#: Ends as the commands do.
+PROGRAM = """
+import sys
+from theano_rnn import RNNError
+try:
+    exec(sys.argv[1])
+except RNNError as error:
+    sys.exit(str(error))
+"""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """An environment.
+
+    variables : of the shell; {home} in a value is the home folder
+    rc : text of ~/.theanorc
+    """
+
+    name: str
+    variables: dict = field(default_factory=dict)
+    rc: str = ""
+    ends: Optional[tuple] = None
+    remark: Optional[tuple] = None
+    arguments: tuple = ()
+    slow: bool = False
+
+
+def flags(text):
+    return {"THEANO_FLAGS": text}
+
+
+STARTS = [
+    Odd(
+        "an old .theanorc for a GPU",
+        rc="[global]\ndevice = gpu\n[nvcc]\nfastmath = True\n[lib]\ncnmem = .5\n",
+        remark=("device=gpu", "{home}/.theanorc", "device=cpu"),
+    ),
+    Odd("a GPU of today", flags("device=cuda"), remark=("device=cuda", "device=cpu"), slow=True),
+    Odd(
+        "a value that Theano refuses",
+        rc="[global]\noptimizer = fastest\n",
+        ends=("optimizer=fastest", "{home}/.theanorc", "use None, fast_compile, fast_run"),
+    ),
+    Odd(
+        "a number that is none",
+        flags("gcc__cxxflags=,vm__lazy=2"),
+        ends=("vm__lazy=2",),
+        slow=True,
+    ),
+    Odd(
+        "a float of 65 bits",
+        flags("floatX=float65"),
+        ends=("floatX=float65", "float32"),
+        slow=True,
+    ),
+    Odd("a setting mistyped", flags("flotX=float64"), remark=("flotX", "did you mean floatX?")),
+    Odd(
+        "a setting without a value",
+        flags("floatX"),
+        remark=("'floatX'", "floatX=VALUE"),
+        slow=True,
+    ),
+    Odd("a list of threads", {"OMP_NUM_THREADS": "4,2"}),
+    Odd("threads: auto", {"OMP_NUM_THREADS": "auto"}, remark=("OMP_NUM_THREADS=auto", "as 1")),
+    Odd("threads: 1.0", {"OMP_NUM_THREADS": "1.0"}, remark=("OMP_NUM_THREADS=1.0",), slow=True),
+    Odd("warnings are errors", arguments=("-W", "error")),
+    Odd("docstrings left out", arguments=("-OO",), ends=("PYTHONOPTIMIZE=2", "python -O")),
+    Odd("asserts left out", arguments=("-O",), slow=True),
+    Odd("not UTF-8", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, slow=True),
+    Odd("no folder for temporary files", {"TMPDIR": "{home}/none"}, slow=True),
+    Odd("no PATH", {"PATH": ""}, remark=("no C++ compiler", "apt install g++")),
+    Odd("CXX is no program", {"CXX": "nosuch++"}, ends=("CXX=nosuch++", "unset it")),
+    Odd(
+        "a library's folder is missing",
+        flags("blas__ldflags=-L/none -lx"),
+        ends=("blas__ldflags", "/none"),
+    ),
+    Odd(
+        "no section header", rc="floatX = float64\n", ends=("{home}/.theanorc, line 1", "[global]")
+    ),
+    Odd(
+        "an open quotation mark", flags("floatX='float64"), ends=("THEANO_FLAGS", "quotation mark")
+    ),
+]
+
+
+def run(home, odd, code):
+    """Run code in an environment; check how it ends; return what it prints."""
+    changes = {name: value.format(home=home) for name, value in odd.variables.items()}
+    theirs = ("THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS", "CXX")
+    environ = {name: value for name, value in os.environ.items() if name not in theirs}
+    environ.update({"HOME": str(home), "PYTHONPATH": f"{HERE}{os.pathsep}{Path(HERE).parent}"})
+    if odd.rc:
+        (home / ".theanorc").write_text(odd.rc)
+    done = subprocess.run(
+        [sys.executable, *odd.arguments, "-c", PROGRAM, code],
+        env={**environ, **changes},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    said = done.stderr.splitlines()
+    assert (done.returncode == 0) == (odd.ends is None), done.stderr
+    words = odd.ends or odd.remark or ()
+    assert len(said) == bool(words), done.stderr
+    for word in words:
+        assert word.format(home=home) in said[0]
+    return done.stdout.strip()
+
+
+def parameters(cases):
+    marks = {True: pytest.mark.slow, False: ()}
+    return [pytest.param(case, id=case.name, marks=marks[case.slow]) for case in cases]
+
+
+@pytest.mark.parametrize("odd", parameters(STARTS))
+def test_theano_starts_or_one_line_names_the_setting_and_the_remedy(odd, tmp_path):
+    assert run(tmp_path, odd, IMPORTS) == ("" if odd.ends else "cpu")
+
+
+def test_a_user_without_home_and_passwd_entry_gets_a_folder_for_temporary_files(tmp_path):
+    code = (
+        "import os, pwd\n"
+        "def getpwuid(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = getpwuid\n"
+        "del os.environ['HOME']\n"
+        "from theano_rnn import engine; print(engine.theano.config.compiledir)\n"
+        "assert 'HOME' not in os.environ"
+    )
+    odd = Odd("", {"TMPDIR": "{home}"}, remark=("home folder", "base_compiledir=FOLDER"))
+    folder = Path(run(tmp_path, odd, code))
+    assert folder.parent.parent == tmp_path
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_new_compile_folder_is_the_users_alone(tmp_path):
+    code = (
+        "import os; os.umask(0)\n"
+        "from theano_rnn.engine import theano; print(theano.config.compiledir)"
+    )
+    folder = Path(run(tmp_path, Odd(""), code))
+    assert [stat.S_IMODE(f.stat().st_mode) for f in (folder, folder.parent)] == [0o700, 0o700]
