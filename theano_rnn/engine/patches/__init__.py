@@ -4,6 +4,7 @@ No patch builds on another: the list is in the order in which Theano gets to the
 """
 
 from theano_rnn.engine.patches import (
+    blas_strides,
     compile_cache,
     compiler_process,
     scan_perform,
@@ -14,6 +15,7 @@ from theano_rnn.engine.patches import (
 PATCHES = (
     scan_pushout.install,  # the gradient of W out of a truncated loop is wrong
     scan_perform.install,  # the compiled scan loop does not build on Python 3.11
+    blas_strides.install,  # products of empty and of overlapping operands fail, or are wrong
     compile_cache.version_ops_without_properties,  # each process compiles them again
     compile_cache.version_c_files_by_their_text,  # each process compiles them again
     compile_cache.write_keys_whole,  # one process deletes a module that others use
