@@ -7,3 +7,17 @@ class RNNError(ValueError):
 
 class NotFinite(RNNError):
     """The loss or the gradient is not finite; the step was not taken."""
+
+
+class CompileFailed(RNNError):
+    """A C++ module could not be compiled or loaded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message  # Theano puts the node and the graph in front of the arguments
+
+    def __reduce__(self) -> tuple[type["CompileFailed"], tuple[str]]:
+        return type(self), (self.message,)

@@ -37,7 +37,7 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def compile_(flags, folder):
-    compiler.compile_module("m", SOURCE, location=str(folder), preargs=flags, py_module=False)
+    compiler.compile_module("m", SOURCE, location=str(folder), preargs=flags)
 
 
 @pytest.mark.parametrize("more", [[], ["-fopenmp-simd"], ["-Wno-unused-label"]])

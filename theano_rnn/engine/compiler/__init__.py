@@ -4,6 +4,8 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 
 ``precompiled_headers``  the headers that all of them include are read by the compiler once
 ``background``           the modules that a function still needs compile on all cores
+``build``                one module, compiled, or one error that says what is wrong
+``failures``             that error, not printed by Theano's optimizer and passed over
 
 Nothing in a module, or in its key in the cache, depends on either: where they fail, compiling
 takes longer. Both stand in one function, ``compile_str``, which replaces that of Theano's
@@ -20,11 +22,17 @@ from typing import Any, Optional
 from theano.link.c import cmodule
 from theano.link.vm import VMLinker
 
+from theano_rnn.engine.compiler import failures
 from theano_rnn.engine.compiler.background import BackgroundCompiler
+from theano_rnn.engine.compiler.build import failed, library_of
 from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
 
 shipped_compile_str = cmodule.GCC_compiler.compile_str
 shipped_make_all = VMLinker.make_all
+
+#: Modules that the cache does not tell apart by the compiler's flags, as it does all others:
+#: computers that share a home folder, but have other processors, share these.
+FOR_ANY_PROCESSOR = ("lazylinker_ext", "scan_perform")
 
 _current: Optional[BackgroundCompiler] = None  # of the function that is being linked
 
@@ -33,6 +41,7 @@ def install() -> None:
     """Have Theano compile all functions of this process so."""
     cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
     VMLinker.make_all = make_all
+    failures.install()
 
 
 @functools.wraps(shipped_make_all)
@@ -50,37 +59,45 @@ def make_all(self: VMLinker, *args: Any, **kwargs: Any) -> Any:
 def compile_module(
     module_name: str,
     src_code: str,
-    location: Optional[str] = None,
+    location: str,
     *,
     preargs: Optional[Sequence[str]] = None,
     **settings: Any,
-) -> Any:
-    """Compile by the shipped function, starting from the precompiled headers."""
+) -> Path:
+    """Compile into a folder, starting from the precompiled headers; return the library's path."""
     flags = flags_with_headers(preargs or ())
-    return shipped_compile_str(module_name, src_code, location, preargs=flags, **settings)
+    return library_of(module_name, src_code, location, preargs=flags, **settings)
 
 
 @functools.wraps(shipped_compile_str)
 def compile_str(
     module_name: str,
     src_code: str,
-    location: Optional[str] = None,
+    location: str,
     *,
     preargs: Optional[Sequence[str]] = None,
     py_module: bool = True,
     **settings: Any,
 ) -> Any:
     """Return the module: one that was compiled in the background, or compile it now."""
-    background = _current if py_module and location is not None else None
+    if module_name in FOR_ANY_PROCESSOR:
+        processor = cmodule.GCC_compiler.march_flags or ()
+        preargs = [flag for flag in preargs or () if flag not in processor]
+    background = _current if py_module else None
     made = background.take(module_name, preargs) if background is not None else None
     if made is not None:
         for path in made.iterdir():
-            shutil.move(str(path), str(location))
-        library = Path(str(location)) / f"{module_name}.{cmodule.get_lib_extension()}"
-        return cmodule.dlimport(str(library))
-    module = compile_module(
-        module_name, src_code, location, preargs=preargs, py_module=py_module, **settings
-    )
-    if background is not None:
+            shutil.move(str(path), location)
+        library = Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"
+    else:
+        library = compile_module(module_name, src_code, location, preargs=preargs, **settings)
+    if not py_module:
+        return None
+    (Path(location) / "__init__.py").touch()  # Theano imports it as a module of a package
+    try:
+        module = cmodule.dlimport(str(library))
+    except ImportError as error:
+        raise failed(module_name, str(error)) from None
+    if made is None and background is not None:
         background.start(module_name, preargs)  # not before: now the headers are precompiled
     return module

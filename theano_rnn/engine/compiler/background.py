@@ -85,7 +85,6 @@ class BackgroundCompiler:
             lib_dirs=linker.lib_dirs(),
             libs=linker.libraries(),
             preargs=linker.compile_args(),
-            py_module=False,
         )
         return location
 
