@@ -78,6 +78,19 @@ def test_only_the_command_that_is_called_is_imported():
     assert python(code).stdout.splitlines()[-1] == modules
 
 
+SLOW = "theano tokenizers scipy matplotlib plotly dask distributed tensorboardX torch".split()
+
+
+@pytest.mark.parametrize("name", ["train", "tasks", "compare", "flow", "generate", "check"])
+def test_the_help_of_a_command_waits_for_nothing_slow(name):
+    code = (
+        f"import sys, atexit; from theano_rnn.__main__ import main; atexit.register(lambda: print("
+        f"*({{*{SLOW}}} & {{*sys.modules}})))\nmain(['{name}', '--help'])"
+    )
+    *printed, imported = python(code).stdout.splitlines()
+    assert "usage:" in printed[0] and not imported
+
+
 @pytest.mark.parametrize("given, wrong", [(["trian"], "'trian' is unknown"), ([], "give a comm")])
 def test_an_unknown_command_is_refused_with_the_known(capsys, called_as, given, wrong):
     called_as("console")
@@ -150,7 +163,7 @@ def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
 def test_where_theano_has_no_folder_it_is_one_line():
     code = "import sys; from theano_rnn.__main__ import main; sys.exit(main(['train']))"
     done = python(code, THEANO_FLAGS="base_compiledir=/proc/none")
-    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("theano-rnn train: the compile cache cannot be written")
 
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, first
 from rich.console import Console
 
-from theano_rnn.commands import train
+from theano_rnn.commands import train, training
 from theano_rnn.model.cells import CELLS
 from theano_rnn.model.initialization import SCHEMES
 from theano_rnn.optim.clipping import CLIPPINGS
@@ -81,7 +81,7 @@ def test_what_a_recipe_sets_is_switched_off_by_0(folder, monkeypatch):
     monkeypatch.chdir(folder)
     off = "--embedding-size 0 --lr-decay-after 0 --patience 0 --dynamic 0 --no-bias --clip 0"
     given = ["--recipe", "mikolov", "--text", "text.txt", "--run", "off", *off.split()]
-    settings, _, _ = train.open_run(train.parse_arguments(given))
+    settings, _, _ = training.open_run(train.parse_arguments(given))
     assert settings.embedding_size is settings.lr_decay_after is settings.patience is None
     assert settings.dynamic is None and not settings.bias and not settings.clip
     assert settings.hidden_size == RECIPES["mikolov"]["hidden_size"]
@@ -253,7 +253,7 @@ def test_an_unknown_name_is_refused_with_the_known(folder, called, option, known
 def test_an_option_changes_the_recipe(folder, called, tmp_path):
     given = ["--recipe", "zaremba-small", "--text", "text.txt", "--run", str(tmp_path / "run")]
     changes = ["--no-stream", "--no-bias", "--layers", "1", "--learning-rate", "0.5"]
-    settings, _, _ = train.open_run(train.parse_arguments(given + changes))
+    settings, _, _ = training.open_run(train.parse_arguments(given + changes))
     expected = {**RECIPES["zaremba-small"], "stream": False, "bias": False, "layers": 1,
                 "learning_rate": 0.5, "text": str(folder / "text.txt")}  # fmt: skip
     assert settings == Settings(**expected)
@@ -272,7 +272,7 @@ def test_an_option_changes_the_recipe(folder, called, tmp_path):
     ],
 )
 def test_the_summary_says_what_is_clipped(called, changes, words):
-    assert train.clipping(Settings(**changes)).startswith(words)
+    assert training.clipping(Settings(**changes)).startswith(words)
 
 
 def test_a_run_that_loses_its_patience_says_so(folder, called):
@@ -353,16 +353,16 @@ def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
 
 def test_the_progress_bar_shows_loss_speed_gradient_and_time_left(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(train, "CONSOLE", console)
-    display = train.Display()
+    monkeypatch.setattr(training, "CONSOLE", console)
+    display = training.Display()
     state = State(loss=25.0, tokens=10)
-    training = SimpleNamespace(
+    half_done = SimpleNamespace(
         corpus=SimpleNamespace(token_counts={"train": 100}),
         state=State(),
         settings=Settings(epochs=1),
     )
     with display.progress:
-        display.started(training)
+        display.started(half_done)
         display.step(state, 25.0, 3.25, 10)
         display.progress.refresh()
     shown = console.file.getvalue()

@@ -5,6 +5,7 @@ the same code. Only the command that the user calls is imported.
 
 ``calling``  which commands there are, how the user called this one, and how a command ends
 ``console``  what the commands print with
+``training`` what ``train`` does once its options are read
 """
 
 import importlib

@@ -1,31 +1,13 @@
 """Train a recurrent language model on a text; write everything to a run folder."""
 
 import argparse
-import os
-import signal
-import time
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Optional
-
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Optional
 
 from theano_rnn.commands import calling
-from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.common import options
-from theano_rnn.common.errors import RNNError
-from theano_rnn.text.corpus import Corpus
-from theano_rnn.training import build, tensorboard
-from theano_rnn.training.evaluation import format_perplexity
-from theano_rnn.training.load import load_settings
-from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.recipes import RECIPES
-from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
-from theano_rnn.training.state import State
-
-#: Options that can be given with --resume.
-CHANGEABLE = {"epochs", "tensorboard"}
 
 EPILOG = """Example: %(prog)s --text novel.txt --cell gru --embedding-size 100 --batch-size 16.
 Without --text or --train the text is the English in Python's own documentation on
@@ -61,170 +43,17 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser().parse_args(argv)
 
 
-def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
-    """The settings and the folder, of a new run or of the one to resume."""
-    given = options.given(arguments, Settings)
-    for name in {"text", "train", "valid", "test"} & given.keys():
-        given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
-    if arguments.resume is None:
-        recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        return new_run(arguments.run, Settings(**{**recipe, **given}))
-    others = [name for name in ("run", "recipe") if getattr(arguments, name) is not None]
-    refused = sorted([*others, *(given.keys() - CHANGEABLE)])
-    if refused:
-        names = ", ".join(map(options.option, refused))
-        raise RNNError(f"--resume takes its settings from the run; leave out {names}")
-    return resumed_run(arguments.resume, given)
-
-
-def new_run(folder: Optional[str], settings: Settings) -> tuple[Settings, Run, Corpus]:
-    # Everything that can fail comes before the folder is made.
-    if settings.tensorboard:
-        tensorboard.check()
-    corpus = build.build_corpus(settings)
-    build.architecture(settings, corpus.vocabulary.size).check_memory()
-    run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    run.save_vocabulary(corpus.vocabulary)
-    run.save_settings(vars(settings))  # the last of what --resume needs
-    if settings.tensorboard:
-        run.write_events()
-    return settings, run, corpus
-
-
-def resumed_run(folder: str, given: dict[str, Any]) -> tuple[Settings, Run, Corpus]:
-    run = Run.open(folder)
-    settings = load_settings(run, **given)
-    if settings.tensorboard:
-        run.write_events()
-    corpus = build.build_corpus(settings)
-    if corpus.vocabulary.tokens != run.vocabulary().tokens:
-        raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
-    return settings, run, corpus
-
-
-def clipping(settings: Settings) -> str:
-    """How large gradients are clipped, and what |gradient| in the progress bar is."""
-    if not settings.clip:
-        return "The gradient is not clipped."
-    what = {"norm": "norm", "value": "values"}[settings.clip_by]
-    return (
-        f"Clipped: the gradient's {what}, to at most {settings.clip:g}; |gradient| is unclipped."
-    )
-
-
-class Display(Callback):
-    """The progress bar and one line per epoch; Ctrl-C or SIGTERM stops after the step."""
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=CONSOLE,
-            refresh_per_second=5,
-        )
-        self.drawn_at = 0.0
-
-    def interrupt(self, *_: object) -> None:
-        self.stop = True
-        say("Stopping after this step; Ctrl-C again stops at once.")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def terminate(self, *_: object) -> None:
-        self.stop = True
-        say("Stopping after this step, as SIGTERM asks.")
-
-    def started(self, training: Training) -> None:
-        tokens = training.corpus.token_counts["train"]
-        done = tokens * training.state.epoch + training.state.tokens
-        self.task = self.progress.add_task(
-            "", total=tokens * training.settings.epochs, completed=done,
-            epoch=training.state.epoch + 1, figures="compiling ...",
-        )  # fmt: skip
-
-    def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
-        self.progress.advance(self.task, tokens)
-        now = time.perf_counter()
-        if now - self.drawn_at > 0.2:
-            speed = self.progress.tasks[0].speed
-            rate = f"{speed:,.0f}" if speed else "?"  # not known yet
-            self.drawn_at = now
-            self.progress.update(
-                self.task,
-                epoch=state.epoch + 1,
-                figures=f"loss {state.loss / state.tokens:.3f}  {rate} tokens/s"
-                f"  |gradient| {norm:.2f}",
-            )
-
-    def metrics(self, training: Training) -> dict[str, Any]:
-        if not training.settings.watch:
-            return {}
-        from theano_rnn.flow.watch import watched
-
-        return watched(training.model, training.corpus.valid)
-
-    def epoch(self, r: dict[str, Any]) -> None:
-        say(
-            f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
-            f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
-            f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
-        )
-
-
-def show(result: dict[str, Any], run: Run) -> None:
-    names = {
-        "unigram": "unigram",
-        "interpolated bigram": "bigram",
-        f"Kneser-Ney, order {result['kneser_ney_order']}": "kneser_ney",
-        "this network": "test",
-        "..., learning from it": "dynamic",
-    }
-    perplexities = table("Perplexity on the test text", "model", "perplexity")
-    for model, name in names.items():
-        if f"{name}_perplexity" in result:
-            perplexities.add_row(model, format_perplexity(result[f"{name}_perplexity"], 1))
-    CONSOLE.print(perplexities)
-    say(
-        f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
-        f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
-        f"{result['best_epoch']}."
-    )
-    say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
-
-
-def train(
-    settings: Settings, run: Run, corpus: Corpus, is_resumed: bool, display: Display
-) -> None:
-    training = Training(settings, run, corpus, resume=is_resumed)
-    for refused in training.refused:
-        say(f"Falling back to an earlier checkpoint: {refused}")
-    run.save_settings(vars(settings))
-    counts = corpus.token_counts
-    say(
-        f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
-        f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
-    )
-    say(clipping(settings))
-    signal.signal(signal.SIGINT, display.interrupt)
-    signal.signal(signal.SIGTERM, display.terminate)
-    with display.progress:
-        training.run_epochs(display, calling.START)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if training.is_over and training.state.epoch < settings.epochs:
-        say(f"Training ends: {settings.patience} epochs without a lower validation loss.")
-    show(training.result(), run)
-
-
 @calling.ends_in_a_line("train")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
-    display = Display()
+    from theano_rnn.commands import training  # here, so that --help does not wait for Theano
+    from theano_rnn.commands.console import say
+
+    display = training.Display()
     try:
-        settings, run, corpus = open_run(arguments)
+        settings, run, corpus = training.open_run(arguments)
         with run.locked():
-            train(settings, run, corpus, arguments.resume is not None, display)
+            training.train(settings, run, corpus, arguments.resume is not None, display)
     except KeyboardInterrupt:
         say("Stopped.")
         return 130

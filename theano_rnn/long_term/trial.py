@@ -11,7 +11,6 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.fields import POSITIVE, Kind, check, one_of, setting, whole_number
 from theano_rnn.common.types import Floats, Function, Record
 from theano_rnn.long_term import remedies, tasks
-from theano_rnn.long_term.net import TaskNet
 from theano_rnn.long_term.tasks import Task
 from theano_rnn.model.cells import CELLS
 
@@ -112,6 +111,8 @@ def learn(trial: Trial, on_test: Optional[OnTest] = None) -> Record:
         - ``error_rate``: of the last test, from 0 to 1; None if there was none;
         - ``ended``: why, one of "solved", "updates", "seconds", "not finite" and "stopped".
     """
+    from theano_rnn.long_term.net import TaskNet  # here: not all that reads Trial wants Theano
+
     task = tasks.TASKS[trial.task]
     remedy = remedies.parse(trial.remedy)
     net = TaskNet(

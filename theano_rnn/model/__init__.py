@@ -7,5 +7,6 @@
 ``graph``           cell, loop, softmax and loss as one graph
 ``initialization``  the first values of the parameters
 ``batch_inputs``    token ids, checked and arranged for the compiled functions
+``later``           Theano, imported when the first graph is made
 ``network``         what a training step needs of a model: parameters, states, the graph
 """

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional
 
 from theano_rnn.common.types import Floats, Variable, Variables
-from theano_rnn.engine import tensor
 from theano_rnn.model.activations import RELU, SIGMOID, TANH, Activation
+from theano_rnn.model.later import tensor
 
 #: (p_t, before, weights) -> the state after the step.
 StepFunction = Callable[[Variable, Variables, Variables], Variables]

@@ -20,8 +20,8 @@ from typing import Callable, Optional
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.common.validation import shown
-from theano_rnn.engine import tensor, theano
 from theano_rnn.model.cells import StepFunction
+from theano_rnn.model.later import tensor, theano
 
 #: (step, p, starts, weights) -> the states of one layer.
 Loop = Callable[[StepFunction, Variable, Variables, Variables], Variables]

@@ -5,7 +5,7 @@ from typing import Callable
 import numpy as np
 
 from theano_rnn.common.types import Variable, Variables
-from theano_rnn.engine import tensor, theano
+from theano_rnn.model.later import tensor, theano
 
 
 def global_norm(gradients: Variables) -> Variable:

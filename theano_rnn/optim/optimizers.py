@@ -32,7 +32,7 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Updates, Variable, Variables
-from theano_rnn.engine import building, tensor, theano
+from theano_rnn.model.later import tensor, theano
 
 
 def sgd(p: Variable, g: Variable, learning_rate: Variable) -> Variables:
@@ -305,6 +305,8 @@ class Optimizer:
             raise RNNError(f"{counts}; pass one for each, in their order")
         new: dict[Variable, Variable] = {}  # t of all parameters once
         # So a float in a rule is of the parameters' dtype: it could be float32, or make float64.
+        from theano_rnn.engine import building  # not for --help, as in model.later
+
         with building(floatX=self.dtype, cast_policy="numpy+floatX"):
             learning_rate = tensor.cast(learning_rate, self.dtype)
             for p, g, beside in zip(self.parameters, gradients, self._state_of):

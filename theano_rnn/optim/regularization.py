@@ -10,8 +10,8 @@ and ``theano.grad`` gives dE/dz_t as the gradient of p_t, so nothing here needs 
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
-from theano_rnn.engine import tensor, theano
 from theano_rnn.model.cells import CELLS
+from theano_rnn.model.later import tensor, theano
 
 #: Steps with |dE/ds_t|^2 below this are not counted: no error is left there to preserve.
 BOUND = 1e-20

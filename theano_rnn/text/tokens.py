@@ -18,13 +18,16 @@ the vocabulary then has exactly 10,000 tokens, and a line counts as its words an
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.validation import one_of, shown
+
+# The library is imported where a text is cut: settings, and so --help, only want the names here.
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 LEVELS = ("word", "char")
@@ -77,6 +80,8 @@ def special_tokens(level: str, tokenized: bool = False) -> list[str]:
 
 def pre_tokenizer(level: str, tokenized: bool) -> Any:
     """The part of the library that cuts a form of text into tokens."""
+    from tokenizers import Regex, pre_tokenizers
+
     if tokenized:
         return pre_tokenizers.WhitespaceSplit()
     if level == "char":
@@ -84,8 +89,10 @@ def pre_tokenizer(level: str, tokenized: bool) -> Any:
     return pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
 
 
-def make_tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokenizer:
+def make_tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> "Tokenizer":
     """The library's tokenizer, which turns a sentence into ids, start and end included."""
+    from tokenizers import Tokenizer, models, normalizers, processors
+
     ids = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizer(level, tokenized)
@@ -103,6 +110,8 @@ def make_tokenizer(tokens: Sequence[str], level: str, tokenized: bool) -> Tokeni
 
 def token_counts(sentences: Iterable[str], level: str, tokenized: bool) -> Counter[str]:
     """How often each token occurs in the sentences, cut as ``Vocabulary.encode`` cuts them."""
+    from tokenizers import normalizers
+
     if not isinstance(sentences, Iterable):
         raise RNNError(f"sentences must be a list of texts, not {shown(sentences)}")
     counts: Counter[str] = Counter()
