@@ -4,12 +4,11 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from interpreters import Forked
 
 from theano_rnn import RNN
 from theano_rnn.commands import flow
@@ -34,10 +33,7 @@ def folder(tmp_path_factory):
     (folder / "empty.txt").write_text(" \n")
     (folder / "latin.txt").write_bytes("naïve text".encode("latin-1"))
     given = "--text text.txt --hidden-size 5 --epochs 1 --truncation last:4 --run run".split()
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / "train.py", *given],
-        capture_output=True, text=True, timeout=300, cwd=folder,
-    )  # fmt: skip
+    done = Forked(SCRIPTS / "train.py", *given, cwd=folder).wait()
     assert done.returncode == 0, done.stderr
     return folder
 

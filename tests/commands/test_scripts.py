@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT, first
+from interpreters import Forked
 from rich.console import Console
 
 from theano_rnn.commands import train, training
@@ -30,13 +31,7 @@ SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
 
 
 def script(name, *arguments, folder=None):
-    return subprocess.run(
-        [sys.executable, SCRIPTS / name, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-    )
+    return Forked(SCRIPTS / name, *arguments, cwd=folder).wait()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +67,13 @@ def called(folder, monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def run(folder):
-    done = script("train.py", "--text", "text.txt", *SMALL, "--run", "run", folder=folder)
+    """A run that a fresh interpreter has trained, as a user's does."""
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "train.py", "--text", "text.txt", *SMALL, "--run", "run"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -304,22 +305,15 @@ def test_a_damaged_checkpoint_is_refused_by_name(run, folder):
 
 
 def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
-    process = subprocess.Popen(
-        [sys.executable, SCRIPTS / "train.py", "--text", "text.txt", "--hidden-size", "4",
-         "--epochs", "100000", "--run", "halted"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    metrics = folder / "halted" / "metrics.jsonl"
-    try:
-        deadline = time.monotonic() + 200
-        while not metrics.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 0, err
-    assert "--resume" in out and "Traceback" not in err
+    arguments = "--text text.txt --hidden-size 4 --epochs 100000 --run halted".split()
+    process = Forked(SCRIPTS / "train.py", *arguments, cwd=folder)
+    while not (folder / "halted" / "metrics.jsonl").exists():
+        assert process.poll() is None, process.wait().stderr
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    done = process.wait()
+    assert done.returncode == 0, done.stderr
+    assert "--resume" in done.stdout and "Traceback" not in done.stderr
     result = json.loads((folder / "halted" / "result.json").read_text())
     epochs = result["epochs"]
     assert epochs >= 1

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from conftest import ROOT
+from interpreters import Forked
 
 from theano_rnn.training.run_folder import Run
 
@@ -129,13 +130,15 @@ def whole_run(folder):
 
 
 def test_sigterm_ends_at_the_next_step_with_everything_written(folder):
-    process = start(folder, *TRAINING[:-2], "--epochs", "100000", "--run", "terminated")
+    arguments = [*TRAINING[:-2], "--epochs", "100000", "--run", "terminated"]
+    process = Forked(SCRIPT, *arguments, cwd=folder)
     while not (folder / "terminated" / "metrics.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    out = finish(process)
-    assert "as SIGTERM asks" in out and "--resume terminated" in out
+    done = process.wait()
+    assert done.returncode == 0, done.stderr
+    assert "as SIGTERM asks" in done.stdout and "--resume terminated" in done.stdout
     assert whole_run(folder / "terminated")
 
 
