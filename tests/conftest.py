@@ -64,6 +64,11 @@ def first(count, values):
     return [pytest.param(*value, marks=mark) for value, mark in zip(values, marks)]
 
 
+def some(examples):
+    """How many examples Hypothesis tries: a fifth of them, all in ``make test-all``."""
+    return examples if IN_C else -(-examples // 5)
+
+
 def net(seed, hidden_size=4, vocab_size=7, T=6, scale=1.0, dtype="float64"):
     """Parameters uniform in +-scale, and a random sentence with its targets."""
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import SCHEMES, compiled, first, function_in_python, named
+from conftest import SCHEMES, compiled, first, function_in_python, named, some
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds import GATES, assert_same
@@ -164,19 +164,19 @@ def test_some_kinds_meet_every_pair_of_settings_and_the_first_six_every_setting(
 
 @pytest.mark.parametrize("kind", first(3, SOME), ids=words)
 def test_loss_and_gradients_equal_the_sum_over_the_sequences_alone(kind):
-    check(kind, max_examples=25, in_python=True)
+    check(kind, max_examples=some(25), in_python=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL, ids=words)
 def test_every_kind_up_to_two_layers_equals_the_sum_over_the_sequences_alone(kind):
-    check(kind, max_examples=15, compiled=compiled.__wrapped__)  # kept, they fill the memory
+    check(kind, max_examples=some(15), compiled=compiled.__wrapped__)  # kept, they fill the memory
 
 
 # The most in 400 nets was 4e-7, and 5e-15 in float64.
 def test_a_gated_net_in_float32_equals_numpy_in_float64():
     kind = dict(zip(FACTORS, ("lstm", "full", 1, True, False, True, True)))
-    check(kind, max_examples=25, tolerance=1e-5, dtype="float32", in_python=True)
+    check(kind, max_examples=some(25), tolerance=1e-5, dtype="float32", in_python=True)
 
 
 # What is only in the model

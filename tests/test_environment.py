@@ -1,11 +1,11 @@
 """The files that install the project agree with one another."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
 
+import conftest
 import pytest
 from conftest import ROOT
 
@@ -199,21 +199,13 @@ def test_the_oracle_is_imported_without_theano():
     assert done.stdout == "False\n"
 
 
-def test_the_tests_compile_into_a_cache_of_their_own_unless_one_is_named(tmp_path):
-    code = (
-        "import conftest, os; from theano_rnn.engine.settings import user_settings as settings; "
-        "found = settings(os.environ); print(found['base_compiledir'], found.get('floatX'))"
-    )
-    for given, expected in (
-        ("", f"{ROOT / '.compiled'} None"),
-        ("floatX=float64", f"{ROOT / '.compiled'} float64"),
-        (f"base_compiledir={tmp_path}", f"{tmp_path} None"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "tests",
-            env={**os.environ, "THEANO_FLAGS": given, "THEANORC": ""},
-        )  # fmt: skip
-        assert done.stdout == f"{expected}\n", done.stderr
+@pytest.mark.parametrize(
+    "given", ["", "floatX=float64", "base_compiledir=/tmp/x", "floatX=float64,compiledir=/tmp/x"]
+)
+def test_the_tests_compile_into_a_cache_of_their_own_unless_one_is_named(monkeypatch, given):
+    monkeypatch.setattr(conftest, "GIVEN", given)
+    ours = "" if "compiledir" in given else f"base_compiledir={ROOT / '.compiled'}"
+    assert conftest.theano_flags(in_c=True) == ",".join(filter(None, [given, ours]))
 
 
 def test_importing_the_package_writes_nothing_and_draws_nothing():

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from conftest import some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +109,7 @@ def texts(draw):
     return vocab_size, splits
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(texts(), st.integers(1, 5), st.booleans())
 def test_equals_dicts_of_tuples(text, order, across):
     vocab_size, (train, test) = text
@@ -126,7 +127,7 @@ def test_equals_dicts_of_tuples(text, order, across):
         np.testing.assert_allclose(p, expected, rtol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(texts(), st.integers(1, 5), st.booleans(), st.lists(st.integers(0, 1), max_size=7))
 def test_sums_to_one_after_any_history(text, order, across, history):
     vocab_size, (train, valid) = text
@@ -135,7 +136,7 @@ def test_sums_to_one_after_any_history(text, order, across, history):
     assert p.sum() == pytest.approx(1, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(texts(), st.integers(1, 5), st.booleans())
 def test_counts_and_discounts_are_in_their_bounds(text, order, across):
     vocab_size, (train, _) = text

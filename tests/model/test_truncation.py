@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 import pytest
-from conftest import CUTTING, PICTURES, SCHEMES
+from conftest import CUTTING, PICTURES, SCHEMES, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -226,7 +226,7 @@ def sequences(seed, T, B, H):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=some(60))
 @given(
     T=st.integers(1, 8),
     B=st.integers(1, 4),

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from conftest import some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,7 +170,7 @@ def test_reference_refuses_shapes_that_disagree(name, shape):
 # Compiled against the oracle
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(SEEDS, SIZES, st.booleans())
 def test_value_and_gradient_equal_the_reference(seed, sizes, is_masked):
     W, dz, ds = problem(seed, *sizes)
@@ -185,7 +186,7 @@ def test_value_and_gradient_equal_the_reference(seed, sizes, is_masked):
     assert_close(gradient, expected_gradient)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=some(25), deadline=None)
 @given(SEEDS, SIZES, st.booleans())
 def test_no_gradient_goes_through_the_states_and_their_errors(seed, sizes, is_linear):
     # Here dz and ds are themselves functions of W.
@@ -218,7 +219,7 @@ def test_every_value_keeps_the_dtype_of_the_parameters(dtype):
 # The error by the state
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(SEEDS, SIZES, st.booleans(), st.booleans())
 def test_total_error_is_the_true_gradient_by_each_state(seed, sizes, is_cut, is_linear):
     T = sizes[0]

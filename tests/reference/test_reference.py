@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PICTURES
+from conftest import PICTURES, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,7 +87,7 @@ def test_truncated_gradient_is_the_central_difference_of_its_surrogate(truncatio
     assert_same(NumpyRNN(parameters, truncation).bptt(x, y), expected, 1e-8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=some(60))
 @given(
     hidden_size=st.integers(1, 20),
     vocab_size=st.integers(1, 40),

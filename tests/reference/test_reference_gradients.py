@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import PICTURES
+from conftest import PICTURES, some
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kinds import GATES, KINDS, PLAIN, SOME_KINDS, assert_same, embedded, is_smooth, named, net
@@ -70,7 +70,7 @@ any_kind = st.sampled_from(KINDS)
 any_scheme = st.sampled_from(SCHEMES)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=some(150))
 @given(
     kind=any_kind,
     hidden_size=st.integers(1, 2),
@@ -91,7 +91,7 @@ def test_any_tiny_gradient_is_the_central_difference_of_its_surrogate_element_by
     assert_same(NumpyRNN(parameters, truncation, **kind).bptt(x, y), expected, 1e-7)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some(300))
 @given(
     kind=any_kind,
     hidden_size=st.integers(1, 9),

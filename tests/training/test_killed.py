@@ -130,7 +130,7 @@ def whole_run(folder):
 
 
 def test_sigterm_ends_at_the_next_step_with_everything_written(folder):
-    arguments = [*TRAINING[:-2], "--epochs", "100000", "--run", "terminated"]
+    arguments = "--text text.txt --hidden-size 4 --epochs 100000 --run terminated".split()
     process = Forked(SCRIPT, *arguments, cwd=folder)
     while not (folder / "terminated" / "metrics.jsonl").exists():
         assert process.poll() is None

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import first
 from interpreters import environment
 
 from theano_rnn.engine import compiler, theano
@@ -40,13 +41,14 @@ def compile_(flags, folder):
     compiler.compile_module("m", SOURCE, location=str(folder), preargs=flags)
 
 
-@pytest.mark.parametrize("more", [[], ["-fopenmp-simd"], ["-Wno-unused-label"]])
+@pytest.mark.parametrize("more", first(1, [([],), (["-fopenmp-simd"],), (["-Wno-unused-label"],)]))
 def test_the_compiler_takes_the_precompiled_headers(more, flags, own_folder):
     # With -Werror the compiler refuses headers that were not made for these flags.
     compile_([*flags, *more, "-Winvalid-pch", "-Werror"], own_folder)
     assert len(list(own_folder.glob("headers_*/headers.h.gch"))) == 1
 
 
+@pytest.mark.slow
 def test_other_flags_have_headers_of_their_own(flags, own_folder):
     compile_([*flags, "-Winvalid-pch", "-Werror"], own_folder)
     compile_([*flags, "-DANOTHER", "-Winvalid-pch", "-Werror"], own_folder)
@@ -58,6 +60,7 @@ def test_a_module_that_is_compiled_once_does_without(flags, own_folder):
     assert not list(own_folder.glob("headers_*"))
 
 
+@pytest.mark.slow
 def test_headers_that_cannot_be_written_or_are_torn_only_cost_time(flags, own_folder):
     key = tuple(flag for flag in [*flags, "-g0"] if not flag.startswith("-W"))
     folder = headers.precompiled(key).parent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SCHEMES, first, named
+from conftest import SCHEMES, first, named, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import environment, run_python
@@ -190,7 +190,7 @@ def lengths_of(T, B, H):
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PROGRAMS]
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=some(20))
 @given(
     T=st.integers(2, 7) | st.integers(120, 140),  # beyond a block
     B=st.integers(1, 4),

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from conftest import some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from theano.compile.mode import get_default_mode
@@ -63,7 +64,7 @@ def increments(draw, dtype):
 
 @pytest.mark.parametrize("dtype", rows.FLOATS)
 def test_an_increment_adds_each_row_in_turn(dtype):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=some(150), deadline=None)
     @given(increments(dtype))
     def check(case):
         x, y, number = case
@@ -107,7 +108,7 @@ def test_a_row_that_is_not_there_is_an_error_and_changes_nothing(y, number, erro
     assert not x.get_value().any()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(
     st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 5), max_size=30),
     st.sampled_from([1, 2, -1]),
@@ -122,7 +123,7 @@ def test_unique_is_that_of_numpy(numbers, step):
 
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-13), ("float32", 2e-6)])
 def test_squares_are_summed_over_any_layout(dtype, tolerance):
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(st.data())
     def check(data):
         shape = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 1500))
@@ -136,7 +137,7 @@ def test_squares_are_summed_over_any_layout(dtype, tolerance):
 
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
 def test_columns_are_summed_over_any_layout(dtype, tolerance):
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(st.data())
     def check(data):
         shape = data.draw(st.integers(0, 200)), data.draw(st.integers(0, 5))

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from conftest import first
+from conftest import first, some
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from interpreters import run_python
@@ -71,7 +71,7 @@ def agrees(found, wanted, scale, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @example([20, 300, 100], ("rows", "columns", "rows"), 0)  # x V', as the logits are
 @example([20, 100, 300], ("rows", "rows", "rows"), 0)  # dz V, as the error of the states is
 @CASES
@@ -85,7 +85,7 @@ def test_a_product_is_that_of_numpy_whatever_its_sizes_and_layouts(dtype, sizes,
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @example([300, 100, 20], ("columns", "rows", "rows"), 0)  # V - rate dz' s, as the update is
 @CASES
 def test_a_product_is_added_in_place_whatever_its_sizes_and_layouts(dtype, sizes, layouts, seed):
