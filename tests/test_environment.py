@@ -1,6 +1,7 @@
 """The files that install the project agree with one another."""
 
 import ast
+import os
 import re
 import subprocess
 import sys

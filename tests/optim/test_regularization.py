@@ -186,6 +186,7 @@ def test_value_and_gradient_equal_the_reference(seed, sizes, is_masked):
     assert_close(gradient, expected_gradient)
 
 
+@pytest.mark.slow
 @settings(max_examples=some(25), deadline=None)
 @given(SEEDS, SIZES, st.booleans())
 def test_no_gradient_goes_through_the_states_and_their_errors(seed, sizes, is_linear):
