@@ -17,8 +17,9 @@ from theano_rnn.reference.cells import CELLS
 
 SCHEMES = ("full", "window", "chunk", "last")
 #: Every fifth, which are of each cell, and then the others.
-FIFTHS = [SOME_KINDS[start::5] for start in range(5)]
-KINDS_IN_TURN = first(len(FIFTHS[0]), sum(FIFTHS, []))
+KINDS_IN_TURN = first(
+    len(SOME_KINDS[::5]), [kind for start in range(5) for kind in SOME_KINDS[start::5]]
+)
 
 
 def truncations(T):
