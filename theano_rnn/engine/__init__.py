@@ -14,6 +14,7 @@ Configuration:
 
 What Theano does otherwise than as shipped:
 
+``compat``     what newer Pythons and NumPys took away or changed, given back to Theano alone
 ``patches``    defects of Theano, each mended by a function that replaces one of its own
 ``compiler``   C++ modules compiled in less time: precompiled headers, several compilers at once
 ``rewrites``   the list of graph rewrites that put the Ops below in the place of Theano's
@@ -27,7 +28,7 @@ What Theano does otherwise than as shipped:
 import os
 import sys
 
-from theano_rnn.engine import blas, flags
+from theano_rnn.engine import blas, compat, flags
 from theano_rnn.engine.settings import user_settings
 
 #: True if someone imported Theano before us: its configuration is theirs and stays as it is.
@@ -35,6 +36,7 @@ WAS_IMPORTED = "theano" in sys.modules
 
 BLAS = blas.find(user_settings(os.environ).get("blas__ldflags"))
 
+compat.lend()
 if not WAS_IMPORTED:
     blas.load(BLAS, os.environ)
     flags.import_theano(BLAS)
@@ -42,6 +44,8 @@ if not WAS_IMPORTED:
 import theano
 import theano.tensor as tensor
 from theano.ifelse import ifelse
+
+compat.install()
 
 from theano_rnn.engine import compiler, loop, patches, rewrites
 from theano_rnn.engine.compiling import compile_function

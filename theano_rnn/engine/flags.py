@@ -20,6 +20,7 @@ from typing import Any, Optional
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine import compile_folder
 from theano_rnn.engine.blas import Blas
+from theano_rnn.engine.compat import NUMPY
 from theano_rnn.engine.settings import (
     FLAGS,
     compiler,
@@ -46,8 +47,9 @@ def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:
         "blas__ldflags": blas.ldflags,
         "gcc__cxxflags": blas.defines,
         # A cache of our own: our modules have other keys and flags than those of Theano as
-        # shipped, and neither has to read through the other's.
-        "compiledir_format": "theano_rnn_%(short_platform)s-%(python_version)s",
+        # shipped, and neither has to read through the other's. One for each NumPy: Theano's own
+        # modules, as lazylinker_ext, are used whatever they were compiled against.
+        "compiledir_format": f"theano_rnn_%(short_platform)s-%(python_version)s-numpy_{NUMPY}",
     }
     cxx, flags = compiler(environ)
     if cxx is not None:

@@ -1,0 +1,37 @@
+"""Theano on each Python from 3.9 and each NumPy from 1.23: every shim, and what it mends.
+
+theano-pymc 1.1.2 was written for Python 3.9 and NumPy 1.19. Each function here names what broke,
+since when, and where (``module:line`` of theano-pymc 1.1.2). Nothing else in the package asks for
+a version of Python or NumPy.
+
+``names``        modules and names that are gone, lent to Theano's modules alone
+``constants``    Python's numbers become the constants that they became before NumPy 2
+``arrays``       methods of arrays that are gone, results that have another shape
+``generated_c``  C that is compiled against NumPy 2
+``rows``         ``x[rows] += y`` in C++, since NumPy 2 has no iterator for it
+
+``scan_perform.c`` has a patch of its own, in ``patches``.
+"""
+
+import sys
+
+import numpy as np
+
+from theano_rnn.engine.compat.names import lend
+
+#: What compiled modules depend on besides their code, in the name of the compile folder.
+NUMPY = np.__version__
+
+#: Whether C that Cython 0.29 generated compiles as it is.
+CYTHON_WORKS = sys.version_info < (3, 11)
+
+
+def install() -> None:
+    """Apply all shims. To be called once, after ``import theano``, before anything is compiled."""
+    from theano_rnn.engine.compat import arrays, constants, generated_c, rows
+
+    for shim in (*constants.SHIMS, *arrays.SHIMS, *generated_c.SHIMS, *rows.SHIMS):
+        shim()
+
+
+__all__ = ["CYTHON_WORKS", "NUMPY", "install", "lend"]

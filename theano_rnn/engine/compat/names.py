@@ -1,0 +1,227 @@
+"""Modules and names that are gone, lent to Theano's modules and to no others.
+
+A module of Theano is loaded with builtins of its own, whose ``__import__`` gives it stand-ins for
+a few modules; for all others it is Python's. So nothing is put into ``numpy`` or ``sys.modules``,
+and the user's program sees nothing of it. Modules of Theano that are imported later, as
+``theano.gpuarray`` at the first scan, get the same.
+"""
+
+import builtins
+import functools
+import importlib
+import importlib.machinery
+import os
+import shutil
+import sys
+import sysconfig
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+
+def lend() -> None:
+    """Have Theano's modules that are imported from now on find what is gone."""
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Finder())
+
+
+class Finder:
+    """Finds Theano's modules where Python does, and has them loaded by a ``Loader``."""
+
+    def find_spec(
+        self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if name != "theano" and not name.startswith("theano."):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            spec.loader = Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class Loader(SourceFileLoader):
+    """Loads a module with builtins of its own."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_lent}
+        super().exec_module(module)
+
+    def source_to_code(self, data: Any, path: Any, **kwargs: Any) -> CodeType:  # type: ignore[override]
+        """Compile, without a word on the ``"\\d"`` of its strings: a SyntaxWarning since 3.12."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code: CodeType = super().source_to_code(data, path, **kwargs)
+        return code
+
+
+def import_lent(
+    name: str,
+    globals: Any = None,
+    locals: Any = None,
+    fromlist: Optional[Sequence[str]] = (),
+    level: int = 0,
+) -> Any:
+    """``__import__``, with a stand-in for each module of ``LENT``."""
+    first = name.partition(".")[0]
+    if level or first not in LENT:
+        return builtins.__import__(name, globals, locals, fromlist or (), level)
+    if name not in LENT:
+        found = builtins.__import__(name, globals, locals, fromlist or (), level)
+        return found if fromlist else LENT[first]
+    return LENT[name] if fromlist else LENT[first]
+
+
+def stand_in(name: str, **names: Any) -> ModuleType:
+    """A module of these names."""
+    module = ModuleType(name)
+    vars(module).update(names)
+    return module
+
+
+def old_numpy() -> ModuleType:
+    """NumPy, with the names of NumPy 1.19 that Theano uses.
+
+    ``bool``, ``int``, ``complex`` : gone since 1.24 (and ``bool`` is another type since 2.0):
+        scalar/basic:2412 (by its name), 2123, 3888, 3928; tensor/basic:369;
+        tensor/random/basic:356. Deprecated since 1.20.
+    ``product``, ``cast``, ``sctype2char``, ``AxisError``, ``ComplexWarning`` : gone since 2.0:
+        scalar/basic:1855, 3110 and six more; nnet/bn:233, 366; tensor/elemwise:728;
+        tensor/basic:248; tensor/slinalg:567, nnet/conv:951, nnet/abstract_conv:2421.
+    ``MAXDIMS`` : gone since 2.0, and no longer the axis that stands for "no axis":
+        tensor/extra_ops:278.
+    ``core`` : warns since 2.0: link/c/basic:1391.
+    ``linalg.linalg`` : gone since 2.5: gpuarray/linalg:5.
+    ``distutils`` : gone on Python 3.12: tensor/blas:134, link/c/cmodule:23.
+    ``asarray``, ``array`` : since 2.0 they refuse integers that do not fit, which they wrapped
+        before: misc/safe_asarray:40, tensor/opt:5451.
+    """
+    numpy = stand_in(
+        "numpy",
+        **{
+            **vars(np),
+            "bool": bool,
+            "int": int,
+            "complex": complex,
+            "product": np.prod,
+            "cast": Casts(),
+            "sctype2char": lambda dtype: np.dtype(dtype).char,
+            "AxisError": _one_of("numpy.exceptions.AxisError", "numpy.AxisError"),
+            "ComplexWarning": _one_of("numpy.exceptions.ComplexWarning", "numpy.ComplexWarning"),
+            "MAXDIMS": NO_AXIS,
+            "core": stand_in("numpy.core", _multiarray_umath=_one_of(*_C_MODULES)),
+            "linalg": stand_in("numpy.linalg", **{**vars(np.linalg), "linalg": np.linalg}),
+            "distutils": numpy_distutils(),
+            "asarray": wrapping(np.asarray),
+            "array": wrapping(np.array),
+            "__getattr__": lambda name: getattr(np, name),  # what NumPy loads when it is asked for
+        },
+    )
+    return numpy
+
+
+_C_MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
+
+
+def _one_of(*places: str) -> Any:
+    """What stands at the first place that there is."""
+    for place in places:
+        module, _, name = place.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"NumPy {np.__version__} has none of {', '.join(places)}")
+
+
+#: The axis that stands for "no axis" in NumPy's C: NPY_MAXDIMS, and NPY_RAVEL_AXIS since 2.0.
+NO_AXIS = 32 if np.lib.NumpyVersion(np.__version__) < "2.0.0" else -(2**31)
+
+
+class Casts:
+    """``numpy.cast``: ``cast[dtype](x)`` is x as an array of that dtype."""
+
+    def __getitem__(self, dtype: Any) -> Callable[[Any], Any]:
+        return lambda x: np.asarray(x).astype(getattr(dtype, "dtype", dtype))
+
+
+def wrapping(make: Callable[..., Any]) -> Callable[..., Any]:
+    """``numpy.asarray`` or ``array``, which wraps integers that do not fit into the dtype."""
+
+    @functools.wraps(make)
+    def made(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return make(a, dtype, *args, **kwargs)
+        except OverflowError:
+            return make(np.asarray(a, "int64").astype(dtype), dtype, *args, **kwargs)
+
+    return made
+
+
+def numpy_distutils() -> ModuleType:
+    """``numpy.distutils``: gone on Python 3.12, and slow to import before.
+
+    Theano takes the folders of NumPy's headers from it (cmodule:1635), and looks for a BLAS
+    (cmodule:2621), which ``engine.blas`` does instead.
+    """
+    return stand_in(
+        "numpy.distutils",
+        misc_util=stand_in("misc_util", get_numpy_include_dirs=lambda: [np.get_include()]),
+        __config__=stand_in("__config__", blas_opt_info={}),
+        system_info=stand_in(
+            "system_info",
+            system_info=stand_in("system_info", verbosity=0),
+            get_info=lambda name: {},
+        ),
+    )
+
+
+def distutils() -> ModuleType:
+    """``distutils``: gone since Python 3.12. configdefaults:1, link/c/cmodule:6."""
+    return stand_in(
+        "distutils",
+        spawn=stand_in("distutils.spawn", find_executable=shutil.which),
+        sysconfig=stand_in(
+            "distutils.sysconfig",
+            get_config_var=sysconfig.get_config_var,
+            get_python_version=sysconfig.get_python_version,
+            get_config_h_filename=sysconfig.get_config_h_filename,
+            get_python_inc=lambda plat_specific=False: sysconfig.get_path(
+                "platinclude" if plat_specific else "include"
+            ),
+            # Of the installed Python, not of a virtual environment.
+            get_python_lib=lambda plat_specific=False, standard_lib=False: os.path.dirname(
+                os.__file__
+            ),
+        ),
+    )
+
+
+def pkg_resources() -> ModuleType:
+    """``pkg_resources``: gone since setuptools 82, and where there is no setuptools.
+
+    gpuarray/linalg:4, which scan/basic:1009 imports at the first scan, names an error of it.
+    """
+    return stand_in("pkg_resources", DistributionNotFound=ImportError)
+
+
+def _lent() -> dict[str, ModuleType]:
+    numpy, own = old_numpy(), distutils()
+    return {
+        "numpy": numpy,
+        "numpy.linalg.linalg": np.linalg,
+        "numpy.distutils": numpy.distutils,
+        "numpy.distutils.__config__": numpy.distutils.__config__,
+        "numpy.distutils.system_info": numpy.distutils.system_info,
+        "distutils": own,
+        "distutils.spawn": own.spawn,
+        "distutils.sysconfig": own.sysconfig,
+        "pkg_resources": pkg_resources(),
+    }
+
+
+#: The stand-ins, by the names of the modules.
+LENT = _lent()
