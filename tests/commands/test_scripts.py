@@ -276,11 +276,16 @@ def test_the_summary_says_what_is_clipped(called, changes, words):
     assert training.clipping(Settings(**changes)).startswith(words)
 
 
-def test_a_run_that_loses_its_patience_says_so(folder, called):
+def test_a_run_that_loses_its_patience_says_so_and_one_without_matplotlib_has_no_picture(
+    folder, called, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     still = ["--learning-rate", "1e-30", "--patience", "2", "--epochs", "9", "--run", "still"]
     code, out, _ = called("train", "--text", "text.txt", "--hidden-size", "5", *still)
     assert code == 0 and "2 epochs without a lower validation loss" in out
     assert "3 epochs, best after epoch 1." in out
+    assert "There is no loss.png; matplotlib is not installed: pip" in out
+    assert not (folder / "still" / "loss.png").exists()
     code, _, err = called("train", "--resume", "still", "--epochs", "20")
     assert code == 2 and "--patience" in err and len(err.splitlines()) == 1
 

@@ -73,6 +73,13 @@ def test_what_is_not_solved_says_why_and_is_written_with_run(called, tmp_path):
     assert (tmp_path / "kept" / "success.png").is_file()
 
 
+def test_a_sweep_without_dask_is_one_line(called, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask", None)
+    code, _, err = called("--sweep")
+    assert code == 2 and "pip install 'theano-rnn[sweep]'" in err
+    assert len(err.splitlines()) == 1 and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import struct
+import sys
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_resumed_run_can_begin_and_stop_to_write_events(folder, capsys):
 def test_without_tensorboardX_it_is_one_line_that_says_what_to_install(
     folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(tensorboard.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert train.main([*SMALL, "--tensorboard"]) == 2
     err = capsys.readouterr().err
     assert "pip install 'theano-rnn[tensorboard]'" in err and len(err.splitlines()) == 1

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
-from theano_rnn.common import options
+from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
 from theano_rnn.long_term import cluster, grid
@@ -71,6 +71,7 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
         if extra:
             names = ", ".join(map(options.option, extra))
             raise RNNError(f"--sweep takes all settings from its grid; leave out {names}")
+        extras.need("sweep", "--sweep")
         if arguments.workers is not None and arguments.workers < 1:
             raise RNNError(f"--workers must be at least 1, not {arguments.workers}")
         if arguments.sweep == "default":
@@ -207,8 +208,13 @@ def report(records: list[Record], results: Optional[Results]) -> None:
     CONSOLE.print(made)
     say("Seeds that solve it of all seeds, and the median of the updates they took.")
     if results is not None:
-        picture = results.save_picture(records)
-        say(f"Results are in {results.path}, their picture in {picture}")
+        say(f"Results are in {results.path}")
+        line = extras.missing("report")
+        say(
+            f"There is no success.png; {line}"
+            if line
+            else f"Their picture is {results.save_picture(records)}"
+        )
 
 
 def solved(records: list[Record]) -> str:

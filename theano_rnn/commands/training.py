@@ -11,10 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
-from theano_rnn.common import options
+from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.corpus import Corpus
-from theano_rnn.training import build, tensorboard
+from theano_rnn.training import build
 from theano_rnn.training.evaluation import format_perplexity
 from theano_rnn.training.load import load_settings
 from theano_rnn.training.loop import Callback, Training
@@ -46,7 +46,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
 def new_run(folder: Optional[str], settings: Settings) -> tuple[Settings, Run, Corpus]:
     # Everything that can fail comes before the folder is made.
     if settings.tensorboard:
-        tensorboard.check()
+        extras.need("tensorboard", "--tensorboard")
     corpus = build.build_corpus(settings)
     build.architecture(settings, corpus.vocabulary.size).check_memory()
     run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
@@ -156,6 +156,9 @@ def show(result: dict[str, Any], run: Run) -> None:
         f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
         f"{result['best_epoch']}."
     )
+    line = extras.missing("report")
+    if line is not None:
+        say(f"There is no loss.png; {line}")
     say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
 
 

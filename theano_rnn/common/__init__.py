@@ -7,5 +7,6 @@
 ``options``     the fields as options of a command, and as a page of the docs
 ``files``       atomic writes, bounded reads, locks
 ``memory``      how much memory this process may use
+``extras``      what is installed only on request
 ``theano_wheel``  theano-pymc for the Pythons that its own set-up refuses
 """

@@ -304,9 +304,9 @@ class Optimizer:
             counts = f"{len(gradients)} gradients for {len(self.parameters)} parameters"
             raise RNNError(f"{counts}; pass one for each, in their order")
         new: dict[Variable, Variable] = {}  # t of all parameters once
-        # So a float in a rule is of the parameters' dtype: it could be float32, or make float64.
         from theano_rnn.engine import building  # not for --help, as in model.later
 
+        # So a float in a rule is of the parameters' dtype: it could be float32, or make float64.
         with building(floatX=self.dtype, cast_policy="numpy+floatX"):
             learning_rate = tensor.cast(learning_rate, self.dtype)
             for p, g, beside in zip(self.parameters, gradients, self._state_of):

@@ -4,6 +4,7 @@ import dataclasses
 
 from theano_rnn.baselines import bigram
 from theano_rnn.baselines.kneser_ney import fit_kneser_ney
+from theano_rnn.common import extras
 from theano_rnn.common.types import Record
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import Corpus, count_tokens
@@ -70,7 +71,7 @@ def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State
     samples = generate(model, corpus.vocabulary, count=20, seed=settings.seed)
     model.set_parameters(last)
     run.save_samples(samples)
-    if metrics:
+    if metrics and extras.missing("report") is None:
         run.save_loss_picture()
     run.save_result(result)
     return result

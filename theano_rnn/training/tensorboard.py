@@ -3,12 +3,11 @@
 tensorboardX writes them; it is the extra ``tensorboard`` of this package.
 """
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Any
 
-from theano_rnn.common import files
+from theano_rnn.common import extras, files
 from theano_rnn.common.errors import RNNError
 
 #: The tags of the metrics; those of --watch are watch/NAME.
@@ -24,20 +23,6 @@ TAGS = {
 
 #: Metrics without a tag: the step of an event, and the two that give tokens/s.
 OTHERS = ("epoch", "tokens", "seconds")
-
-
-def check() -> None:
-    """Raise if tensorboardX is not installed.
-
-    Raises
-    ------
-    RNNError
-    """
-    if importlib.util.find_spec("tensorboardX") is None:
-        raise RNNError(
-            "--tensorboard needs tensorboardX, which is not installed: "
-            "pip install 'theano-rnn[tensorboard]'"
-        )
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
@@ -77,7 +62,7 @@ class Events:
     """
 
     def __init__(self, folder: Path):
-        check()
+        extras.need("tensorboard", "--tensorboard")
         self.folder = folder
         self._writer: Any = None
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from theano_rnn.common import files
+from theano_rnn.common import extras, files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
 from theano_rnn.flow import demo
@@ -31,10 +31,11 @@ class Report:
     Raises
     ------
     RNNError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or what draws the figures is not installed.
     """
 
     def __init__(self, folder: PathLike) -> None:
+        extras.need("report", "--report")
         self.folder = Path(folder)
         with self._writing(self.folder):
             self.is_new = not self.folder.exists()
