@@ -1,6 +1,6 @@
 # make train      trains on the default corpus
 # make test       runs the tests, in some minutes the first time, installing included
-# make test-all   runs every test: all combinations, all functions compiled to C; lints first
+# make test-all   runs the slow tests too, with all functions compiled to C; lints first
 # make test-peers compares gradients and parameters with PyTorch's; tests of the comparison with JAX
 # make lint       checks style (ruff) and types (mypy)
 # make check      prints the largest differences between compiled, NumPy and numerical gradients
@@ -14,6 +14,7 @@
 # make fuzz       reads hostile files and passes hostile arguments, a hundred thousand of them
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
+# make kinds      compares all 672 kinds of networks with NumPy, where test-all has some 150
 # make approve    accepts the words that reports have now: do it after reading the difference
 #
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter, VENV=.venv-3.9 another folder.
@@ -27,7 +28,7 @@ MADE := $(VENV)/.made
 
 .NOTPARALLEL:
 .PHONY: train test test-all test-peers lint check benchmark docs figures \
-	coverage mutation fuzz reproduce killed approve clean
+	coverage mutation fuzz reproduce killed kinds approve clean
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -39,13 +40,16 @@ test: $(MADE)-test
 	$(PYTEST) --durations=20
 
 test-all: $(MADE)-test lint
-	TESTS_IN_C=1 $(PYTEST) --durations=20 -m "slow or not slow"
+	TESTS_IN_C=1 $(PYTEST) --durations=20 -m "not exhaustive"
 
 test-peers: $(MADE)-test $(PEERS)/.made
-	TESTS_IN_C=1 $(PYTEST) -m "slow or not slow" tests/benchmark/test_peers.py
+	TESTS_IN_C=1 $(PYTEST) -m "not exhaustive" tests/benchmark/test_peers.py
 
 killed: $(MADE)-test
-	$(BIN)/python -m pytest -m slow --verbose tests/training/test_killed.py
+	$(BIN)/python -m pytest -m "slow or exhaustive" --verbose tests/training/test_killed.py
+
+kinds: $(MADE)-test
+	TESTS_IN_C=1 $(PYTEST) -m exhaustive tests/test_cross_check.py
 
 fuzz: $(MADE)-test
 	PYTHONPATH=tools:tests $(BIN)/python -m fuzz

@@ -57,10 +57,10 @@ PICTURES = {
 }
 
 
-def first(count, values):
+def first(count, values, mark=pytest.mark.slow):
     """Parameters of a test: the first values, and the others left to ``make test-all``."""
     values = [v if isinstance(v, tuple) else (v,) for v in values]
-    marks = [()] * count + [pytest.mark.slow] * (len(values) - count)
+    marks = [()] * count + [mark] * (len(values) - count)
     return [pytest.param(*value, marks=mark) for value, mark in zip(values, marks)]
 
 

@@ -1,7 +1,8 @@
 """Every kind of network compiled, against the NumPy loops: cell x scheme x layers x the rest.
 
-``make test`` has the first six of some kinds that meet every pair of settings; ``make test-all``
-has those, and all kinds as they are compiled for use.
+``make test`` has the first three of some kinds that meet every pair of settings; ``make test-all``
+has those, and kinds that meet every four settings, as they are compiled for use; ``make kinds``
+has all.
 """
 
 import functools
@@ -42,24 +43,24 @@ def subsets(kinds, n):
     return {subset for kind in kinds for subset in itertools.combinations(kind.items(), n)}
 
 
-def covering(kinds, covered):
-    """Few of the kinds that meet every pair of settings: greedily, among equals most new triples.
+def covering(kinds, size, covered=()):
+    """Few of the kinds that meet every ``size`` settings, chosen greedily.
 
-    ``covered`` are kinds whose pairs need not be met again.
+    ``covered`` are kinds whose settings need not be met again.
     """
-    missing = {n: subsets(kinds, n) - subsets(covered, n) for n in (2, 3)}
-
-    def new(kind):
-        return [len(missing[n] & subsets([kind], n)) for n in (2, 3)]
-
-    chosen = []
-    while missing[2]:
-        chosen.append(max(kinds, key=new))
-        missing = {n: missing[n] - subsets(chosen, n) for n in missing}
+    missing = subsets(kinds, size) - subsets(covered, size)
+    met, chosen = [subsets([kind], size) for kind in kinds], []
+    while missing:
+        best = max(range(len(kinds)), key=lambda i: len(missing & met[i]))
+        chosen.append(kinds[best])
+        missing -= met[best]
     return chosen
 
 
-SOME = covering(ALL, PLAIN)
+SOME = covering(ALL, 2, PLAIN)
+#: Those that meet every four settings, and then the others.
+MANY = covering(ALL, 4)
+IN_TURN = MANY + [kind for kind in ALL if kind not in MANY]
 
 
 def words(kind):
@@ -156,10 +157,11 @@ def check(kind, max_examples, tolerance=1e-12, dtype="float64", compiled=compile
     equal_numpy()
 
 
-def test_some_kinds_meet_every_pair_of_settings_and_the_first_six_every_setting():
+def test_some_kinds_meet_every_pair_of_settings_the_first_six_every_one_and_many_every_four():
     assert subsets(SOME + PLAIN, 2) == subsets(ALL, 2)
     assert subsets(SOME[:6] + PLAIN, 1) == subsets(ALL, 1)
-    assert len(ALL) == 672 and len(SOME) <= 22
+    assert subsets(MANY, 4) == subsets(ALL, 4)
+    assert len(ALL) == len(IN_TURN) == 672 and len(SOME) < 25 and len(MANY) < 160
 
 
 @pytest.mark.parametrize("kind", first(3, SOME), ids=words)
@@ -168,7 +170,9 @@ def test_loss_and_gradients_equal_the_sum_over_the_sequences_alone(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ALL, ids=words)
+@pytest.mark.parametrize(
+    "kind", first(len(MANY), IN_TURN, pytest.mark.exhaustive), ids=map(words, IN_TURN)
+)
 def test_every_kind_up_to_two_layers_equals_the_sum_over_the_sequences_alone(kind):
     check(kind, max_examples=some(15), compiled=compiled.__wrapped__)  # kept, they fill the memory
 

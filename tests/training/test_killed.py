@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, first
 from interpreters import Forked
 
 from theano_rnn.training.run_folder import Run
@@ -108,7 +108,7 @@ def test_killed_twice_it_ends_the_same(folder, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(50))
+@pytest.mark.parametrize("number", first(5, range(50), pytest.mark.exhaustive))
 def test_killed_at_any_moment_it_ends_the_same(folder, whole, number):
     expected, seconds = whole
     moment = random.Random(number).random()
