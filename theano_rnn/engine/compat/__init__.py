@@ -28,9 +28,9 @@ CYTHON_WORKS = sys.version_info < (3, 11)
 
 def install() -> None:
     """Apply all shims. To be called once, after ``import theano``, before anything is compiled."""
-    from theano_rnn.engine.compat import arrays, constants, generated_c, rows
+    from theano_rnn.engine.compat import arrays, constants, rows
 
-    for shim in (*constants.SHIMS, *arrays.SHIMS, *generated_c.SHIMS, *rows.SHIMS):
+    for shim in (*constants.SHIMS, *arrays.SHIMS, *rows.SHIMS):
         shim()
 
 

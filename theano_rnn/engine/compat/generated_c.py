@@ -5,12 +5,9 @@ keys of the compile cache know nothing of them, so the name of the compile folde
 of NumPy.
 """
 
-import functools
 import re
-from typing import Any
 
 import numpy as np
-from theano.link.c import cmodule
 
 #: A regular expression, and what stands in its place since NumPy 2.
 SUBSTITUTIONS = [
@@ -32,7 +29,7 @@ COMPLEX = [
     (r"(\.|->)imag\b(?!\()", r"\1_Val[1]"),
 ]
 
-shipped = cmodule.GCC_compiler.compile_str
+NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
 def for_numpy_2(source: str) -> str:
@@ -45,16 +42,6 @@ def for_numpy_2(source: str) -> str:
     return source
 
 
-def compile_for_numpy_2() -> None:
-    """Compile against NumPy 2, whose headers dropped what Theano's C uses."""
-    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
-        cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
-
-
-@functools.wraps(shipped)
-def compile_str(module_name: str, src_code: str, *args: Any, **settings: Any) -> Any:
-    """The shipped function, given the source with its substitutions."""
-    return shipped(module_name, for_numpy_2(src_code), *args, **settings)
-
-
-SHIMS = (compile_for_numpy_2,)
+def for_this_numpy(source: str) -> str:
+    """Return C source that compiles against the headers of the installed NumPy."""
+    return for_numpy_2(source) if NUMPY_2 else source

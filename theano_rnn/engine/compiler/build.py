@@ -17,6 +17,7 @@ from theano.link.c import cmodule
 from theano.link.c.exceptions import MissingGXX
 
 from theano_rnn.common.errors import CompileFailed
+from theano_rnn.engine.compat.generated_c import for_this_numpy
 
 #: What a compiler or a loader says, and what to do about it.
 REMEDIES = (
@@ -74,6 +75,7 @@ def library_of(
     command += ["-fvisibility=hidden"] * hide_symbols
     command += ["-o", str(library), str(source)]
     command += [f"-l{name}" for name in (*(libs or ()), *cmodule.std_libs())]
+    src_code = for_this_numpy(src_code)
     try:
         source.write_text(src_code if src_code.endswith("\n") else f"{src_code}\n", "utf-8")
         done = subprocess.run(
