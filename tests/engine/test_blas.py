@@ -11,6 +11,7 @@ from interpreters import run_python
 from theano_rnn import engine
 from theano_rnn.engine import blas, tensor, theano
 from theano_rnn.engine.blas import usable_cores
+from theano_rnn.engine.c_code import BlasOp
 from theano_rnn.engine.ops import skinny_gemm
 
 NO_BLAS = blas.Blas("none", None, "", "")
@@ -69,6 +70,24 @@ def test_all_cores_are_used_where_asked_unless_the_user_says_otherwise(asked, th
 
 def test_without_a_prefix_nothing_is_renamed():
     assert NO_BLAS.defines == ""
+
+
+def test_without_blas_products_and_loops_are_in_plain_cpp():
+    x, y, s, W = tensor.dmatrices("x", "y", "s", "W")
+    with theano.config.change_flags(blas__ldflags=""):
+        states, _ = theano.scan(lambda s: tensor.tanh(tensor.dot(s, W)), None, [s], n_steps=3)
+        outputs = [tensor.dot(x, y), tensor.dot(x[:, ::2], y[::-1][:2]), states[-1]]
+        product = engine.compile_function([x, y, s, W], outputs)
+        nodes = [node for node in product.maker.fgraph.toposort() if isinstance(node.op, BlasOp)]
+        assert len(nodes) == 3 and all("plain_blas" in n.op.c_support_code() for n in nodes)
+    random = np.random.default_rng(0)
+    for m, n in ((1, 5), (6, 5), (40, 300), (6, 0)):
+        a, b = random.normal(size=(m, 4)), random.normal(size=(4, n))
+        state, w = random.normal(size=(m, 4)), random.normal(size=(4, 4))
+        after = np.tanh(np.tanh(np.tanh(state @ w) @ w) @ w)
+        wanted = (a @ b, a[:, ::2] @ b[::-1][:2], after)
+        for made, want in zip(product(a, b, state, w), wanted):
+            np.testing.assert_allclose(made, want, rtol=1e-11, atol=1e-13)
 
 
 def test_every_blas_routine_theano_calls_is_renamed():

@@ -96,6 +96,12 @@ STARTS = [
         ends=("blas__ldflags", "/none"),
     ),
     Odd(
+        "an empty setting for BLAS",
+        rc="[blas]\nldflags =\n",
+        remark=("blas__ldflags is empty", "scipy-openblas32"),
+        slow=True,
+    ),
+    Odd(
         "no section header", rc="floatX = float64\n", ends=("{home}/.theanorc, line 1", "[global]")
     ),
     Odd(

@@ -1,11 +1,14 @@
 """What the Ops with C code share: their source files, their versions, the flags of BLAS."""
 
+import contextlib
 import functools
 import zlib
 from pathlib import Path
 from typing import Any
 
+from theano.configdefaults import config
 from theano.graph.op import COp
+from theano.link.c import cmodule
 from theano.tensor.blas import ldflags
 
 FOLDER = Path(__file__).parent
@@ -43,9 +46,15 @@ class SimdOp(FromFiles, COp):
 
 
 class BlasOp(FromFiles, COp):
-    """An Op in C++ that calls BLAS."""
+    """An Op in C++ that calls BLAS, or products in plain C++ where there is none."""
 
-    openmp = "-fopenmp"  # which pragmas the compiler heeds
+    has_threads = True  # where the compiler has OpenMP; without, it heeds "omp simd" pragmas alone
+
+    def c_support_code(self, **kwargs: Any) -> str:
+        return _plain_blas() + super().c_support_code(**kwargs)
+
+    def c_code_cache_version(self) -> tuple[int, ...]:
+        return (*super().c_code_cache_version(), zlib.crc32(_plain_blas().encode()))
 
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<cmath>"]
@@ -60,4 +69,29 @@ class BlasOp(FromFiles, COp):
         return list(ldflags(libs=False, include_dir=True))
 
     def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return [self.openmp, *ldflags(libs=False, flags=True)]
+        flags = openmp_flags() if self.has_threads else ("-fopenmp-simd",)
+        return [*flags, *ldflags(libs=False, flags=True)]
+
+
+def _plain_blas() -> str:
+    return "" if config.blas__ldflags else source("ops/plain_blas.h")
+
+
+@functools.cache
+def openmp_flags() -> tuple[str, ...]:
+    """The compiler's flags for threads, none if it has no OpenMP.
+
+    Apple's clang has none, and clang on Linux only with a package of its own. That a compiler has
+    it is noted in the compile cache, and then not tried again.
+    """
+    compiler = f"{config.cxx} {cmodule.gcc_version_str}"
+    noted = Path(config.compiledir) / f"openmp_{zlib.crc32(compiler.encode()):08x}"
+    flags = ("-fopenmp",)
+    if noted.exists():
+        return flags
+    program = "#include <omp.h>\nint main() { return omp_get_num_procs() == 0; }"
+    if not cmodule.GCC_compiler.try_compile_tmp(program, "openmp_", flags, comp_args=False):
+        return ()
+    with contextlib.suppress(OSError):
+        noted.touch()
+    return flags

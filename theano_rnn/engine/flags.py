@@ -109,7 +109,7 @@ def import_theano(blas: Blas) -> None:
         changes["HOME"] = os.devnull  # Theano asserts that there is one, and reads its .theanorc
     try:
         # Theano's own warnings are not the user's: python -W error would end here.
-        with _lent(changes), warnings.catch_warnings():
+        with _lent(changes), warnings.catch_warnings(), _no_blas_is_told_by_us():
             warnings.simplefilter("ignore")
             if "OMP_NUM_THREADS" in changes:
                 _load_openmp()
@@ -143,6 +143,18 @@ def _load_openmp() -> None:
     """Load GCC's OpenMP, which reads OMP_NUM_THREADS once, and prints where it is no number."""
     with contextlib.suppress(OSError):  # compiled modules load it, if they need it
         ctypes.CDLL("libgomp.so.1")
+
+
+@contextlib.contextmanager
+def _no_blas_is_told_by_us() -> Iterator[None]:
+    """Leave out Theano's warning that there is no BLAS: it names no remedy."""
+    logger = logging.getLogger("theano.tensor.blas")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _set(values: Mapping[str, Optional[str]]) -> None:
@@ -215,6 +227,11 @@ def _remarks(config: Any) -> list[str]:
         remarks.append(
             "there is no C++ compiler, and all runs in Python, slowly: install g++ (Debian: apt "
             "install g++)"
+        )
+    if not config.blas__ldflags:
+        remarks.append(
+            "there is no BLAS (blas__ldflags is empty), and products of matrices take longer: pip "
+            "install scipy-openblas32, and remove blas__ldflags from THEANO_FLAGS and .theanorc"
         )
     if (
         "base_compiledir" not in user

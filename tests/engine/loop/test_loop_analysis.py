@@ -113,13 +113,6 @@ def test_a_scan_is_refused_for_the_reason_that_is_told(name):
         as_native_loop(scans(make())[0])
 
 
-def test_a_product_is_refused_where_there_is_no_blas():
-    made = scan(lambda s, W: tensor.dot(s, W), fixed=[W])
-    with theano.config.change_flags(blas__ldflags=""):
-        with pytest.raises(Unsupported, match="it has a product, and there is no BLAS"):
-            loop_of(made)
-
-
 def test_a_scan_that_is_refused_stays_and_gives_its_result():
     f = function([s], scan(lambda s: s / s.sum()), is_on=False)
     g = theano.function([s], scan(lambda s: s / s.sum()), mode=IN_PYTHON)

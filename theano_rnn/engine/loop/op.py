@@ -64,7 +64,7 @@ class NativeLoop(BlasOp):
 
     __props__ = ("program", "inplace")
     files = ("loop/loop.h",)
-    openmp = "-fopenmp-simd"  # heeds the "omp simd" pragmas, and only those: no threads
+    has_threads = False
 
     def __init__(
         self, program: Program, inplace: tuple[int, ...] = (), name: Optional[str] = None

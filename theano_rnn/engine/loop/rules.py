@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
-from theano.configdefaults import config
 from theano.graph.basic import Apply, Constant
 from theano.graph.op import Op
 from theano.tensor.basic import Alloc, Dot, Join, Split
@@ -60,8 +59,6 @@ def _elementwise(loop: Loop, node: Apply) -> Shape:
 
 def _dot(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs
-    if not config.blas__ldflags:
-        raise Unsupported("it has a product, and there is no BLAS")
     if x.dtype != y.dtype or x.dtype not in FLOATS:
         raise Unsupported(f"it has a product of {x.dtype} and {y.dtype}")
     if y.ndim != 2 or x.ndim not in (1, 2):

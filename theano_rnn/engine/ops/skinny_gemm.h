@@ -12,7 +12,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#ifdef _OPENMP
 #include <omp.h>
+#else
+static inline int omp_get_num_procs() { return 1; }
+#endif
 #include <pthread.h>
 #include <vector>
 
