@@ -213,7 +213,7 @@ def checked_kept(kept: Array | None, mask: Bools, net: Net, parameters: Paramete
 def checked_positive(name: str, value: Any) -> float:
     """`value` as a positive finite float, or ``ValueError``."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value <= np.finfo(np.float64).max:
+    if not number or not 0 < value <= float(np.finfo(np.float64).max):
         raise ValueError(f"{name} is {value!r}: pass a positive, finite number")
     return float(value)
 

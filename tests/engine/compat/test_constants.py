@@ -95,3 +95,23 @@ def test_an_argument_that_does_not_fit_is_refused_and_wraps_where_that_is_allowe
 def test_unsigned_numbers_are_negated_by_wrapping():
     x = tensor.TensorType("uint8", [False])("x")
     np.testing.assert_array_equal(theano.function([x], -x)(np.array([1, 255], "uint8")), [255, 1])
+
+
+def test_a_fused_op_computes_in_64_bits_in_python():
+    x, i = tensor.dvector("x"), tensor.lvector("i")
+    value = 0.5 * x + tensor.cast(i, "float32") * x * 0.25 - x / 3 + 1 / (1 + x)
+    function = theano.function([x, i], value, mode=theano.Mode("py", "fast_run"))
+    assert isinstance(function.maker.fgraph.outputs[0].owner.op.scalar_op, theano.scalar.Composite)
+    a, b = np.array([0.1, 1 / 3]), np.array([7, 3])
+    np.testing.assert_allclose(
+        function(a, b),
+        0.5 * a + b * a * 0.25 - a / 3 + 1 / (1 + a),
+        rtol=1e-15,
+    )
+
+
+def test_a_fused_op_divides_by_zero_as_numpy_does():
+    x = tensor.dvector("x")
+    function = theano.function([x], (x + 1) / (x * 0.0), mode=theano.Mode("py", "fast_run"))
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(function([1.0]), [np.inf])

@@ -1,13 +1,19 @@
-"""Python's numbers become the constants that they became before NumPy 2."""
+"""Constants have the type, and casts the result, that they had before NumPy 2."""
 
-from typing import Any
+import functools
+import operator
+from typing import Any, Callable
 
 import numpy as np
 from theano.configdefaults import config
 from theano.scalar import basic
 
+from theano_rnn.common.types import Variable
+from theano_rnn.engine.compat.names import NUMPY_IS_2
+
 shipped_autocast = basic.NumpyAutocaster.__call__
 shipped_cast = basic.Cast.impl
+shipped_inv = basic.Inv.impl
 
 
 def type_constants() -> None:
@@ -56,4 +62,57 @@ def cast_impl(self: basic.Cast, x: Any) -> Any:
         return np.asarray(x, "int64").astype(self.o_type.dtype)[()]
 
 
-SHIMS = (type_constants, cast_by_wrapping)
+def widen_constants() -> None:
+    """Have fused Ops compute in Python in 64 bits, as they did before NumPy 2.
+
+    scalar/basic:4037, ``Composite.init_py_impls``: the elements come as numbers of Python, and the
+    constants are arrays. Since NumPy 2 (NEP 50) a number of Python takes the type of the array: .5
+    in float32 made all of a float64 expression float32.
+    """
+    if NUMPY_IS_2:
+        basic.Composite.init_py_impls = init_py_impls
+
+
+def init_py_impls(self: basic.Composite) -> None:
+    """Make of each output a function of the list of inputs."""
+    inputs = self.fgraph.inputs
+
+    @functools.cache
+    def impl_of(variable: Variable) -> Callable[[Any], Any]:
+        if variable in inputs:
+            return operator.itemgetter(inputs.index(variable))
+        if variable.owner is None:
+            constant = widened(np.asarray(variable.data)[()])
+            return lambda values: constant
+        op, arguments = variable.owner.op, [impl_of(v) for v in variable.owner.inputs]
+        return lambda values: widened(op.impl(*[argument(values) for argument in arguments]))
+
+    self._impls = [impl_of(output) for output in self.fgraph.outputs]
+
+
+def invert_in_64_bits() -> None:
+    """Have ``Inv`` keep the precision of a number of Python, as before NumPy 2.
+
+    scalar/basic:2851, ``Inv.impl``, returns ``numpy.float32(1.0) / x``, which since NumPy 2
+    (NEP 50) is float32 where x is a number of Python, as in fused Ops.
+    """
+    basic.Inv.impl = inv_impl
+
+
+def inv_impl(self: basic.Inv, x: Any) -> Any:
+    """The shipped method, given a scalar of NumPy."""
+    return shipped_inv(self, x if isinstance(x, np.generic) else widened(np.asarray(x)[()]))
+
+
+#: By the kind of a dtype: the type of 64 bits that holds it.
+WIDE = {"f": np.float64, "i": np.int64, "u": np.int64, "c": np.complex128}
+
+
+def widened(number: Any) -> Any:
+    """A scalar of NumPy in 64 bits; what is no such scalar stays."""
+    if not isinstance(number, np.generic) or number.dtype == "uint64":
+        return number
+    return WIDE.get(number.dtype.kind, type(number))(number)
+
+
+SHIMS = (type_constants, cast_by_wrapping, widen_constants, invert_in_64_bits)

@@ -7,7 +7,7 @@ of NumPy.
 
 import re
 
-import numpy as np
+from theano_rnn.engine.compat.names import NUMPY_IS_2
 
 #: A regular expression, and what stands in its place since NumPy 2.
 SUBSTITUTIONS = [
@@ -29,8 +29,6 @@ COMPLEX = [
     (r"(\.|->)imag\b(?!\()", r"\1_Val[1]"),
 ]
 
-NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
-
 
 def for_numpy_2(source: str) -> str:
     """Return C source that compiles against the headers of NumPy 2."""
@@ -44,4 +42,4 @@ def for_numpy_2(source: str) -> str:
 
 def for_this_numpy(source: str) -> str:
     """Return C source that compiles against the headers of the installed NumPy."""
-    return for_numpy_2(source) if NUMPY_2 else source
+    return for_numpy_2(source) if NUMPY_IS_2 else source

@@ -137,8 +137,10 @@ def _one_of(*places: str) -> Any:
     raise ImportError(f"NumPy {np.__version__} has none of {', '.join(places)}")
 
 
+NUMPY_IS_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+
 #: The axis that stands for "no axis" in NumPy's C: NPY_MAXDIMS, and NPY_RAVEL_AXIS since 2.0.
-NO_AXIS = 32 if np.lib.NumpyVersion(np.__version__) < "2.0.0" else -(2**31)
+NO_AXIS = -(2**31) if NUMPY_IS_2 else 32
 
 
 class Casts:
