@@ -1,6 +1,7 @@
 """The files that install the project agree with one another."""
 
 import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 from theano_rnn.common import theano_wheel
+from theano_rnn.common.errors import RNNError
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 REQUIREMENTS = (ROOT / "requirements.txt").read_text()
@@ -131,6 +133,52 @@ def test_a_pip_that_fails_is_the_line_that_it_printed_last():
     command = [sys.executable, "-c", "print('first'); print('no network'); raise SystemExit(1)"]
     with pytest.raises(theano_wheel.BuildError, match=r"^no network$"):
         theano_wheel.run_pip(command)
+
+
+def test_the_doctor_installs_the_wheel_for_this_python_from_an_environment_of_its_own(monkeypatch):
+    commands = []
+
+    def run_pip(command, **environment):
+        commands.append([*map(str, command)])
+        if "--wheel-dir" in command:
+            folder = command[command.index("--wheel-dir") + 1]
+            folder.mkdir()
+            (folder / "theano_pymc-1.1.2-py3-none-any.whl").touch()
+
+    monkeypatch.setattr(theano_wheel, "run_pip", run_pip)
+    theano_wheel.install()
+    made, tools, build, install = commands
+    assert made[:3] == [sys.executable, "-m", "venv"] and tools[0].startswith(made[3])
+    assert tools[-2:] == [*theano_wheel.BUILD_TOOLS] and build[-1] == theano_wheel.RELEASE
+    assert install[3:6] == ["--python", sys.executable, "install"]
+    assert install[-1].endswith("-any.whl")
+
+
+def test_a_build_that_fails_is_one_error_and_theano_that_is_there_is_left_alone(monkeypatch):
+    assert theano_wheel.install_if_missing() == "theano-pymc is installed already."
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    def fail():
+        raise theano_wheel.BuildError("no network")
+
+    monkeypatch.setattr(theano_wheel, "install", fail)
+    with pytest.raises(
+        RNNError, match=r"^theano-pymc==1\.1\.2 could not be installed: no network$"
+    ):
+        theano_wheel.install_if_missing()
+
+
+def test_without_theano_the_first_use_says_what_installs_it():
+    code = (
+        "import sys; from theano_rnn.__main__ import main\n"
+        "import importlib.util; find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'theano' else "
+        "find(name, *rest)\n"
+        "sys.exit(main(['train']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "theano-pymc==1.1.2 is not installed: run theano-rnn doctor --install" in done.stderr
 
 
 # ---- the files of the package

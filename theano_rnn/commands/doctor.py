@@ -3,6 +3,7 @@
 theano-rnn doctor          what was found, and what to do if something is missing
 theano-rnn doctor explain  which loops of a training step run as one C++ function each,
                            and why the others do not; the options choose the network
+theano-rnn doctor --install  builds theano-pymc for this Python and installs it
 """
 
 import argparse
@@ -21,6 +22,7 @@ from rich.table import Table
 from theano_rnn import engine
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.common import theano_wheel
 from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.engine.blas import threads
 from theano_rnn.engine.loop.explain import Explained, explain
@@ -43,6 +45,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     p.add_argument(
         "what", nargs="?", choices=["explain"], help="the loops of a network, not the machine"
     )
+    p.add_argument(
+        "--install",
+        action="store_true",
+        help="build theano-pymc for this Python, from its sources, and install it",
+    )
     network = p.add_argument_group("the network to explain")
     network.add_argument("--cell", default="tanh", help="default %(default)s")
     network.add_argument("--layers", type=int, default=1, help="default %(default)s")
@@ -53,7 +60,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         "--mask", action="store_true", help="for batches of sequences of different lengths"
     )
     arguments = p.parse_args(argv)
-    if arguments.what is None:
+    if arguments.install:
+        with CONSOLE.status("building theano-pymc ..."):
+            said = theano_wheel.install_if_missing()
+        say(said)
+    elif arguments.what is None:
         rows, advice = findings()
         CONSOLE.print(table_of(rows))
         for line in advice or ["Nothing is missing."]:

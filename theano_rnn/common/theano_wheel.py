@@ -6,14 +6,17 @@ What it builds is a wheel of pure Python for any version. So pip builds that whe
 names lent to it: for setup.py when the project is installed, and for ``theano-rnn doctor
 --install`` where only the project's own wheel was.
 
-This module imports nothing but the standard library: setup.py runs it before anything is there.
+This imports the standard library and the errors alone: setup.py runs it before anything is there.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from theano_rnn.common.errors import RNNError
 
 RELEASE = "theano-pymc==1.1.2"
 #: The first Python that the set-up refuses.
@@ -72,14 +75,25 @@ def build(folder: Path, python: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def install() -> None:
-    """Build the wheel in an environment made for it, and install it for this interpreter.
+def install_if_missing() -> str:
+    """Install theano-pymc for this interpreter, unless it is there; return what was done.
 
     Raises
     ------
-    BuildError
+    RNNError
         If pip fails, or this Python cannot make an environment.
     """
+    if importlib.util.find_spec("theano") is not None:
+        return "theano-pymc is installed already."
+    try:
+        install()
+    except BuildError as error:
+        raise RNNError(f"{RELEASE} could not be installed: {error}") from None
+    return f"{RELEASE} is installed."
+
+
+def install() -> None:
+    """Build the wheel in an environment made for it, and install it for this interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         run_pip([sys.executable, "-m", "venv", folder])
         python = Path(folder, "Scripts" if os.name == "nt" else "bin", "python")

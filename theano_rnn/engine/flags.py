@@ -8,7 +8,7 @@ is put behind them, and ``REMARKS`` tells.
 import contextlib
 import ctypes
 import difflib
-import importlib
+import importlib.util
 import logging
 import os
 import sys
@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
+from theano_rnn.common import theano_wheel
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine import compile_folder
 from theano_rnn.engine.blas import Blas
@@ -101,6 +102,8 @@ def import_theano(blas: Blas) -> None:
             "python -OO (PYTHONOPTIMIZE=2) leaves out the docstrings, and Theano does not start "
             "without; run python, or python -O"
         )
+    if importlib.util.find_spec("theano") is None:
+        raise RNNError(f"{theano_wheel.RELEASE} is not installed: run theano-rnn doctor --install")
     changes: dict[str, Optional[str]] = {FLAGS: theano_flags(blas, os.environ)}
     # Theano wants a number, and does nothing with it; OpenMP takes a list as well ("4,2").
     if positive_int(os.environ.get("OMP_NUM_THREADS", "1")) is None:
