@@ -20,6 +20,28 @@ def test_the_doctor_says_what_to_do_without_a_compiler():
     assert "install g++" in run_python(DOCTOR, flags={"cxx": ""})
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    first(
+        1,
+        [
+            ({"optimizer": "fastest"}, ["does not start", "optimizer=fastest", "fast_run"]),
+            ({"flotX": "float64", "device": "gpu"}, ["did you mean floatX?", "device=gpu"]),
+            ({"floatX": "float16"}, ["float16 is none of a model"]),
+            (
+                {"blas__ldflags": "-lnone", "linker": "cvm"},
+                ["fails: see below", "-lnone", "doctor"],
+            ),
+            ({"blas__ldflags": ""}, ["there is no BLAS", "GFLOP/s"]),
+        ],
+    ),
+)
+def test_the_doctor_survives_and_says_what_is_in_the_way(flags, words):
+    printed = run_python(DOCTOR, flags=flags)
+    for word in words:
+        assert word in printed
+
+
 @pytest.mark.parametrize("cell", first(1, ["lstm", "tanh"]))
 def test_the_command_prints_each_loop(capsys, monkeypatch, cell):
     monkeypatch.setattr(CONSOLE, "_width", 150)  # so that no phrase is broken

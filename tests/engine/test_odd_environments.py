@@ -34,6 +34,7 @@ class Odd:
 
     variables : of the shell; {home} in a value is the home folder
     rc : text of ~/.theanorc
+    programs : shell scripts in ~/bin
     """
 
     name: str
@@ -42,6 +43,7 @@ class Odd:
     ends: Optional[tuple] = None
     remark: Optional[tuple] = None
     arguments: tuple = ()
+    programs: dict = field(default_factory=dict)
     slow: bool = False
 
 
@@ -85,6 +87,13 @@ STARTS = [
     Odd("threads: 1.0", {"OMP_NUM_THREADS": "1.0"}, remark=("OMP_NUM_THREADS=1.0",), slow=True),
     Odd("warnings are errors", arguments=("-W", "error")),
     Odd("docstrings left out", arguments=("-OO",), ends=("PYTHONOPTIMIZE=2", "python -O")),
+    Odd(
+        "g++ fails",
+        {"PATH": "{home}/bin"},
+        programs={"g++": "exit 1"},
+        remark=("no C++ compiler", "apt install g++"),
+        slow=True,
+    ),
     Odd("asserts left out", arguments=("-O",), slow=True),
     Odd("not UTF-8", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, slow=True),
     Odd("no folder for temporary files", {"TMPDIR": "{home}/none"}, slow=True),
@@ -118,6 +127,10 @@ def run(home, odd, code):
     environ.update({"HOME": str(home), "PYTHONPATH": f"{HERE}{os.pathsep}{Path(HERE).parent}"})
     if odd.rc:
         (home / ".theanorc").write_text(odd.rc)
+    (home / "bin").mkdir()
+    for name, script in odd.programs.items():
+        (home / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (home / "bin" / name).chmod(0o755)
     done = subprocess.run(
         [sys.executable, *odd.arguments, "-c", PROGRAM, code],
         env={**environ, **changes},
@@ -166,3 +179,8 @@ def test_a_new_compile_folder_is_the_users_alone(tmp_path):
     )
     folder = Path(run(tmp_path, Odd(""), code))
     assert [stat.S_IMODE(f.stat().st_mode) for f in (folder, folder.parent)] == [0o700, 0o700]
+
+
+def test_a_current_folder_that_was_deleted_is_one_line(tmp_path):
+    code = "import os; os.chdir(os.environ['HOME'] + '/bin'); os.rmdir(os.getcwd())\n" + IMPORTS
+    run(tmp_path, Odd("", ends=("current folder has been deleted", "cd")), code)

@@ -7,29 +7,22 @@ theano-rnn doctor --install  builds theano-pymc for this Python and installs it
 """
 
 import argparse
-import os
+import logging
 import platform
 import sys
-import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-import numpy as np
 from rich.table import Table
 
-from theano_rnn import engine
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.common import theano_wheel
-from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.engine.blas import threads
-from theano_rnn.engine.loop.explain import Explained, explain
-from theano_rnn.engine.patches.scan_perform import available_loop
-from theano_rnn.engine.settings import user_settings
-from theano_rnn.optim.step import Step
-from theano_rnn.rnn import RNN
+from theano_rnn.common.errors import RNNError
+
+if TYPE_CHECKING:
+    from theano_rnn.engine.loop.explain import Explained
 
 PACKAGES = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
 
@@ -75,63 +68,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def findings() -> tuple[list[tuple[str, str]], list[str]]:
-    """Return rows (what, found), and what to do about anything missing."""
-    config = theano.config
-    library = engine.BLAS.library
-    loop = available_loop()
-    folder = Path(config.compiledir)
-    modules, size = cache_size(folder)
-    rate = f"{gemm_rate():.0f} GFLOP/s (float32, 1024 x 1024)" if config.cxx else "not measured"
-    own = [f"{name}={value}" for name, value in user_settings(os.environ).items()]
+    """Return rows (what, found), and what to do about anything missing or in the way."""
     rows = [
         ("Python", f"{platform.python_version()}, {sys.executable}"),
         ("versions", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)),
-        ("compiler", f"{config.cxx} {theano.link.c.cmodule.gcc_version_str}"),
-        ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
-        ("BLAS, GEMM rate", rate),
-        ("BLAS, threads", f"{threads(engine.BLAS)} of {os.cpu_count()}; "
-                          "OPENBLAS_NUM_THREADS sets another number"),
-        ("scans that stay Theano's", loop),
-        ("floatX", config.floatX),
-        ("compile cache", f"{folder}: {modules} modules, {size / 1e6:.1f} MB"),
-        ("your settings", ", ".join(own) or "none"),
-    ]  # fmt: skip
-    advice = []
-    if not config.cxx:
-        advice.append("There is no C++ compiler: install g++ (Debian: apt install g++).")
-    if not engine.BLAS.ldflags and library is None:
-        advice.append(
-            "There is no BLAS: run pip install scipy-openblas32, and remove blas__ldflags from "
-            "THEANO_FLAGS and .theanorc."
-        )
-    if not loop.startswith("the compiled"):
-        advice.append("Scans run in Python, which is much slower: they need a C++ compiler.")
-    if not os.access(folder, os.W_OK):
-        advice.append(
-            f"The compile cache {folder} cannot be written: name another folder by "
-            "THEANO_FLAGS=base_compiledir=FOLDER."
-        )
-    return rows, advice
+    ]
+    logging.getLogger("theano_rnn").setLevel(logging.ERROR)  # the advice has its remarks
+    try:
+        # Here, not above: it imports Theano, which does not start with every setting.
+        from theano_rnn.engine.findings import findings as of_the_engine
 
-
-def cache_size(folder: Path) -> tuple[int, int]:
-    """The number of compiled modules in a folder, and the bytes of all its files."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    modules = sum(path.suffix in (".so", ".pyd") for path in files)
-    return modules, sum(path.stat().st_size for path in files)
-
-
-def gemm_rate(n: int = 1024, repeats: int = 5) -> float:
-    """GFLOP/s of the compiled float32 product of two n x n matrices, the best of `repeats`."""
-    a = theano.shared(np.ones((n, n), np.float32), "a")
-    out = theano.shared(np.zeros((n, n), np.float32), "out")
-    product = compile_function([], [], updates=[(out, tensor.dot(a, a))], name="gemm_rate")
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        product()
-        seconds.append(time.perf_counter() - start)
-    return 2.0 * n**3 / min(seconds) / 1e9
+        more, advice = of_the_engine()
+    except Exception as error:
+        said = str(error) if isinstance(error, RNNError) else f"{type(error).__name__}: {error}"
+        return [*rows, ("Theano", "does not start")], [" ".join(said.split())]
+    return [*rows, *more], advice
 
 
 def _version(name: str) -> str:
@@ -141,8 +92,12 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def explained(arguments: argparse.Namespace) -> list[Explained]:
+def explained(arguments: argparse.Namespace) -> list["Explained"]:
     """The loops of a training step of the network that the arguments describe."""
+    from theano_rnn.engine.loop.explain import explain
+    from theano_rnn.optim.step import Step
+    from theano_rnn.rnn import RNN
+
     settings = {name: getattr(arguments, name) for name in ("cell", "layers", "truncation")}
     step = Step(RNN(8, 4, **settings))
     return explain(step.function(arguments.mask, not arguments.mask))
@@ -158,7 +113,7 @@ def table_of(rows: Sequence[tuple[str, str]]) -> Table:
     return made
 
 
-def table_of_loops(loops: Sequence[Explained]) -> Table:
+def table_of_loops(loops: Sequence["Explained"]) -> Table:
     """A row for each loop."""
     made = table("The loops of a training step", "loop", "in C++", "how, or why not", left=3)
     for loop in loops:

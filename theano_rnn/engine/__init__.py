@@ -34,6 +34,7 @@ from theano_rnn.engine.settings import user_settings
 #: True if someone imported Theano before us: its configuration is theirs and stays as it is.
 WAS_IMPORTED = "theano" in sys.modules
 
+flags.check_process()
 BLAS = blas.find(user_settings(os.environ).get("blas__ldflags"))
 
 compat.lend()

@@ -89,6 +89,21 @@ def replaced(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in PROCESSOR.items() if user.get(name, value) != value}
 
 
+def check_process() -> None:
+    """Raise an RNNError if Theano cannot run in this process, whatever the settings."""
+    if sys.flags.optimize > 1:
+        raise RNNError(
+            "python -OO (PYTHONOPTIMIZE=2) leaves out the docstrings, and Theano does not start "
+            "without; run python, or python -O"
+        )
+    if importlib.util.find_spec("theano") is None:
+        raise RNNError(f"{theano_wheel.RELEASE} is not installed: run theano-rnn doctor --install")
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise RNNError("the current folder has been deleted; change to another one: cd") from None
+
+
 def import_theano(blas: Blas) -> None:
     """Import Theano with our settings; the environment is afterwards as before.
 
@@ -97,13 +112,6 @@ def import_theano(blas: Blas) -> None:
     RNNError
         If Theano refuses a setting, or if the compile cache cannot be created, written or trusted.
     """
-    if sys.flags.optimize > 1:
-        raise RNNError(
-            "python -OO (PYTHONOPTIMIZE=2) leaves out the docstrings, and Theano does not start "
-            "without; run python, or python -O"
-        )
-    if importlib.util.find_spec("theano") is None:
-        raise RNNError(f"{theano_wheel.RELEASE} is not installed: run theano-rnn doctor --install")
     changes: dict[str, Optional[str]] = {FLAGS: theano_flags(blas, os.environ)}
     # Theano wants a number, and does nothing with it; OpenMP takes a list as well ("4,2").
     if positive_int(os.environ.get("OMP_NUM_THREADS", "1")) is None:
@@ -112,7 +120,7 @@ def import_theano(blas: Blas) -> None:
         changes["HOME"] = os.devnull  # Theano asserts that there is one, and reads its .theanorc
     try:
         # Theano's own warnings are not the user's: python -W error would end here.
-        with _lent(changes), warnings.catch_warnings(), _no_blas_is_told_by_us():
+        with _lent(changes), warnings.catch_warnings(), _told_by_us():
             warnings.simplefilter("ignore")
             if "OMP_NUM_THREADS" in changes:
                 _load_openmp()
@@ -149,15 +157,17 @@ def _load_openmp() -> None:
 
 
 @contextlib.contextmanager
-def _no_blas_is_told_by_us() -> Iterator[None]:
-    """Leave out Theano's warning that there is no BLAS: it names no remedy."""
-    logger = logging.getLogger("theano.tensor.blas")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _told_by_us() -> Iterator[None]:
+    """Leave out Theano's warnings that there is no compiler or no BLAS: ``REMARKS`` has them."""
+    loggers = [logging.getLogger(f"theano.{name}") for name in ("configdefaults", "tensor.blas")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def _set(values: Mapping[str, Optional[str]]) -> None:

@@ -4,6 +4,7 @@ This replaces the shipped ``GCC_compiler.compile_str``, which prints to standard
 an Exception with all that the compiler said.
 """
 
+import logging
 import os
 import re
 import shlex
@@ -94,7 +95,7 @@ def library_of(
         )
         raise failed(module_name, said, command, src_code)
     if config.cmodule__compilation_warning and said:
-        print(said)
+        logging.getLogger("theano_rnn").warning(said)
     return library
 
 
