@@ -13,6 +13,7 @@
 # make mutation   puts faults into the program and counts those that the tests notice; takes hours
 # make fuzz       reads hostile files and passes hostile arguments, a hundred thousand of them
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
+# make matrix     prints a table of Python x NumPy x compiler: tests, gradients, speed; takes an hour
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
 # make kinds      compares all 672 kinds of networks with NumPy, where test-all has some 150
 # make approve    accepts the words that reports have now: do it after reading the difference
@@ -28,7 +29,10 @@ MADE := $(VENV)/.made
 
 .NOTPARALLEL:
 .PHONY: train test test-all test-peers lint check benchmark docs figures \
-	coverage mutation fuzz reproduce killed kinds approve clean
+	coverage mutation fuzz reproduce matrix killed kinds approve clean environment
+
+# What train and test install first.
+environment: $(MADE) $(MADE)-test
 
 train: $(MADE)
 	$(BIN)/python scripts/train.py
@@ -58,6 +62,10 @@ fuzz: $(MADE)-test
 reproduce:
 	@sh tools/reproduce/all.sh $(PYTHONS)
 
+# OPTIONS="--python 3.13 --no-tests", for example.
+matrix: $(MADE)-test
+	@PYTHONPATH=tools $(BIN)/python -m matrix $(OPTIONS)
+
 # Of the slow tests, those that alone reach some of the engine and of the benchmark.
 coverage: $(MADE)-proofs
 	TESTS_IN_C=1 $(PYTEST) --cov --cov-report=
@@ -74,7 +82,7 @@ approve: $(MADE)-test
 lint: $(MADE)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@[ ! -x $(BIN)/mypy ] && echo "mypy is not run: it reads NumPy 1's types, on Python 3.9 to 3.11." \
+	@[ ! -x $(BIN)/mypy ] && echo "mypy is not run: it reads the types of NumPy 2.0, on Python 3.9 to 3.11." \
 		|| { echo mypy; $(BIN)/mypy; }
 
 check: $(MADE)

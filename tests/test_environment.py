@@ -2,10 +2,12 @@
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import conftest
 import pytest
@@ -78,6 +80,9 @@ def test_the_build_tools_of_make_of_pip_and_of_the_doctor_are_the_same():
     assert set(pins(build)) == {"setuptools", "wheel"}
 
 
+@pytest.mark.skipif(
+    not Path(sys.prefix, ".of").is_file(), reason="make did not make this environment"
+)
 def test_what_is_installed_is_what_is_pinned():
     from importlib.metadata import PackageNotFoundError, version
 
@@ -91,6 +96,25 @@ def test_what_is_installed_is_what_is_pinned():
         except PackageNotFoundError:
             tools = {"ruff", "mypy", "tensorboardX", *pins(extras)}
             assert name in tools, name
+
+
+def test_the_container_runs_the_commands_of_the_readme_and_not_as_root():
+    """Docker is not run here: that the commands exist, the Python is allowed, and the folders."""
+    docker = (ROOT / "Dockerfile").read_text()
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    used = {*re.findall(r"^RUN make (\S+)", docker, re.M), container["postCreateCommand"][5:]}
+    assert container["postCreateCommand"].startswith("make ") and used <= targets
+    assert 'CMD ["make", "test"]' in docker and "    make test" in (ROOT / "README.md").read_text()
+    (python,) = re.findall(r"^FROM python:([\d.]+)-", docker, re.M)
+    assert python in PYTHONS
+    stage, user = container["build"]["target"], container["remoteUser"]
+    assert re.search(rf"^FROM python:.* AS {stage}$(.*\n)*^USER {user}$", docker, re.M)
+    assert (ROOT / ".devcontainer" / container["build"]["dockerfile"]).samefile(
+        ROOT / "Dockerfile"
+    )
+    # Nothing that belongs to this machine goes into the image.
+    assert {".venv*", ".compiled", "build"} <= {*(ROOT / ".dockerignore").read_text().split()}
 
 
 # ---- theano-pymc's wheel
