@@ -73,8 +73,10 @@ class _Emitter:
         self._inputs()
         self._buffers()
         self._workspace()
+        before = len(self.text.lines)
         self._steps()
         self._end()
+        self._without_gil(before)
         self.put("return true;")
         head = (
             f"static bool {NAME}(PyArrayObject** in, PyArrayObject*** out, const bool* inplace) {{"
@@ -244,6 +246,15 @@ class _Emitter:
     def _size(self, v: Variable, is_block: bool) -> str:
         rows, columns = (dim.root.code for dim in self.loop.shapes[v])
         return f"block * {rows} * {columns}" if is_block else f"{rows} * {columns}"
+
+    def _without_gil(self, line: int) -> None:
+        """Have other threads of Python run from this line on, if nothing after it calls Python."""
+        if any("Py" in code for code in self.text.lines[line:]):
+            return  # an element-wise operation that may raise an exception
+        sizes = [f"PyArray_SIZE(q{k})" for k, _ in self.loop.fixed]
+        sizes += [f"size{s.output}" for s in self.loop.states]
+        work = f"steps * npy_intp({' + '.join(sizes) or '1'})"
+        self.text.lines.insert(line, f"    const WithoutGIL released({work});")
 
     # ---- the loop
 

@@ -63,7 +63,7 @@ class NativeLoop(BlasOp):
     """
 
     __props__ = ("program", "inplace")
-    files = ("loop/loop.h",)
+    files = ("gil.h", "loop/loop.h")
     has_threads = False
 
     def __init__(

@@ -68,6 +68,7 @@ static double sum_of_squares(PyArrayObject* x) {
     const npy_intp rows = PyArray_DIM(x, 0), columns = PyArray_DIM(x, 1), block = 512;
     const npy_intp d = PyArray_STRIDE(x, 1);
     double total = 0;
+    const WithoutGIL released(rows * columns);
     for (npy_intp i = 0; i < rows; ++i) {
         const char* row = (const char*)PyArray_GETPTR2(x, i, 0);
         for (npy_intp begin = 0; begin < columns; begin += block) {

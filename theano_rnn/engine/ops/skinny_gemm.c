@@ -28,6 +28,32 @@ static bool adds(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& y) {
     return is_skinny && y.column == 1 && n >= Lanes<T>::n;
 }
 
+// out = x y, out by rows. False if there is no memory.
+template <typename T>
+static bool compute(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& x,
+                    const Matrix<const T>& y, T* out) {
+    const WithoutGIL released(m * n * k);
+    if (1 < m && m <= FEW && n >= MANY && y.row == 1 && y.column >= k)
+        return by_transposed_in_threads(m, n, k, x.at, x.row, x.column, y.at, y.column, out, n);
+    if (adds(m, n, k, y)) {
+        std::fill(out, out + m * n, T(0));
+        return add_in_threads(m, n, k, T(1), x.at, x.row, x.column, y.at, y.row, out, n);
+    }
+    native_loop::product<T>(m, n, k, x, y, out);
+    return true;
+}
+
+// out += alpha x y, the rows of out `row` elements apart. False if there is no memory.
+template <typename T>
+static bool compute_sum(npy_intp m, npy_intp n, npy_intp k, T alpha, const Matrix<const T>& x,
+                        const Matrix<const T>& y, T* out, npy_intp row) {
+    const WithoutGIL released(m * n * k);
+    if (adds(m, n, k, y))
+        return add_in_threads(m, n, k, alpha, x.at, x.row, x.column, y.at, y.row, out, row);
+    native_loop::add_product<T>(m, n, k, alpha, x, y, out, row);
+    return true;
+}
+
 // *out = x y. False, with a Python exception set, if it failed.
 template <typename T>
 static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
@@ -40,17 +66,11 @@ static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
     if (x == NULL || y == NULL) return false;
     const Matrix<const T> a = matrix<T>(x), b = matrix<T>(y);
     T* const to = (T*)PyArray_DATA(*out);
-    bool has_memory = true;
-    if (1 < m && m <= FEW && n >= MANY && b.row == 1 && b.column >= k) {
-        has_memory = by_transposed_in_threads(m, n, k, a.at, a.row, a.column, b.at, b.column, to, n);
-    } else if (adds(m, n, k, b)) {
-        std::fill(to, to + m * n, T(0));
-        has_memory = add_in_threads(m, n, k, T(1), a.at, a.row, a.column, b.at, b.row, to, n);
-    } else {
-        native_loop::product<T>(m, n, k, a, b, to);
+    if (!compute<T>(m, n, k, a, b, to)) {
+        PyErr_NoMemory();
+        return false;
     }
-    if (!has_memory) PyErr_NoMemory();
-    return has_memory;
+    return true;
 }
 
 // out += alpha x y, in place. False, with a Python exception set, if it failed.
@@ -87,10 +107,7 @@ static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayOb
             }
         return true;
     }
-    T* const to = (T*)PyArray_DATA(out);
-    if (!adds(m, n, k, b)) {
-        native_loop::add_product<T>(m, n, k, alpha, a, b, to, row);
-    } else if (!add_in_threads(m, n, k, alpha, a.at, a.row, a.column, b.at, b.row, to, row)) {
+    if (!compute_sum<T>(m, n, k, alpha, a, b, (T*)PyArray_DATA(out), row)) {
         PyErr_NoMemory();
         return false;
     }

@@ -27,7 +27,7 @@ from theano_rnn.engine.c_code import FLOATS, BlasOp
 class _SkinnyOp(BlasOp):
     """What the two Ops share: the C++."""
 
-    files = ("loop/loop.h", "ops/skinny_gemm.h", "ops/skinny_gemm.c")
+    files = ("gil.h", "loop/loop.h", "ops/skinny_gemm.h", "ops/skinny_gemm.c")
 
 
 class SkinnyDot22(_SkinnyOp):

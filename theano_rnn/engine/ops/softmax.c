@@ -91,26 +91,12 @@ static bool check(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight
     return true;
 }
 
-// The loss of each row and, unless `gradient` is NULL, weight_i (softmax(z_i) - onehot(y_i)).
-// `weight` has N elements or one. If `inplace` is set, the gradient is written over the logits.
-// False, with a Python exception set, if it failed.
+// All rows; z has dense rows, and `gradient` is NULL where none is wanted.
 template <typename T>
-static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
-                PyArrayObject** loss, PyArrayObject** gradient, bool inplace) {
-    const int type = PyArray_TYPE(logits);
-    npy_intp* shape = PyArray_DIMS(logits);
-    const npy_intp N = shape[0], V = shape[1];
-    if (!check(logits, y, weight) || !allocate(loss, 1, &shape[0], type)) return false;
-    PyArrayObject* z = with_dense_rows<T>(logits);
-    if (z == NULL) return false;
-    if (gradient != NULL && inplace) {
-        Py_XDECREF(*gradient);
-        *gradient = z;  // the logits, or the copy that was needed anyway
-        Py_INCREF(z);
-    } else if (gradient != NULL && !allocate(gradient, 2, shape, type)) {
-        Py_DECREF(z);
-        return false;
-    }
+static void compute(PyArrayObject* z, PyArrayObject* y, PyArrayObject* weight,
+                    PyArrayObject* loss, PyArrayObject* gradient) {
+    const npy_intp N = PyArray_DIM(z, 0), V = PyArray_DIM(z, 1);
+    const WithoutGIL released(4 * N * V);  // an exp takes as long as several multiplications
     const npy_intp weight_step =
         weight == NULL || PyArray_SIZE(weight) == 1 ? 0 : PyArray_STRIDE(weight, 0);
     for (npy_intp i = 0; i < N; ++i) {
@@ -122,15 +108,37 @@ static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
             sum = exp_sum<false, T>(z_i, most, NULL, V);
         } else {
             const T w = *(const T*)(PyArray_BYTES(weight) + i * weight_step);
-            T* g_i = (T*)(PyArray_BYTES(*gradient) + i * PyArray_STRIDE(*gradient, 0));
+            T* g_i = (T*)(PyArray_BYTES(gradient) + i * PyArray_STRIDE(gradient, 0));
             sum = exp_sum<true, T>(z_i, most, g_i, V);
             // dE/dz_i = w_i (softmax(z_i) - onehot(y_i))
             scale(g_i, T(w / sum), V);
             g_i[target] -= w;
         }
         // E_i = log sum_v exp(z_iv) - z_iy
-        *(T*)PyArray_GETPTR1(*loss, i) = T(std::log(sum) + (double(most) - double(wanted)));
+        *(T*)PyArray_GETPTR1(loss, i) = T(std::log(sum) + (double(most) - double(wanted)));
     }
+}
+
+// The loss of each row and, unless `gradient` is NULL, weight_i (softmax(z_i) - onehot(y_i)).
+// `weight` has N elements or one. If `inplace` is set, the gradient is written over the logits.
+// False, with a Python exception set, if it failed.
+template <typename T>
+static bool run(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight,
+                PyArrayObject** loss, PyArrayObject** gradient, bool inplace) {
+    const int type = PyArray_TYPE(logits);
+    npy_intp* shape = PyArray_DIMS(logits);
+    if (!check(logits, y, weight) || !allocate(loss, 1, &shape[0], type)) return false;
+    PyArrayObject* z = with_dense_rows<T>(logits);
+    if (z == NULL) return false;
+    if (gradient != NULL && inplace) {
+        Py_XDECREF(*gradient);
+        *gradient = z;  // the logits, or the copy that was needed anyway
+        Py_INCREF(z);
+    } else if (gradient != NULL && !allocate(gradient, 2, shape, type)) {
+        Py_DECREF(z);
+        return false;
+    }
+    compute<T>(z, y, weight, *loss, gradient == NULL ? NULL : *gradient);
     Py_DECREF(z);
     return true;
 }

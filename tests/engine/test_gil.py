@@ -1,0 +1,65 @@
+"""Long work in C++ lets other threads of Python run meanwhile."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine.loop.op import NativeLoop
+from theano_rnn.engine.ops.rows import SumOfSquares
+from theano_rnn.engine.ops.skinny_gemm import SkinnyDot22, SkinnyGemm
+from theano_rnn.engine.ops.softmax import SoftmaxCrossEntropy
+
+x, y = tensor.matrices("x", "y")
+targets = theano.shared(np.zeros(800, "int64"), "targets")
+z = theano.shared(np.zeros((800, 800), theano.config.floatX), "z")
+
+
+def scanned():
+    states, _ = theano.scan(lambda x_t, s: tensor.tanh(x_t + tensor.dot(s, y)), x, y[0])
+    return states[-1]
+
+
+WORK = {
+    NativeLoop: lambda: scanned(),
+    SkinnyDot22: lambda: tensor.dot(x, y),
+    SkinnyGemm: lambda: [(z, z - 0.5 * tensor.dot(x, y))],
+    SumOfSquares: lambda: tensor.sqr(x).sum() + y.sum(),
+    SoftmaxCrossEntropy: lambda: tensor.nnet.categorical_crossentropy(
+        tensor.nnet.softmax(x + y), targets
+    ),
+}
+
+
+@pytest.mark.parametrize("op", WORK)
+def test_another_thread_runs_during_long_work(op):
+    made = WORK[op]()
+    updates, outputs = (made, []) if isinstance(made, list) else ([], made)
+    f = compile_function([x, y], outputs, updates)
+    assert any(isinstance(node.op, op) for node in f.maker.fgraph.apply_nodes)
+    large = np.full((800, 800), 1e-3, theano.config.floatX)
+    events = []
+
+    def other(go):
+        go.wait()
+        events.append("other")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # from now on a thread runs until it waits or gives Python's lock
+    try:
+        for _ in range(100):  # the system may start the other thread too late
+            events.clear()
+            go = threading.Event()
+            thread = threading.Thread(target=other, args=(go,))
+            thread.start()
+            go.set()
+            f(large, large)
+            events.append("this")
+            thread.join()
+            if events == ["other", "this"]:
+                return
+    finally:
+        sys.setswitchinterval(interval)
+    raise AssertionError("no other thread ran")
