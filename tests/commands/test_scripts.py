@@ -17,6 +17,7 @@ from interpreters import Forked
 from rich.console import Console
 
 from theano_rnn.commands import train, training
+from theano_rnn.common.errors import CompileFailed
 from theano_rnn.model.cells import CELLS
 from theano_rnn.model.initialization import SCHEMES
 from theano_rnn.optim.clipping import CLIPPINGS
@@ -326,6 +327,16 @@ def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
     done = script("train.py", "--resume", "halted", "--epochs", epochs + 1, folder=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "halted" / "result.json").read_text())["epochs"] == epochs + 1
+
+
+def test_where_nothing_can_be_compiled_no_run_folder_is_left(called, folder, monkeypatch):
+    def fails(*args, **settings):
+        raise CompileFailed("no compiler; run theano-rnn doctor")
+
+    monkeypatch.setattr("theano_rnn.optim.step.compile_function", fails)
+    code, _, err = called("train", "--text", "text.txt", *SMALL, "--run", "unborn")
+    assert code == 2 and err.endswith("no compiler; run theano-rnn doctor\n")
+    assert not (folder / "unborn").exists()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import os
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional
 
@@ -184,3 +184,23 @@ def test_a_new_compile_folder_is_the_users_alone(tmp_path):
 def test_a_current_folder_that_was_deleted_is_one_line(tmp_path):
     code = "import os; os.chdir(os.environ['HOME'] + '/bin'); os.rmdir(os.getcwd())\n" + IMPORTS
     run(tmp_path, Odd("", ends=("current folder has been deleted", "cd")), code)
+
+
+#: Trains a network for a step.
+TRAINS = "from theano_rnn import RNN, Step; print(Step(RNN(5, 3))([1, 2], [2, 3], .1)[0] > 0)"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    parameters(
+        [
+            Odd("test values are checked", flags("compute_test_value=raise")),
+            Odd("float64 is checked", flags("warn_float64=raise"), slow=True),
+            Odd("halves", flags("floatX=float16"), ends=("floatX=float16", "float32", "dtype")),
+        ]
+    ),
+)
+def test_a_network_is_trained_or_one_line_says_why_not(odd, tmp_path):
+    """Without a compiler, which is quicker."""
+    own = {"THEANO_FLAGS": f"{odd.variables['THEANO_FLAGS']},cxx="}
+    assert run(tmp_path, replace(odd, variables=own), TRAINS) == ("" if odd.ends else "True")

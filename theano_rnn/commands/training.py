@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.common import extras, options
-from theano_rnn.common.errors import RNNError
+from theano_rnn.common.errors import CompileFailed, RNNError
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training import build
 from theano_rnn.training.evaluation import format_perplexity
@@ -177,8 +177,13 @@ def train(
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)
-    with display.progress:
-        training.run_epochs(display, calling.START)
+    try:
+        with display.progress:
+            training.run_epochs(display, calling.START)
+    except CompileFailed:
+        if not (is_resumed or training.state.epoch or training.state.tokens):
+            run.discard()
+        raise
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if training.is_over and training.state.epoch < settings.epochs:

@@ -64,6 +64,11 @@ class LanguageModel:
         with building():  # not while another thread compiles with a floatX of its own
             self.dtype = theano.config.floatX if dtype is None else dtype
         if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
+            if dtype is None:
+                raise RNNError(
+                    f"floatX={self.dtype} is no dtype of a network: set floatX to float32 or "
+                    "float64 in THEANO_FLAGS or .theanorc, or give dtype"
+                )
             raise RNNError(
                 f"dtype {validation.shown(dtype)} is unknown; use 'float32' or 'float64'"
             )

@@ -17,6 +17,7 @@
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -109,6 +110,10 @@ class Run:
         if not is_run:
             raise RNNError(f"{folder} is not a run folder: {lacks}; give one that train wrote")
         return cls(folder)
+
+    def discard(self) -> None:
+        """Delete the folder of a run in which nothing was learned."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- settings, result, metrics: JSON
 

@@ -66,9 +66,11 @@ def building(**flags: Any) -> Iterator[None]:
     """Build or compile graphs in this block, one thread at a time, with these flags of Theano.
 
     Flags, such as floatX, are those of the whole process: another thread that builds a graph
-    outside of such a block sees them.
+    outside of such a block sees them. The inputs of our graphs have no test values, and some
+    numbers in them are of float64: a user who has both checked gets no error for them.
     """
-    with COMPILING, theano.config.change_flags(**flags):
+    unchecked = {"compute_test_value": "off", "warn_float64": "ignore"}
+    with COMPILING, theano.config.change_flags(**{**unchecked, **flags}):
         yield
 
 
