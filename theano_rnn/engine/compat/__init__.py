@@ -4,9 +4,9 @@ theano-pymc 1.1.2 was written for Python 3.9 and NumPy 1.19. Each function here 
 since when, and where (``module:line`` of theano-pymc 1.1.2). Nothing else in the package asks for
 a version of Python or NumPy.
 
-``names``        modules and names that are gone, lent to Theano's modules alone
-``constants``    Python's numbers become the constants that they became before NumPy 2
-``arrays``       methods of arrays that are gone, results that have another shape
+``names``        modules, names and methods that are gone, lent to Theano's modules alone
+``constants``    constants have the type, and casts the result, that they had before NumPy 2
+``arrays``       results of NumPy that have another shape
 ``generated_c``  C that is compiled against NumPy 2
 ``rows``         ``x[rows] += y`` in C++, since NumPy 2 has no iterator for it
 
@@ -25,6 +25,9 @@ NUMPY = np.__version__
 #: Whether C that Cython 0.29 generated compiles as it is.
 CYTHON_WORKS = sys.version_info < (3, 11)
 
+#: Whether ``import theano`` works before this package was imported: np.bool went with 1.24.
+STARTS_ALONE = sys.version_info < (3, 12) and np.lib.NumpyVersion(np.__version__) < "1.24.0"
+
 
 def install() -> None:
     """Apply all shims. To be called once, after ``import theano``, before anything is compiled."""
@@ -34,4 +37,4 @@ def install() -> None:
         shim()
 
 
-__all__ = ["CYTHON_WORKS", "NUMPY", "install", "lend"]
+__all__ = ["CYTHON_WORKS", "NUMPY", "STARTS_ALONE", "install", "lend"]

@@ -1,10 +1,7 @@
-"""Methods of arrays that are gone, and results of NumPy that have another shape."""
+"""Results of NumPy that have another shape."""
 
-import hashlib
 from typing import Any
 
-import numpy as np
-from theano import printing
 from theano.graph.basic import Apply
 from theano.tensor.extra_ops import Unique
 
@@ -28,18 +25,4 @@ def perform_unique(self: Unique, node: Apply, inputs: list[Any], outputs: list[A
         place[0] = place[0].reshape(-1)
 
 
-def digest_by_bytes() -> None:
-    """Have ``hex_digest`` call ``tobytes``.
-
-    printing:1358 calls ``tostring``: deprecated since NumPy 1.19, gone since 2.3.
-    """
-    printing.hex_digest = hex_digest
-
-
-def hex_digest(x: np.ndarray[Any, Any]) -> str:
-    """A hash of an array's bytes, with its strides and its shape."""
-    strides, shape = (",".join(map(str, sizes)) for sizes in (x.strides, x.shape))
-    return f"{hashlib.sha256(x.tobytes()).hexdigest()}|strides=[{strides}]|shape=[{shape}]"
-
-
-SHIMS = (flatten_inverse, digest_by_bytes)
+SHIMS = (flatten_inverse,)

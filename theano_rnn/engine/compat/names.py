@@ -50,12 +50,34 @@ class Loader(SourceFileLoader):
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_lent}
         super().exec_module(module)
 
+    def get_code(self, fullname: str) -> Optional[CodeType]:
+        code = super().get_code(fullname)
+        return renamed(code) if code is not None and fullname in CALLERS else code
+
     def source_to_code(self, data: Any, path: Any, **kwargs: Any) -> CodeType:  # type: ignore[override]
         """Compile, without a word on the ``"\\d"`` of its strings: a SyntaxWarning since 3.12."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code: CodeType = super().source_to_code(data, path, **kwargs)
         return code
+
+
+#: Methods of arrays that are gone since NumPy 2.0 and 2.3, and those that do the same.
+RENAMED = {"itemset": "fill", "tostring": "tobytes"}
+
+#: The modules that call them: debugmode:2289, printing:1358, tensor/blas:949.
+CALLERS = ("theano.compile.debugmode", "theano.printing", "theano.tensor.blas")
+
+
+def renamed(code: CodeType) -> CodeType:
+    """Code with other names of methods, also in the functions within."""
+    return code.replace(
+        co_names=tuple(RENAMED.get(name, name) for name in code.co_names),
+        co_consts=tuple(
+            renamed(constant) if isinstance(constant, CodeType) else constant
+            for constant in code.co_consts
+        ),
+    )
 
 
 def import_lent(
