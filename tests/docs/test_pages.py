@@ -11,7 +11,7 @@ from theano_rnn.commands import COMMANDS
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [page.name for page in PAGES]
 #: Options that argparse adds, and those of other programs.
-OTHERS = {"--help", "--logdir"}
+OTHERS = {"--help", "--logdir", "--rm"}
 
 
 def read(page):
