@@ -84,9 +84,7 @@ def openmp_flags() -> tuple[str, ...]:
     Apple's clang has none, and clang on Linux only with a package of its own. That a compiler has
     it is noted in the compile cache, and then not tried again.
     """
-    compiler = f"{config.cxx} {cmodule.gcc_version_str}"
-    noted = Path(config.compiledir) / f"openmp_{zlib.crc32(compiler.encode()):08x}"
-    flags = ("-fopenmp",)
+    noted, flags = _noted(), ("-fopenmp",)
     if noted.exists():
         return flags
     program = "#include <omp.h>\nint main() { return omp_get_num_procs() == 0; }"
@@ -95,3 +93,8 @@ def openmp_flags() -> tuple[str, ...]:
     with contextlib.suppress(OSError):
         noted.touch()
     return flags
+
+
+def _noted() -> Path:
+    compiler = f"{config.cxx} {cmodule.gcc_version_str}"
+    return Path(config.compiledir) / f"openmp_{zlib.crc32(compiler.encode()):08x}"

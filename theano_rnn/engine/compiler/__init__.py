@@ -5,6 +5,7 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 ``precompiled_headers``  the headers that all of them include are read by the compiler once
 ``background``           the modules that a function still needs compile on all cores
 ``build``                one module, compiled, or one error that says what is wrong
+``clang``                flags for clang++, which Theano does not find
 ``failures``             that error, not printed by Theano's optimizer and passed over
 
 Nothing in a module, or in its key in the cache, depends on either: where they fail, compiling
@@ -22,7 +23,7 @@ from typing import Any, Optional
 from theano.link.c import cmodule
 from theano.link.vm import VMLinker
 
-from theano_rnn.engine.compiler import failures
+from theano_rnn.engine.compiler import clang, failures
 from theano_rnn.engine.compiler.background import BackgroundCompiler
 from theano_rnn.engine.compiler.build import failed, library_of
 from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
@@ -42,6 +43,7 @@ def install() -> None:
     cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
     VMLinker.make_all = make_all
     failures.install()
+    clang.install()
 
 
 @functools.wraps(shipped_make_all)

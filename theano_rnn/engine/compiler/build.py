@@ -19,6 +19,7 @@ from theano.link.c.exceptions import MissingGXX
 
 from theano_rnn.common.errors import CompileFailed
 from theano_rnn.engine.compat.generated_c import for_this_numpy
+from theano_rnn.engine.compiler import clang
 
 #: What a compiler or a loader says, and what to do about it.
 REMEDIES = (
@@ -74,6 +75,7 @@ def library_of(
     command += [f"-I{d}" for d in (*(include_dirs or ()), *cmodule.std_include_dirs()) if d]
     command += [f"-L{d}" for d in (*(lib_dirs or ()), *cmodule.std_lib_dirs()) if d]
     command += ["-fvisibility=hidden"] * hide_symbols
+    command += [clang.NARROWING] * cmodule.gcc_llvm()
     command += ["-o", str(library), str(source)]
     command += [f"-l{name}" for name in (*(libs or ()), *cmodule.std_libs())]
     src_code = for_this_numpy(src_code)

@@ -18,6 +18,7 @@
 static inline int omp_get_num_procs() { return 1; }
 #endif
 #include <pthread.h>
+#include <utility>
 #include <vector>
 
 #define SKINNY_INLINE static inline __attribute__((always_inline))
@@ -91,21 +92,50 @@ static inline bool in_threads(int n, const Work& work) {
 
 // ---- x y', y of many rows
 
+// The lanes of two vectors, a and b, of which blocks of S lanes are exchanged.
+template <typename T, int S>
+struct Shuffle {
+    typedef typename Lanes<T>::vector vector;
+    static const int n = Lanes<T>::n;
+#ifdef __clang__
+    // Indices must be constants, within the two vectors also for an S that is never used.
+    template <std::size_t... l>
+    SKINNY_INLINE vector low(vector a, vector b, std::index_sequence<l...>) {
+        return __builtin_shufflevector(a, b, int((l & S ? n + l - S : l) % (2 * n))...);
+    }
+    template <std::size_t... l>
+    SKINNY_INLINE vector high(vector a, vector b, std::index_sequence<l...>) {
+        return __builtin_shufflevector(a, b, int((l & S ? n + l : l + S) % (2 * n))...);
+    }
+    SKINNY_INLINE vector low(vector a, vector b) {
+        return low(a, b, std::make_index_sequence<n>());
+    }
+    SKINNY_INLINE vector high(vector a, vector b) {
+        return high(a, b, std::make_index_sequence<n>());
+    }
+#else
+    typedef typename Index<T>::type indices __attribute__((vector_size(BYTES)));
+    SKINNY_INLINE vector low(vector a, vector b) {
+        indices from;
+        for (int l = 0; l < n; ++l) from[l] = l & S ? n + l - S : l;
+        return __builtin_shuffle(a, b, from);
+    }
+    SKINNY_INLINE vector high(vector a, vector b) {
+        indices from;
+        for (int l = 0; l < n; ++l) from[l] = l & S ? n + l : l + S;
+        return __builtin_shuffle(a, b, from);
+    }
+#endif
+};
+
 // For rows i and i + S of a square of lanes: blocks of S lanes exchanged across the diagonal.
 template <typename T, int S>
 SKINNY_INLINE void exchange(typename Lanes<T>::vector* rows) {
-    const int n = Lanes<T>::n;
-    typedef typename Index<T>::type indices __attribute__((vector_size(BYTES)));
-    indices low, high;
-    for (int l = 0; l < n; ++l) {
-        low[l] = l & S ? n + l - S : l;
-        high[l] = l & S ? n + l : l + S;
-    }
-    for (int i = 0; i < n; ++i) {
+    for (int i = 0; i < Lanes<T>::n; ++i) {
         if (i & S) continue;
         const typename Lanes<T>::vector a = rows[i], b = rows[i + S];
-        rows[i] = __builtin_shuffle(a, b, low);
-        rows[i + S] = __builtin_shuffle(a, b, high);
+        rows[i] = Shuffle<T, S>::low(a, b);
+        rows[i + S] = Shuffle<T, S>::high(a, b);
     }
 }
 
