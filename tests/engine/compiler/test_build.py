@@ -148,3 +148,12 @@ def test_a_program_that_cannot_compile_says_so_once_and_keeps_no_module(tmp_path
     assert len(said) == 2 and all(words in line and "doctor" in line for line in said)
     (folder,) = tmp_path.glob("theano_rnn_*")
     assert not list(folder.glob("tmp*"))
+
+
+@pytest.mark.parametrize(("name", "kept"), [("m12", True), ("lazylinker_ext", False)])
+def test_modules_kept_for_all_flags_run_on_any_processor(compiler, tmp_path, name, kept):
+    compiler(f'echo "$@" > {tmp_path}/arguments')
+    build.library_of(name, SOURCE, str(tmp_path), preargs=["-O3", "-march=znver4", "-mavx512f"])
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert "-O3" in arguments
+    assert ("-march=znver4" in arguments, "-mavx512f" in arguments) == (kept, kept)

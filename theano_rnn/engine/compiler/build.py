@@ -41,6 +41,11 @@ REMEDIES = (
     (r"Killed|signal 9", "the memory may be too small for the compiler"),
 )
 
+#: Modules that Theano keeps once for all flags: in a folder that machines share, each of them must
+#: run on the processors of all. They compute nothing, so the processor's flags gain nothing.
+FOR_ANY_PROCESSOR = ("lazylinker_ext", "cutils_ext", "scan_perform")
+PROCESSOR_FLAGS = ("-m", "--param")
+
 
 def library_of(
     module_name: str,
@@ -71,6 +76,8 @@ def library_of(
     source = Path(location) / "mod.cpp"
     library = Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"
     flags = [f for f in preargs or () if not (config.cmodule__remove_gxx_opt and f[:2] == "-O")]
+    if module_name in FOR_ANY_PROCESSOR:
+        flags = [f for f in flags if not f.startswith(PROCESSOR_FLAGS)]
     command = [config.cxx, cmodule.get_gcc_shared_library_arg(), *flags]
     command += [f"-I{d}" for d in (*(include_dirs or ()), *cmodule.std_include_dirs()) if d]
     command += [f"-L{d}" for d in (*(lib_dirs or ()), *cmodule.std_lib_dirs()) if d]
