@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -84,6 +85,7 @@ def load_stock(spec: Spec) -> Loaded:
     """The network in plain theano-pymc."""
     if spec.blas_library is not None:
         ctypes.CDLL(spec.blas_library, mode=ctypes.RTLD_GLOBAL)
+    lend_what_is_gone()
     from theano_rnn.benchmark import stock
 
     values = first_parameters(spec, stock.theano.config.floatX)
@@ -94,6 +96,31 @@ def load_stock(spec: Spec) -> Loaded:
         return {"U": U.get_value().T, "V": V.get_value(), "W": W.get_value()}
 
     return lambda x, y: sgd_step(x, y, LEARNING_RATE), parameters
+
+
+def lend_what_is_gone() -> None:
+    """Let plain Theano start on Pythons and NumPys that it does not know, by engine.compat alone.
+
+    The package ``engine`` configures and extends Theano when it is imported; in this process an
+    empty one stands in its place.
+    """
+    engine = ModuleType("theano_rnn.engine")
+    engine.__path__ = [str(Path(__file__).parents[1] / "engine")]
+    sys.modules[engine.__name__] = engine
+    from theano_rnn.engine import compat
+
+    if compat.STARTS_ALONE:
+        return
+    compat.lend()
+    from theano.link.c.cmodule import GCC_compiler
+
+    from theano_rnn.engine.compat.generated_c import for_this_numpy
+
+    compat.install()
+    shipped = GCC_compiler.compile_str
+    GCC_compiler.compile_str = staticmethod(
+        lambda name, code, *args, **kwargs: shipped(name, for_this_numpy(code), *args, **kwargs)
+    )
 
 
 def load_peer(spec: Spec) -> Loaded:

@@ -157,7 +157,8 @@ def environment(
     if program == "stock":
         theano_flags = [
             engine.flags.theano_flags(engine.BLAS, environ),
-            "compiledir_format=theano_stock_%(short_platform)s-%(python_version)s",
+            "compiledir_format="
+            "theano_stock_%(short_platform)s-%(python_version)s-numpy_%(numpy_version)s",
         ]
     if compiledir is not None:
         theano_flags.append(f"compiledir={shlex.quote(str(compiledir))}")

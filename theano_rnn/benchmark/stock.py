@@ -8,8 +8,8 @@ import sys
 from typing import Any, Callable
 
 if sys.version_info >= (3, 11) and "theano" not in sys.modules:
-    # theano-pymc 1.1.2: scan_perform.c does not compile on Python 3.11, and scan falls back to its
-    # Python loop only after an ImportError, which this is not. So a user must block the import.
+    # theano-pymc 1.1.2: scan_perform.c does not compile since Python 3.11, and scan falls back to
+    # its Python loop only after an ImportError, which this is not. So one must block the import.
     sys.modules["theano.scan.scan_perform_ext"] = None
 
 import theano

@@ -19,6 +19,7 @@ from theano_rnn.commands.console import table
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
+from theano_rnn.engine import compat
 
 FULL = sections.Conditions()
 QUICK = sections.Conditions(rounds=3, seconds=0.1, warm_starts=1)
@@ -193,11 +194,13 @@ def steps(rows: Rows) -> Table:
         f"{sizes}. stock: plain theano-pymc in float32, with the same BLAS, the state a vector, "
         "products with U and V outside the scan, U by rows."
     )
-    if sys.version_info >= (3, 11):
+    if not compat.CYTHON_WORKS:
         note += (
-            " On Python 3.11 the compiled scan loop of stock does not build, so stock runs the "
+            " The compiled scan loop of stock does not build since Python 3.11, so stock runs the "
             "Python loop; ours repairs that."
         )
+    if not compat.STARTS_ALONE:
+        note += " Stock starts on this Python and NumPy by the compat of our engine alone."
     columns = ("workload", "threads", "program", "ms", "tokens/s", "times as fast")
     made = table("One SGD step", *columns, note=note)
     for row in rows:
