@@ -40,7 +40,7 @@ def test_a_python_may_have_further_numpys():
 
 def test_a_python_that_is_not_here_is_told(capsys):
     assert environment("3.99", None) is None
-    assert "no python3.99" in capsys.readouterr().err
+    assert "no Python 3.99" in capsys.readouterr().err
 
 
 def test_tests_are_counted(tmp_path, capsys):

@@ -76,11 +76,21 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def interpreter_of(python: str) -> Optional[str]:
+    """A Python of this version that runs: on the PATH, or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for found in (which(f"python{python}"), *pyenv.glob(f"versions/{python}.*/bin/python")):
+        # pyenv puts a program of this name on the PATH that fails where no such version is chosen.
+        if found and subprocess.run([found, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
+            return str(found)
+    return None
+
+
 def environment(python: str, numpy: Optional[str]) -> Optional[Path]:
     """Make an environment for the tests; return its interpreter, or None if it cannot be made."""
-    interpreter = which(f"python{python}")
+    interpreter = interpreter_of(python)
     if interpreter is None:
-        tell(f"Skipped: there is no python{python} here.")
+        tell(f"Skipped: there is no Python {python} here.")
         return None
     folder = f".venv-{python}" + (f"-numpy-{numpy}" if numpy else "")
     script, stamp = ROOT / "scripts" / "make_environment.sh", f"{folder}/.made-test"
