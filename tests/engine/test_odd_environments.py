@@ -97,6 +97,13 @@ STARTS = [
     Odd("asserts left out", arguments=("-O",), slow=True),
     Odd("not UTF-8", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, slow=True),
     Odd("no folder for temporary files", {"TMPDIR": "{home}/none"}, slow=True),
+    Odd("OpenMP", flags("openmp=True"), remark=("openmp=True", "openmp=False"), slow=True),
+    Odd(
+        "OpenMP's flag",
+        flags("gcc__cxxflags=-O1 -fopenmp"),
+        ends=("-fopenmp", "gcc__cxxflags", "remove it"),
+        slow=True,
+    ),
     Odd("no PATH", {"PATH": ""}, remark=("no C++ compiler", "apt install g++")),
     Odd("CXX is no program", {"CXX": "nosuch++"}, ends=("CXX=nosuch++", "unset it")),
     Odd(
@@ -166,7 +173,7 @@ def test_a_user_without_home_and_passwd_entry_gets_a_folder_for_temporary_files(
         "from theano_rnn import engine; print(engine.theano.config.compiledir)\n"
         "assert 'HOME' not in os.environ"
     )
-    odd = Odd("", {"TMPDIR": "{home}"}, remark=("home folder", "base_compiledir=FOLDER"))
+    odd = Odd("", {"TMPDIR": "{home}"}, remark=("~/.theano", "base_compiledir=FOLDER"))
     folder = Path(run(tmp_path, odd, code))
     assert folder.parent.parent == tmp_path
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ def source(*files: str) -> str:
 
 
 class FromFiles:
-    """An Op whose support code is that of C files, and whose version is their checksum.
+    """An Op whose support code is that of C files, and whose version is a checksum.
 
-    Theano keeps compiled modules by the versions of their Ops: a changed file is compiled anew.
+    Theano keeps compiled modules by the versions of their Ops. The checksum is that of the C files
+    and of the Op's module: what is changed is compiled anew, and two versions of this package that
+    share a folder do not take each other's modules.
     """
 
     files: tuple[str, ...]  # below engine/
@@ -35,7 +38,13 @@ class FromFiles:
         return source(*self.files)
 
     def c_code_cache_version(self) -> tuple[int, ...]:
-        return (1, zlib.crc32(source(*self.files).encode()))
+        return (2, zlib.crc32(source(*self.files).encode()), _checksum(type(self).__module__))
+
+
+@functools.cache
+def _checksum(module: str) -> int:
+    file = getattr(sys.modules[module], "__file__", None)  # none where a user types an Op
+    return 0 if file is None else zlib.crc32(Path(file).read_bytes())
 
 
 class SimdOp(FromFiles, COp):

@@ -7,6 +7,7 @@ from typing import Optional
 import theano
 from theano.compile.mode import get_default_mode
 
+from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Function, Variable, Variables
 from theano_rnn.engine.rewrites import LEFT_OUT
 from theano_rnn.engine.settings import user_settings
@@ -35,7 +36,15 @@ def compile_function(
     mode = get_default_mode().excluding(*LEFT_OUT)
     if "allow_gc" not in user_settings(os.environ):
         mode = mode.clone(link_kwargs={"allow_gc": False})
-    function: Function = theano.function(
-        inputs, outputs, updates=list(updates), mode=mode, name=name
-    )
+    try:
+        function: Function = theano.function(
+            inputs, outputs, updates=list(updates), mode=mode, name=name
+        )
+    except NotImplementedError as error:
+        if theano.config.linker != "c":
+            raise
+        raise RNNError(
+            f"linker=c runs functions wholly in C, and {error}; set linker=cvm in THEANO_FLAGS or "
+            ".theanorc, or remove it"
+        ) from None
     return function

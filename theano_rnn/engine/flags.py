@@ -34,8 +34,15 @@ from theano_rnn.engine.settings import (
 #: What was passed over or replaced when Theano was imported, one line each.
 REMARKS: list[str] = []
 
-#: Settings for a GPU, and the value instead. For another one Theano prints errors or ends.
-PROCESSOR = {"device": "cpu", "init_gpu_device": "", "contexts": ""}
+_ON_CPU = "theano_rnn computes on the processor"
+#: Settings that have one value here, whatever the user's is, each with the reason.
+REPLACED = {
+    "device": ("cpu", _ON_CPU),  # without a GPU Theano prints errors, or ends
+    "init_gpu_device": ("", _ON_CPU),
+    "contexts": ("", _ON_CPU),
+    # A brace is left over in it: tensor/elemwise_cgen.py, make_reordered_loop and make_loop.
+    "openmp": ("False", "the C++ that Theano 1.1.2 writes for it does not compile"),
+}
 
 
 def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:
@@ -86,7 +93,12 @@ def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
 def replaced(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that we use instead of the user's."""
     user = user_settings(environ)
-    return {name: value for name, value in PROCESSOR.items() if user.get(name, value) != value}
+    off = ("0", "false")  # as Theano reads False
+    return {
+        name: value
+        for name, (value, _) in REPLACED.items()
+        if user.get(name, value) != value and not (name == "openmp" and user[name] in off)
+    }
 
 
 def check_process() -> None:
@@ -112,6 +124,11 @@ def import_theano(blas: Blas) -> None:
     RNNError
         If Theano refuses a setting, or if the compile cache cannot be created, written or trusted.
     """
+    if "-fopenmp" in user_settings(os.environ).get("gcc__cxxflags", "").split():
+        raise RNNError(
+            f"-fopenmp in gcc__cxxflags (in {origin('gcc__cxxflags', os.environ)}) is refused by "
+            "Theano; remove it: Ops with threads add it themselves"
+        )
     changes: dict[str, Optional[str]] = {FLAGS: theano_flags(blas, os.environ)}
     # Theano wants a number, and does nothing with it; OpenMP takes a list as well ("4,2").
     if positive_int(os.environ.get("OMP_NUM_THREADS", "1")) is None:
@@ -227,8 +244,8 @@ def _remarks(config: Any) -> list[str]:
     user = user_settings(environ)
     for name, value in replaced(environ).items():
         remarks.append(
-            f"{name}={user[name]} (in {origin(name, environ)}) is ignored: theano_rnn computes on "
-            f"the processor; set {name}={value} or remove it"
+            f"{name}={user[name]} (in {origin(name, environ)}) is ignored: {REPLACED[name][1]}; "
+            f"set {name}={value} or remove it"
         )
     threads = environ.get("OMP_NUM_THREADS", "1")
     if positive_int(threads.split(",")[0]) is None:
@@ -252,7 +269,7 @@ def _remarks(config: Any) -> list[str]:
         and not (compile_folder.home_can_be_written())
     ):
         remarks.append(
-            f"the home folder cannot be written: what is compiled goes to {config.compiledir}; "
+            f"~/.theano cannot be written: what is compiled goes to {config.compiledir}; "
             "name a lasting folder by THEANO_FLAGS=base_compiledir=FOLDER"
         )
     return remarks

@@ -14,6 +14,7 @@ still uses two, _PyDict_GetItem_KnownHash and _PyObject_GetDictPtr, which 3.14 k
 
 import functools
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -106,23 +107,27 @@ def prepare() -> str:
 
 def _build(folder: Path) -> None:
     marker = folder / "__init__.py"  # written last
-    if marker.exists() and marker.read_text().strip():
+    shipped_c = Path(theano.__file__).parent / "scan" / "c_code" / "scan_perform.c"
+    source = without_shortcuts(shipped_c.read_text())
+    preargs = ["-fwrapv", "-O2", "-fno-strict-aliasing", *_SHORTCUTS_OFF]
+    # Another version of this package, which shares the folder, may have built it of other text.
+    text = zlib.crc32("".join([source, *preargs]).encode())
+    made = f"_version = {_VERSION}\n_text = {text}\n"
+    if marker.exists() and marker.read_text() == made:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    source = (Path(theano.__file__).parent / "scan" / "c_code" / "scan_perform.c").read_text()
-    preargs = ["-fwrapv", "-O2", "-fno-strict-aliasing", *_SHORTCUTS_OFF]
     with lock_ctx(str(folder)):
-        if marker.exists() and marker.read_text().strip():
+        if marker.exists() and marker.read_text() == made:
             return  # another process was first
         cmodule.GCC_compiler.compile_str(
             "scan_perform",
-            without_shortcuts(source),
+            source,
             location=str(folder),
             preargs=preargs + cmodule.GCC_compiler.compile_args(),
             hide_symbols=False,
             py_module=False,
         )
-        marker.write_text(f"_version = {_VERSION}\n")
+        marker.write_text(made)
 
 
 def without_shortcuts(source: str) -> str:
