@@ -39,3 +39,9 @@ def test_c_of_theano_is_made_to_fit_numpy_2():
     assert for_numpy_2("npy_complex64 z; z.real = y->imag; f.real();") == (
         "npy_complex64 z; z._Val[0] = y->_Val[1]; f.real();"
     )
+
+
+def test_a_shared_variable_borrows_an_array():
+    value = np.zeros(3)
+    assert np.shares_memory(theano.shared(value, borrow=True).get_value(borrow=True), value)
+    assert not np.shares_memory(theano.shared(value).get_value(borrow=True), value)
