@@ -75,7 +75,11 @@ def find(ldflags: Optional[str] = None) -> Blas:
     spec = importlib.util.find_spec("scipy_openblas32")
     if spec is not None and spec.origin is not None:
         folder = Path(spec.origin).parent / "lib"
-        for library in sorted(folder.glob("libscipy_openblas*.so*")):
+        libraries = [
+            *folder.glob("libscipy_openblas*.so*"),
+            *folder.glob("libscipy_openblas*.dylib"),
+        ]
+        for library in sorted(libraries):
             return Blas("scipy-openblas32", str(library), "scipy_", "-lm")
     for name in ("openblas", "blas"):
         found = ctypes.util.find_library(name)

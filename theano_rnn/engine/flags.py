@@ -40,7 +40,7 @@ REPLACED = {
     "device": ("cpu", _ON_CPU),  # without a GPU Theano prints errors, or ends
     "init_gpu_device": ("", _ON_CPU),
     "contexts": ("", _ON_CPU),
-    # A brace is left over in it: tensor/elemwise_cgen.py, make_reordered_loop and make_loop.
+    # tensor/elemwise.py:1181 writes "{int(config.openmp_elemwise_minsize)}" into the C++ as it is.
     "openmp": ("False", "the C++ that Theano 1.1.2 writes for it does not compile"),
 }
 
