@@ -7,6 +7,7 @@ from theano_rnn.engine.patches import (
     blas_strides,
     compile_cache,
     compiler_process,
+    many_inputs,
     scan_perform,
     scan_pushout,
     threads,
@@ -20,6 +21,7 @@ PATCHES = (
     compile_cache.version_c_files_by_their_text,  # each process compiles them again
     compile_cache.write_keys_whole,  # one process deletes a module that others use
     compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
+    many_inputs.install,  # a fused Op of 32 inputs fails in Python, and so in DebugMode
     threads.install,  # two threads that call one function mix their numbers
 )
 
