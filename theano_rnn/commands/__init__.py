@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands.calling import COMMANDS, program
+from theano_rnn.common import process
 from theano_rnn.common.errors import RNNError
 
 __all__ = ["COMMANDS", "run"]
@@ -38,6 +39,8 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"
     try:
+        if name != "doctor":  # which tells by itself
+            process.check()
         command = importlib.import_module(f"theano_rnn.commands.{name}")
     except RNNError as error:  # the compile cache cannot be written
         print(f"{program(name)}: {error}", file=sys.stderr)

@@ -6,6 +6,7 @@
 ``fields``      the kinds of values of a dataclass's fields
 ``options``     the fields as options of a command, and as a page of the docs
 ``files``       atomic writes, bounded reads, locks
+``process``     whether this process can run Theano at all
 ``memory``      how much memory this process may use
 ``extras``      what is installed only on request
 ``theano_wheel``  theano-pymc for the Pythons that its own set-up refuses

@@ -28,13 +28,16 @@ What Theano does otherwise than as shipped:
 import os
 import sys
 
+from theano_rnn.common import process
+
+process.check()
+
 from theano_rnn.engine import blas, compat, flags
 from theano_rnn.engine.settings import user_settings
 
 #: True if someone imported Theano before us: its configuration is theirs and stays as it is.
 WAS_IMPORTED = "theano" in sys.modules
 
-flags.check_process()
 BLAS = blas.find(user_settings(os.environ).get("blas__ldflags"))
 
 compat.lend()

@@ -53,7 +53,10 @@ def findings() -> tuple[Rows, list[str]]:
     if config.floatX == "float16":
         advice.append("floatX=float16 is none of a model: set floatX to float32 or float64.")
     if not loop.startswith("the compiled"):
-        advice.append("Scans run in Python, which is much slower: they need a C++ compiler.")
+        advice.append(
+            "Scans that stay Theano's run in Python, which is much slower; the row of that name "
+            "says why."
+        )
     if not os.access(folder, os.W_OK):
         advice.append(
             f"The compile cache {folder} cannot be written: name another folder by "

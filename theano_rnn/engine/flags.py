@@ -101,21 +101,6 @@ def replaced(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def check_process() -> None:
-    """Raise an RNNError if Theano cannot run in this process, whatever the settings."""
-    if sys.flags.optimize > 1:
-        raise RNNError(
-            "python -OO (PYTHONOPTIMIZE=2) leaves out the docstrings, and Theano does not start "
-            "without; run python, or python -O"
-        )
-    if importlib.util.find_spec("theano") is None:
-        raise RNNError(f"{theano_wheel.RELEASE} is not installed: run theano-rnn doctor --install")
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        raise RNNError("the current folder has been deleted; change to another one: cd") from None
-
-
 def import_theano(blas: Blas) -> None:
     """Import Theano with our settings; the environment is afterwards as before.
 
@@ -124,6 +109,8 @@ def import_theano(blas: Blas) -> None:
     RNNError
         If Theano refuses a setting, or if the compile cache cannot be created, written or trusted.
     """
+    if importlib.util.find_spec("theano") is None:
+        raise RNNError(f"{theano_wheel.RELEASE} is not installed: run theano-rnn doctor --install")
     if "-fopenmp" in user_settings(os.environ).get("gcc__cxxflags", "").split():
         raise RNNError(
             f"-fopenmp in gcc__cxxflags (in {origin('gcc__cxxflags', os.environ)}) is refused by "
