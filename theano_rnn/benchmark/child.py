@@ -118,9 +118,13 @@ def lend_what_is_gone() -> None:
 
     compat.install()
     shipped = GCC_compiler.compile_str
-    GCC_compiler.compile_str = staticmethod(
-        lambda name, code, *args, **kwargs: shipped(name, for_this_numpy(code), *args, **kwargs)
-    )
+
+    def compile_str(module_name: str, src_code: str, *args: Any, **kwargs: Any) -> Any:
+        return shipped(module_name, for_this_numpy(src_code), *args, **kwargs)
+
+    GCC_compiler.compile_str = staticmethod(compile_str)
+    if not compat.CYTHON_WORKS:  # stock.py says why, and does it where it imports Theano first
+        sys.modules["theano.scan.scan_perform_ext"] = None  # type: ignore[assignment]
 
 
 def load_peer(spec: Spec) -> Loaded:
