@@ -23,7 +23,7 @@ from theano_rnn.engine.compat.names import lend
 NUMPY = np.__version__
 
 #: Whether C that Cython 0.29 generated compiles as it is.
-CYTHON_WORKS = sys.version_info < (3, 11)
+CYTHON_WORKS = sys.version_info < (3, 11) and np.lib.NumpyVersion(np.__version__) < "2.0.0"
 
 #: Whether ``import theano`` works before this package was imported: np.bool went with 1.24.
 STARTS_ALONE = sys.version_info < (3, 12) and np.lib.NumpyVersion(np.__version__) < "1.24.0"

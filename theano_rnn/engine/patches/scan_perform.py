@@ -1,15 +1,16 @@
-"""Theano's compiled scan loop on Python 3.11 and later.
+"""Theano's compiled scan loop on Python 3.11 and later, and with NumPy 2.
 
-The defect (theano-pymc 1.1.2): Cython 0.29.21 generated ``theano/scan/c_code/scan_perform.c``,
-which does not compile on Python 3.11, because it takes shortcuts into the interpreter. Theano
-falls back to its Python loop only after an ImportError, so the first scan ends the program.
+The defect (theano-pymc 1.1.2): Cython 0.29.21 generated ``theano/scan/c_code/scan_perform.c``. It
+does not compile on Python 3.11, because it takes shortcuts into the interpreter, nor with NumPy 2,
+because it looks into the description of a dtype. Theano falls back to its Python loop only after
+an ImportError, so the first scan ends the program.
 
 The patch compiles the shipped source without the shortcuts, into the place where Theano looks for
 the module. If that fails too, it blocks the import, and scan runs its own, slower, Python loop.
 It does so when the first Scan is compiled: a ``NativeLoop`` (``engine.loop``) needs neither.
 
-Built and run on 3.11, 3.12 and 3.13. Python 3.14 was not at hand: of its private names the source
-still uses two, _PyDict_GetItem_KnownHash and _PyObject_GetDictPtr, which 3.14 keeps.
+Built and run on 3.9, 3.11, 3.12 and 3.13. Python 3.14 was not at hand: of its private names the
+source still uses two, _PyDict_GetItem_KnownHash and _PyObject_GetDictPtr, which 3.14 keeps.
 """
 
 import functools
