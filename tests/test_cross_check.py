@@ -212,8 +212,9 @@ KEPT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly_compiled")
-@pytest.mark.parametrize("kind, truncation, lengths", first(1, KEPT))
+@pytest.mark.parametrize("kind, truncation, lengths", KEPT)
 def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, lengths):
     model, oracle, rng = model_and_oracle(kind, truncation)
     x, y, mask = random_batch(rng, 6, lengths or [7], padding=0)
@@ -225,6 +226,7 @@ def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, le
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 1, 4)], ids=["unmasked", "masked"])
 def test_relu_in_minibatches_under_last_equals_numpy(lengths):

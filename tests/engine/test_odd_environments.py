@@ -201,7 +201,7 @@ TRAINS = "from theano_rnn import RNN, Step; print(Step(RNN(5, 3))([1, 2], [2, 3]
     "odd",
     parameters(
         [
-            Odd("test values are checked", flags("compute_test_value=raise")),
+            Odd("test values are checked", flags("compute_test_value=raise"), slow=True),
             Odd("float64 is checked", flags("warn_float64=raise"), slow=True),
             Odd("halves", flags("floatX=float16"), ends=("floatX=float16", "float32", "dtype")),
         ]

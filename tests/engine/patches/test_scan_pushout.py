@@ -29,6 +29,7 @@ def test_as_shipped_the_optimization_fails_on_two_layers_of_relu(monkeypatch):
             model.bptt(x, y)
 
 
+@pytest.mark.slow
 def test_mended_each_step_of_it_is_computed_once_and_it_equals_numpy():
     model, x, y = two_layers_of_relu()
     with theano.config.change_flags(on_opt_error="raise"):
