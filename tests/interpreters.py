@@ -1,16 +1,21 @@
 """Processes of their own: fresh interpreters, and copies of the one that runs the tests."""
 
+import gc
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
 from theano_rnn.engine.settings import user_settings
 
 HERE = str(Path(__file__).parent)
+#: Seconds of a script, on a machine that does other work too.
+LONGEST = 900
 
 
 def environment(flags=None, **changes):
@@ -51,6 +56,9 @@ class Forked:
         if self.pid:
             return
         code = 1
+        # Those of Hypothesis and of pytest would catch the KeyboardInterrupt of a Ctrl-C.
+        gc.callbacks.clear()
+        sys.unraisablehook = sys.__unraisablehook__
         try:
             for number, file in enumerate(self.files, 1):
                 os.dup2(file.fileno(), number)
@@ -76,9 +84,15 @@ class Forked:
         return self.returncode
 
     def wait(self):
-        """Wait for its end; return itself, with ``returncode``, ``stdout`` and ``stderr``."""
-        if self.returncode is None:
-            self.returncode = _exit_code(os.waitpid(self.pid, 0)[1])
+        """Wait for its end; return itself, with ``returncode``, ``stdout`` and ``stderr``.
+
+        It is killed if it takes longer than any script here.
+        """
+        end = time.monotonic() + LONGEST
+        while self.poll() is None:
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
         for file in self.files:
             file.seek(0)
         self.stdout, self.stderr = (file.read() for file in self.files)
