@@ -46,6 +46,8 @@ def run(tmp_path):
     run.save_vocabulary(vocabulary)
     run.save_settings(asdict(settings))
     run.save_checkpoint("best", build_model(settings, vocabulary.size).parameters(), {"epoch": 1})
+    with run.locked():  # which ends what creating it began
+        pass
     return run
 
 
@@ -320,6 +322,7 @@ def test_a_library_of_pipes_and_devices_has_no_documentation(tmp_path):
 @pytest.mark.parametrize("name", ["lock", "metrics.jsonl"])
 def test_what_a_link_leads_to_is_neither_changed_nor_made(run, outside, name, make):
     path = run.folder / name
+    path.unlink(missing_ok=True)
     path.symlink_to(outside) if make == "symlink" else os.link(outside, path)
 
     def lock():
@@ -327,7 +330,11 @@ def test_what_a_link_leads_to_is_neither_changed_nor_made(run, outside, name, ma
             pass
 
     use = lock if name == "lock" else lambda: run.append_metrics({"epoch": 1})
-    refused(use, "remove it")
+    if make == "symlink":
+        refused(use, "remove it")
+    else:  # as in a snapshot by cp -al: the run changes a copy
+        use()
+        assert path.stat().st_nlink == 1
     assert outside.read_text() == "mine"
     path.unlink()
     path.symlink_to(outside.with_name("new"))

@@ -1,18 +1,24 @@
 """What a run folder keeps, and how it refuses what is damaged."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from theano_rnn.common.errors import RNNError
+from theano_rnn.common.errors import RNNError, RNNWarning
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training import run_folder
 from theano_rnn.training.run_folder import Run
 
 PARAMETERS = {"U": np.arange(6, dtype=np.float32).reshape(2, 3), "W": np.eye(2, dtype=np.float32)}
@@ -29,6 +35,32 @@ def test_a_folder_that_exists_is_refused_and_unharmed(run):
     with pytest.raises(RNNError, match="exists"):
         Run.create(run.folder)
     assert run.settings() == {"seed": 3, "text": None}
+
+
+def test_a_folder_is_made_once_though_nothing_is_written_yet(tmp_path):
+    Run.create(tmp_path / "run")
+    with pytest.raises(RNNError, match="exists"):
+        Run.create(tmp_path / "run")
+    with Run.open(saved(tmp_path / "run")).locked():  # the lock is still this process's
+        pass
+
+
+def saved(folder):
+    """The folder, with settings in it."""
+    Run(folder).save_settings({})
+    return folder
+
+
+def test_two_runs_of_one_second_have_two_folders(tmp_path):
+    made = {Run.create_dated(tmp_path / "runs").folder for _ in range(3)}
+    assert made == set((tmp_path / "runs").iterdir()) and len(made) == 3
+
+
+def test_another_process_cannot_make_the_folder_that_is_being_made(tmp_path, monkeypatch):
+    Run.create(tmp_path / "run")
+    monkeypatch.setattr(run_folder, "_made", {})  # as it is there
+    with pytest.raises(RNNError, match="exists"):
+        Run.create(tmp_path / "run")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
@@ -64,7 +96,9 @@ def test_a_new_checkpoint_replaces_the_old_one_and_leaves_nothing_beside_it(run)
     run.save_checkpoint("last", PARAMETERS, {"epoch": 1})
     run.save_checkpoint("last", PARAMETERS, {"epoch": 2})
     assert run.checkpoint("last")[1] == {"epoch": 2}
-    assert {path.name for path in run.folder.iterdir()} == {"settings.json", "last.safetensors"}
+    assert {path.name for path in run.folder.iterdir()} == {
+        "lock", "settings.json", "last.safetensors",
+    }  # fmt: skip
 
 
 def damage_cut(data):
@@ -105,7 +139,7 @@ def test_the_last_three_are_kept_the_newest_first(run):
     kept = [run.checkpoint(name)[1]["epoch"] for name in ("last", "last-1", "last-2")]
     assert kept == [5, 4, 3]
     assert {path.name for path in run.folder.iterdir()} == {
-        "settings.json", "last.safetensors", "last-1.safetensors", "last-2.safetensors",
+        "lock", "settings.json", "last.safetensors", "last-1.safetensors", "last-2.safetensors",
     }  # fmt: skip
 
 
@@ -239,7 +273,80 @@ def test_a_folder_that_can_only_be_read_is_said_so_and_is_read():
             run.folder.chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_without_locks_a_run_trains_with_one_warning(tmp_path, monkeypatch, name):
+    def flock(*_):
+        raise OSError(getattr(errno, name), "not here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run = Run.create(tmp_path / "run")
+        for _ in range(3):
+            with run.locked():
+                run.save_settings({})
+    assert [str(w.message) for w in said] == [
+        f"the file system of {run.folder} has no locks (not here); let only one process at a "
+        "time write there"
+    ]
+
+
+def test_a_lock_that_fails_otherwise_is_an_error(run, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "broken disk")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(RNNError, match="lock cannot be written: broken disk"):
+        Run(run.folder)._lock()
+
+
+def test_where_a_folder_cannot_be_synced_a_run_writes_with_one_warning(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    run = Run.create(tmp_path / "run")
+    with pytest.warns(RNNWarning, match="does not sync it") as said:
+        run.save_settings({})
+        for epoch in range(4):
+            run.save_last(PARAMETERS, {"epoch": epoch})
+    assert len(said) == 1 and run.last()[1] == {"epoch": 3}
+
+
+def test_a_snapshot_of_hard_links_is_gone_on_with_and_the_original_stays(run):
+    with run.locked():
+        for epoch in (1, 2):
+            run.save_last(PARAMETERS, {"epoch": epoch})
+            run.append_metrics({"epoch": epoch})
+    before = content(run.folder)
+    snapshot = Run(run.folder.with_name("snapshot"))
+    shutil.copytree(run.folder, snapshot.folder, copy_function=os.link)  # cp -al
+    with snapshot.locked(), run.locked():  # each has a lock of its own
+        snapshot.append_metrics({"epoch": 3})
+        snapshot.save_last(PARAMETERS, {"epoch": 3})
+        snapshot.save_settings({"seed": 4})
+        assert content(run.folder) == before
+    assert [record["epoch"] for record in snapshot.metrics()] == [1, 2, 3]
+
+
+def test_the_lock_of_a_run_that_trains_holds_for_its_snapshot_too(run):
+    snapshot = Run(run.folder.with_name("snapshot"))
+    with run.locked():
+        shutil.copytree(run.folder, snapshot.folder, copy_function=os.link)
+        for folder in (run.folder, snapshot.folder):  # nor is a second lock made in its own folder
+            with pytest.raises(RNNError, match=f"process {os.getpid()} is training"):
+                Run(folder).locked().__enter__()
+    with snapshot.locked():
+        pass
+
+
 def test_a_second_process_is_refused_and_told_of_the_first(run):
+    with run.locked():  # which ends what creating it began
+        pass
     program = (
         "import sys\n"
         "from theano_rnn.training.run_folder import Run\n"
@@ -321,8 +428,7 @@ def test_samples_and_result_are_readable(run):
 
 
 def test_a_folder_that_is_gone_is_an_error_not_a_traceback(run):
-    (run.folder / "settings.json").unlink()
-    run.folder.rmdir()
+    shutil.rmtree(run.folder)
     for write in (
         lambda: run.save_result({}),
         lambda: run.append_metrics({}),

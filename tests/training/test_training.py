@@ -18,6 +18,7 @@ from theano_rnn.baselines import bigram
 from theano_rnn.baselines.kneser_ney import fit_kneser_ney
 from theano_rnn.common import files
 from theano_rnn.common.errors import NotFinite, RNNError
+from theano_rnn.engine import theano
 from theano_rnn.flow import Flow, watched
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
@@ -836,9 +837,27 @@ def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
 def test_a_run_is_not_gone_on_with_on_another_text_of_the_same_vocabulary(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
     training.run_epochs(StopAfter(1))
-    other = dataclasses.replace(corpus, train=corpus.train[::-1])
-    with pytest.raises(RNNError, match="text has changed"):
-        Training(SETTINGS, training.run, other, resume=True)
+    for split, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        other = dataclasses.replace(corpus, **{split: getattr(corpus, split)[::-1]})
+        with pytest.raises(RNNError, match=f"the {name} text has changed"):
+            Training(SETTINGS, training.run, other, resume=True)
+
+
+def test_a_run_of_0_1_0_knows_its_training_text_alone_and_is_gone_on_with(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(StopAfter(1))
+    arrays, state, _ = training.run.last()
+    training.run.save_last(arrays, {n: v for n, v in state.items() if n not in ("valid", "test")})
+    assert Training(SETTINGS, training.run, corpus, resume=True).state.step == 1
+
+
+def test_a_run_is_not_gone_on_with_in_another_dtype(tmp_path, corpus):
+    training = new_training(tmp_path / "run", corpus)
+    training.run_epochs(StopAfter(1))
+    there, other = sorted(["float32", "float64"], key=lambda name: name != theano.config.floatX)
+    said = pytest.raises(RNNError, match=f"of {there}.*floatX is {other}.*=floatX={there}")
+    with theano.config.change_flags(floatX=other), said:
+        Training(SETTINGS, training.run, corpus, resume=True)
 
 
 def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, corpus):

@@ -11,12 +11,13 @@ the same code. Only the command that the user calls is imported.
 import importlib
 import io
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional, Union
 
 from theano_rnn.commands.calling import COMMANDS, program
 from theano_rnn.common import process
-from theano_rnn.common.errors import RNNError
+from theano_rnn.common.errors import RNNError, RNNWarning
 
 __all__ = ["COMMANDS", "run"]
 
@@ -38,6 +39,7 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"
+    _show_warnings(name)
     try:
         if name != "doctor":  # which tells by itself
             process.check()
@@ -48,3 +50,16 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         return 130
     return int(command.main(sys.argv[1:] if argv is None else argv))
+
+
+def _show_warnings(name: str) -> None:
+    """From now on, show warnings of this package as errors are shown: in a line."""
+    before = warnings.showwarning
+
+    def show(message: Union[Warning, str], category: type[Warning], *where: Any) -> None:
+        if issubclass(category, RNNWarning):
+            print(f"{program(name)}: warning: {message}", file=sys.stderr)
+        else:
+            before(message, category, *where)
+
+    warnings.showwarning = show  # type: ignore[assignment]

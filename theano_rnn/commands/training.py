@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import time
-from datetime import datetime
 from typing import Any, Optional
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -49,7 +48,7 @@ def new_run(folder: Optional[str], settings: Settings) -> tuple[Settings, Run, C
         extras.need("tensorboard", "--tensorboard")
     corpus = build.build_corpus(settings)
     build.architecture(settings, corpus.vocabulary.size).check_memory()
-    run = Run.create(folder or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    run = Run.create_dated() if folder is None else Run.create(folder)
     run.save_vocabulary(corpus.vocabulary)
     run.save_settings(vars(settings))  # the last of what --resume needs
     if settings.tensorboard:

@@ -1,8 +1,12 @@
-"""The error types of the package."""
+"""The error types of the package, and its warning."""
 
 
 class RNNError(ValueError):
     """What was wrong, where, and what to do. Bad input changes nothing."""
+
+
+class RNNWarning(UserWarning):
+    """What may be lost here, and what to do; the work goes on. Commands show it in a line."""
 
 
 class NotFinite(RNNError):

@@ -41,13 +41,12 @@ class Results:
         self.path = Path(folder) / "results.jsonl"
         with files.writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = files.open_own(self.path, os.O_RDWR | os.O_APPEND)
-            self._file = open(descriptor, "r+b", buffering=0)
-            if not files.lock(self._file):
-                self._file.close()
+            file = files.open_locked(self.path, os.O_RDWR | os.O_APPEND)
+            if file is None:
                 raise RNNError(
                     f"another sweep writes to {self.path}; wait for its end, or name another --run"
                 )
+            self._file = file
             lines = files.read_stream(self._file, files.LINES).split(b"\n")
             # Whatever follows the last newline is a record cut short by a kill: drop it, so that
             # its trial runs again.

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Optional
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from theano_rnn import engine
 from theano_rnn.common.errors import NotFinite, RNNError
-from theano_rnn.common.types import Array, Bools, Floats, Ints, Record
+from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Record
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training import build, evaluation
@@ -111,12 +111,14 @@ class Training:
         if found is not None:
             # The settings may ask for a network larger than memory; the checkpoint's is not.
             with self._checkpoint_fits():
+                _check_dtype(parameters(found[0]))
                 architecture = build.architecture(settings, corpus.vocabulary.size)
                 architecture.check_parameters(parameters(found[0]))
         self.model, self.step, self._stream = build.build(settings, corpus)
         self._carried: Optional[Floats] = None  # the state that the stream has reached
-        text = zlib.crc32(np.concatenate(corpus.train).tobytes())
-        self.state = State(learning_rate=settings.learning_rate, text=text)
+        text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
+        rate = settings.learning_rate
+        self.state = State(learning_rate=rate, text=text, valid=valid, test=test)
         if found is not None:
             self._resume(*found)
         elif resume:  # it was killed before its first checkpoint
@@ -332,15 +334,19 @@ class Training:
 
     def _resume(self, arrays: dict[str, Array], state: Record, refused: list[str]) -> None:
         """Continue from a checkpoint; refuse if there is nothing left to do."""
-        settings, run, text = self.settings, self.run, self.state.text
+        settings, run, given = self.settings, self.run, self.state
         self.refused = refused
         with self._checkpoint_fits():
             self._set_arrays(arrays)
             self.state = state_of(state)
-        if self.state.text != text:
-            raise RNNError(
-                f"the text has changed since the run in {run.folder} began; start a new run"
-            )
+        for split, name in (("training", "text"), ("validation", "valid"), ("test", "test")):
+            before = getattr(self.state, name)
+            is_older = before is None and name != "text"  # its state has no such checksum
+            if before != getattr(given, name) and not is_older:
+                raise RNNError(
+                    f"the {split} text has changed since the run in {run.folder} began; restore "
+                    "it, or start a new run"
+                )
         run.drop_metrics_after(self.state.epoch)
         if self.is_over and run.epochs_judged != self.state.epoch:
             return  # it was killed before its result was written
@@ -376,3 +382,19 @@ class Training:
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(value).all() for value in self._arrays().values())
+
+
+def _checksum(sequences: Sequence[Ints]) -> int:
+    """Of the tokens of a text, its sentences joined."""
+    return zlib.crc32(np.concatenate(sequences).tobytes())
+
+
+def _check_dtype(values: Parameters) -> None:
+    """Raise RNNError if parameters are not of Theano's floatX, in which training would go on."""
+    floatX = engine.theano.config.floatX
+    others = sorted({value.dtype.name for value in values.values()} - {floatX})
+    if others:
+        raise RNNError(
+            f"it has numbers of {others[0]}, and Theano's floatX is {floatX}; set "
+            f"THEANO_FLAGS=floatX={others[0]}"
+        )

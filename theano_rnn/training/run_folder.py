@@ -15,10 +15,13 @@
 """
 
 import contextlib
+import io
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -35,6 +38,9 @@ from theano_rnn.training.tensorboard import Events
 
 #: How many of the newest checkpoints stay.
 KEPT = 3
+
+#: The lock files of folders that this process has made and not trained in yet.
+_made: dict[str, io.FileIO] = {}
 
 
 class Run:
@@ -55,7 +61,7 @@ class Run:
 
     @classmethod
     def create(cls, folder: PathLike) -> "Run":
-        """Make a new folder.
+        """Make a new folder, locked for this process until ``locked`` ends.
 
         Parameters
         ----------
@@ -71,18 +77,56 @@ class Run:
             If something of that name exists, or the folder cannot be made.
         """
         folder = _path(folder)
-        try:
-            # A run that was killed before it had settings is made again.
-            folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
-        except FileExistsError:
+        run = cls._made_at(folder)
+        if run is None:
             raise RNNError(
                 f"the run folder {folder} exists; name another, or continue it: --resume {folder}"
-            ) from None
+            )
+        return run
+
+    @classmethod
+    def create_dated(cls, above: PathLike = "runs") -> "Run":
+        """Make a new folder with the time as its name, unlike that of any other process.
+
+        Parameters
+        ----------
+        above : path
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        RNNError
+            If the folder cannot be made.
+        """
+        now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+        names = (now if number == 1 else f"{now}_{number}" for number in itertools.count(1))
+        return next(filter(None, (cls._made_at(Path(above, name)) for name in names)))
+
+    @classmethod
+    def _made_at(cls, folder: Path) -> Optional["Run"]:
+        """A new folder; None if something of that name exists."""
+        run = cls(folder)
+        try:
+            where = os.path.realpath(folder)
+            # A run that was killed before it had settings is made again.
+            folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
+            file = None if where in _made else run._lock()
+        except FileExistsError:
+            return None
         except (OSError, ValueError) as error:  # ValueError of a name that no file can have
             raise RNNError(
                 f"the run folder {folder!s:.200} cannot be made: {reason(error)}"
             ) from None
-        return cls(folder)
+        if file is None:
+            return None
+        if not _is_unborn(folder):  # another process was quicker, and has ended
+            file.close()
+            return None
+        _made[where] = file
+        return run
 
     @classmethod
     def open(cls, folder: PathLike) -> "Run":
@@ -284,7 +328,7 @@ class Run:
                 path = self.folder / f"{newer}.safetensors"
                 if path.exists():
                     os.replace(path, self.folder / f"{older}.safetensors")
-            _sync_folder(self.folder)
+            files.sync_folder(self.folder)
 
     def last(self) -> tuple[dict[str, Array], Record, list[str]]:
         """The newest checkpoint that is not damaged.
@@ -357,21 +401,25 @@ class Run:
         RNNError
             If another process is training in it.
         """
+        file = _made.pop(os.path.realpath(self.folder), None) or self._lock()
+        if file is None:
+            holder = files.read(self.folder / "lock", files.SMALL)[:20].decode("ascii", "replace")
+            raise RNNError(
+                f"process {holder.strip() or 'unknown'} is training in {self.folder}; "
+                "wait for its end, or stop it"
+            )
+        with file:
+            yield
+
+    def _lock(self) -> Optional[io.FileIO]:
+        """The lock file, locked, with the number of this process in it; None if it is taken."""
         path = self.folder / "lock"
         with writing(path):
-            file = open(files.open_own(path, os.O_RDWR), "r+b")
-        with file:
-            if not files.lock(file):
-                holder = file.read(20).decode("ascii", "replace").strip()
-                raise RNNError(
-                    f"process {holder or 'unknown'} is training in {self.folder}; "
-                    "wait for its end, or stop it"
-                )
-            with writing(path):
+            file = files.open_locked(path)
+            if file is not None:
                 file.truncate(0)
                 file.write(str(os.getpid()).encode())
-                file.flush()
-            yield
+            return file
 
     # ---- files
 
@@ -381,7 +429,7 @@ class Run:
         path = self.folder / name
         with writing(path):
             files.replace(path, data)
-            _sync_folder(self.folder)
+            files.sync_folder(self.folder)
 
     def _read_json(self, name: str) -> Any:
         path = self.folder / name
@@ -407,17 +455,8 @@ def _record(value: object, names: Sequence[str]) -> Record:
 
 def _is_unborn(folder: Path) -> bool:
     """Whether the folder holds only files that are written before settings.json."""
-    before = {"tokenizer.json", "tokenizer.json.new", "settings.json.new"}
+    before = {"lock", "tokenizer.json", "tokenizer.json.new", "settings.json.new"}
     return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names of the files survive a crash of the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _json(value: Record) -> str:

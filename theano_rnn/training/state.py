@@ -47,8 +47,8 @@ class State:
         Lowest validation loss, in nats per token, and the epoch after which it was reached.
     seconds_to_first_step : float or None
         Of the process that began.
-    text : int or None
-        Checksum of the training tokens.
+    text, valid, test : int or None
+        Checksums of the tokens to train on, to validate and to test; None in older runs.
     loss, tokens, norm, clipped, skipped, seconds
         Sums over the steps of the current epoch: E in nats, tokens, norms of the gradient, steps
         that were clipped, steps that could not be taken, seconds without compiling.
@@ -60,7 +60,9 @@ class State:
     best_loss: float = math.inf  # lowest validation loss, nats per token
     best_epoch: int = 0  # after which it was reached
     seconds_to_first_step: Optional[float] = None  # of the process that began
-    text: Optional[int] = None  # checksum of the training tokens
+    text: Optional[int] = None  # checksums of the tokens of each split
+    valid: Optional[int] = None
+    test: Optional[int] = None
     # sums over the steps of the current epoch
     loss: float = 0.0
     tokens: int = 0
@@ -90,6 +92,8 @@ class State:
             best_epoch=epoch if valid_loss < best else self.best_epoch,
             seconds_to_first_step=self.seconds_to_first_step,
             text=self.text,
+            valid=self.valid,
+            test=self.test,
         )
 
 
