@@ -207,7 +207,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, folder, called, arguments
     ("arguments", "message"),
     [
         (["nowhere"], "not a run folder"),
-        (["run", "--temperature", "0"], "temperature"),
+        (["run", "--temperature", "-1"], "temperature"),
         (["run", "--prime", "zebra"], "zebra"),
     ],
 )

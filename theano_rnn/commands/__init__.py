@@ -35,7 +35,7 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
     Returns
     -------
     int
-        0 for success, 2 for bad input, 130 for Ctrl-C.
+        0 for success, 1 if the output cannot be written, 2 for bad input, 130 for Ctrl-C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"

@@ -13,7 +13,10 @@ Messages name a command as the user called it:
 """
 
 import argparse
+import contextlib
+import errno
 import functools
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -90,29 +93,54 @@ def _script(name: str) -> Optional[Path]:
     return called.with_name(script) if is_script and script is not None else None
 
 
+#: The errors of a standard output that is closed, full or broken.
+UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENXIO}
+
 Main = Callable[[Optional[Sequence[str]]], int]
 
 
 def ends_in_a_line(name: str) -> Callable[[Main], Main]:
     """Decorate a command's ``main``: bad input is one line on standard error and exit code 2.
 
-    Ctrl-C is exit code 130.
+    Ctrl-C is exit code 130. Output that cannot be written is one line and exit code 1, without
+    the line where its reader has left, as in ``| head -1``.
     """
 
     def decorate(main: Main) -> Main:
         @functools.wraps(main)
         def command(argv: Optional[Sequence[str]] = None) -> int:
             try:
-                return main(argv)
+                try:
+                    return main(argv)
+                finally:
+                    sys.stdout.flush()  # an error shows here, not when the interpreter ends
             except RNNError as error:
                 print(f"{program(name)}: {error}", file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
                 return 130
+            except OSError as error:
+                if error.filename is not None or error.errno not in UNWRITABLE:
+                    raise
+                if error.errno != errno.EPIPE:
+                    reason = error.strerror
+                    print(
+                        f"{program(name)}: the output cannot be written: {reason}", file=sys.stderr
+                    )
+                _drop_output()
+                return 1
 
         return command
 
     return decorate
+
+
+def _drop_output() -> None:
+    """Let the interpreter end without trying once more to write what is left."""
+    with contextlib.suppress(OSError):  # of an output that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Parser(argparse.ArgumentParser):

@@ -129,14 +129,31 @@ def token_counts(sentences: Iterable[str], level: str, tokenized: bool) -> Count
     return counts
 
 
-def join_words(tokens: Sequence[str]) -> str:
-    """A sentence with the usual spaces; straight quotes open and close in turn."""
-    text, glue, is_open = [], True, {'"': False, "'": False}
-    for token in tokens:
+class Line:
+    """A line of readable text that grows token by token, with the usual spaces.
+
+    Straight quotes open and close in turn. A tokenized text has a space between all tokens, and
+    one of characters none but its own.
+
+    >>> line = Line("word", tokenized=False)
+    >>> [line.add(token) for token in "it 's ( so ) .".split()]
+    ['it', "'s", ' (', 'so', ')', '.']
+    """
+
+    def __init__(self, level: str, tokenized: bool) -> None:
+        self._is_char, self._tokenized = level == "char", tokenized
+        self._glue, self._is_open = True, {'"': False, "'": False}
+
+    def add(self, token: str) -> str:
+        """The token, with a space before it if one belongs there."""
+        if self._is_char:
+            return token
+        glue, self._glue, is_open = self._glue, False, self._is_open
+        if self._tokenized:
+            return token if glue else " " + token
         before = not glue and token not in NO_SPACE_BEFORE and not token.startswith("..")
-        glue = token in NO_SPACE_AFTER
+        self._glue = token in NO_SPACE_AFTER
         if token in is_open:
             before = before and not is_open[token]
-            glue = is_open[token] = not is_open[token]
-        text.append(" " + token if before else token)
-    return "".join(text)
+            self._glue = is_open[token] = not is_open[token]
+        return " " + token if before else token

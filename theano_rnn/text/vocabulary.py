@@ -1,7 +1,7 @@
 """Tokens and their ids."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,7 +14,7 @@ from theano_rnn.common.validation import shown, whole_number
 from theano_rnn.text.tokens import (
     END,
     UNKNOWN,
-    join_words,
+    Line,
     make_tokenizer,
     special_tokens,
     token_counts,
@@ -188,26 +188,62 @@ class Vocabulary:
         RNNError
             If an id is not in this vocabulary.
         """
-        lines: list[list[str]] = [[]]
+        text = "".join(self.pieces(ids))
+        return text[:-1] if text.endswith("\n") else text
+
+    def pieces(self, ids: Iterable[int]) -> Iterator[str]:
+        """The readable text of each token as it comes: what ``decode`` joins, but for its end.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            It may be endless.
+
+        Yields
+        ------
+        str
+            The token, with the space before it if there is one; a newline for an end token.
+
+        Raises
+        ------
+        RNNError
+            If an id is not in this vocabulary.
+        """
         given: Any = ids
         is_list = isinstance(given, Iterable) and getattr(given, "ndim", 1) == 1
-        for index in given if is_list else [given]:
+        line = Line(self.level, self.tokenized)
+        for n, index in enumerate(given if is_list else [given]):
             if not isinstance(index, (int, np.integer)) or not 0 <= index < self.size:
                 raise RNNError(
                     f"id {shown(index)} is not in the vocabulary; its ids go from 0 to "
                     f"{self.size - 1}"
                 )
             if index == self.end:
-                if not (self.tokenized and lines == [[]]):  # a tokenized text starts with it
-                    lines.append([])
+                if n or not self.tokenized:  # a tokenized text starts with it
+                    yield "\n"
+                line = Line(self.level, self.tokenized)
             elif index != self.start:
-                lines[-1].append(self.tokens[index])
-        if len(lines) > 1 and not lines[-1]:
-            lines.pop()
-        if self.level == "char":
-            return "\n".join("".join(line) for line in lines)
-        join = " ".join if self.tokenized else join_words
-        return "\n".join(join(line) for line in lines)
+                yield line.add(self.tokens[index])
+
+    def unknown_tokens(self, sentence: str) -> list[str]:
+        """The tokens of a sentence that are not in the vocabulary, as they are written there.
+
+        Parameters
+        ----------
+        sentence : str
+
+        Returns
+        -------
+        list of str
+            In their order; the special tokens of a sentence are none of them.
+        """
+        ids = self.encode(sentence)
+        offsets = self._tokenizer.encode(sentence).offsets
+        return [
+            sentence[begin:end]
+            for index, (begin, end) in zip(ids.tolist(), offsets)
+            if index == self.unknown
+        ]
 
     def save(self, path: PathLike) -> None:
         """Write a file ``tokenizer.json``, in the format of the ``tokenizers`` library.

@@ -1,30 +1,61 @@
-"""Sampling sentences from a trained model, one compiled step per token."""
+"""Text drawn from a trained model, a compiled step per token: sentences, or text that goes on."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterator
+from typing import Any, Optional
 
 import numpy as np
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Floats
+from theano_rnn.model.draw import Draw
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import Vocabulary
 
-#: Most sentences in a call, and most tokens in a sentence.
+#: Most texts in a call, and most tokens in one.
 MOST = 1_000_000
 
 
-def generate(
+def generate(model: RNN, vocabulary: Vocabulary, **how: Any) -> list[str]:
+    """Texts drawn from a model.
+
+    Parameters
+    ----------
+    model : RNN
+    vocabulary : Vocabulary
+        The vocabulary that the model was trained with.
+    **how
+        The arguments of ``texts``.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    RNNError
+        For a bad argument, or unknown tokens in the prime; the message names them.
+    """
+    return ["".join(pieces) for pieces in texts(model, vocabulary, **how)]
+
+
+def texts(
     model: RNN,
     vocabulary: Vocabulary,
     *,
     prime: str = "",
+    skip_unknown: bool = False,
     temperature: float = 1.0,
+    top_k: Optional[int] = None,
+    top_p: Optional[float] = None,
     count: int = 1,
     seed: int = 0,
     longest: int = 200,
-) -> list[str]:
-    """Sentences sampled from a model; the state is carried from token to token.
+    length: Optional[int] = None,
+    carry: bool = False,
+) -> Iterator[Iterator[str]]:
+    """Texts while they are drawn from a model: sentences, or with ``length`` texts of many.
 
     Parameters
     ----------
@@ -32,107 +63,119 @@ def generate(
     vocabulary : Vocabulary
         The vocabulary that the model was trained with.
     prime : str
-        The beginning of each sentence; its words must be in the vocabulary.
-    temperature : float
-        The probabilities are raised to the power 1/temperature: below 1 safer, above 1 wilder.
+        The beginning of each text; its tokens must be in the vocabulary. At character level it may
+        have several lines.
+    skip_unknown : bool
+        Leave out the tokens of the prime that are not in the vocabulary.
+    temperature, top_k, top_p
+        As for ``theano_rnn.model.draw.Draw``.
     count : int
-        Number of sentences.
+        Number of texts.
     seed : int
     longest : int
-        Most tokens of a sentence.
+        Most tokens of a sentence that are drawn after the prime.
+    length : int, optional
+        Draw so many tokens after the prime. The end of a sentence is one of them; it is written as
+        a newline, and the text goes on.
+    carry : bool
+        Carry the state past the end of a sentence, as training on a stream does. Without it each
+        sentence begins with the zero state.
 
     Returns
     -------
-    list of str
-        Without the unknown and the start token, which are never drawn.
+    iterator of iterators of str
+        The pieces of each text, the prime first, without the unknown and the start token, which
+        are never drawn. Read one text before the next.
 
     Raises
     ------
     RNNError
-        For a bad argument, or unknown words in the prime; the message names them.
+        For a bad argument, or unknown tokens in the prime; the message names them.
     """
-    temperature = validation.positive(temperature, "temperature")
+    draw = Draw(temperature, top_k, top_p)
     count = validation.whole_number(count, "count", at_least=1)
     longest = validation.whole_number(longest, "longest", at_least=1)
-    if max(count, longest) > MOST:
-        raise RNNError(f"count and longest must be at most {MOST:,}; draw more in several calls")
-    random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
-    begin = _prime_tokens(vocabulary, prime)
-    return [
-        vocabulary.decode(_sample(model, vocabulary, begin, temperature, random, longest))
-        for _ in range(count)
-    ]
-
-
-def _prime_tokens(vocabulary: Vocabulary, prime: str) -> list[int]:
-    """The start token and the tokens of the prime."""
-    if not isinstance(prime, str):
-        raise RNNError(f"the prime must be a text, not {validation.shown(prime)}")
-    if not prime.strip():
-        return [vocabulary.start]
-    tokens = [int(token) for token in vocabulary.encode(prime)[:-1]]
-    if vocabulary.unknown in tokens:
-        words = [word for word in prime.split() if vocabulary.unknown in vocabulary.encode(word)]
-        unknown = ", ".join(map(validation.shown, words[:5])) or validation.shown(prime)
+    goes_on = length is not None
+    most = longest if length is None else validation.whole_number(length, "length", at_least=1)
+    if max(count, most) > MOST:
         raise RNNError(
-            f"the prime has tokens that are not in the vocabulary: {unknown}; use words from the "
-            "text that the model was trained on"
+            f"count, longest and length must be at most {MOST:,}; draw more in several calls"
         )
-    return tokens
-
-
-def _sample(
-    model: RNN,
-    vocabulary: Vocabulary,
-    begin: list[int],
-    temperature: float,
-    random: np.random.Generator,
-    longest: int,
-) -> list[int]:
-    state = None
-    for token in begin:
-        probabilities, state = model.next_token(token, state)
-    if len(probabilities) != vocabulary.size:
+    random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
+    begin = _prime_tokens(vocabulary, prime, skip_unknown)
+    if model.vocab_size != vocabulary.size:
         raise RNNError(
-            f"the model has {len(probabilities)} tokens and the vocabulary {vocabulary.size}; "
+            f"the model has {model.vocab_size} tokens and the vocabulary {vocabulary.size}; "
             "pass the vocabulary that it was trained with"
         )
-    drawn = list(begin[1:])
-    never = {vocabulary.start, vocabulary.unknown} - {vocabulary.end}
-    while len(drawn) < longest:
-        token = draw(probabilities, temperature, random, never)
-        if token == vocabulary.end:
-            break
-        drawn.append(token)
-        probabilities, state = model.next_token(token, state)
-        if not np.isfinite(state).all():  # the state of relu can overflow
-            break
-    return drawn
+
+    def tokens() -> Iterator[int]:
+        drawn = itertools.islice(_drawn(model, vocabulary, begin, draw, random, carry), most)
+        end = vocabulary.end
+        yield from begin
+        yield from drawn if goes_on else itertools.takewhile(lambda token: token != end, drawn)
+
+    return (vocabulary.pieces(tokens()) for _ in range(count))
 
 
-def draw(
-    probabilities: Floats,
-    temperature: float,
-    random: np.random.Generator,
-    never: Iterable[int] = (),
-) -> int:
-    """A token, drawn with a probability proportional to p^(1/temperature).
+def unknown_tokens(vocabulary: Vocabulary, prime: str) -> list[str]:
+    """The tokens of a prime that are not in the vocabulary, each once.
 
     Parameters
     ----------
-    probabilities : (vocab_size,) array
-    temperature : float
-    random : numpy.random.Generator
-    never : collection of int
-        Tokens with probability 0.
+    vocabulary : Vocabulary
+    prime : str
 
     Returns
     -------
-    int
+    list of str
     """
-    with np.errstate(divide="ignore", over="ignore"):
-        logits = np.log(probabilities.astype(np.float64))
-        logits[list(never)] = -np.inf
-        logits = (logits - logits.max()) / temperature  # the largest is 0 at any temperature
-    # The largest of logit + Gumbel noise is a draw from the softmax.
-    return int(np.argmax(logits + random.gumbel(size=logits.shape)))
+    unknown = (vocabulary.unknown_tokens(line) for line in _lines(vocabulary, prime))
+    return list(dict.fromkeys(itertools.chain.from_iterable(unknown)))
+
+
+def _lines(vocabulary: Vocabulary, prime: str) -> list[str]:
+    """The parts of a prime with an end token between them."""
+    if not isinstance(prime, str):
+        raise RNNError(f"the prime must be a text, not {validation.shown(prime)}")
+    return prime.split("\n") if vocabulary.level == "char" else [prime]
+
+
+def _prime_tokens(vocabulary: Vocabulary, prime: str, skip_unknown: bool) -> list[int]:
+    """The tokens of the prime, without the start token of its first line."""
+    unknown = [] if skip_unknown else unknown_tokens(vocabulary, prime)
+    if unknown:
+        names = ", ".join(map(validation.shown, unknown[:5]))
+        raise RNNError(
+            f"the prime has tokens that are not in the vocabulary: {names}; use tokens of the "
+            "text that the model was trained on, or leave them out (skip_unknown)"
+        )
+    lines = _lines(vocabulary, prime)
+    ids = [int(token) for line in lines for token in vocabulary.encode(line)[1:]]
+    return [token for token in ids[:-1] if token != vocabulary.unknown]
+
+
+def _drawn(
+    model: RNN,
+    vocabulary: Vocabulary,
+    prime: list[int],
+    draw: Draw,
+    random: np.random.Generator,
+    carry: bool,
+) -> Iterator[int]:
+    """The tokens that a model draws after the prime, without end."""
+    start, end = vocabulary.start, vocabulary.end
+
+    def read(token: int, state: Optional[Floats]) -> tuple[Floats, Floats]:
+        if token != end:
+            return model.next_token(token, state)
+        return model.next_token(start, state if carry else None)  # what follows an end
+
+    never = {start, vocabulary.unknown} - {end}
+    probabilities, state = read(end, None)
+    for token in prime:
+        probabilities, state = read(token, state)
+    while np.isfinite(state).all():  # the state of relu can overflow
+        token = draw(probabilities, random, never)
+        yield token
+        probabilities, state = read(token, state)
