@@ -65,6 +65,11 @@ def use_threads(count: int) -> None:
     blas.use_threads(BLAS, os.environ, count)
 
 
+def most_threads() -> int:
+    """The largest number of threads that ``use_threads`` can set; 1 where it has no choice."""
+    return blas.most_threads(BLAS, os.environ)
+
+
 __all__ = [
     "BLAS",
     "building",
@@ -72,6 +77,7 @@ __all__ = [
     "exclusive",
     "ifelse",
     "loop",
+    "most_threads",
     "tensor",
     "theano",
     "use_threads",

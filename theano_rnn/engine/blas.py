@@ -114,6 +114,13 @@ def use_threads(blas: Blas, environ: Mapping[str, str], count: int) -> None:
         controller.set_num_threads(count or usable_cores())
 
 
+def most_threads(blas: Blas, environ: Mapping[str, str]) -> int:
+    """The largest number that ``use_threads`` can set; 1 if the user or BLAS decides."""
+    if thread_count(environ) is not None or _controller(blas) is None:
+        return 1
+    return usable_cores()
+
+
 def usable_cores() -> int:
     """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -22,6 +22,7 @@ from theano_rnn.training.result import judge
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings, interval
 from theano_rnn.training.state import State, state_of
+from theano_rnn.training.thread_choice import ThreadChoice
 
 #: The name in a checkpoint of the state that a stream has reached.
 STREAM = "stream.state"
@@ -107,6 +108,9 @@ class Training:
         self.settings, self.run, self.corpus = settings, run, corpus
         self.refused: list[str] = []
         engine.use_threads(settings.threads)
+        self._threads: Optional[ThreadChoice] = None
+        if settings.threads == 0 and engine.most_threads() > 1:
+            self._threads = ThreadChoice(engine.use_threads, engine.most_threads())
         found = run.last() if resume and run.has_last else None
         if found is not None:
             # The settings may ask for a network larger than memory; the checkpoint's is not.
@@ -182,6 +186,8 @@ class Training:
             now = time.perf_counter()
             if self.step.compiled == compiled:  # compiling is not training
                 state.seconds += now - last
+                if self._threads is not None:
+                    self._threads.step(tokens, now - last)
             last = now
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = now - start

@@ -164,8 +164,9 @@ class Settings:
         zero="when the validation loss says so", old=["decay_after"])
 
     threads: int = setting(1, whole_number(0),
-        "threads of BLAS; 0: all cores. Large batches gain from a second one, sentences and "
-        "characters do not; OPENBLAS_NUM_THREADS overrides it", group="run")
+        "threads of BLAS. 0: as many as are quickest; steps are timed with one and with more, "
+        "again and again, as other programs come and go, and the last bits of the result may "
+        "differ from run to run. OPENBLAS_NUM_THREADS overrides it", group="run")
     checkpoint_every: str = setting("10min", parsed(interval, "steps or minutes", "N|Nmin"),
         "write a checkpoint within the epochs after so many steps, 500, or minutes, 10min; there "
         "is one at the end of each epoch", old=["every"])
