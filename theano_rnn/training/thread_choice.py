@@ -40,6 +40,10 @@ class ThreadChoice:
     def __init__(self, use: Callable[[int], None], cores: int) -> None:
         self._use = use
         self._numbers = [2**i for i in range(cores.bit_length()) if 2**i < cores] + [cores]
+        self._block: list[tuple[int, float]] = []  # tokens and seconds of its steps so far
+        self._times: dict[int, list[float]] = {}  # seconds a token in each block, by number
+        self._best: Optional[float] = None  # seconds a token, once a comparison is done
+        self._since = 0.0  # seconds since the comparison began
         self._compare()
 
     def step(self, tokens: int, seconds: float) -> None:
@@ -67,9 +71,8 @@ class ThreadChoice:
 
     def _compare(self) -> None:
         """Begin to time all numbers in turns."""
-        self._times: dict[int, list[float]] = {number: [] for number in self._numbers}
-        self._best: Optional[float] = None  # seconds a token, once the comparison is done
-        self._since = 0.0
+        self._times = {number: [] for number in self._numbers}
+        self._best, self._since = None, 0.0
         self._set(self._numbers[-1])
 
     def _continue_comparison(self) -> None:
@@ -91,4 +94,4 @@ class ThreadChoice:
     def _set(self, threads: int) -> None:
         self.threads = threads
         self._use(threads)
-        self._block: list[tuple[int, float]] = []
+        self._block = []
