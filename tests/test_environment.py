@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import conftest
@@ -136,6 +137,26 @@ def test_a_wheel_that_is_there_is_not_built_again(tmp_path, monkeypatch):
     monkeypatch.setattr(theano_wheel, "build", None)
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     assert "1.1.2-py3-none-any.whl" in theano_wheel.requirements(tmp_path)[1]
+
+
+def test_the_package_is_imported_from_the_folder_that_contains_the_clone(tmp_path):
+    """Where the clone itself would be a package without modules, theano_rnn/theano_rnn."""
+    pytest.importorskip("setuptools")
+    clone, site = tmp_path / "theano_rnn", tmp_path / "site"
+    (clone / "theano_rnn").mkdir(parents=True)
+    (clone / "theano_rnn" / "__init__.py").write_text("NAME = 1")
+    (clone / "tests").mkdir()
+    ours = re.findall(r"^\[tool\.setuptools.*?(?=^\[tool\.(?!setuptools))", PYPROJECT, re.M | re.S)
+    project = '[project]\nname = "theano-rnn"\nversion = "0"\n'
+    (clone / "pyproject.toml").write_text(project + "".join(ours))
+    build = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv[1])"
+    subprocess.run(
+        [sys.executable, "-c", build, str(site)], cwd=clone, check=True, capture_output=True
+    )
+    (wheel,) = site.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(site)
+    use = "import site, sys; site.addsitedir(sys.argv[1]); import theano_rnn; theano_rnn.NAME"
+    subprocess.run([sys.executable, "-S", "-c", use, str(site)], cwd=tmp_path, check=True)
 
 
 def test_what_is_lent_to_the_setup_reads_its_settings_as_python_3_11_did(tmp_path):
