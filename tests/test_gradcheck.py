@@ -82,8 +82,8 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
         ),
         ("--cell gru --tied", "set embedding_size=8, or tied=False"),
         ("--layers 0", "layers must be a whole number of at least 1"),
-        ("--length ten", "--length: invalid int value: 'ten'"),
-        ("--depth 3", "unrecognized arguments: --depth 3"),
+        ("--length ten", "--length must be a whole number, not 'ten'"),
+        ("--depth 3", "--depth is unknown"),
     ],
 )
 def test_bad_input_is_one_line_and_exits_with_2(capsys, arguments, message):

@@ -6,6 +6,7 @@ from typing import Optional
 
 from theano_rnn import __version__, commands
 from theano_rnn.commands import COMMANDS, calling
+from theano_rnn.common.names import did_you_mean
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -14,15 +15,23 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     name = given[0] if given else None
     if name in COMMANDS:
         return commands.run(name, given[1:])
-    if name in ("-h", "--help"):
+    if name == "help" and given[1:] and given[1] in COMMANDS:
+        return commands.run(given[1], ["--help"])
+    if name == "help" and given[1:]:
+        name = given[1]
+    elif name in ("-h", "--help", "help"):
         print(overview())
         return 0
-    if name == "--version":
+    elif name in ("-V", "--version"):
         print(f"{calling.PROGRAM} {__version__}")
         return 0
+    wrong = "give a command;"
+    if name is not None:
+        wrong = " ".join(
+            [f"command {name!r:.60} is unknown;", did_you_mean(name, COMMANDS)]
+        ).strip()
     known = ", ".join(COMMANDS)
-    wrong = "give a command" if name is None else f"command {name!r} is unknown"
-    print(f"{calling.package()}: {wrong}; the commands are {known}", file=sys.stderr)
+    print(f"{calling.package()}: {wrong} the commands are {known}", file=sys.stderr)
     return 2
 
 
@@ -38,7 +47,7 @@ def overview() -> str:
             "",
             *lines,
             "",
-            f"{calling.package()} COMMAND --help lists the options of one, --version the version.",
+            f"{calling.package()} help COMMAND lists the options of one, -V the version.",
         ]
     )
 

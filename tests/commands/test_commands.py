@@ -68,6 +68,42 @@ def test_help_and_version_wait_for_nothing():
         assert done.stdout.count(f"  {name} ") >= 2 and command.summary in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("trian", "command 'trian' is unknown; did you mean train? the commands are"),
+        ("help trian", "command 'trian' is unknown; did you mean train? the commands are"),
+        ("train --hiden 4", "--hiden is unknown; did you mean --hidden-size? theano-rnn train"),
+        ("train --hidden 4", "--hidden is unknown; did you mean --hidden-size? theano-rnn train"),
+        ("train --cell gur", "--cell 'gur' is unknown; did you mean gru? theano-rnn train"),
+        ("train --cell x", "--cell 'x' is unknown; use tanh, sigmoid, "),
+        ("train --clip much", "--clip must be a number, not 'much'; theano-rnn train"),
+        ("train book.txt", "argument 'book.txt' is one too many; theano-rnn train"),
+        ("doctor explian", "what 'explian' is unknown; did you mean explain?"),
+        ("compare --run a", "required: --runs; theano-rnn compare --help lists all options"),
+    ],
+)
+def test_a_misspelt_call_is_a_line_that_says_what_was_meant(called_as, capsys, call, said):
+    called_as("console")
+    try:
+        code = console.main(call.split())
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("theano-rnn") and said in err
+
+
+def test_help_of_a_command_and_the_version_have_a_short_way(called_as, capsys):
+    called_as("console")
+    assert console.main(["-V"]) == console.main(["help"]) == 0
+    with pytest.raises(SystemExit):
+        console.main(["help", "train"])
+    said = capsys.readouterr().out
+    assert said.startswith(f"theano-rnn {__version__}\nusage: theano-rnn COMMAND")
+    assert "--hidden-size H" in said
+
+
 def test_only_the_command_that_is_called_is_imported():
     code = (
         "import sys, atexit; from theano_rnn.__main__ import main; atexit.register(lambda: print("

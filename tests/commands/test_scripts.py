@@ -185,7 +185,7 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--recipe", "zaremba-small", "--train", "train.txt"], "valid and test are missing"),
         (["--recipe", "zaremba-small", "--text", "text.txt", "--omega", "2"], "not lstm"),
         (["--text", "text.txt", "--hidden-size", str(10**12)], "memory of this machine"),
-        (["--text", "text.txt", "--hidden-size", "many"], "--hidden-size: invalid int"),
+        (["--text", "text.txt", "--hidden-size", "many"], "--hidden-size must be a whole"),
         (["--text", "text.txt", "--hiden-size", "7"], "--hiden-size"),
         (["--train", "train.txt"], "valid and test are missing"),
         (["--text", "text.txt", "--train", "train.txt"], "not both"),

@@ -85,7 +85,10 @@ def test_a_sweep_without_dask_is_one_line(called, tmp_path, monkeypatch):
     [
         ([], "--task is missing"),
         (["--task", "addition"], "--length is missing"),
-        (["--task", "adition", "--length", 10], "invalid choice: 'adition'"),
+        (
+            ["--task", "adition", "--length", 10],
+            "--task 'adition' is unknown; did you mean addition?",
+        ),
         (["--task", "addition", "--length", 9], "length must be a whole number of at least 10"),
         ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; use clip"),
         ([*QUICK, "--remedy", "omega", "--cell", "lstm"], "not lstm"),

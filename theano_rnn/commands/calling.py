@@ -22,9 +22,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NoReturn, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.names import did_you_mean
 
 #: When the user began to wait for the first step: before Theano is imported.
 START = time.perf_counter()
@@ -144,7 +145,46 @@ def _drop_output() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line; the usage of many options would hide them."""
+    """A parser of whole options, whose errors are one line: all usage would hide them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists all options\n")
+        message = message if message.endswith("?") else f"{message};"
+        self.exit(2, f"{self.prog}: {message} {self.prog} --help lists all options\n")
+
+    def parse_args(  # type: ignore[override]
+        self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None
+    ) -> argparse.Namespace:
+        found, others = self.parse_known_args(args, namespace)
+        if others:
+            option = others[0].split("=")[0]
+            if not option.startswith("-"):
+                self.error(f"argument {option!r:.60} is one too many")
+            known = [name for action in self._actions for name in action.option_strings]
+            meant = did_you_mean(option, known)
+            self.error(f"{option:.60} is unknown{meant and f'; {meant}'}")
+        return found
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            kinds: dict[object, str] = {int: "a whole number", float: "a number"}
+            kind = kinds.get(action.type)
+            if kind is None:
+                raise
+            must = f"{_name(action)} must be {kind}, not {arg_string!r:.60}"
+            raise argparse.ArgumentError(None, must) from None
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            meant = did_you_mean(str(value), choices)
+            text = f"{_name(action)} {value!r:.60} is unknown; "
+            raise argparse.ArgumentError(None, text + (meant or f"use {', '.join(choices)}"))
+
+
+def _name(action: argparse.Action) -> str:
+    return action.option_strings[0] if action.option_strings else str(action.dest)
