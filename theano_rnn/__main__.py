@@ -27,9 +27,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     wrong = "give a command;"
     if name is not None:
-        wrong = " ".join(
-            [f"command {name!r:.60} is unknown;", did_you_mean(name, COMMANDS)]
-        ).strip()
+        wrong = f"command {name!r:.60} is unknown; {did_you_mean(name, COMMANDS)}".rstrip()
     known = ", ".join(COMMANDS)
     print(f"{calling.package()}: {wrong} the commands are {known}", file=sys.stderr)
     return 2

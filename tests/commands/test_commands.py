@@ -193,7 +193,7 @@ def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
     assert "The loops of a" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         console.main(["doctor", "oops"])
-    assert "theano-rnn doctor: argument" in capsys.readouterr().err
+    assert "theano-rnn doctor: what 'oops' is unknown" in capsys.readouterr().err
 
 
 def test_where_theano_has_no_folder_it_is_one_line():
