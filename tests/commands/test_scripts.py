@@ -83,7 +83,8 @@ def test_what_a_recipe_sets_is_switched_off_by_0(folder, monkeypatch):
     monkeypatch.chdir(folder)
     off = "--embedding-size 0 --lr-decay-after 0 --patience 0 --dynamic 0 --no-bias --clip 0"
     given = ["--recipe", "mikolov", "--text", "text.txt", "--run", "off", *off.split()]
-    settings, _, _ = training.open_run(train.parse_arguments(given))
+    with training.opened(train.parse_arguments(given)) as made:
+        settings = made.settings
     assert settings.embedding_size is settings.lr_decay_after is settings.patience is None
     assert settings.dynamic is None and not settings.bias and not settings.clip
     assert settings.hidden_size == RECIPES["mikolov"]["hidden_size"]
@@ -191,7 +192,18 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--text", "text.txt", "--train", "train.txt"], "not both"),
         (["--resume", "nowhere"], "not a run folder"),
         (["--resume", "run", "--hidden-size", "7"], "--hidden-size"),
-        (["--resume", "run", "--recipe", "tutorial", "--no-bias"], "leave out --bias, --recipe"),
+        (["--resume", "run", "--recipe", "tutorial"], "leave out --recipe"),
+        (["--resume", "run", "--no-bias", "--seed", "3"], "leave out --bias, --seed, or start a"),
+        (
+            ["--resume", "run", "--epochs", "3", "--text", "table.csv", "--column", "body"],
+            "--column",
+        ),
+        (["--resume", "run", "--from", "run"], "leave out --from"),
+        (["--from", "run", "--recipe", "tutorial"], "leave out --recipe"),
+        (["--from", "run"], "--from run needs a text"),
+        (["--from", "run", "--text", "text.txt", "--hidden-size", "7"], "--hidden-size 5, not 7"),
+        (["--from", "run", "--text", "text.txt", "--level", "char"], "--level word, not char"),
+        (["--from", "nowhere", "--text", "text.txt"], "not a run folder"),
         (["--resume", "run"], "pass --epochs with a larger number"),
     ],
 )
@@ -255,7 +267,8 @@ def test_an_unknown_name_is_refused_with_the_known(folder, called, option, known
 def test_an_option_changes_the_recipe(folder, called, tmp_path):
     given = ["--recipe", "zaremba-small", "--text", "text.txt", "--run", str(tmp_path / "run")]
     changes = ["--no-stream", "--no-bias", "--layers", "1", "--learning-rate", "0.5"]
-    settings, _, _ = training.open_run(train.parse_arguments(given + changes))
+    with training.opened(train.parse_arguments(given + changes)) as made:
+        settings = made.settings
     expected = {**RECIPES["zaremba-small"], "stream": False, "bias": False, "layers": 1,
                 "learning_rate": 0.5, "text": str(folder / "text.txt")}  # fmt: skip
     assert settings == Settings(**expected)

@@ -26,8 +26,16 @@ def parser(settings: type[Settings] = Settings) -> argparse.ArgumentParser:
     run.add_argument(
         "--resume",
         metavar="DIR",
-        help="continue the run in this folder from its last checkpoint, with its settings; only "
-        "--epochs and --tensorboard can be given with it",
+        help="continue the run in this folder from its last checkpoint, with its settings; what "
+        "leaves the network and the text alone may be changed, such as --epochs, --patience, "
+        "--learning-rate and --threads, and the --text may have moved",
+    )
+    run.add_argument(
+        "--from",
+        dest="source",
+        metavar="DIR",
+        help="fine-tune: a new run with the parameters and settings of the run in this folder, on "
+        "another --text; tokens are matched by name",
     )
     run.add_argument(
         "--recipe",
@@ -51,12 +59,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     display = training.Display()
     try:
-        settings, run, corpus = training.open_run(arguments)
-        with run.locked():
-            training.train(settings, run, corpus, arguments.resume is not None, display)
+        with training.opened(arguments) as made:
+            training.train(made, display)
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
     if display.stop:
-        say(f"Stopped early; to continue: {calling.line('train')} --resume {run.folder}")
+        say(f"Stopped early; to continue: {calling.line('train')} --resume {made.run.folder}")
     return 0

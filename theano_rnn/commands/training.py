@@ -1,70 +1,51 @@
 """What ``train`` does once its options are read: it imports Theano, and so is imported late."""
 
 import argparse
+import contextlib
 import os
 import signal
 import time
-from typing import Any, Optional
+from collections.abc import Iterator
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.common import extras, options
-from theano_rnn.common.errors import CompileFailed, RNNError
-from theano_rnn.text.corpus import Corpus
-from theano_rnn.training import build
+from theano_rnn.common.errors import RNNError
+from theano_rnn.training import start
 from theano_rnn.training.evaluation import format_perplexity
-from theano_rnn.training.load import load_settings
 from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State
 
-#: Options that can be given with --resume.
-CHANGEABLE = {"epochs", "tensorboard"}
 
-
-def open_run(arguments: argparse.Namespace) -> tuple[Settings, Run, Corpus]:
-    """The settings and the folder, of a new run or of the one to resume."""
+@contextlib.contextmanager
+def opened(arguments: argparse.Namespace) -> Iterator[Training]:
+    """The training that the options ask for: new, from another run, or resumed."""
     given = options.given(arguments, Settings)
-    for name in {"text", "train", "valid", "test"} & given.keys():
+    for name in start.TEXTS & given.keys():
         given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
-    if arguments.resume is None:
+    folders = {"--run": arguments.run, "--recipe": arguments.recipe, "--from": arguments.source}
+    not_beside = {"--resume": ("--run", "--recipe", "--from"), "--from": ("--recipe",)}
+    folders["--resume"] = arguments.resume
+    for one, others in not_beside.items():
+        both = [name for name in others if folders[name] is not None]
+        if folders[one] is not None and both:
+            raise RNNError(f"{one} takes its settings from the run; leave out {', '.join(both)}")
+    if arguments.resume is not None:
+        found = start.resumed(arguments.resume, given)
+    elif arguments.source is not None:
+        settings = start.settings_from(arguments.source, given)
+        found = start.new(settings, arguments.run, arguments.source)
+    else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        return new_run(arguments.run, Settings(**{**recipe, **given}))
-    others = [name for name in ("run", "recipe") if getattr(arguments, name) is not None]
-    refused = sorted([*others, *(given.keys() - CHANGEABLE)])
-    if refused:
-        names = ", ".join(map(options.option, refused))
-        raise RNNError(f"--resume takes its settings from the run; leave out {names}")
-    return resumed_run(arguments.resume, given)
-
-
-def new_run(folder: Optional[str], settings: Settings) -> tuple[Settings, Run, Corpus]:
-    # Everything that can fail comes before the folder is made.
-    if settings.tensorboard:
-        extras.need("tensorboard", "--tensorboard")
-    corpus = build.build_corpus(settings)
-    build.architecture(settings, corpus.vocabulary.size).check_memory()
-    run = Run.create_dated() if folder is None else Run.create(folder)
-    run.save_vocabulary(corpus.vocabulary)
-    run.save_settings(vars(settings))  # the last of what --resume needs
-    if settings.tensorboard:
-        run.write_events()
-    return settings, run, corpus
-
-
-def resumed_run(folder: str, given: dict[str, Any]) -> tuple[Settings, Run, Corpus]:
-    run = Run.open(folder)
-    settings = load_settings(run, **given)
-    if settings.tensorboard:
-        run.write_events()
-    corpus = build.build_corpus(settings)
-    if corpus.vocabulary.tokens != run.vocabulary().tokens:
-        raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
-    return settings, run, corpus
+        found = start.new(Settings(**{**recipe, **given}), arguments.run)
+    with found as training:
+        yield training
 
 
 def clipping(settings: Settings) -> str:
@@ -161,13 +142,10 @@ def show(result: dict[str, Any], run: Run) -> None:
     say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
 
 
-def train(
-    settings: Settings, run: Run, corpus: Corpus, is_resumed: bool, display: Display
-) -> None:
-    training = Training(settings, run, corpus, resume=is_resumed)
+def train(training: Training, display: Display) -> None:
+    settings, run, corpus = training.settings, training.run, training.corpus
     for refused in training.refused:
         say(f"Falling back to an earlier checkpoint: {refused}")
-    run.save_settings(vars(settings))
     counts = corpus.token_counts
     say(
         f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
@@ -176,13 +154,8 @@ def train(
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)
-    try:
-        with display.progress:
-            training.run_epochs(display, calling.START)
-    except CompileFailed:
-        if not (is_resumed or training.state.epoch or training.state.tokens):
-            run.discard()
-        raise
+    with display.progress:
+        training.run_epochs(display, calling.START)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if training.is_over and training.state.epoch < settings.epochs:

@@ -8,6 +8,7 @@
 ``evaluation``   the loss of a text, dynamic evaluation
 ``result``       the best model judged on the test text, beside the baselines
 ``run_folder``   the files of a run;  ``checkpoint``, ``picture`` and ``tensorboard`` some of them
+``start``        a training begun: new, from another run, or resumed
 ``load``         the network, the vocabulary and the settings of a run
 ``sampling``     sentences drawn from a network
 """

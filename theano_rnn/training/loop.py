@@ -128,6 +128,16 @@ class Training:
         elif resume:  # it was killed before its first checkpoint
             run.drop_metrics_after(0)
 
+    def begin_with(self, values: Parameters) -> None:
+        """Begin with these parameters, also after a crash before the first checkpoint.
+
+        Parameters
+        ----------
+        values : dict of arrays
+        """
+        self.model.set_parameters(values)
+        self._save_last()
+
     # ---- what is done, from the first step to the last
 
     def run_epochs(self, callback: Callback, start: Optional[float] = None) -> None:
@@ -364,7 +374,7 @@ class Training:
         if self.is_over:
             raise RNNError(
                 f"the run in {run.folder} has ended: {settings.patience} epochs without a new "
-                "lowest validation loss; start a new run with a larger --patience"
+                "lowest validation loss; pass a larger --patience to train on"
             )
 
     @contextlib.contextmanager

@@ -1,0 +1,190 @@
+"""Begin a training: in a new run folder, from another run's parameters, or where a run stopped."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from theano_rnn.common import extras
+from theano_rnn.common.errors import CompileFailed, RNNError
+from theano_rnn.common.options import option
+from theano_rnn.common.types import Parameters, PathLike
+from theano_rnn.rnn import RNN
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training import build
+from theano_rnn.training.load import load, load_settings
+from theano_rnn.training.loop import Training
+from theano_rnn.training.run_folder import Run
+from theano_rnn.training.settings import NETWORK, Settings
+
+#: The settings that name the text.
+TEXTS = {"text", "train", "valid", "test"}
+#: The settings that a resumed run may change: they leave the network, what its optimizer knows,
+#: and the order of the steps as they are. The text may have moved, but must be the same.
+SAFE = TEXTS | {
+    "learning_rate", "lr_decay", "lr_decay_after", "min_improvement", "patience", "epochs", "clip",
+    "on_nonfinite", "dropout", "threads", "checkpoint_every", "watch", "tensorboard", "dynamic",
+}  # fmt: skip
+#: What a run that begins from another one cannot change: the network, and what a token is.
+FIXED = {*NETWORK, "level", "tokenized"} - {"dropout"}
+
+
+@contextlib.contextmanager
+def new(
+    settings: Settings, folder: Optional[PathLike] = None, source: Optional[PathLike] = None
+) -> Iterator[Training]:
+    """A training in a new run folder, which is locked until the block ends.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : path, optional
+        By default ``runs/`` and the time.
+    source : path, optional
+        The run whose best parameters it begins with, see ``settings_from``; tokens that its
+        vocabulary lacks begin as in a new network.
+
+    Yields
+    ------
+    Training
+
+    Raises
+    ------
+    RNNError
+        If the text, the folder or the source does not do; no folder is left then, nor one in which
+        nothing could be compiled.
+    """
+    # Everything that can fail comes before the folder is made.
+    if settings.tensorboard:
+        extras.need("tensorboard", "--tensorboard")
+    corpus = build.build_corpus(settings)
+    build.architecture(settings, corpus.vocabulary.size).check_memory()
+    before = None if source is None else load(source)
+    run = Run.create_dated() if folder is None else Run.create(folder)
+    with run.locked():
+        run.save_vocabulary(corpus.vocabulary)
+        training = Training(settings, run, corpus)
+        if before is not None:
+            training.begin_with(mapped(*before, training.model, corpus.vocabulary))
+        run.save_settings(vars(settings))  # the last of what --resume needs
+        if settings.tensorboard:
+            run.write_events()
+        try:
+            yield training
+        except CompileFailed:
+            if not (training.state.epoch or training.state.tokens):
+                run.discard()
+            raise
+
+
+@contextlib.contextmanager
+def resumed(folder: PathLike, changes: Mapping[str, Any]) -> Iterator[Training]:
+    """The training of a run folder where it stopped; the folder is locked until the block ends.
+
+    Parameters
+    ----------
+    folder : path
+    changes : dict
+        Settings in ``SAFE`` to change.
+
+    Yields
+    ------
+    Training
+
+    Raises
+    ------
+    RNNError
+        If the folder is not a run, its text has changed, nothing is left to do, or a change is not
+        safe; nothing has changed then.
+    """
+    refused = ", ".join(sorted(map(option, changes.keys() - SAFE)))
+    if refused:
+        raise RNNError(
+            f"--resume takes its settings from the run; leave out {refused}, or start a new run "
+            f"from its parameters: --from {folder}"
+        )
+    run = Run.open(folder)
+    settings = load_settings(run, **changes)
+    if settings.tensorboard:
+        run.write_events()
+    corpus = build.build_corpus(settings)
+    if corpus.vocabulary.tokens != run.vocabulary().tokens:
+        raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
+    with run.locked():
+        training = Training(settings, run, corpus, resume=True)
+        if "learning_rate" in changes:
+            training.state.learning_rate = settings.learning_rate
+        run.save_settings(vars(settings))
+        yield training
+
+
+def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
+    """The settings of a new run that begins with the parameters of another one.
+
+    Parameters
+    ----------
+    source : path
+        The other run. Its settings are taken, but for the text and the size of the vocabulary.
+    given : dict
+        The text, and settings that replace those of the run.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    RNNError
+        For another network or other tokens than those of the run.
+    """
+    before = load_settings(Run.open(source))
+    others = [
+        name for name in sorted(FIXED & given.keys()) if given[name] != getattr(before, name)
+    ]
+    if others:
+        name = others[0]
+        raise RNNError(
+            f"the parameters of {source} are those of {option(name)} {getattr(before, name)}, not "
+            f"{given[name]}; leave {option(name)} out"
+        )
+    if not TEXTS & given.keys():
+        raise RNNError(
+            f"--from {source} needs a text: give --text, or --train, --valid and --test"
+        )
+    nothing = {name: None for name in (*TEXTS, "column", "vocab_size")}
+    return dataclasses.replace(before, **{**nothing, **given})
+
+
+def mapped(source: RNN, before: Vocabulary, model: RNN, vocabulary: Vocabulary) -> Parameters:
+    """The parameters of a model for another vocabulary; tokens of both keep what they have.
+
+    Parameters
+    ----------
+    source : RNN
+    before : Vocabulary
+        Of the source.
+    model : RNN
+        A model of the same network for the other vocabulary: it has the values of new tokens.
+    vocabulary : Vocabulary
+        Of the model.
+
+    Returns
+    -------
+    dict of arrays
+        In the shapes of the model.
+    """
+    ids = {token: index for index, token in enumerate(before.tokens)}
+    known = [index for index, token in enumerate(vocabulary.tokens) if token in ids]
+    old = [ids[vocabulary.tokens[index]] for index in known]
+    wider = dataclasses.replace(model.architecture, vocab_size=vocabulary.size + 1).shapes
+    values, others = model.parameters(), source.parameters()
+    for name, value in values.items():
+        axes = [axis for axis, size in enumerate(wider[name]) if size != value.shape[axis]]
+        if not axes:
+            values[name] = others[name]
+            continue
+        rows = np.moveaxis(value, axes[0], 0)  # a view: one row for each token
+        rows[known] = np.moveaxis(others[name], axes[0], 0)[old]
+    return values
