@@ -134,7 +134,7 @@ def test_a_header_as_large_as_the_file_is_refused_unread(run):
     with open(run.folder / "last.safetensors", "wb") as file:
         file.write(struct.pack("<Q", 90_000_000) + b'{"a":')
         file.truncate(90_000_100)
-    refused(run.last, "its header is not that of a checkpoint")
+    refused(run.last, "its header is not that of a safetensors file")
 
 
 def test_a_checkpoint_beyond_the_memory_is_refused(run, monkeypatch):

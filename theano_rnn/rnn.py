@@ -1,7 +1,7 @@
 """RNN, the public face of the model: its parameters and its compiled functions."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
@@ -187,7 +187,13 @@ class RNN(LanguageModel):
         return model
 
     @classmethod
-    def from_torch(cls, path: PathLike, cell: Optional[str] = None, **settings: Any) -> "RNN":
+    def from_torch(
+        cls,
+        path: PathLike,
+        cell: Optional[str] = None,
+        names: Optional[Mapping[str, str]] = None,
+        **settings: Any,
+    ) -> "RNN":
         """A model with the parameters of a PyTorch language model, a safetensors file.
 
         Parameters
@@ -197,6 +203,10 @@ class RNN(LanguageModel):
             an embedding before; ``theano_rnn.interop.torch_state`` has the names.
         cell : str, optional
             "relu" for an nn.RNN with that nonlinearity, if the file does not say so.
+        names : dict, optional
+            Names in the file, whole or up to a dot, with those of ``torch_state``, as in
+            ``{"0": "embedding", "1": "rnn", "2": "decoder"}``. The usual ones (``lstm``, ``fc``,
+            word_language_model's ``encoder``, the prefix ``module.``, ...) are known without it.
         **settings
             Those of RNN that are not in the file: truncation, dropout, seed, dtype. By default
             the dtype is the file's.
@@ -210,7 +220,7 @@ class RNN(LanguageModel):
         RNNError
             If the file is missing, damaged, or of another module.
         """
-        parameters, a = torch_state.load(path, cell)
+        parameters, a = torch_state.load(path, cell, names)
         settings = {"dtype": torch_state.dtype_of(parameters), **settings}
         read = {name: getattr(a, name) for name in torch_state.READ}
         model = cls(a.vocab_size, a.hidden_size, **read, **settings)

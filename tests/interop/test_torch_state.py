@@ -1,5 +1,7 @@
 """Parameters in PyTorch's layout, without PyTorch: gate by gate, there and back, bad files."""
 
+import struct
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -148,10 +150,11 @@ def without(name):
 
 @pytest.mark.parametrize("state, message", [
     ([], "the state is a list; pass a dict"),
-    ({}, "rnn.weight_ih_l0 is missing; such a module has embedding.weight or no embedding"),
-    ({"weight_ih_l0": np.ones((8, 3))}, "rnn.weight_ih_l0 is missing"),
+    ({}, "rnn.weight_ih_l0 is missing: it holds nothing.*such a module has embedding.weight or"),
+    ({"weight_ih_l0": np.ones((8, 3))}, r"l0 is missing: it holds weight_ih_l0 \(8, 3\)\. If it"),
     (without("rnn.weight_hh_l1"), r"rnn.weight_hh_l1 \(8, 2\) is missing"),
-    (without("decoder.weight"), r"decoder.weight \(5, 2\) is missing"),
+    (without("decoder.weight"), r"decoder.weight \(5, 2\) is missing: it holds embedding.weight "
+     r"\(5, 3\), rnn.*another name, pass names=\{'theirs': 'decoder'\}"),
     ({**LSTM, "rnn.weight_ih_l0_reverse": np.ones(1)}, "_reverse\" is unknown: it is of a bi"),
     ({**LSTM, "rnn.weight_hr_l0": np.ones(1)}, "weight_hr_l0\" is unknown: it is of an nn.LSTM"),
     ({**LSTM, "norm.weight": np.ones(1)}, "\"norm.weight\" is unknown; such a module"),
@@ -164,6 +167,61 @@ def without(name):
 def test_another_state_is_refused_by_the_name_of_the_tensor(state, message):
     with pytest.raises(RNNError, match=message):
         from_torch(state)
+
+
+def by_other_names(changes):
+    """The state with the beginning of each name replaced."""
+
+    def other(name):
+        old = next((old for old in changes if name.startswith(old)), None)
+        return name if old is None else changes[old] + name[len(old) :]
+
+    return {other(name): array for name, array in LSTM.items()}
+
+
+@pytest.mark.parametrize("changes, names", [
+    ({"": "module."}, None),  # DataParallel
+    ({"": "_orig_mod."}, None),  # torch.compile
+    ({"": "_orig_mod.module.model."}, None),
+    ({"embedding": "encoder"}, None),  # word_language_model
+    ({"rnn": "lstm", "decoder": "fc"}, None),
+    ({"embedding": "0", "rnn": "1", "decoder": "2"},
+     {"0": "embedding", "1": "rnn", "2": "decoder"}),  # nn.Sequential
+    ({"embedding.weight": "table", "rnn": "net.core", "decoder": "net.head"},
+     {"table": "embedding.weight", "net.core": "rnn", "net": "decoder", "net.head": "decoder"}),
+])  # fmt: skip
+def test_other_names_are_read_as_ours(changes, names, tmp_path):
+    safetensors.numpy.save_file(by_other_names(changes), tmp_path / "file")
+    parameters, found = load(tmp_path / "file", names=names)
+    expected, a = from_torch(LSTM)
+    assert found == a
+    assert_same(parameters, expected)
+    model = RNN.from_torch(tmp_path / "file", names=names)
+    assert_same(model.parameters(), expected)
+
+
+@pytest.mark.parametrize("names, message", [
+    ({"head": "decoder"}, r"names has 'head', and no tensor begins so: it holds embedding.weight"),
+    ({"embedding": "decoder"}, "two tensors are decoder.weight"),
+    (["fc"], r"names must be a dict such as \{'fc': 'decoder'\}"),
+    ({"rnn": 1}, "names must be a dict"),
+])  # fmt: skip
+def test_names_that_do_not_fit_are_refused(names, message):
+    with pytest.raises(RNNError, match=message):
+        from_torch(LSTM, names=names)
+
+
+def test_an_error_says_which_names_were_read_otherwise():
+    state = {**by_other_names({"decoder": "fc"}), "fc.weight": np.ones((6, 2))}
+    with pytest.raises(RNNError, match=r"weight has shape \(6, 2\).*\(fc is read as decoder"):
+        from_torch(state)
+
+
+def test_numbers_that_numpy_does_not_have_are_to_be_converted(tmp_path):
+    header = b'{"a.weight":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "file").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    with pytest.raises(RNNError, match=r"a.weight is bfloat16.*convert to float32.*\.float\(\)"):
+        load(tmp_path / "file")
 
 
 @pytest.mark.parametrize("cell, message", [

@@ -7,6 +7,8 @@ are in ``theano_rnn.interop.torch_state``.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,18 @@ if TYPE_CHECKING:
 
 #: ``Cell.torch`` of each cell that has one; a test holds that they agree.
 MODULES = {"tanh": "RNN", "relu": "RNN", "gru_after": "GRU", "lstm": "LSTM"}
+
+
+@contextlib.contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{error.name} is not installed here: pip install torch safetensors packaging. It can "
+            "go into the environment of theano_rnn (PyTorch 2.3 and later read NumPy 2); in an "
+            "environment without Theano this module needs nothing else of theano_rnn"
+        ) from None
 
 
 def language_model(
@@ -38,8 +52,14 @@ def language_model(
     -------
     torch.nn.Module
         With the parameters that PyTorch draws.
+
+    Raises
+    ------
+    ImportError
+        If PyTorch is not installed here; it says what to install.
     """
-    from torch import nn
+    with _needs_torch():
+        from torch import nn
 
     class LanguageModel(nn.Module):
         def __init__(self) -> None:
@@ -72,11 +92,21 @@ def load(path: str | Path) -> torch.nn.Module:
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    ImportError
+        If PyTorch or safetensors is not installed here; it says what to install.
+    ValueError
+        If ``RNN.to_torch`` did not write the file.
     """
-    import safetensors.torch
+    with _needs_torch():
+        import safetensors.torch
 
     with safetensors.safe_open(str(path), framework="pt") as file:
-        cell = file.metadata()["cell"]
+        cell = (file.metadata() or {}).get("cell")
+    if cell not in MODULES:
+        raise ValueError(f"{path} names no cell; write it with RNN.to_torch")
     state = safetensors.torch.load_file(str(path))
     vocab_size, H = state["decoder.weight"].shape
     layers = sum(name.startswith("rnn.weight_hh_l") for name in state)

@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from theano_rnn.common import files, validation
+from theano_rnn.common import files, tensors, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Ints
+from theano_rnn.interop import torch_names
 from theano_rnn.model.architecture import Architecture, named
 from theano_rnn.model.cells import CELLS, TorchModule
 
@@ -100,7 +100,9 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     return {name: array.astype(dtype, order="C") for name, array in state.items()}
 
 
-def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
+def from_torch(
+    state: State, cell: Optional[str] = None, names: Optional[Mapping[str, str]] = None
+) -> tuple[Arrays, Architecture]:
     """The parameters and the architecture of the network with the state of a PyTorch module.
 
     Parameters
@@ -110,6 +112,9 @@ def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Archit
     cell : str, optional
         Needed only for an nn.RNN with the nonlinearity "relu", which the shapes do not tell from
         the default "tanh". An nn.GRU is "gru_after", an nn.LSTM "lstm".
+    names : dict, optional
+        Other names in the state, whole or up to a dot, with those above, as in
+        ``{"fc": "decoder"}``. ``torch_names`` has those that are known without it.
 
     Returns
     -------
@@ -127,11 +132,19 @@ def from_torch(state: State, cell: Optional[str] = None) -> tuple[Arrays, Archit
     """
     if not isinstance(state, Mapping):
         raise RNNError(f"the state is a {type(state).__name__}; pass a dict of arrays by name")
-    state = {str(name): np.asarray(array) for name, array in state.items()}
+    theirs = {str(name): np.asarray(array) for name, array in state.items()}
+    ours, said = torch_names.renamed(theirs, names)
+    try:
+        return _read(ours, cell)
+    except RNNError as error:
+        raise RNNError(f"{error}{said and f' ({said})'}") from None
+
+
+def _read(state: Arrays, cell: Optional[str]) -> tuple[Arrays, Architecture]:
     layers = _layers(state)
     for name in ("rnn.weight_ih_l0", "rnn.weight_hh_l0"):
         if name not in state:
-            raise RNNError(f"{name} is missing; {EXPECTED}")
+            raise _missing(name, state)
     _refuse_others(state, layers)
     GH, H = _shape_of_matrix(state, "rnn.weight_hh_l0")
     cell = _cell(cell, GH, H)
@@ -171,7 +184,11 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
         Path(path).write_bytes(data)
 
 
-def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Architecture]:
+def load(
+    path: Union[str, Path],
+    cell: Optional[str] = None,
+    names: Optional[Mapping[str, str]] = None,
+) -> tuple[Arrays, Architecture]:
     """The parameters and the architecture of a safetensors file with the state of a module.
 
     Parameters
@@ -179,6 +196,8 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
     path : str or Path
     cell : str, optional
         As for ``from_torch``; by default the one that ``save`` wrote into the file.
+    names : dict, optional
+        As for ``from_torch``.
 
     Returns
     -------
@@ -190,25 +209,20 @@ def load(path: Union[str, Path], cell: Optional[str] = None) -> tuple[Arrays, Ar
     RNNError
         If the file is missing, damaged, or of another module.
     """
-    path = Path(path)
     try:
-        with path.open("rb"):
-            pass
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}
+        state, metadata = tensors.read(path)
     except OSError as error:
         raise RNNError(f"{path}: {files.reason(error)}") from None
-    except (safetensors.SafetensorError, ValueError, TypeError) as error:
+    except tensors.DAMAGED as error:
         raise RNNError(
-            f"{path} is not a safetensors file of float32 or float64 arrays ({error}); write it "
+            f"{path} is not a safetensors file of float32 or float64 arrays: {error}; write it "
             "with safetensors.torch.save_model"
         ) from None
     # If two names share a tensor, safetensors.torch.save_model writes it under one of them, and
     # notes the other name in the metadata.
     state.update({n: state[kept] for n, kept in metadata.items() if kept in state})
     try:
-        return from_torch(state, metadata.get("cell") if cell is None else cell)
+        return from_torch(state, metadata.get("cell") if cell is None else cell, names)
     except RNNError as error:
         raise RNNError(f"{path}: {error}") from None
 
@@ -261,7 +275,17 @@ def _refuse_others(state: Arrays, layers: int) -> None:
         why = ": it is of a bidirectional module, and this network reads forwards only"
     elif "weight_hr" in name:
         why = ": it is of an nn.LSTM with proj_size, which this network does not have"
-    raise RNNError(f"{json.dumps(name)} is unknown{why}; {EXPECTED}")
+    raise RNNError(
+        f"{json.dumps(name)} is unknown{why}; {EXPECTED}. If it is one of these under another "
+        "name, pass names={'theirs': 'ours'}"
+    )
+
+
+def _missing(name: str, state: Arrays) -> RNNError:
+    return RNNError(
+        f"{name} is missing: {torch_names.holds(state)}. If it is there under another name, pass "
+        f"names={{'theirs': {name.rpartition('.')[0]!r}}}; {EXPECTED}"
+    )
 
 
 def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
@@ -309,7 +333,7 @@ def _complete(state: Arrays, a: Architecture) -> Arrays:
         elif name == "decoder.weight" and a.embedding_size == H:
             complete[name] = complete["embedding.weight"]
         else:
-            raise RNNError(f"{name} {shape} is missing; {EXPECTED}")
+            raise _missing(f"{name} {shape}", state)
     return complete
 
 

@@ -2,25 +2,14 @@
 
 import hashlib
 import json
-import os
-import struct
 from pathlib import Path
 
-import safetensors
 import safetensors.numpy
 
-from theano_rnn.common import memory
+from theano_rnn.common import tensors
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.tensors import DAMAGED
 from theano_rnn.common.types import Array, Parameters, Record
-
-#: Most bytes of the header of a checkpoint: the names and shapes of some hundred arrays.
-HEADER = 2**20
-
-#: The errors that reading a damaged or hostile file can end in.
-DAMAGED = (
-    OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
-    MemoryError, safetensors.SafetensorError,
-)  # fmt: skip
 
 
 def encode(arrays: dict[str, Array], state: Record) -> bytes:
@@ -59,10 +48,7 @@ def read(path: Path) -> tuple[dict[str, Array], Record]:
         If the file is damaged, or too large for this machine.
     """
     try:
-        _check_sizes(path)
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in file.keys()}
+        arrays, metadata = tensors.read(path)
         state = json.loads(metadata["state"])
         if not isinstance(state, dict):
             raise ValueError("it has no state of a training")
@@ -90,17 +76,6 @@ def parameters(arrays: dict[str, Array]) -> Parameters:
     dict
     """
     return {name: array for name, array in arrays.items() if "." not in name}
-
-
-def _check_sizes(path: Path) -> None:
-    """ValueError for a checkpoint that needs more memory than there is, before it is read."""
-    with open(path, "rb") as file:
-        (header,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
-        size = file.seek(0, os.SEEK_END)
-    if header > HEADER:
-        raise ValueError("its header is not that of a checkpoint")
-    if size > memory.total() // 4:
-        raise ValueError(f"its {size:,} bytes are more than the memory of this machine holds")
 
 
 def _checksum(arrays: dict[str, Array], state: str) -> str:

@@ -28,11 +28,11 @@ from typing import Any, Optional, Union
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.files import reason, writing
+from theano_rnn.common.tensors import DAMAGED
 from theano_rnn.common.types import Array, PathLike, Record
 from theano_rnn.common.validation import is_finite
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import checkpoint
-from theano_rnn.training.checkpoint import DAMAGED
 from theano_rnn.training.picture import loss_picture
 from theano_rnn.training.tensorboard import Events
 
