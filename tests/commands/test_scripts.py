@@ -1,20 +1,17 @@
 """The scripts, as a user runs them: what they leave, and how they refuse bad input."""
 
 import importlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT, first
 from interpreters import Forked
-from rich.console import Console
 
 from theano_rnn.commands import train, training
 from theano_rnn.common.errors import CompileFailed
@@ -22,9 +19,9 @@ from theano_rnn.model.cells import CELLS
 from theano_rnn.model.initialization import SCHEMES
 from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.training.load import load
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.settings import Settings
-from theano_rnn.training.state import State
 
 SCRIPTS = ROOT / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
@@ -215,6 +212,32 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, folder, called, arguments
     assert sorted(folder.rglob("*")) == before
 
 
+def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    code, out, err = called("evaluate", "run", "--text", "text.txt")
+    assert code == 0 and "text.txt" in out and "lower is better" in out, err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    code, _, err = called("evaluate", "run", "--text", "nowhere.txt")
+    assert code == 2 and "nowhere.txt" in err and len(err.splitlines()) == 1
+
+
+def test_each_sentence_of_a_file_is_scored_and_the_whole(run, folder, called):
+    (folder / "three.txt").write_text("The cat sat. A dog ran home. The zebra saw a cat.")
+    code, out, err = called("score", "run", "three.txt")
+    assert code == 0, err
+    head, *rows, whole = out.splitlines()
+    assert head.split() == ["perplexity", "tokens", "sentence"]
+    perplexities, tokens, sentences = zip(*(row.split(None, 2) for row in rows))
+    assert tokens == ("5", "6", "7") and sentences[1] == "A dog ran home."
+    model, vocabulary = load("run")
+    ids = [vocabulary.encode(sentence) for sentence in sentences]
+    losses = [model.ce_error(s[:-1], s[1:]) for s in ids]
+    for text, loss, n in zip(perplexities, losses, (5, 6, 7)):
+        assert float(text) == pytest.approx(np.exp(loss / n), abs=0.06)
+    assert f"perplexity {np.exp(sum(losses) / 18):.1f} per token (lower is better)" in whole
+    assert "18 tokens in 3 sentences" in whole and "6.7% unknown" in whole
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -333,9 +356,13 @@ def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
     done = process.wait()
     assert done.returncode == 0, done.stderr
     assert "--resume" in done.stdout and "Traceback" not in done.stderr
+    assert not (folder / "halted" / "result.json").exists()  # the test text can wait
+    assert "evaluate.py halted" in done.stdout
+    done = script("evaluate.py", "halted", folder=folder)
+    assert done.returncode == 0 and "Test perplexity" in done.stdout, done.stderr
     result = json.loads((folder / "halted" / "result.json").read_text())
     epochs = result["epochs"]
-    assert epochs >= 1
+    assert epochs >= 1 and (folder / "halted" / "samples.txt").exists()
     assert script("generate.py", "halted", "--count", 1, folder=folder).returncode == 0
     done = script("train.py", "--resume", "halted", "--epochs", epochs + 1, folder=folder)
     assert done.returncode == 0, done.stderr
@@ -372,25 +399,6 @@ def test_ctrl_c_while_compiling_ends_cleanly(folder, tmp_path):
     assert process.returncode == 0, err
     assert "Traceback" not in err and "--resume" in out
     assert (folder / "early" / "best.safetensors").exists()
-
-
-def test_the_progress_bar_shows_loss_speed_gradient_and_time_left(monkeypatch):
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(training, "CONSOLE", console)
-    display = training.Display()
-    state = State(loss=25.0, tokens=10)
-    half_done = SimpleNamespace(
-        corpus=SimpleNamespace(token_counts={"train": 100}),
-        state=State(),
-        settings=Settings(epochs=1),
-    )
-    with display.progress:
-        display.started(half_done)
-        display.step(state, 25.0, 3.25, 10)
-        display.progress.refresh()
-    shown = console.file.getvalue()
-    for word in ("epoch 1", "10%", "loss 2.500", "tokens/s", "|gradient| 3.2", "-:--:--"):
-        assert word in shown
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(SCRIPTS.glob("*.py"))])

@@ -292,6 +292,49 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         assert left_behind(resumed.run) == whole
 
 
+class Interrupted(Callback):
+    """A Ctrl-C where an epoch is evaluated, or after; and the speed is tried before."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def started(self, training):
+        assert training.tokens_per_second(seconds=0.01) > 0
+
+    def evaluating(self, training):
+        if self.where == "evaluating" and training.state.epoch == 1:
+            raise KeyboardInterrupt
+
+    def epoch(self, record):
+        if self.where == "epoch":
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["evaluating", "epoch"])
+def test_a_run_interrupted_in_an_evaluation_resumes_there(tmp_path, corpus, where):
+    whole = new_training(tmp_path / "whole", corpus, STREAM)
+    whole.run_epochs(Callback())
+    halted = new_training(tmp_path / "halted", corpus, STREAM)
+    with pytest.raises(KeyboardInterrupt):
+        halted.run_epochs(Interrupted(where))
+    assert halted.state.epoch == 1
+    assert halted.state.step == (halted.steps_per_epoch if where == "evaluating" else 0)
+    resumed = Training(STREAM, halted.run, corpus, resume=True)
+    resumed.run_epochs(Callback())
+    assert left_behind(resumed.run) == left_behind(whole.run)
+
+
+def test_trying_the_speed_changes_nothing(tmp_path, corpus):
+    for number, settings in enumerate((SETTINGS, BATCHES, STREAM)):
+        training = new_training(tmp_path / str(number), corpus, settings)
+        before = {name: value.copy() for name, value in training._arrays().items()}
+        assert training.tokens_per_second(seconds=0.01) > 0
+        assert training.state.step == training.state.tokens == 0
+        assert before.keys() == training._arrays().keys()
+        for name, value in training._arrays().items():
+            np.testing.assert_array_equal(value, before[name])
+
+
 #: What is fed in a step of a training with dropout.
 FED = {
     "sentences": {},

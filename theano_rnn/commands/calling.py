@@ -42,7 +42,9 @@ class Command:
 #: All commands by name.
 COMMANDS = {
     "train": Command("train a language model on a text", "train.py"),
-    "generate": Command("sample sentences from a trained run", "generate.py"),
+    "generate": Command("draw text from a trained run", "generate.py"),
+    "score": Command("the perplexity of each sentence of a file", "score.py"),
+    "evaluate": Command("judge a run on its test text, or on another one", "evaluate.py"),
     "check": Command("check the gradients: Theano = NumPy = differences", "check_gradients.py"),
     "compare": Command("train the same text with one cell after another", "compare_cells.py"),
     "flow": Command("see how far back a trained run learns, and why", "gradient_flow.py"),

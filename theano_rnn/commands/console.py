@@ -1,5 +1,6 @@
 """What the commands print with: one console for results, and plain lines on it."""
 
+import textwrap
 from typing import Optional
 
 from rich.console import Console
@@ -9,7 +10,9 @@ CONSOLE = Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """Print a text as it is: not wrapped, and brackets in it are no markup."""
+    """Print a text; brackets in it are no markup. A terminal's lines end between words."""
+    if CONSOLE.is_terminal:
+        text = "\n".join(_wrapped(line, CONSOLE.width) for line in text.split("\n"))
     CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
@@ -19,3 +22,10 @@ def table(title: str, *headings: str, left: int = 1, note: Optional[str] = None)
     for i, heading in enumerate(headings):
         made.add_column(heading, justify="left" if i < left else "right")
     return made
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

@@ -54,7 +54,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if arguments.prime_file is not None:
         prime = _read(arguments.prime_file)
     length, count = arguments.length, arguments.count
-    if length is None and count is None and settings.stream and settings.level == "char":
+    if length is None and count is None and sampling.is_running_text(settings):
         length = LENGTH
     texts = sampling.texts(
         model,

@@ -54,16 +54,16 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 @calling.ends_in_a_line("train")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
-    from theano_rnn.commands import training  # here, so that --help does not wait for Theano
+    from theano_rnn.commands import (  # here, so that --help does not wait for Theano
+        progress,
+        training,
+    )
     from theano_rnn.commands.console import say
 
-    display = training.Display()
     try:
         with training.opened(arguments) as made:
-            training.train(made, display)
+            training.train(made, progress.Display())
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
-    if display.stop:
-        say(f"Stopped early; to continue: {calling.line('train')} --resume {made.run.folder}")
     return 0

@@ -4,23 +4,24 @@ import argparse
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.commands.next_step import clipped, what_to_try
+from theano_rnn.commands.progress import Display, Stopped, indented
 from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.training import start
 from theano_rnn.training.evaluation import format_perplexity
-from theano_rnn.training.loop import Callback, Training
+from theano_rnn.training.loop import Training
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
-from theano_rnn.training.state import State
+
+#: Sentences of samples.txt that are printed at the end, or lines of a text.
+SAMPLES = 5
 
 
 @contextlib.contextmanager
@@ -58,67 +59,8 @@ def clipping(settings: Settings) -> str:
     )
 
 
-class Display(Callback):
-    """The progress bar and one line per epoch; Ctrl-C or SIGTERM stops after the step."""
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=CONSOLE,
-            refresh_per_second=5,
-        )
-        self.drawn_at = 0.0
-
-    def interrupt(self, *_: object) -> None:
-        self.stop = True
-        say("Stopping after this step; Ctrl-C again stops at once.")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def terminate(self, *_: object) -> None:
-        self.stop = True
-        say("Stopping after this step, as SIGTERM asks.")
-
-    def started(self, training: Training) -> None:
-        tokens = training.corpus.token_counts["train"]
-        done = tokens * training.state.epoch + training.state.tokens
-        self.task = self.progress.add_task(
-            "", total=tokens * training.settings.epochs, completed=done,
-            epoch=training.state.epoch + 1, figures="compiling ...",
-        )  # fmt: skip
-
-    def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
-        self.progress.advance(self.task, tokens)
-        now = time.perf_counter()
-        if now - self.drawn_at > 0.2:
-            speed = self.progress.tasks[0].speed
-            rate = f"{speed:,.0f}" if speed else "?"  # not known yet
-            self.drawn_at = now
-            self.progress.update(
-                self.task,
-                epoch=state.epoch + 1,
-                figures=f"loss {state.loss / state.tokens:.3f}  {rate} tokens/s"
-                f"  |gradient| {norm:.2f}",
-            )
-
-    def metrics(self, training: Training) -> dict[str, Any]:
-        if not training.settings.watch:
-            return {}
-        from theano_rnn.flow.watch import watched
-
-        return watched(training.model, training.corpus.valid)
-
-    def epoch(self, r: dict[str, Any]) -> None:
-        say(
-            f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
-            f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
-            f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
-        )
-
-
-def show(result: dict[str, Any], run: Run) -> None:
+def show(result: dict[str, Any]) -> None:
+    """The table of perplexities, and what it was measured on."""
     names = {
         "unigram": "unigram",
         "interpolated bigram": "bigram",
@@ -126,7 +68,7 @@ def show(result: dict[str, Any], run: Run) -> None:
         "this network": "test",
         "..., learning from it": "dynamic",
     }
-    perplexities = table("Perplexity on the test text", "model", "perplexity")
+    perplexities = table("Test perplexity (lower is better)", "model", "perplexity")
     for model, name in names.items():
         if f"{name}_perplexity" in result:
             perplexities.add_row(model, format_perplexity(result[f"{name}_perplexity"], 1))
@@ -136,6 +78,21 @@ def show(result: dict[str, Any], run: Run) -> None:
         f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
         f"{result['best_epoch']}."
     )
+
+
+def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:
+    """What a training has come to: the table, clipped steps, samples, what to try."""
+    show(result)
+    metrics = run.metrics()
+    share = clipped(metrics)
+    if share is not None:
+        say(f"{share:.0%} of the steps were clipped (--clip {settings.clip:g}).")
+    samples = run.samples()
+    if samples:
+        say("\nSamples, of samples.txt:\n\n" + indented("\n".join(samples[:SAMPLES])) + "\n")
+    next_step = what_to_try(settings, result, metrics, run.folder)
+    if next_step is not None:
+        say(f"What to try: {next_step}")
     line = extras.missing("report")
     if line is not None:
         say(f"There is no loss.png; {line}")
@@ -143,6 +100,7 @@ def show(result: dict[str, Any], run: Run) -> None:
 
 
 def train(training: Training, display: Display) -> None:
+    """Train, then judge the run, unless the user or a signal has stopped it."""
     settings, run, corpus = training.settings, training.run, training.corpus
     for refused in training.refused:
         say(f"Falling back to an earlier checkpoint: {refused}")
@@ -154,10 +112,23 @@ def train(training: Training, display: Display) -> None:
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)
-    with display.progress:
+    with contextlib.suppress(Stopped), display.shown():
         training.run_epochs(display, calling.START)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if display.stop:
+        state = training.state
+        say(f"Stopped in epoch {state.epoch + 1}, after {state.step:,} of its steps; it is saved.")
+        say(f"To continue:\n    {calling.line('train')} --resume {run.folder}")
+        say(f"To judge it on the test text:\n    {calling.line('evaluate')} {run.folder}")
+        return
     if training.is_over and training.state.epoch < settings.epochs:
         say(f"Training ends: {settings.patience} epochs without a lower validation loss.")
-    show(training.result(), run)
+    try:
+        with CONSOLE.status("Judging the best model on the test text ..."):
+            result = training.result()
+    except KeyboardInterrupt:
+        say("Stopped before the test; the training is done and saved. To judge it:")
+        say(f"    {calling.line('evaluate')} {run.folder}")
+        raise
+    show_run(result, settings, run)

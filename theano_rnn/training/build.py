@@ -2,11 +2,16 @@
 
 from typing import Any, Optional
 
+import numpy as np
+
+from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
 from theano_rnn.text.batches import Stream
-from theano_rnn.text.corpus import Corpus, load_corpus
+from theano_rnn.text.corpus import Corpus, load_corpus, read_text
+from theano_rnn.text.sentences import split_text
+from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import NETWORK, Settings
 
 
@@ -58,6 +63,43 @@ def build_corpus(settings: Settings) -> Corpus:
     )
     build_stream(settings, corpus)  # fails now, and not after the run folder is made
     return corpus
+
+
+def read_text_of(
+    settings: Settings, vocabulary: Vocabulary, path: PathLike, column: Optional[str] = None
+) -> tuple[list[str], list[Ints], float]:
+    """The sentences of another file, read as a run reads its text.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    vocabulary : Vocabulary
+        Of the run.
+    path : path
+    column : str, optional
+        Of a CSV file; by default the run's.
+
+    Returns
+    -------
+    sentences : list of str
+    sequences : list of 1-D int64 arrays
+        Their tokens.
+    oov_rate : float
+        The share of the tokens that are unknown, start and end tokens not counted.
+
+    Raises
+    ------
+    RNNError
+        If the file cannot be read.
+    """
+    if column is None and str(path).lower().endswith((".csv", ".tsv")):
+        column = settings.column
+    sentences = split_text(read_text(path, column), settings.level, settings.tokenized)
+    sequences = [vocabulary.encode(sentence) for sentence in sentences]
+    inner = np.concatenate([s[1:-1] for s in sequences])
+    oov_rate = float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
+    return sentences, sequences, oov_rate
 
 
 def architecture(settings: Settings, vocab_size: int) -> Architecture:

@@ -1,7 +1,7 @@
 """The loss of a model on a text, in nats per token: sentence by sentence, or as one stream."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
 
 import numpy as np
@@ -35,6 +35,29 @@ def text_loss(model: "RNN", sequences: Sequence[Ints], is_stream: bool) -> float
         In nats per token.
     """
     return stream_loss(model, sequences) if is_stream else sentence_loss(model, sequences)
+
+
+def losses(model: "RNN", sequences: Iterable[Ints], is_stream: bool) -> Iterator[float]:
+    """The loss of each sentence, in nats, summed over its tokens.
+
+    Parameters
+    ----------
+    model : RNN
+    sequences : iterable of (T + 1,) arrays
+    is_stream : bool
+        Carry the state from sentence to sentence.
+
+    Yields
+    ------
+    float
+        Infinite if the state overflows; the next sentence then begins with the zero state.
+    """
+    state: Optional[Floats] = None
+    for s in sequences:
+        loss, after = model.loss_and_state(s[:-1], s[1:], state)
+        is_finite = _is_finite(loss, after)
+        state = after if is_stream and is_finite else None
+        yield loss if is_finite else math.inf
 
 
 def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:

@@ -55,6 +55,16 @@ class Callback:
         tokens : int
         """
 
+    def evaluating(self, training: "Training") -> None:
+        """After the last step of an epoch, before its evaluation.
+
+        An exception from here to ``epoch`` loses nothing: a resumed run evaluates the epoch again.
+
+        Parameters
+        ----------
+        training : Training
+        """
+
     def metrics(self, training: "Training") -> Record:
         """After the evaluation of an epoch: more figures for its line of metrics.jsonl.
 
@@ -120,9 +130,7 @@ class Training:
                 architecture.check_parameters(parameters(found[0]))
         self.model, self.step, self._stream = build.build(settings, corpus)
         self._carried: Optional[Floats] = None  # the state that the stream has reached
-        text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
-        rate = settings.learning_rate
-        self.state = State(learning_rate=rate, text=text, valid=valid, test=test)
+        self.state = first_state(settings, corpus)
         if found is not None:
             self._resume(*found)
         elif resume:  # it was killed before its first checkpoint
@@ -164,6 +172,7 @@ class Training:
                 self._train_epoch(callback, start)
                 if callback.stop:
                     break
+                callback.evaluating(self)
                 record = self._evaluate(callback)
                 self._save_epoch(record)
                 callback.epoch(record)
@@ -180,6 +189,48 @@ class Training:
         return self.state.epoch >= self.settings.epochs or (
             patience is not None and waited >= patience
         )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The steps of an epoch."""
+        if self._stream is not None:
+            return len(self._stream)
+        if self.settings.batch_size == 1:
+            return len(self.corpus.train)
+        return len(
+            batches.buckets(self.corpus.train, self.settings.batch_size, self.settings.seed)
+        )
+
+    def tokens_per_second(self, seconds: float = 0.3) -> Optional[float]:
+        """The speed of the next steps, which are tried out; the training stays where it is.
+
+        Parameters
+        ----------
+        seconds : float
+            How long to try, beside the compiling and the first step.
+
+        Returns
+        -------
+        float or None
+            None if a step cannot be taken.
+        """
+        arrays, state, tokens, begun = self._arrays(), self.state, 0, None
+        try:
+            for x, y, mask in self._examples():
+                self.step(x, y, state.learning_rate, self.settings.clip, mask=mask,
+                          state=self._carried, random=np.random.default_rng(0))  # fmt: skip
+                now = time.perf_counter()
+                if begun is None:  # the first one compiles
+                    begun = now
+                    continue
+                tokens += int(np.size(y) if mask is None else mask.sum())
+                if now - begun > seconds:
+                    break
+        except NotFinite:
+            return None
+        finally:
+            self._set_arrays(arrays)
+        return tokens / (now - begun) if begun is not None and tokens else None
 
     def _train_epoch(self, callback: Callback, start: float) -> None:
         """The steps that are left of this epoch."""
@@ -355,14 +406,7 @@ class Training:
         with self._checkpoint_fits():
             self._set_arrays(arrays)
             self.state = state_of(state)
-        for split, name in (("training", "text"), ("validation", "valid"), ("test", "test")):
-            before = getattr(self.state, name)
-            is_older = before is None and name != "text"  # its state has no such checksum
-            if before != getattr(given, name) and not is_older:
-                raise RNNError(
-                    f"the {split} text has changed since the run in {run.folder} began; restore "
-                    "it, or start a new run"
-                )
+        check_text(self.state, given, run)
         run.drop_metrics_after(self.state.epoch)
         if self.is_over and run.epochs_judged != self.state.epoch:
             return  # it was killed before its result was written
@@ -398,6 +442,48 @@ class Training:
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(value).all() for value in self._arrays().values())
+
+
+def first_state(settings: Settings, corpus: Corpus) -> State:
+    """The state before the first step.
+
+    Parameters
+    ----------
+    settings : Settings
+    corpus : Corpus
+
+    Returns
+    -------
+    State
+    """
+    text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
+    return State(learning_rate=settings.learning_rate, text=text, valid=valid, test=test)
+
+
+def check_text(state: State, given: State, run: Run) -> None:
+    """Raise if the text of a run is not the one that it is given now.
+
+    Parameters
+    ----------
+    state : State
+        Of a checkpoint of the run.
+    given : State
+        As ``first_state`` returns it.
+    run : Run
+
+    Raises
+    ------
+    RNNError
+        The message names the split.
+    """
+    for split, name in (("training", "text"), ("validation", "valid"), ("test", "test")):
+        before = getattr(state, name)
+        is_older = before is None and name != "text"  # its state has no such checksum
+        if before != getattr(given, name) and not is_older:
+            raise RNNError(
+                f"the {split} text has changed since the run in {run.folder} began; restore "
+                "it, or start a new run"
+            )
 
 
 def _checksum(sequences: Sequence[Ints]) -> int:

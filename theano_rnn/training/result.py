@@ -8,16 +8,19 @@ from theano_rnn.common import extras
 from theano_rnn.common.types import Record
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import Corpus, count_tokens
+from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import perplexity
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.sampling import generate
+from theano_rnn.training.sampling import generate, is_running_text
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State, state_of
 
 
-def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State) -> Record:
+def judge(
+    settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State, write: bool = True
+) -> Record:
     """Judge the best model on the test text; write result.json, samples.txt and loss.png.
 
     Parameters
@@ -29,6 +32,8 @@ def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State
         It gets the parameters of the best checkpoint while it is judged, then its own again.
     state : State
         Where the training stands.
+    write : bool
+        False leaves the folder as it is.
 
     Returns
     -------
@@ -68,13 +73,35 @@ def judge(settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State
     if settings.dynamic is not None:
         dynamic_loss = _dynamic_loss(settings, corpus, model, settings.dynamic)
         result["dynamic_perplexity"] = perplexity(dynamic_loss)
-    samples = generate(model, corpus.vocabulary, count=20, seed=settings.seed)
+    if not write:
+        model.set_parameters(last)
+        return result
+    samples = draw_samples(settings, model, corpus.vocabulary)
     model.set_parameters(last)
     run.save_samples(samples)
     if metrics and extras.missing("report") is None:
         run.save_loss_picture()
     run.save_result(result)
     return result
+
+
+def draw_samples(settings: Settings, model: RNN, vocabulary: Vocabulary) -> list[str]:
+    """20 sentences; of a model that reads characters as a stream, the lines of one text.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : RNN
+    vocabulary : Vocabulary
+
+    Returns
+    -------
+    list of str
+    """
+    if is_running_text(settings):
+        (text,) = generate(model, vocabulary, length=2000, seed=settings.seed, carry=True)
+        return text.split("\n")
+    return generate(model, vocabulary, count=20, seed=settings.seed)
 
 
 def _dynamic_loss(settings: Settings, corpus: Corpus, model: RNN, learning_rate: float) -> float:

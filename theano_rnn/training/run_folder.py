@@ -291,6 +291,19 @@ class Run:
         """
         self._write("samples.txt", "".join(f"{sentence}\n" for sentence in sentences))
 
+    def samples(self) -> list[str]:
+        """The lines of samples.txt; none if the file is missing.
+
+        Returns
+        -------
+        list of str
+        """
+        path = self.folder / "samples.txt"
+        try:
+            return files.read(path, files.SMALL).decode("utf-8", "replace").splitlines()
+        except OSError:
+            return []
+
     def save_loss_picture(self) -> None:
         """Write loss.png: the training and the validation loss by epoch."""
         metrics = self.metrics(("epoch", "train_loss", "valid_loss"))

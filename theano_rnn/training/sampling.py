@@ -12,6 +12,7 @@ from theano_rnn.common.types import Floats
 from theano_rnn.model.draw import Draw
 from theano_rnn.rnn import RNN
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.settings import Settings
 
 #: Most texts in a call, and most tokens in one.
 MOST = 1_000_000
@@ -116,6 +117,20 @@ def texts(
         yield from drawn if goes_on else itertools.takewhile(lambda token: token != end, drawn)
 
     return (vocabulary.pieces(tokens()) for _ in range(count))
+
+
+def is_running_text(settings: Settings) -> bool:
+    """Whether a run's samples are texts of many lines: it reads characters, as a stream.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    bool
+    """
+    return settings.stream and settings.level == "char"
 
 
 def unknown_tokens(vocabulary: Vocabulary, prime: str) -> list[str]:

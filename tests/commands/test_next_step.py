@@ -1,0 +1,34 @@
+"""What a training says at its end where counting beats the network."""
+
+from pathlib import Path
+
+import pytest
+
+from theano_rnn.commands.next_step import what_to_try
+from theano_rnn.training.settings import Settings
+
+BEATEN = {"test_perplexity": 90.0, "bigram_perplexity": 110.0, "kneser_ney_perplexity": 64.0}
+
+
+def metrics(valid, train=4.4, clipped=0.1):
+    return [{"valid_loss": v, "train_loss": train, "clipped": clipped} for v in valid]
+
+
+@pytest.mark.parametrize(
+    ("settings", "records", "words"),
+    [
+        ({"epochs": 8}, metrics([5.0, 4.6, 4.5]), "--resume runs/x --epochs 16"),
+        ({"epochs": 1}, metrics([5.0]), "--epochs 2"),
+        ({"dropout": 0.1}, metrics([4.5, 4.4, 4.6], train=3.5), "by heart: --dropout 0.3"),
+        ({}, metrics([4.5, 4.499], clipped=0.8), "80% of the steps were clipped: --learning-rate"),
+        ({}, metrics([4.5, 4.499]), "--cell lstm"),
+        ({"cell": "lstm"}, metrics([4.5, 4.499]), "--hidden-size 200"),
+    ],
+)
+def test_there_is_one_thing_to_try(settings, records, words):
+    assert words in what_to_try(Settings(**settings), BEATEN, records, Path("runs/x"))
+
+
+def test_there_is_nothing_to_try_for_a_network_that_beats_counting():
+    result = {**BEATEN, "test_perplexity": 60.0}
+    assert what_to_try(Settings(), result, metrics([4.0]), Path("runs/x")) is None

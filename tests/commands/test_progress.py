@@ -1,0 +1,156 @@
+"""What a training shows: the plan, the bar, a line a minute, samples, and how Ctrl-C ends it."""
+
+import io
+import signal
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from theano_rnn.commands import console, progress
+from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State
+
+WIDTHS = [40, 60, 80, 120]
+VOCABULARY = Vocabulary.train(["the cat sat", "a dog ran"])
+
+
+class Says:
+    """A model that always says "cat"."""
+
+    vocab_size = VOCABULARY.size
+
+    def next_token(self, token, state=None):
+        return np.eye(VOCABULARY.size)[VOCABULARY.encode("cat")[1]], np.zeros(1)
+
+
+def training(**changes):
+    settings = Settings(**{"epochs": 4, **changes})
+    return SimpleNamespace(
+        settings=settings, state=State(), steps_per_epoch=50, model=Says(),
+        corpus=SimpleNamespace(
+            token_counts={"train": 1000, "valid": 300, "test": 200}, vocabulary=VOCABULARY
+        ),
+        tokens_per_second=lambda: 100.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def output(monkeypatch):
+    """Let everything print to a console of this width; return its file."""
+
+    def of(width, is_terminal=True):
+        made = Console(
+            file=io.StringIO(), force_terminal=is_terminal, width=width, highlight=False
+        )
+        for module in (console, progress):
+            monkeypatch.setattr(module, "CONSOLE", made)
+        return made.file
+
+    return of
+
+
+def begun(made=None):
+    display = progress.Display()
+    display.started(made or training())
+    return display
+
+
+RECORD = {
+    "epoch": 1, "train_loss": 4.3, "valid_loss": 4.5, "valid_perplexity": 90.0,
+    "learning_rate": 0.0125, "tokens": 1000, "seconds": 10.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_longer_than_the_terminal_or_broken_inside_a_word(output, width):
+    file = output(width)
+    display = begun(training(epochs=4000))
+    display.epoch(RECORD)
+    said = file.getvalue()
+    assert max(map(len, said.split("\n"))) <= width
+    whole = output(10**4)
+    display = begun(training(epochs=4000))
+    display.epoch(RECORD)
+    assert said.split() == whole.getvalue().split()  # the same words
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_bar_fits_the_terminal_and_leaves_nothing_behind(output, width):
+    file = output(width)
+    display = begun()
+    state = State(loss=25.0, tokens=10, epoch=9)
+    display.progress.start()
+    for draw in (
+        lambda: display._show(9, "compiling ..."),
+        lambda: display._draw(state, 13.25),
+        lambda: display.evaluating(SimpleNamespace(state=state)),
+    ):
+        draw()
+        line = io.StringIO()
+        Console(file=line, width=width).print(display.progress.get_renderable())
+        (text, end) = line.getvalue().split("\n")
+        assert "epoch 10" in text and "…" not in text and "-:--:--" in text and not end
+        assert (display.bar in display.progress.columns) == (width >= 60)
+        assert ("|gradient|" in text) <= (width > 60)
+        if width == 120 and "loss" in text:
+            assert all(word in text for word in ("loss 2.500", "tokens/s", "|gradient| 13.25"))
+    display.progress.stop()
+    assert file.getvalue().endswith("\x1b[1A\x1b[2K")  # one line up, and erased
+
+
+def test_the_plan_is_steps_and_time_and_what_would_shorten_hours(output):
+    plan = progress.plan(training(), 100.0)
+    assert plan == "4 epochs of 50 steps: about 44 seconds, at 100 tokens a second."
+    resumed = training(patience=2, epochs=8)
+    resumed.state = State(epoch=6, tokens=500)
+    assert ": at most about 17 seconds," in progress.plan(resumed, 100.0)
+    long = progress.plan(training(epochs=400), 10.0)
+    assert "about 12 hours" in long
+    assert long.endswith(
+        "Shorter: --batch-size 32, --hidden-size 50, --epochs 32, a shorter text."
+    )
+    assert progress.plan(training(epochs=1), None) == "1 epoch of 50 steps."
+
+
+def test_there_is_a_line_a_minute_where_the_output_is_no_terminal(output, monkeypatch):
+    file = output(80, is_terminal=False)
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    display = begun()
+    file.truncate(0)
+    with display.shown():
+        for now[0] in (101.0, 159.0, 161.0, 170.0, 222.0):
+            display.step(State(loss=25.0, tokens=10), 25.0, 3.0, 400)
+    lines = file.getvalue().strip("\0").splitlines()
+    assert len(lines) == 2 and all("loss 2.500" in line for line in lines)
+    assert lines[0].startswith("epoch 1  30%") and "left" in lines[1]
+
+
+def test_a_sample_follows_each_epoch(output):
+    file = output(80, is_terminal=False)
+    begun().epoch(RECORD)
+    assert file.getvalue().endswith("    cat" + 29 * " cat" + "\n")
+
+
+def test_ctrl_c_waits_for_a_step_and_for_nothing_else(output):
+    file = output(80, is_terminal=False)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        for display in (begun(), begun()):
+            display.evaluating(training())
+            display.epoch(RECORD)
+            display.interrupt()  # in a step of the next epoch
+            assert display.stop and "Stopping after this step" in file.getvalue()
+        display = begun()
+        display.evaluating(training())
+        with pytest.raises(progress.Stopped):
+            display.interrupt()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(progress.Stopped):
+            display.terminate()
+    finally:
+        signal.signal(signal.SIGINT, before)

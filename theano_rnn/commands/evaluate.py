@@ -1,0 +1,52 @@
+"""Judge the best model of a run on its test text, or on another one, beside models that count."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Optional
+
+from theano_rnn.commands import calling
+
+
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    p = calling.Parser(prog=calling.program("evaluate"), description=__doc__)
+    p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
+    p.add_argument(
+        "--text",
+        metavar="FILE",
+        help="judge on this text; by default on the run's test text, and result.json, samples.txt "
+        "and loss.png are written",
+    )
+    p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
+    return p.parse_args(argv)
+
+
+@calling.ends_in_a_line("evaluate")
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse_arguments(argv)
+    from theano_rnn.commands import training
+    from theano_rnn.commands.console import CONSOLE, say
+    from theano_rnn.training import build, loop, result
+    from theano_rnn.training.load import load, load_settings
+    from theano_rnn.training.run_folder import Run
+    from theano_rnn.training.state import state_of
+
+    run = Run.open(arguments.run)
+    settings = load_settings(run)
+    model, vocabulary = load(run.folder)
+    corpus = build.build_corpus(settings)
+    state = state_of(run.last()[1])
+    loop.check_text(state, loop.first_state(settings, corpus), run)
+    if arguments.text is None:
+        with run.locked(), CONSOLE.status("Judging on the test text ..."):
+            found = result.judge(settings, run, corpus, model, state)
+        training.show_run(found, settings, run)
+        return 0
+    given = arguments.text, arguments.column
+    _, test, oov_rate = build.read_text_of(settings, vocabulary, *given)
+    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate)
+    with CONSOLE.status("Judging on the text ..."):
+        found = result.judge(settings, run, other, model, state, write=False)
+    say(f"The test text is {arguments.text}.")
+    training.show(found)
+    return 0

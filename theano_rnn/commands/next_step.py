@@ -1,0 +1,65 @@
+"""One thing to try next, where a model that only counts beats the network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from theano_rnn.commands import calling
+from theano_rnn.common.types import Record
+from theano_rnn.training.settings import Settings
+
+#: The validation loss still falls if the last epoch lowered it by this share or more.
+FALLING = 0.003
+#: The network learns by heart if its training loss is so many nats below its validation loss.
+BY_HEART = 0.3
+
+
+def clipped(metrics: Sequence[Record]) -> Optional[float]:
+    """The share of the steps that were clipped; None if it is not known.
+
+    >>> clipped([{"clipped": 0.5}, {"clipped": 0.25}]), clipped([{"clipped": None}])
+    (0.375, None)
+    """
+    shares = [record.get("clipped") for record in metrics]
+    known = [float(share) for share in shares if share is not None]
+    return sum(known) / len(known) if known else None
+
+
+def what_to_try(
+    settings: Settings, result: dict[str, Any], metrics: Sequence[Record], run: Path
+) -> Optional[str]:
+    """One next step for a network that counting beats; None if it is not beaten.
+
+    Parameters
+    ----------
+    settings : Settings
+    result : dict
+        The content of result.json.
+    metrics : list of dict
+        The lines of metrics.jsonl.
+    run : Path
+
+    Returns
+    -------
+    str or None
+    """
+    counting = min(result["bigram_perplexity"], result["kneser_ney_perplexity"])
+    if result["test_perplexity"] <= counting or not metrics:
+        return None
+    losses = [record["valid_loss"] for record in metrics]
+    last, share = metrics[-1], clipped(metrics)
+    if losses[-1] == min(losses) and (len(losses) == 1 or losses[-1] < losses[-2] * (1 - FALLING)):
+        more = f"{calling.line('train')} --resume {run} --epochs {2 * settings.epochs}"
+        return f"the validation loss still fell in the last epoch; train on: {more}"
+    if last["valid_loss"] - last["train_loss"] > BY_HEART:
+        dropout = min(0.6, round(settings.dropout + 0.2, 2))
+        return (
+            f"the training loss is {last['valid_loss'] - last['train_loss']:.1f} nats below the "
+            f"validation loss, so the network learns by heart: --dropout {dropout}, or more text"
+        )
+    if share is not None and share > 0.5:
+        rate = f"{settings.learning_rate / 2:g}"
+        return f"{share:.0%} of the steps were clipped: --learning-rate {rate}"
+    if settings.cell in ("tanh", "sigmoid", "relu"):
+        return "a cell that remembers longer: --cell lstm --bias"
+    return f"a larger network: --hidden-size {2 * settings.hidden_size}"

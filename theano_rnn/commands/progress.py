@@ -1,0 +1,198 @@
+"""What a training shows while it runs: a bar in a terminal, a line a minute elsewhere."""
+
+import contextlib
+import signal
+import time
+from typing import Any, Optional
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from theano_rnn.commands.console import CONSOLE, say
+from theano_rnn.training import sampling
+from theano_rnn.training.evaluation import format_perplexity
+from theano_rnn.training.loop import Callback, Training
+from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State
+
+#: Seconds between two lines where the output is no terminal.
+LINE_EVERY = 60
+#: Columns of the bar, at most and at least; without room for the least there is none.
+BAR, LEAST_BAR = 30, 5
+#: Tokens of the sample after an epoch, by level.
+SAMPLE = {"word": 30, "char": 160}
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal came while no step was taken, so that there is nothing to wait for."""
+
+
+class Display(Callback):
+    """The progress, a line and a sample per epoch; Ctrl-C or SIGTERM stops after the step."""
+
+    def __init__(self) -> None:
+        self.before = TextColumn("epoch {task.fields[epoch]}")
+        self.bar = BarColumn(bar_width=BAR)
+        self.behind = (
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(
+            console=CONSOLE,
+            refresh_per_second=5,
+            transient=True,
+        )
+        self.training: Optional[Training] = None
+        self.drawn_at = self.line_at = time.perf_counter()
+        self.is_evaluating = False
+
+    def shown(self) -> "contextlib.AbstractContextManager[object]":
+        """The bar is shown until the block ends; where the output is no terminal there is none."""
+        return self.progress if CONSOLE.is_terminal else contextlib.nullcontext()
+
+    # ---- signals
+
+    def interrupt(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._stop("; Ctrl-C again stops at once.")
+
+    def terminate(self, *_: object) -> None:
+        self._stop(", as SIGTERM asks.")
+
+    def _stop(self, message: str) -> None:
+        self.stop = True
+        say(f"Stopping{'' if self.is_evaluating else ' after this step'}{message}")
+        if self.is_evaluating:
+            raise Stopped
+
+    # ---- what training calls
+
+    def started(self, training: Training) -> None:
+        self.training = training
+        state, settings = training.state, training.settings
+        tokens = training.corpus.token_counts["train"]
+        done = tokens * state.epoch + state.tokens
+        self.task = self.progress.add_task(
+            "", total=tokens * settings.epochs, completed=done, epoch=0, figures=""
+        )
+        self._show(state.epoch, "compiling ...")
+        say(plan(training, training.tokens_per_second()))
+        self.line_at = time.perf_counter()
+
+    def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
+        self.progress.advance(self.task, tokens)
+        now = time.perf_counter()
+        if now - self.drawn_at > 0.2:
+            self.drawn_at = now
+            self._draw(state, norm)
+        if not CONSOLE.is_terminal and now - self.line_at > LINE_EVERY:
+            self.line_at = now
+            task = self.progress.tasks[0]
+            left = task.time_remaining
+            self._draw(state, norm)
+            say(
+                f"epoch {state.epoch + 1}  {task.percentage:.0f}%  {task.fields['figures']}"
+                + ("" if left is None else f"  {duration(left)} left")
+            )
+
+    def _draw(self, state: State, norm: float) -> None:
+        speed = self.progress.tasks[0].speed
+        self._show(
+            state.epoch,
+            f"loss {state.loss / state.tokens:.3f}",
+            f"{speed:,.0f} tokens/s" if speed else "? tokens/s",  # not known yet
+            f"|gradient| {norm:.2f}",
+        )
+
+    def _show(self, epoch: int, *figures: str) -> None:
+        """Show as many of the figures as the terminal has room for, and the bar beside them."""
+        # What stands beside figures and bar: "epoch 10", "100%", "0:00:00" and spaces.
+        room = (CONSOLE.width if CONSOLE.is_terminal else 10**9) - 26
+        while len(figures) > 1 and len("  ".join(figures)) > room:
+            figures = figures[:-1]
+        text = "  ".join(figures)
+        width = min(BAR, room - len(text) - 1)
+        self.bar.bar_width = width
+        columns = self.before, *([self.bar] if width >= LEAST_BAR else []), *self.behind
+        self.progress.columns = columns
+        self.progress.update(self.task, epoch=epoch + 1, figures=text)
+
+    def evaluating(self, training: Training) -> None:
+        self.is_evaluating = True
+        self._show(training.state.epoch, "validating ...")
+
+    def metrics(self, training: Training) -> dict[str, Any]:
+        if not training.settings.watch:
+            return {}
+        from theano_rnn.flow.watch import watched
+
+        return watched(training.model, training.corpus.valid)
+
+    def epoch(self, r: dict[str, Any]) -> None:
+        say(
+            f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
+            f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
+            f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
+        )
+        assert self.training is not None
+        say(indented(self.sample(self.training)))
+        self.line_at = time.perf_counter()
+        self.is_evaluating = False
+
+    @staticmethod
+    def sample(training: Training) -> str:
+        """A short text of the model as it is now."""
+        settings, vocabulary = training.settings, training.corpus.vocabulary
+        (text,) = sampling.generate(
+            training.model,
+            vocabulary,
+            seed=settings.seed,
+            length=SAMPLE.get(settings.level, 40),
+            carry=settings.stream,
+        )
+        return text
+
+
+def indented(text: str) -> str:
+    """A sample under the line that it belongs to."""
+    return "\n".join("    " + line for line in text.split("\n"))
+
+
+def plan(training: Training, speed: Optional[float]) -> str:
+    """The steps that are left and how long they will take; how to shorten what takes hours."""
+    settings, counts = training.settings, training.corpus.token_counts
+    epochs, steps = settings.epochs, training.steps_per_epoch
+    text = f"{epochs} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)}"
+    if speed is None:
+        return f"{text}."
+    left = counts["train"] * (epochs - training.state.epoch) - training.state.tokens
+    # Without the gradient a token takes about a third of the time.
+    seconds = (left + (epochs - training.state.epoch) * counts["valid"] / 3) / speed
+    most = "at most " if settings.patience is not None else ""
+    text += f": {most}about {duration(seconds)}, at {speed:,.0f} tokens a second."
+    return text + (f" {shorter(settings, seconds)}" if seconds > 3600 else "")
+
+
+def shorter(settings: Settings, seconds: float) -> str:
+    """What would bring a training below an hour."""
+    ways = []
+    if settings.batch_size < 16:
+        ways.append("--batch-size 32")
+    if settings.hidden_size >= 100:
+        ways.append(f"--hidden-size {settings.hidden_size // 2}")
+    epochs = int(settings.epochs * 3600 / seconds)
+    if epochs:
+        ways.append(f"--epochs {epochs}")
+    return f"Shorter: {', '.join([*ways, 'a shorter text'])}."
+
+
+def duration(seconds: float) -> str:
+    """A time that people can read.
+
+    >>> [duration(s) for s in (8, 90, 119, 3600, 5500, 200000)]
+    ['8 seconds', '2 minutes', '2 minutes', '60 minutes', '1.5 hours', '56 hours']
+    """
+    if seconds < 60:
+        return f"{max(1, round(seconds))} second{'s' * (round(seconds) > 1)}"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} minute{'s' * (round(seconds / 60) != 1)}"
+    return f"{seconds / 3600:.{0 if seconds > 36000 else 1}f} hours"

@@ -1,0 +1,43 @@
+"""Print the perplexity of each sentence of a file, and of the whole; lower is better."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Optional
+
+from theano_rnn.commands import calling
+
+
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    p = calling.Parser(prog=calling.program("score"), description=__doc__)
+    p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
+    p.add_argument("file", help="a text, read as the run reads its own")
+    p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
+    return p.parse_args(argv)
+
+
+@calling.ends_in_a_line("score")
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse_arguments(argv)
+    from theano_rnn.text.corpus import count_tokens
+    from theano_rnn.training import build, evaluation, load
+    from theano_rnn.training.evaluation import format_perplexity, perplexity
+    from theano_rnn.training.run_folder import Run
+
+    settings = load.load_settings(Run.open(arguments.run))
+    model, vocabulary = load.load(arguments.run)
+    given = arguments.file, arguments.column
+    sentences, sequences, oov_rate = build.read_text_of(settings, vocabulary, *given)
+    print("perplexity  tokens  sentence")
+    total = 0.0
+    found = evaluation.losses(model, sequences, settings.stream)
+    for sentence, s, loss in zip(sentences, sequences, found):
+        total += loss
+        tokens = len(s) - 1
+        print(f"{format_perplexity(perplexity(loss / tokens), 1):>10}  {tokens:6}  {sentence}")
+    tokens = count_tokens(sequences)
+    whole = format_perplexity(perplexity(total / tokens), 1)
+    print(
+        f"The whole: perplexity {whole} per token (lower is better), {tokens:,} tokens in "
+        f"{len(sentences):,} sentence{'s' * (len(sentences) != 1)}, {oov_rate:.1%} unknown."
+    )
+    return 0
