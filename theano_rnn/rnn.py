@@ -1,8 +1,9 @@
 """RNN, the public face of the model: its parameters and its compiled functions."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from theano_rnn.common.types import (
     Tokens,
 )
 from theano_rnn.engine import building, compile_function, tensor, theano
-from theano_rnn.interop import npz, torch_state
+from theano_rnn.interop import model_file, npz, torch_state
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single
+from theano_rnn.model.draw import Draw
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim.step import Step
@@ -148,6 +150,50 @@ class RNN(LanguageModel):
         self._compiled: dict[object, Any] = {}
 
     @classmethod
+    def load(cls, path: PathLike, **settings: Any) -> "RNN":
+        """The model that ``save`` wrote to a file.
+
+        Parameters
+        ----------
+        path : str or Path
+        **settings
+            Those of RNN that shall be others than the saved model's, or are not in the file:
+            truncation, dropout, seed, dtype. By default the dtype is the file's.
+
+        Returns
+        -------
+        RNN
+
+        Raises
+        ------
+        RNNError
+            If the file is missing, damaged, or ``save`` did not write it.
+        """
+        values, a, truncation = model_file.load(path)
+        dtype = torch_state.dtype_of(values)
+        saved = {**dataclasses.asdict(a), "truncation": truncation, "dtype": dtype}
+        model = cls(**{**saved, **settings})
+        model.set_parameters(values)
+        return model
+
+    def save(self, path: PathLike) -> None:
+        """Write the model to one file, for ``load``.
+
+        Parameters
+        ----------
+        path : str or Path
+            A safetensors file: the parameters, and in its metadata the architecture and the
+            truncation. An existing file is replaced in one go.
+
+        Raises
+        ------
+        RNNError
+            If the file cannot be written.
+        """
+        scheme = str(self.truncation)
+        model_file.save(path, self.parameters(), self.architecture, scheme)
+
+    @classmethod
     def from_npz(cls, path: PathLike, **settings: Any) -> "RNN":
         """A model with the parameters of an .npz file, such as the tutorial's published ones.
 
@@ -256,7 +302,8 @@ class RNN(LanguageModel):
             if getattr(a, field.name) != field.default
         ]
         settings = ", ".join([*given, f"truncation={self.truncation!r}"])
-        return f"RNN({a.vocab_size}, {a.hidden_size}, {settings})"
+        count = sum(math.prod(shape) for shape in a.shapes.values())
+        return f"RNN({a.vocab_size}, {a.hidden_size}, {settings}) with {count:,} parameters"
 
     # ---- what the network computes
 
@@ -460,6 +507,58 @@ class RNN(LanguageModel):
         state = validation.finite_array(state, "state", (size,), self.dtype)
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
         return o[0], after[0]
+
+    def sample(
+        self,
+        length: int,
+        prime: Sequence[int],
+        temperature: float = 1.0,
+        top_k: Optional[int] = None,
+        top_p: Optional[float] = None,
+        seed: Union[int, np.random.Generator] = 0,
+        state: Optional[Array] = None,
+    ) -> tuple[Ints, Floats]:
+        """Token ids drawn from the model, each after all before it.
+
+        Parameters
+        ----------
+        length : int
+            How many are drawn.
+        prime : sequence of int
+            The tokens before the first one that is drawn; at least one.
+        temperature, top_k, top_p
+            As for ``theano_rnn.model.draw.Draw``.
+        seed : int or numpy.random.Generator
+            The same seed draws the same.
+        state : (state_size,) array, optional
+            The state before the prime; by default zeros, the beginning of a sequence.
+
+        Returns
+        -------
+        tokens : (length,) int64 array
+        state : (state_size,) array
+            The state before the last token, so that ``sample(..., prime=tokens[-1:],
+            state=state)`` goes on.
+
+        Raises
+        ------
+        RNNError
+            For a bad argument, and if the state overflows, as that of relu can.
+        """
+        length = validation.whole_number(length, "length", at_least=1)
+        begin = validation.token_ids(prime, "prime", self.vocab_size)
+        draw = Draw(temperature, top_k, top_p)
+        if not isinstance(seed, np.random.Generator):
+            seed = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
+        for token in begin:
+            o, state = self.next_token(token, state)
+        tokens = np.empty(length, np.int64)
+        for n in range(length):
+            if n > 0:
+                o, state = self.next_token(tokens[n - 1], state)
+            tokens[n] = draw(o, seed)
+        assert state is not None
+        return tokens, state
 
     # ---- compiled functions, each once, when first used
 

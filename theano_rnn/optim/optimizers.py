@@ -252,7 +252,7 @@ class Optimizer:
 
     def __init__(self, name: str, parameters: Variables, **constants: float) -> None:
         check(name)
-        self.rule, self.parameters = OPTIMIZERS[name], list(parameters)
+        self.name, self.rule, self.parameters = name, OPTIMIZERS[name], list(parameters)
         self.dtype = _common_dtype(self.parameters)
         state, defaults = _declared(self.rule)
         unknown = [constant for constant in constants if constant not in defaults]

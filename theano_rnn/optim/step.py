@@ -87,6 +87,11 @@ class Step:
         self.is_sparse = optimizer == "sgd" and not self.l2 and is_one_use
         self._functions: dict[tuple[bool, bool], Function] = {}
 
+    def __repr__(self) -> str:
+        weights = {"l2": self.l2, "omega": self.omega}
+        given = "".join(f", {name}={value:g}" for name, value in weights.items() if value)
+        return f"Step({self.model!r}, {self.optimizer.name!r}, clip_by={self.clip_by!r}{given})"
+
     def state(self) -> Parameters:
         """Copies of the optimizer's state by name, to be saved in a checkpoint.
 

@@ -117,6 +117,10 @@ class NumpyRNN:
         self._net = checked_net(cell, layers, bias, tied, embedding)
         self._parameters = checked_parameters(parameters, self._net)
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self._parameters.items())
+        return f"NumpyRNN({self.cell!r}, {self.truncation!r}; {shapes})"
+
     @property
     def truncation(self) -> str:
         """The scheme, written ``"full"``, ``"window:K"``, ``"chunk:K"`` or ``"last:K"``."""

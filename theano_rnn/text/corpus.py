@@ -52,6 +52,10 @@ class Corpus:
     test: list[Ints]
     oov_rate: float
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.token_counts.items())
+        return f"Corpus(tokens: {counts}; {self.vocabulary!r})"
+
     @property
     def token_counts(self) -> dict[str, int]:
         """The number of tokens that a model predicts in "train", "valid" and "test".

@@ -86,6 +86,9 @@ class Vocabulary:
         ids = {token: index for index, token in enumerate(tokens)}
         self.start, self.end, self.unknown = ids[specials[0]], ids[END], ids[UNKNOWN]
 
+    def __repr__(self) -> str:
+        return f"Vocabulary({self.size:,} tokens, level {self.level!r})"
+
     @property
     def size(self) -> int:
         """The number of tokens, special ones included."""
