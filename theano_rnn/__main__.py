@@ -20,17 +20,23 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if name == "help" and given[1:]:
         name = given[1]
     elif name in ("-h", "--help", "help"):
-        print(overview())
-        return 0
+        return _print(overview())
     elif name in ("-V", "--version"):
-        print(f"{calling.PROGRAM} {__version__}")
-        return 0
+        return _print(f"{calling.PROGRAM} {__version__}")
     wrong = "give a command;"
     if name is not None:
         wrong = f"command {name!r:.60} is unknown; {did_you_mean(name, COMMANDS)}".rstrip()
     known = ", ".join(COMMANDS)
     print(f"{calling.package()}: {wrong} the commands are {known}", file=sys.stderr)
     return 2
+
+
+def _print(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        return calling.output_lost(error, calling.package())
+    return 0
 
 
 def overview() -> str:

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from theano_rnn import __main__ as console
 from theano_rnn.commands import calling, generate
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import load, run_folder
@@ -97,6 +98,14 @@ def test_a_full_disk_is_one_line_and_a_reader_that_has_left_is_none(monkeypatch,
     reader, writer = os.pipe()
     os.close(reader)
     assert printed_to(open(writer, "w"), monkeypatch, capsys) == (1, "")
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_overview_ends_so_too(monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, "stdout", open("/dev/full", "w"))
+    assert console.main([option]) == 1
+    sys.stdout.close()
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_an_error_of_another_file_is_not_taken_for_one_of_the_output():

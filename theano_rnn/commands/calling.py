@@ -105,8 +105,7 @@ Main = Callable[[Optional[Sequence[str]]], int]
 def ends_in_a_line(name: str) -> Callable[[Main], Main]:
     """Decorate a command's ``main``: bad input is one line on standard error and exit code 2.
 
-    Ctrl-C is exit code 130. Output that cannot be written is one line and exit code 1, without
-    the line where its reader has left, as in ``| head -1``.
+    Ctrl-C is exit code 130, and output that cannot be written 1, see ``output_lost``.
     """
 
     def decorate(main: Main) -> Main:
@@ -123,27 +122,33 @@ def ends_in_a_line(name: str) -> Callable[[Main], Main]:
             except KeyboardInterrupt:
                 return 130
             except OSError as error:
-                if error.filename is not None or error.errno not in UNWRITABLE:
-                    raise
-                if error.errno != errno.EPIPE:
-                    reason = error.strerror
-                    print(
-                        f"{program(name)}: the output cannot be written: {reason}", file=sys.stderr
-                    )
-                _drop_output()
-                return 1
+                return output_lost(error, program(name))
 
         return command
 
     return decorate
 
 
-def _drop_output() -> None:
-    """Let the interpreter end without trying once more to write what is left."""
+def output_lost(error: OSError, who: str) -> int:
+    """Say in a line why the output cannot be written; raise an error of anything else again.
+
+    There is no line where the reader has left, as in ``| head -1``.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    if error.filename is not None or error.errno not in UNWRITABLE:
+        raise error
+    if error.errno != errno.EPIPE:
+        print(f"{who}: the output cannot be written: {error.strerror}", file=sys.stderr)
     with contextlib.suppress(OSError):  # of an output that is no file
+        # The interpreter would try once more to write what is left.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+    return 1
 
 
 class Parser(argparse.ArgumentParser):

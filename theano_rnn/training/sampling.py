@@ -163,7 +163,7 @@ def _prime_tokens(vocabulary: Vocabulary, prime: str, skip_unknown: bool) -> lis
         names = ", ".join(map(validation.shown, unknown[:5]))
         raise RNNError(
             f"the prime has tokens that are not in the vocabulary: {names}; use tokens of the "
-            "text that the model was trained on, or leave them out (skip_unknown)"
+            "text that the model was trained on, or leave them out: --skip-unknown"
         )
     lines = _lines(vocabulary, prime)
     ids = [int(token) for line in lines for token in vocabulary.encode(line)[1:]]
