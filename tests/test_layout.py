@@ -18,6 +18,7 @@ FLOORS = [
     {"rnn", "gradcheck"},
     {"long_term", "training"},
     {"flow"},
+    {"runs"},
     {"benchmark"},
     {"commands"},
     {"__init__", "__main__"},

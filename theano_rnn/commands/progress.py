@@ -8,9 +8,10 @@ from typing import Any, Optional
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from theano_rnn.commands.console import CONSOLE, say
+from theano_rnn.runs import Watching
 from theano_rnn.training import sampling
 from theano_rnn.training.evaluation import format_perplexity
-from theano_rnn.training.loop import Callback, Training
+from theano_rnn.training.loop import Training
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State
 
@@ -26,7 +27,7 @@ class Stopped(KeyboardInterrupt):
     """A signal came while no step was taken, so that there is nothing to wait for."""
 
 
-class Display(Callback):
+class Display(Watching):
     """The progress, a line and a sample per epoch; Ctrl-C or SIGTERM stops after the step."""
 
     def __init__(self) -> None:
@@ -119,13 +120,6 @@ class Display(Callback):
     def evaluating(self, training: Training) -> None:
         self.is_evaluating = True
         self._show(training.state.epoch, "validating ...")
-
-    def metrics(self, training: Training) -> dict[str, Any]:
-        if not training.settings.watch:
-            return {}
-        from theano_rnn.flow.watch import watched
-
-        return watched(training.model, training.corpus.valid)
 
     def epoch(self, r: dict[str, Any]) -> None:
         say(

@@ -194,12 +194,25 @@ class Run:
         """
         self._write("result.json", _json(result))
 
+    def result(self) -> Any:
+        """The content of result.json; None without one.
+
+        Returns
+        -------
+        dict or None
+
+        Raises
+        ------
+        RNNError
+            If the file is damaged.
+        """
+        is_there = (self.folder / "result.json").exists()
+        return self._read_json("result.json") if is_there else None
+
     @property
     def epochs_judged(self) -> Optional[int]:
         """The number of epochs after which the result was made; None without a result."""
-        if not (self.folder / "result.json").exists():
-            return None
-        result = self._read_json("result.json")
+        result = self.result()
         epochs: Optional[int] = result.get("epochs") if isinstance(result, dict) else None
         return epochs
 

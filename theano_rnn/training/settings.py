@@ -26,6 +26,7 @@ from theano_rnn.common.fields import (
     setting,
     whole_number,
 )
+from theano_rnn.common.names import did_you_mean
 from theano_rnn.model import initialization, truncation
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim import regularization
@@ -232,7 +233,8 @@ class Settings:
         unknown = [name for name in named if name not in known_names]
         if unknown:
             names = ", ".join(map(validation.shown, unknown[:20]))
-            raise RNNError(f"{where}: unknown settings {names}")
+            meant = did_you_mean(unknown[0], known_names)
+            raise RNNError(f"{where}: unknown settings {names}{meant and f'; {meant}'}")
         try:
             return cls(**named)
         except RNNError as error:

@@ -1,0 +1,93 @@
+"""theano_rnn.train and theano_rnn.load: the code of the commands, in a call."""
+
+import json
+
+import numpy as np
+import pytest
+
+import theano_rnn
+from theano_rnn import RNNError
+from theano_rnn.runs import Watching
+from theano_rnn.training import start
+from theano_rnn.training.load import load as load_files
+from theano_rnn.training.sampling import generate
+from theano_rnn.training.settings import Settings
+
+SETTINGS = {"hidden_size": 4, "epochs": 2, "batch_size": 8, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    random = np.random.default_rng(0)
+    words = np.array("the cat dog sat ran home to a and saw".split())
+    sentences = [" ".join(random.choice(words, size=random.integers(2, 8))) for _ in range(60)]
+    path.write_text("\n".join(f"{sentence.capitalize()}." for sentence in sentences))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(text):
+    return theano_rnn.train(text, text.parent / "run", **SETTINGS)
+
+
+@pytest.mark.slow
+def test_it_trains_as_the_command_does_and_prints_nothing(text, run, tmp_path, capsys):
+    with start.new(Settings(text=str(text), **SETTINGS), tmp_path / "run") as training:
+        training.run_epochs(Watching())
+        expected = training.result()
+    assert run.result["test_perplexity"] == expected["test_perplexity"]
+    assert run.result["epochs"] == 2 and capsys.readouterr().out == ""
+    expected, vocabulary = load_files(tmp_path / "run")
+    assert run.vocabulary.tokens == vocabulary.tokens
+    for name, value in expected.parameters().items():
+        np.testing.assert_array_equal(run.model.parameters()[name], value)
+
+
+def test_a_run_is_opened_again_from_any_folder(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    again = theano_rnn.load(str(run.folder))
+    assert again.settings == run.settings and again.folder == run.folder
+    assert repr(again) == f"TrainedRun({str(run.folder)!r}: {run.model!r}; {run.vocabulary!r})"
+    assert str(tmp_path) not in json.dumps(vars(again.settings))
+
+
+def test_it_draws_what_sampling_draws(run):
+    how = {"prime": "the", "count": 2, "seed": 5, "temperature": 0.8}
+    assert run.generate(**how) == generate(run.model, run.vocabulary, **how)
+
+
+def test_it_scores_sentences_and_files_alike(run, tmp_path):
+    sentences = ["The cat ran home.", "A zebra sat."]
+    (tmp_path / "text.txt").write_text(" ".join(sentences))
+    found = run.score(sentences)
+    assert run.score(tmp_path / "text.txt") == found
+    assert [sentence for sentence, _ in found.sentences] == sentences
+    ids = [run.vocabulary.encode(sentence) for sentence in sentences]
+    losses = [run.model.ce_error(s[:-1], s[1:]) for s in ids]
+    assert found.tokens == sum(len(s) - 1 for s in ids)
+    np.testing.assert_allclose(np.log(found.perplexity), sum(losses) / found.tokens, rtol=1e-5)
+    unknown = sum(int((s == run.vocabulary.unknown).sum()) for s in ids)
+    assert found.unknown == unknown / (found.tokens - 2) > 0
+
+
+@pytest.mark.parametrize("use, message", [
+    (lambda text: theano_rnn.train(text, hiden_size=3), "'hiden_size'; did you mean hidden_size?"),
+    (lambda text: theano_rnn.train(text, hidden_size=0), "hidden_size must be a whole number"),
+    (lambda text: theano_rnn.train(text, recipe="tutor"), "recipe 'tutor' is unknown; use tutor"),
+    (lambda text: theano_rnn.train(text, source="nowhere"), "nowhere is not a run folder"),
+    (lambda text: theano_rnn.train(text, text.parent), "exists; name another"),
+    (lambda text: theano_rnn.train(text.with_name("none")), "none.*No such file"),
+    (lambda text: theano_rnn.load(text.parent), "is not a run folder"),
+])  # fmt: skip
+def test_bad_calls_are_refused_and_make_no_folder(text, tmp_path, monkeypatch, use, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RNNError, match=message):
+        use(text)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad", [[], [3], 5])
+def test_what_is_no_text_is_not_scored(run, bad):
+    with pytest.raises(RNNError, match="give a file or a list of sentences, not"):
+        run.score(bad)
