@@ -24,8 +24,8 @@ from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.truncation import parse
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.text.batches import buckets
-from theano_rnn.text.corpus import read_text
 from theano_rnn.text.python_docs import python_sentences
+from theano_rnn.text.reading import read_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.build import build_model
 from theano_rnn.training.load import load

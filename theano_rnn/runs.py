@@ -11,6 +11,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import shown
 from theano_rnn.rnn import RNN
+from theano_rnn.text.reading import absolute
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
 from theano_rnn.training import load as run_files
@@ -173,8 +174,8 @@ def train(
 
     Parameters
     ----------
-    text : path, optional
-        A file; by default the English in Python's own documentation.
+    text : path, or list of paths, optional
+        A file, or several; by default the English in Python's own documentation.
     run : path, optional
         The run folder, which must not exist yet; by default ``runs/`` and the time.
     recipe : str, optional
@@ -201,7 +202,7 @@ def train(
     if text is not None:
         given["text"] = text
     for name in start.TEXTS & given.keys():
-        given[name] = _absolute(given[name])  # a run is resumed from anywhere
+        given[name] = absolute(given[name])  # a run is resumed from anywhere
     where = "theano_rnn.train"
     if source is not None:
         if recipe is not None:
@@ -217,9 +218,3 @@ def train(
         training.run_epochs(Watching() if callback is None else callback)
         training.result()
     return load(training.run.folder)
-
-
-def _absolute(files: Any) -> Any:
-    if isinstance(files, (list, tuple)):
-        return [_absolute(file) for file in files]
-    return os.path.abspath(files) if isinstance(files, (str, os.PathLike)) else files

@@ -48,7 +48,8 @@ def test_every_option_that_a_page_names_is_known():
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", program.read_text(encoding="utf-8")))
     from theano_rnn.training.settings import Settings
 
-    known |= {"--" + name.replace("_", "-") for name in Settings.__dataclass_fields__}
+    for name, field in Settings.__dataclass_fields__.items():
+        known |= {"--" + name.replace("_", "-"), field.metadata.get("option", {}).get("off")}
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", read(page)))
         assert not named - known, page.name

@@ -6,8 +6,9 @@ import pytest
 from theano_rnn import RNN
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.load import load
+from theano_rnn.training.load import load, load_settings
 from theano_rnn.training.run_folder import Run
+from theano_rnn.training.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,10 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path, vocabulary):
     run.save_checkpoint("best", RNN(vocabulary.size + 1, 3).parameters(), {})
     with pytest.raises(RNNError, match="do not belong together"):
         load(run.folder)
+
+
+def test_the_text_of_a_run_is_read_by_the_rules_of_its_time(tmp_path):
+    run = Run.create(tmp_path / "run")
+    for settings, rules in (({"level": "char"}, 1), (vars(Settings()), 2)):
+        run.save_settings(settings)
+        assert load_settings(run).rules == rules

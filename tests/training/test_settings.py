@@ -114,6 +114,8 @@ def test_every_setting_is_an_option_with_its_default_and_a_row_of_the_docs():
     add_options(parser, Settings)
     help, page = " ".join(parser.format_help().split()), markdown(Settings)
     for field in fields(Settings):
+        if field.name == "rules":  # of a new run always today's
+            continue
         assert f" {option(field.name)}" in help and f"| `{option(field.name)}` |" in page
         assert field.metadata["help"]
         assert field.metadata["kind"].check(field.default, field.name) == field.default
@@ -177,6 +179,7 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
         "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "lr_decay_after": None,
         "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
         "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1,
+        "encoding": "utf-8", "lower": None, "sentences": "auto", "rules": 2,
     }  # fmt: skip
     assert str(build_model(settings, 9)).startswith("RNN(9, 7, truncation='window:4')")
 

@@ -26,6 +26,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
     from theano_rnn.commands import training
     from theano_rnn.commands.console import CONSOLE, say
+    from theano_rnn.text.corpus import size_of
     from theano_rnn.training import build, loop, result
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
@@ -43,8 +44,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         training.show_run(found, settings, run)
         return 0
     given = arguments.text, arguments.column
-    _, test, oov_rate = build.read_text_of(settings, vocabulary, *given)
-    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate)
+    sentences, test, oov_rate = build.read_text_of(settings, vocabulary, *given)
+    sizes = {**corpus.sizes, "test": size_of(sentences, vocabulary.form)}
+    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate, sizes=sizes)
     with CONSOLE.status("Judging on the text ..."):
         found = result.judge(settings, run, other, model, state, write=False)
     say(f"The test text is {arguments.text}.")

@@ -20,11 +20,24 @@ LINE_EVERY = 60
 #: Columns of the bar, at most and at least; without room for the least there is none.
 BAR, LEAST_BAR = 30, 5
 #: Tokens of the sample after an epoch, by level.
-SAMPLE = {"word": 30, "char": 160}
+SAMPLE = {"word": 30, "bpe": 45, "char": 160}
 
 
 class Stopped(KeyboardInterrupt):
     """A signal came while no step was taken, so that there is nothing to wait for."""
+
+
+class Reading:
+    """Says how much of a long text is read: after a second, then every ten seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + 1
+
+    def __call__(self, done: int, total: Optional[int]) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 10
+            of = "" if total is None else f" of {total / 1e6:,.0f}"
+            say(f"Reading the text: {done / 1e6:,.0f}{of} MB")
 
 
 class Display(Watching):

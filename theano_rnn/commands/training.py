@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.commands.next_step import clipped, what_to_try
-from theano_rnn.commands.progress import Display, Stopped, indented
+from theano_rnn.commands.progress import Display, Reading, Stopped, indented
 from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
-from theano_rnn.training import start
+from theano_rnn.text.reading import absolute
+from theano_rnn.training import build, start
 from theano_rnn.training.evaluation import format_perplexity
 from theano_rnn.training.loop import Training
 from theano_rnn.training.recipes import RECIPES
@@ -29,7 +29,8 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
     """The training that the options ask for: new, from another run, or resumed."""
     given = options.given(arguments, Settings)
     for name in start.TEXTS & given.keys():
-        given[name] = os.path.abspath(given[name])  # a run is resumed from anywhere
+        given[name] = absolute(given[name])  # a run is resumed from anywhere
+    reading = Reading()
     folders = {"--run": arguments.run, "--recipe": arguments.recipe, "--from": arguments.source}
     not_beside = {"--resume": ("--run", "--recipe", "--from"), "--from": ("--recipe",)}
     folders["--resume"] = arguments.resume
@@ -38,13 +39,13 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
         if folders[one] is not None and both:
             raise RNNError(f"{one} takes its settings from the run; leave out {', '.join(both)}")
     if arguments.resume is not None:
-        found = start.resumed(arguments.resume, given)
+        found = start.resumed(arguments.resume, given, reading)
     elif arguments.source is not None:
         settings = start.settings_from(arguments.source, given)
-        found = start.new(settings, arguments.run, arguments.source)
+        found = start.new(settings, arguments.run, arguments.source, reading)
     else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        found = start.new(Settings(**{**recipe, **given}), arguments.run)
+        found = start.new(Settings(**{**recipe, **given}), arguments.run, progress=reading)
     with found as training:
         yield training
 
@@ -68,10 +69,17 @@ def show(result: dict[str, Any]) -> None:
         "this network": "test",
         "..., learning from it": "dynamic",
     }
-    perplexities = table("Test perplexity (lower is better)", "model", "perplexity")
+    perplexities = table(
+        "Test perplexity (lower is better)", "model", "per token", "per word", "bits per byte"
+    )
     for model, name in names.items():
         if f"{name}_perplexity" in result:
-            perplexities.add_row(model, format_perplexity(result[f"{name}_perplexity"], 1))
+            perplexities.add_row(
+                model,
+                format_perplexity(result[f"{name}_perplexity"], 1),
+                format_perplexity(result[f"{name}_word_perplexity"], 1),
+                f"{result[f'{name}_bits_per_byte']:.3f}",
+            )
     CONSOLE.print(perplexities)
     say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
@@ -109,6 +117,8 @@ def train(training: Training, display: Display) -> None:
         f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
         f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
     )
+    for line in (*corpus.notes, *build.warnings(settings, corpus)):
+        say(line)
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)

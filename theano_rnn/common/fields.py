@@ -17,7 +17,7 @@ import inspect
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
@@ -130,12 +130,36 @@ def _path(value: Any, name: str) -> str:
     return os.fspath(value)
 
 
+def _paths(value: Any, name: str) -> Union[str, tuple[str, ...]]:
+    if not isinstance(value, (list, tuple)):
+        return _path(value, name)
+    paths = tuple(_path(one, name) for one in value)
+    if not paths:
+        raise RNNError(f"{name} has no file; give at least one")
+    return paths if len(paths) > 1 else paths[0]
+
+
+class OnOrOff(argparse.Action):
+    """A switch with an option for each of its values: itself, and ``off``."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, off: str, **about: Any):
+        super().__init__([*option_strings, off], dest, nargs=0, **about)
+        self._off = off
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:  # fmt: skip
+        setattr(namespace, self.dest, option_string != self._off)
+
+
 POSITIVE = Kind(validation.positive, "number > 0", _NUMBER)
 AT_LEAST_ZERO = Kind(validation.at_least_zero, "number ≥ 0", _NUMBER)
 SHARE = _number("0 ≤ number < 1", "a number from 0 to below 1", lambda x: 0 <= x < 1)
 FACTOR = _number("0 < number ≤ 1", "above 0 and at most 1", lambda x: 0 < x <= 1)
 SWITCH = Kind(_true_or_false, "yes or no", {"action": argparse.BooleanOptionalAction})
 FILE = Kind(_path, "a file", {"metavar": "FILE"})
+FILES = Kind(_paths, "one or more files", {"metavar": "FILE", "nargs": "+"})
 NAME = Kind(_path, "a name", {"metavar": "NAME"})
 
 

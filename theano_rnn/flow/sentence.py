@@ -1,6 +1,6 @@
 """The sentence to measure: from a file, or from the validation text of a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
-from theano_rnn.text.corpus import read_text
+from theano_rnn.text.reading import read_text
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.build import build_corpus
@@ -93,12 +93,13 @@ def choose(
 
 def _of_file(vocabulary: Vocabulary, settings: Settings, file: PathLike) -> list[Ints]:
     is_table = str(file).lower().endswith((".csv", ".tsv"))
-    text = read_text(file, settings.column if is_table else None)
-    cut = split_text(text, vocabulary.level, vocabulary.tokenized)
+    rules = settings.rules
+    text = read_text(file, settings.column if is_table else None, settings.encoding, rules != 1)
+    cut = split_text(text, vocabulary.level, vocabulary.tokenized, settings.sentences, rules)
     return [vocabulary.encode(sentence) for sentence in cut]
 
 
-def _of_run(vocabulary: Vocabulary, settings: Settings) -> list[Ints]:
+def _of_run(vocabulary: Vocabulary, settings: Settings) -> Sequence[Ints]:
     try:
         corpus = build_corpus(settings)
     except RNNError as error:

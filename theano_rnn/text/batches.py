@@ -18,7 +18,8 @@ import numpy as np
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Bools, Ints
+from theano_rnn.common.types import Array, Bools, Ints
+from theano_rnn.text.sequences import Sequences
 
 # Lengths in a batch may differ by this share. More of it mixes sequences better, but pads more.
 JITTER = 0.1
@@ -70,7 +71,7 @@ def buckets(
     batch_size = validation.whole_number(batch_size, "batch size", at_least=1)
     for part in seed if isinstance(seed, (list, tuple)) else [seed]:
         validation.whole_number(part, "seed", at_least=0)
-    lengths = _lengths(sequences)
+    lengths = step_counts(sequences)
     rng = np.random.default_rng(seed)
     order = np.argsort(lengths * rng.uniform(1, 1 + JITTER, len(lengths)), kind="stable")
     cuts = _cuts(lengths[order], batch_size, LARGEST * batch_size * lengths.mean())
@@ -126,7 +127,7 @@ def batch(sequences: Sequence[Ints]) -> tuple[Ints, Ints, Bools]:
            [ True,  True],
            [ True, False]])
     """
-    lengths = _lengths(sequences)  # (B,)
+    lengths = step_counts(sequences)  # (B,)
     mask = np.arange(lengths.max())[:, None] < lengths  # (T, B)
     x = np.zeros(mask.shape, np.int64)  # (T, B)
     y = np.zeros(mask.shape, np.int64)  # (T, B)
@@ -164,8 +165,24 @@ def padding(lengths: Sequence[int], groups: Sequence[Ints]) -> float:
     return (positions - used) / positions
 
 
-def _lengths(sequences: Sequence[Ints]) -> Ints:
-    """The steps of each sequence, int64."""
+def step_counts(sequences: Sequence[Ints]) -> Ints:
+    """The steps of each sequence, one less than its tokens.
+
+    Parameters
+    ----------
+    sequences : sequence of 1-D int arrays
+
+    Returns
+    -------
+    int64 array
+
+    Raises
+    ------
+    RNNError
+        For no sequence, or one too short to predict anything.
+    """
+    if isinstance(sequences, Sequences):
+        return _checked(sequences.lengths - 1)
     kinds = list, tuple, np.ndarray
     is_list = isinstance(sequences, kinds) and getattr(sequences, "ndim", 1) > 0
     if not is_list or not all(isinstance(s, kinds) for s in sequences):
@@ -173,7 +190,10 @@ def _lengths(sequences: Sequence[Ints]) -> Ints:
     for n, s in enumerate(sequences):
         if getattr(s, "ndim", 1) != 1:
             raise RNNError(f"sequences[{n}] has shape {np.shape(s)}; pass arrays of shape (T,)")
-    lengths = np.array([len(s) - 1 for s in sequences], dtype=np.int64)
+    return _checked(np.array([len(s) - 1 for s in sequences], dtype=np.int64))
+
+
+def _checked(lengths: Ints) -> Ints:
     if not len(lengths):
         raise RNNError("sequences is empty; pass at least one sequence")
     if lengths.min() < 1:
@@ -220,7 +240,8 @@ class Stream(Sequence[Piece]):
 
     Notes
     -----
-    A piece is a read-only view, in C order, of one array, so an epoch allocates nothing.
+    The rows have the type of the sequences, two or four bytes a token. A piece of int64 rows is a
+    read-only view of them, of others a copy.
 
     References
     ----------
@@ -241,15 +262,21 @@ class Stream(Sequence[Piece]):
     def __init__(self, sequences: Sequence[Ints], batch_size: int, steps: int) -> None:
         B = validation.whole_number(batch_size, "batch size", at_least=1)
         self._steps = validation.whole_number(steps, "steps", at_least=1)
-        n = int(_lengths(sequences).sum())
+        n = int(step_counts(sequences).sum())
         if n < B:
             raise RNNError(
                 f"the text has {n} tokens to predict, fewer than the {B} rows of a batch; "
                 "pass a longer text or a smaller batch size"
             )
         self.tokens, self.left_out = n // B * B, n % B
-        self._x = _rows([s[:-1] for s in sequences], B)  # (n // B, B)
-        self._y = _rows([s[1:] for s in sequences], B)  # (n // B, B)
+        if isinstance(sequences, Sequences):
+            x, y = sequences.inputs(), sequences.targets()
+        else:
+            x, y = (
+                np.concatenate([s[ends] for s in sequences]).astype(np.int64)
+                for ends in (slice(-1), slice(1, None))
+            )
+        self._x, self._y = _rows(x, B), _rows(y, B)  # (n // B, B)
 
     def __len__(self) -> int:
         """The number of pieces."""
@@ -266,12 +293,13 @@ class Stream(Sequence[Piece]):
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
         start = range(len(self))[operator.index(i)] * self._steps  # IndexError if out of range
-        return self._x[start : start + self._steps], self._y[start : start + self._steps]
+        steps = slice(start, start + self._steps)
+        return self._x[steps].astype(np.int64, copy=False), self._y[steps].astype(
+            np.int64, copy=False
+        )
 
 
-def _rows(parts: list[Ints], B: int) -> Ints:
-    text = np.concatenate(parts)
-    rows = text[: len(text) // B * B].reshape(B, -1).T  # (n // B, B)
-    rows = rows.astype(np.int64, order="C")
+def _rows(text: Array, B: int) -> Array:
+    rows = np.ascontiguousarray(text[: len(text) // B * B].reshape(B, -1).T)  # (n // B, B)
     rows.flags.writeable = False
     return rows

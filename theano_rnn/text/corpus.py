@@ -3,32 +3,48 @@
 A sequence is one sentence between a start and an end token (see ``theano_rnn.text.tokens``). What
 counts as a sentence depends on the form of the text:
 
-- at word level, a sentence, however long;
+- at the levels word and bpe, a sentence (see ``theano_rnn.text.sentences``);
 - in the tokenized form (Penn Treebank), a line that is not blank;
-- at character level, a line that is not blank; the end token stands for its newline. A line of
-  more than 1000 characters is cut, at spaces if it has any, and each piece is a sequence.
+- at character level, a line, blank ones too; the end token stands for its newline.
+
+A sentence of more than 1000 tokens is several sequences.
 
 The vocabulary comes from the training split alone. Every other token becomes ``<unk>``.
 """
 
-import csv
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Optional
 
 import numpy as np
 
-from theano_rnn.common import files, memory
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Ints, PathLike
-from theano_rnn.common.validation import shown, whole_number
+from theano_rnn.common.types import Ints
+from theano_rnn.common.validation import one_of, shown, whole_number
+from theano_rnn.text.cutting import LONGEST, Cutter, Records
 from theano_rnn.text.python_docs import python_sentences
-from theano_rnn.text.sentences import split_text
-from theano_rnn.text.tokens import special_tokens
+from theano_rnn.text.reading import Paths, Progress, known_encoding, read_pieces
+from theano_rnn.text.sentences import ENDS, SAMPLE, resolve, units
+from theano_rnn.text.sequences import Sequences
+from theano_rnn.text.tokens import END, RULES, UNKNOWN, Form
 from theano_rnn.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long a text is, whatever a token is.
+
+    Attributes
+    ----------
+    words : int
+        The tokens that the level word has for this text, the end of each sentence counted.
+    bytes : int
+        In UTF-8, with one byte after each sentence or line.
+    """
+
+    words: int
+    bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +55,25 @@ class Corpus:
     ----------
     vocabulary : Vocabulary
         The tokens of the training split.
-    train, valid, test : list of 1-D int64 arrays
-        Each array is a sequence: the start token, the tokens, the end token.
+    train, valid, test : sequences of 1-D int64 arrays
+        Each array is a sequence: the start token, the tokens, the end token. One that goes on
+        in the next sequence has no end token, and the next begins with its last token.
     oov_rate : float
         The share of the test split's tokens that are unknown, start and end tokens not counted;
         from 0 to 1.
+    sizes : dict
+        A ``Size`` for each of "train", "valid" and "test".
+    notes : tuple of str
+        What a user should know about how the text was read.
     """
 
     vocabulary: Vocabulary
-    train: list[Ints]
-    valid: list[Ints]
-    test: list[Ints]
+    train: Sequence[Ints]
+    valid: Sequence[Ints]
+    test: Sequence[Ints]
     oov_rate: float
+    sizes: dict[str, Size] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {name}" for name, count in self.token_counts.items())
@@ -99,35 +122,45 @@ def count_tokens(sequences: Sequence[Ints]) -> int:
     -------
     int
     """
+    if isinstance(sequences, Sequences):
+        return int((sequences.lengths - 1).sum())
     return sum(len(s) - 1 for s in sequences)
 
 
 def load_corpus(
-    text: Optional[PathLike] = None,
-    train: Optional[PathLike] = None,
-    valid: Optional[PathLike] = None,
-    test: Optional[PathLike] = None,
+    text: Optional[Paths] = None,
+    train: Optional[Paths] = None,
+    valid: Optional[Paths] = None,
+    test: Optional[Paths] = None,
     column: Optional[str] = None,
     level: str = "word",
     vocab_size: Optional[int] = None,
     tokenized: bool = False,
     seed: int = 0,
+    *,
+    sentences: str = "auto",
+    encoding: str = "utf-8",
+    lower: Optional[bool] = None,
+    rules: int = RULES[-1],
+    progress: Optional[Progress] = None,
 ) -> Corpus:
-    """A corpus from one file, from three, or without a file from Python's own documentation.
+    """A corpus from one text, from three, or without a file from Python's own documentation.
 
-    One text is split 80/10/10. At word level its sentences are shuffled first. At character level,
-    where a line depends on the lines above it, the splits are the first 80 % of the lines, the
-    next 10 % and the last 10 %.
+    One text is split 80/10/10. At the levels word and bpe its sentences are shuffled first. At
+    character level, where a line depends on the lines above it, the splits are the first 80 % of
+    the lines, the next 10 % and the last 10 %.
+
+    A text is read in pieces, and takes less than ten bytes of memory a token.
 
     Parameters
     ----------
-    text : path, optional
-        A UTF-8 text to split.
+    text : path or paths, optional
+        A text to split, in one file or several; see ``reading.expanded``.
     train, valid, test : paths, optional
         Three texts instead of one; they are not shuffled.
     column : str, optional
         The files are CSV, and this column is the text; each of its cells is a document.
-    level : {"word", "char"}
+    level : {"word", "char", "bpe"}
         What a token is.
     vocab_size : int, optional
         Tokens in the vocabulary, special ones included. By default all of a tokenized text,
@@ -136,6 +169,16 @@ def load_corpus(
         Each line is one sentence, tokenized already (Penn Treebank form).
     seed : int
         Seeds the shuffle.
+    sentences : {"auto", "lines", "blank-lines", "punctuation"}
+        Where a sentence ends; "auto" looks at the beginning of the text, or of ``train``.
+    encoding : str
+        Of the files.
+    lower : bool, optional
+        See ``tokens.Form``.
+    rules : int
+        See ``tokens.RULES``.
+    progress : function, optional
+        Called after each piece of the files; see ``reading.Progress``.
 
     Returns
     -------
@@ -144,21 +187,26 @@ def load_corpus(
     Raises
     ------
     RNNError
-        For a file that cannot be read (see ``read_text``), a wrong combination of files, a text
-        too short to split, or a vocabulary size that the text does not allow.
+        For a file that cannot be read (see ``reading.read_pieces``), a wrong combination of
+        files, a text too short to split, or a vocabulary size that the text does not allow.
     """
-    special_tokens(level, tokenized)  # before any file is read: an error for an unknown form
+    form = Form(level, tokenized, lower, rules)  # an error before any file is read
+    known_encoding(encoding)
     splits_given = {"train": train, "valid": valid, "test": test}
     missing = [name for name, path in splits_given.items() if path is None]
+    reader = _Reader(form, sentences)
+
+    def read(paths: Paths) -> Records:
+        normal = rules != 1
+        return reader.read(read_pieces(paths, column, encoding, progress, normal))
+
     if text is not None:
         if len(missing) < 3:
             raise RNNError("give either one text or train, valid and test, not both")
-        sentences = split_text(read_text(text, column), level, tokenized)
+        records = read(text)
     elif train is not None and valid is not None and test is not None:
-        train_text, valid_text, test_text = (
-            split_text(read_text(p, column), level, tokenized) for p in (train, valid, test)
-        )
-        return build_corpus(train_text, valid_text, test_text, level, vocab_size, tokenized)
+        three = [read(paths) for paths in (train, valid, test)]
+        return reader.corpus([(r, np.arange(len(r))) for r in three], vocab_size)
     elif len(missing) < 3:
         raise RNNError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; give train, "
@@ -167,10 +215,19 @@ def load_corpus(
     else:
         if column is not None or tokenized:
             raise RNNError("column and tokenized need a file; give a text, or leave them out")
-        sentences = python_sentences()
+        records = reader.cut(python_sentences())
     rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
-    splits = _split(sentences, rng if level == "word" else None)
-    return build_corpus(*splits, level=level, vocab_size=vocab_size, tokenized=tokenized)
+    n = len(records)
+    if n < 3:
+        kind, option = ("line", "") if level == "char" else ("sentence", _other_ends(form))
+        raise RNNError(
+            f"the text has {n} {kind}{'s' * (n != 1)}, and each of the three splits needs one; "
+            f"give a longer text{option}"
+        )
+    order = np.arange(n) if level == "char" else rng.permutation(n)
+    held_out = max(1, n // 10)
+    parts = np.split(order, [n - 2 * held_out, n - held_out])
+    return reader.corpus([(records, part) for part in parts], vocab_size)
 
 
 def build_corpus(
@@ -199,102 +256,122 @@ def build_corpus(
     RNNError
         For a vocabulary size that the text does not allow, and for a split without a sentence.
     """
-    for name, sentences in (("train", train), ("valid", valid), ("test", test)):
-        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Sequence):
-            raise RNNError(f"the {name} split must be a list of texts, not {shown(sentences)}")
-        if not len(sentences):
+    reader = _Reader(Form(level, tokenized), "auto")
+    splits = []
+    for name, given in (("train", train), ("valid", valid), ("test", test)):
+        if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+            raise RNNError(f"the {name} split must be a list of texts, not {shown(given)}")
+        if not len(given):
             raise RNNError(f"the {name} split has no sentence; give at least one")
-    vocabulary = Vocabulary.train(train, level, vocab_size, tokenized)
-    train_ids, valid_ids, test_ids = (
-        [vocabulary.encode(s) for s in sentences] for sentences in (train, valid, test)
-    )
-    inner = np.concatenate([s[1:-1] for s in test_ids])
-    oov_rate = float(np.mean(inner == vocabulary.unknown))
-    return Corpus(vocabulary, train_ids, valid_ids, test_ids, oov_rate)
+        records = reader.cut(given)
+        splits.append((records, np.arange(len(records))))
+    return reader.corpus(splits, vocab_size)
 
 
-def read_text(path: PathLike, column: Optional[str] = None) -> str:
-    r"""The text of a UTF-8 file, with every line end a ``\n`` and without a byte order mark.
+def size_of(sentences: Sequence[str], form: Form) -> Size:
+    """How long a text is.
 
     Parameters
     ----------
-    path : path
-        A plain text, or a CSV file (``.csv``; ``.tsv`` with tabs) with a header line.
-    column : str, optional
-        The column of the CSV file that holds the text. A blank line separates its cells.
+    sentences : sequence of str
+        At level "char", its lines.
+    form : Form
 
     Returns
     -------
-    str
-
-    Raises
-    ------
-    RNNError
-        If the file is missing, a folder, empty, too large for the memory, or not UTF-8; if it is
-        a CSV file without this column, or if a column is given for a file that is no CSV file.
+    Size
     """
-    try:
-        path = Path(path)
-    except TypeError:
-        raise RNNError(f"the text is {shown(path)}; pass the name of a file") from None
-    delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
-    if column is not None and delimiter is None:
-        raise RNNError(
-            f"a column needs a .csv or .tsv file, but {path!s:.200} is none; leave the column out"
+    reader = _Reader(form, "auto")
+    records = reader.cut(sentences)
+    return reader._size(records, np.arange(len(records)))
+
+
+def _other_ends(form: Form) -> str:
+    """What to try where the text has hardly a sentence."""
+    return "" if form.tokenized else ", or say where its sentences end: --sentences lines"
+
+
+class _Reader:
+    """Cuts the splits of a text, which share their types, and makes a corpus of them."""
+
+    def __init__(self, form: Form, ends: str) -> None:
+        one_of(ends, "sentences", ENDS)
+        self._form, self._ends = form, ends
+        self._found: Optional[str] = None  # where sentences end, once a text is looked at
+        self._cutter = Cutter(form)
+        # A text has the same words at every level, so that levels can be compared.
+        self._words = Cutter(Form(rules=form.rules)) if form.level != "word" else None
+        self._spelled = 0  # how often the text has "<unk>"
+
+    def read(self, pieces: Iterable[str]) -> Records:
+        """The sentences of a text that comes in pieces, cut."""
+        pieces = self._looked_at(pieces)
+        first: list[str] = []
+        if self._found is None:
+            first = list(_first(pieces, SAMPLE))
+            self._found = resolve("".join(first)[:SAMPLE], self._ends, self._form.rules)
+        return self.cut(units(chain(first, pieces), self._form, self._found))
+
+    def cut(self, sentences: Iterable[str]) -> Records:
+        """Sentences, cut."""
+        words = self._words if self._form.level == "bpe" else None
+        records = Records(self._cutter, words, LONGEST if self._form.rules != 1 else None)
+        for number, sentence in enumerate(sentences):
+            records.add(sentence)
+            if number % 10_000 == 0:
+                records.check_memory()
+        return records
+
+    def corpus(self, splits: Sequence[tuple[Records, Ints]], vocab_size: Optional[int]) -> Corpus:
+        """Training, validation and test text: of each the records, and which of them, in order."""
+        form, types = self._form, self._cutter.types
+        records, order = splits[0]
+        counts = dict(zip(types, records.counts(order).tolist()))
+        vocabulary = Vocabulary.of_counts(counts, form, vocab_size)
+        if form.tokenized and END in types:
+            raise RNNError(f"a tokenized line contains {END}; remove it, for a line ends with it")
+        ids = vocabulary.ids(types)
+        around = vocabulary.start, vocabulary.end
+        dtype = "uint16" if vocabulary.size <= 2**16 else "uint32"
+        train, valid, test = (
+            records.sequences(order, ids, *around, dtype) for records, order in splits
         )
-    try:
-        with open(path, "rb") as file:
-            # Its sentences and token ids will take several times the memory of the text.
-            text = files.read_stream(file, memory.total() // 16).decode("utf-8")
-    except OSError as error:
-        raise RNNError(f"{path!s:.200} cannot be read: {files.reason(error)}") from None
-    except UnicodeDecodeError as error:
-        raise RNNError(
-            f"{path} is not UTF-8: byte {error.start} (0x{error.object[error.start]:02x}), "
-            f"{error.reason}; convert it to UTF-8"
-        ) from None
-    except ValueError as error:
-        raise RNNError(f"{path!s:.200} cannot be read: {error}") from None  # a NUL in its name
-    text = text[1:] if text.startswith("\ufeff") else text
-    if not text.strip():
-        raise RNNError(f"{path} is empty; give a file with text in it")
-    if delimiter is not None:
-        text = "\n\n".join(_cells(text, column, delimiter, path))
-        if not text.strip():
-            raise RNNError(f"column {column!r} of {path} is empty; give a column with text in it")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        targets = test.targets()
+        inner = int((targets != vocabulary.end).sum())
+        oov_rate = float((targets == vocabulary.unknown).sum() / max(inner, 1))
+        sizes = {name: self._size(*split) for name, split in zip(("valid", "test"), splits[1:])}
+        return Corpus(vocabulary, train, valid, test, oov_rate, sizes, tuple(self._notes()))
+
+    def _size(self, records: Records, order: Ints) -> Size:
+        words, size = records.sizes(order)
+        if self._form.level == "char" and self._words is not None:
+            ends = self._found or "punctuation"
+            sentences = units(records.text(order), Form(rules=self._form.rules), ends)
+            words = sum(1 + sum(1 for _ in self._words.cut(s)) for s in sentences)
+        return Size(words, size)
+
+    def _notes(self) -> Iterator[str]:
+        form = self._form
+        if self._spelled and form.level == "word" and not form.tokenized:
+            yield (
+                f"The text contains {UNKNOWN} {self._spelled:,} times, as tokenized texts do, and "
+                "it is read as three words each; with --tokenized it is the unknown token."
+            )
+        if self._ends == "auto" and self._found == "lines" and form.level != "char":
+            if not form.tokenized:
+                yield (
+                    "A sentence ends at each newline, for full stops before capitals are rare in "
+                    "this text; --sentences says where else."
+                )
+
+    def _looked_at(self, pieces: Iterable[str]) -> Iterator[str]:
+        for piece in pieces:
+            self._spelled += piece.count(UNKNOWN)
+            yield piece
 
 
-def _cells(text: str, column: Optional[str], delimiter: str, path: Path) -> list[str]:
-    limit = csv.field_size_limit(sys.maxsize)  # a document can be longer than the 128 KiB allowed
-    try:
-        # Not a DictReader, which visits every column of the header for every row.
-        rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = next(filter(None, rows), [])
-        if column not in columns:
-            wrong = "give the column with the text" if column is None else f"no column {column!r}"
-            names = ", ".join(f"{name!r:.60}" for name in columns[:20])
-            raise RNNError(f"{path}: {wrong}; its columns are {names}")
-        at = len(columns) - 1 - columns[::-1].index(column)  # the last column of that name
-        return [row[at] for row in rows if len(row) > at and row[at]]
-    except csv.Error as error:
-        raise RNNError(f"line {rows.line_num} of {path} is not CSV: {error}; mend it") from None
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _split(
-    sentences: Sequence[str], rng: Optional[np.random.Generator]
-) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
-    """The sentences in three parts, 80/10/10, shuffled if there is a generator."""
-    n = len(sentences)
-    if n < 3:
-        raise RNNError(
-            f"the text has {n} sentence{'s' * (n != 1)}, and each of the three splits needs one; "
-            "give a longer text, or --tokenized if each line is a sentence"
-        )
-    if rng is not None:
-        sentences = [sentences[i] for i in rng.permutation(n)]
-    held_out = max(1, n // 10)
-    valid, test = n - 2 * held_out, n - held_out
-    return sentences[:valid], sentences[valid:test], sentences[test:]
+def _first(pieces: Iterator[str], size: int) -> Iterator[str]:
+    """The first pieces, until they have so many characters."""
+    while size > 0 and (piece := next(pieces, None)) is not None:
+        yield piece
+        size -= len(piece)

@@ -121,7 +121,7 @@ def english(document: str) -> list[str]:
         text = text[term.end() :] if term else text
         for pattern, plain in MARKUP:
             text = pattern.sub(plain, text)
-        for sentence in split_sentences(text):
+        for sentence in split_sentences(text, rules=1):  # the corpus stays as it is
             if sentence[-1] not in ".!?:)\"'":
                 sentence = sentence.rstrip(",;-") + "."  # a summary line
             if _is_english(sentence):

@@ -1,6 +1,8 @@
 """Tokens and their ids."""
 
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -11,14 +13,9 @@ from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.common.validation import shown, whole_number
-from theano_rnn.text.tokens import (
-    END,
-    UNKNOWN,
-    Line,
-    make_tokenizer,
-    special_tokens,
-    token_counts,
-)
+from theano_rnn.text import bpe
+from theano_rnn.text.cutting import Cutter
+from theano_rnn.text.tokens import END, LEVELS, RULES, UNKNOWN, Form, Line
 
 DEFAULT_SIZE = 8000
 
@@ -30,15 +27,23 @@ class Vocabulary:
     ----------
     tokens : sequence of str
         All distinct, first the special tokens of the form (see ``theano_rnn.text.tokens``).
-    level : {"word", "char"}
+    level : {"word", "char", "bpe"}
         What a token is.
     tokenized : bool
         The text is tokenized already and is cut at white space only. For ``level="word"``.
+    lower : bool, optional
+        The text is in lower case. By default at the level word, unless it is tokenized.
+    rules : {1, 2}
+        See ``theano_rnn.text.tokens.RULES``.
+    merges : sequence of pairs of str
+        For bpe: the tokens that are joined, in this order.
 
     Attributes
     ----------
     tokens : list of str
         By id.
+    form : Form
+        The arguments but for the tokens and merges.
     size : int
         The number of tokens, special ones included.
     start, end, unknown : int
@@ -61,9 +66,16 @@ class Vocabulary:
     """
 
     def __init__(
-        self, tokens: Sequence[str], level: str = "word", tokenized: bool = False
+        self,
+        tokens: Sequence[str],
+        level: str = "word",
+        tokenized: bool = False,
+        lower: Optional[bool] = None,
+        rules: int = RULES[-1],
+        merges: Sequence[Sequence[str]] = (),
     ) -> None:
-        specials = special_tokens(level, tokenized)
+        form = Form(level, tokenized, lower, rules)
+        specials = form.specials
         tokens = list(tokens) if isinstance(tokens, Iterable) else [tokens]
         if not all(isinstance(token, str) for token in tokens):
             wrong = next(token for token in tokens if not isinstance(token, str))
@@ -75,16 +87,17 @@ class Vocabulary:
                 f"that begin with {', '.join(specials)}"
             )
         self.tokens = tokens
-        self.level = level
-        self.tokenized = tokenized
+        self.form = form
+        self.level, self.tokenized = level, tokenized
         try:
-            self._tokenizer = make_tokenizer(tokens, level, tokenized)
+            self._tokenizer = form.tokenizer(tokens, merges)
         except (TypeError, UnicodeEncodeError):
             raise RNNError(
                 "a vocabulary has a token with a lone surrogate; pass Unicode text"
             ) from None
-        ids = {token: index for index, token in enumerate(tokens)}
-        self.start, self.end, self.unknown = ids[specials[0]], ids[END], ids[UNKNOWN]
+        self._ids = {token: index for index, token in enumerate(tokens)}
+        self.start, self.end = self._ids[specials[0]], self._ids[END]
+        self.unknown = self._ids[UNKNOWN]
 
     def __repr__(self) -> str:
         return f"Vocabulary({self.size:,} tokens, level {self.level!r})"
@@ -101,6 +114,7 @@ class Vocabulary:
         level: str = "word",
         size: Optional[int] = None,
         tokenized: bool = False,
+        lower: Optional[bool] = None,
     ) -> "Vocabulary":
         """The vocabulary of the most frequent tokens; equally frequent ones are sorted by text.
 
@@ -108,7 +122,7 @@ class Vocabulary:
         ----------
         sentences : iterable of str
             The training split.
-        level, tokenized
+        level, tokenized, lower
             As for ``Vocabulary``.
         size : int, optional
             The number of tokens, special ones included. By default all of a tokenized text,
@@ -124,30 +138,92 @@ class Vocabulary:
             If the size leaves no room for a token beside the special ones, or is larger than the
             number of tokens in the text.
         """
-        specials = special_tokens(level, tokenized)
-        counts = token_counts(sentences, level, tokenized)
-        if not counts:
+        form = Form(level, tokenized, lower)
+        if not isinstance(sentences, Iterable):
+            raise RNNError(f"sentences must be a list of texts, not {shown(sentences)}")
+        cutter, counts = Cutter(form), Counter[int]()
+        for sentence in sentences:
+            try:
+                counts.update(cutter.cut(sentence))
+            except (AttributeError, TypeError, UnicodeEncodeError):
+                raise RNNError(f"{shown(sentence)} is not Unicode text; pass a str") from None
+        return cls.of_counts({token: counts[n] for token, n in cutter.types.items()}, form, size)
+
+    @classmethod
+    def of_counts(
+        cls, counts: dict[str, int], form: Form, size: Optional[int] = None
+    ) -> "Vocabulary":
+        """The vocabulary of the types of a text; see ``train``.
+
+        Parameters
+        ----------
+        counts : dict
+            How often each type occurs, as ``cutting.Cutter`` names them.
+        form : Form
+        size : int, optional
+            As for ``train``.
+
+        Returns
+        -------
+        Vocabulary
+
+        Raises
+        ------
+        RNNError
+            As ``train``.
+        """
+        specials = form.specials
+        if not any(counts.values()):
             raise RNNError("the text is empty, so it has no vocabulary; pass a text with tokens")
-        if not tokenized:
+        if size is not None:
+            size = whole_number(size, "the vocabulary size", at_least=len(specials) + 1)
+        if form.level == "bpe":
+            tokens, merges = bpe.train(counts, specials, DEFAULT_SIZE if size is None else size)
+            if size is not None and size > len(tokens):
+                raise RNNError(
+                    f"the vocabulary size is {size}, but the training split makes "
+                    f"{len(tokens)} tokens; ask for at most as many, or leave the size out"
+                )
+            return cls(tokens, form.level, form.tokenized, form.lower, form.rules, merges)
+        counts = {token: n for token, n in counts.items() if n and token != UNKNOWN}
+        if form.tokenized:
+            if END in counts:
+                raise RNNError(
+                    f"the tokenized text contains {END} {counts[END]} times; remove them, for the "
+                    f"end of each line becomes {END}"
+                )
+        else:
             # Only a tokenized text can contain the spelling of a special token.
             assert not any(token in counts for token in specials)
-        elif counts[END]:
-            raise RNNError(
-                f"the tokenized text contains {END} {counts[END]} times; remove them, for the end "
-                f"of each line becomes {END}"
-            )
-        del counts[UNKNOWN]
         distinct = len(counts) + len(specials)
         if size is None:
-            size = distinct if tokenized else min(distinct, DEFAULT_SIZE)
-        elif whole_number(size, "the vocabulary size", at_least=len(specials) + 1) > distinct:
+            size = distinct if form.tokenized else min(distinct, DEFAULT_SIZE)
+        elif size > distinct:
             raise RNNError(
                 f"the vocabulary size is {size}, but the training split has {len(counts)} "
                 f"distinct tokens, {distinct} with {', '.join(specials)}; ask for at most "
                 f"{distinct}, or leave the size out"
             )
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls(specials + ranked[: size - len(specials)], level, tokenized)
+        tokens = specials + ranked[: size - len(specials)]
+        return cls(tokens, form.level, form.tokenized, form.lower, form.rules)
+
+    def ids(self, types: Iterable[str]) -> list[list[int]]:
+        """The ids of the tokens of each type, as ``cutting.Cutter`` names them.
+
+        Parameters
+        ----------
+        types : iterable of str
+
+        Returns
+        -------
+        list of lists of int
+            Of length 1, but for bpe.
+        """
+        if self.level == "bpe":
+            model = self._tokenizer.model
+            return [[token.id for token in model.tokenize(word)] for word in types]
+        return [[self._ids.get(token, self.unknown)] for token in types]
 
     def encode(self, sentence: str) -> Ints:
         """The ids of the tokens of one sentence, between the start and the end token.
@@ -296,10 +372,12 @@ class Vocabulary:
         try:
             ids = stored["model"]["vocab"]
             tokens = sorted(ids, key=ids.__getitem__)
-            for level, tokenized in (("word", False), ("char", False), ("word", True)):
-                if special_tokens(level, tokenized) != tokens[: 2 if tokenized else 3]:
-                    continue
-                vocabulary = cls(tokens, level, tokenized)
+            form = _form_of(stored)
+            if form is not None:
+                merges = stored["model"].get("merges", [])
+                vocabulary = cls(
+                    tokens, form.level, form.tokenized, form.lower, form.rules, merges
+                )
                 # The file must be exactly what ``save`` writes, so that nothing in it is ignored.
                 if json.loads(vocabulary._tokenizer.to_str()) == stored:
                     return vocabulary
@@ -312,3 +390,14 @@ class Vocabulary:
             f"{path} is not a vocabulary that this package saved, or was changed since; use the "
             "tokenizer.json of a run"
         )
+
+
+def _form_of(stored: Any) -> Optional[Form]:
+    """The form of a text whose tokenizer has these parts beside its model; None if none has."""
+    levels = [(level, False) for level in LEVELS] + [("word", True)]
+    for (level, tokenized), lower, rules in itertools.product(levels, (False, True), RULES):
+        form = Form(level, tokenized, lower, rules)
+        parts = json.loads(form.tokenizer(form.specials, ()).to_str())
+        if {**parts, "model": None} == {**stored, "model": None}:
+            return form
+    return None

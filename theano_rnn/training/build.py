@@ -8,11 +8,15 @@ from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
-from theano_rnn.text.batches import Stream
-from theano_rnn.text.corpus import Corpus, load_corpus, read_text
+from theano_rnn.text.batches import Stream, step_counts
+from theano_rnn.text.corpus import Corpus, load_corpus
+from theano_rnn.text.reading import Progress, read_text
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import NETWORK, Settings
+
+#: Tokens of the median sentence, and steps of an epoch, beyond which a user is warned.
+LONG, FEW = 200, 50
 
 
 def build(settings: Settings, corpus: Corpus) -> tuple[RNN, Step, Optional[Stream]]:
@@ -34,12 +38,14 @@ def build(settings: Settings, corpus: Corpus) -> tuple[RNN, Step, Optional[Strea
     return model, build_step(settings, model), build_stream(settings, corpus)
 
 
-def build_corpus(settings: Settings) -> Corpus:
+def build_corpus(settings: Settings, progress: Optional[Progress] = None) -> Corpus:
     """The text of the settings, checked to be long enough for a step.
 
     Parameters
     ----------
     settings : Settings
+    progress : function, optional
+        Called while the files are read; see ``text.reading.Progress``.
 
     Returns
     -------
@@ -60,6 +66,11 @@ def build_corpus(settings: Settings) -> Corpus:
         settings.vocab_size,
         settings.tokenized,
         settings.seed,
+        sentences=settings.sentences,
+        encoding=settings.encoding,
+        lower=settings.lower,
+        rules=settings.rules,
+        progress=progress,
     )
     build_stream(settings, corpus)  # fails now, and not after the run folder is made
     return corpus
@@ -95,11 +106,53 @@ def read_text_of(
     """
     if column is None and str(path).lower().endswith((".csv", ".tsv")):
         column = settings.column
-    sentences = split_text(read_text(path, column), settings.level, settings.tokenized)
+    text = read_text(path, column, settings.encoding, settings.rules != 1)
+    sentences = split_text(
+        text, settings.level, settings.tokenized, settings.sentences, settings.rules
+    )
     sequences = [vocabulary.encode(sentence) for sentence in sentences]
     inner = np.concatenate([s[1:-1] for s in sequences])
     oov_rate = float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
     return sentences, sequences, oov_rate
+
+
+def warnings(settings: Settings, corpus: Corpus) -> list[str]:
+    """What of a text and its settings makes training poor, and what to do about it.
+
+    Parameters
+    ----------
+    settings : Settings
+    corpus : Corpus
+
+    Returns
+    -------
+    list of str
+        A line each.
+    """
+    found = []
+    lengths = step_counts(corpus.train)
+    median = int(np.median(lengths))
+    if median > LONG and not settings.stream:
+        kind = "line" if settings.level == "char" else "sentence"
+        where = "" if kind == "line" else "say where a sentence ends (--sentences lines), or "
+        found.append(
+            f"Half of the {kind}s have more than {median} tokens, and each is one step: training "
+            f"is slow to learn. Better {where}read the text as a stream in pieces: "
+            "--stream --truncation chunk:35 --batch-size 20"
+        )
+    if settings.steps is not None:
+        tokens = settings.batch_size * settings.steps
+        steps, of = -(-int(lengths.sum()) // tokens), f"{tokens:,} tokens"
+    else:
+        steps = -(-len(lengths) // settings.batch_size)
+        of = f"{settings.batch_size} sentence{'s' * (settings.batch_size != 1)}"
+    if steps < FEW:
+        shorter = "a smaller --batch-size, " if settings.batch_size > 1 else ""
+        found.append(
+            f"An epoch has only {steps} step{'s' * (steps != 1)}, of {of} each, and the network "
+            f"learns little in it: give {shorter}more --epochs, or a longer text"
+        )
+    return found
 
 
 def architecture(settings: Settings, vocab_size: int) -> Architecture:

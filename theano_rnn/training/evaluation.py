@@ -9,7 +9,7 @@ import numpy as np
 from theano_rnn.common.errors import NotFinite
 from theano_rnn.common.types import Floats, Ints
 from theano_rnn.text import batches
-from theano_rnn.text.corpus import count_tokens
+from theano_rnn.text.corpus import Size, count_tokens
 
 if TYPE_CHECKING:
     from theano_rnn.optim.step import Step
@@ -177,6 +177,38 @@ def perplexity(loss: float) -> float:
     1.0
     """
     return math.exp(min(loss, 708.0))
+
+
+def figures(name: str, perplexity: float, tokens: int, size: Size) -> dict[str, float]:
+    """A perplexity per token, and two figures that compare models whose tokens differ.
+
+    Lower is better.
+
+    Parameters
+    ----------
+    name : str
+    perplexity : float
+    tokens : int
+        Of the text that are predicted.
+    size : Size
+        Of the same text, from ``Corpus.sizes``.
+
+    Returns
+    -------
+    dict
+        ``name_perplexity`` per token, ``name_word_perplexity`` and ``name_bits_per_byte``.
+
+    Examples
+    --------
+    >>> figures("test", 2.0, tokens=12, size=Size(words=6, bytes=24))
+    {'test_perplexity': 2.0, 'test_word_perplexity': 4.0, 'test_bits_per_byte': 0.5}
+    """
+    loss = math.log(perplexity) * tokens  # in nats
+    return {
+        f"{name}_perplexity": perplexity,
+        f"{name}_word_perplexity": math.exp(min(loss / size.words, 708.0)),
+        f"{name}_bits_per_byte": loss / math.log(2) / size.bytes,
+    }
 
 
 def _is_finite(loss: float, state: Floats) -> bool:

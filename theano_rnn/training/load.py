@@ -3,6 +3,7 @@
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
 from theano_rnn.rnn import RNN
+from theano_rnn.text.tokens import RULES
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build
 from theano_rnn.training.checkpoint import parameters
@@ -62,5 +63,6 @@ def load_settings(run: Run, **changes: object) -> Settings:
     """
     where, values = f"{run.folder}/settings.json", run.settings()
     if isinstance(values, dict):
-        values = {**values, **changes}
+        # Without that name it is of 0.1.0, and its text is read by the rules of then.
+        values = {"rules": RULES[0], **values, **changes}
     return Settings.from_dict(values, where)

@@ -14,10 +14,10 @@ from theano_rnn import engine
 from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Record
 from theano_rnn.text import batches
-from theano_rnn.text.corpus import Corpus
+from theano_rnn.text.corpus import Corpus, count_tokens
 from theano_rnn.training import build, evaluation
 from theano_rnn.training.checkpoint import parameters
-from theano_rnn.training.evaluation import perplexity
+from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.result import judge
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings, interval
@@ -348,7 +348,12 @@ class Training:
             "epoch": state.epoch + 1,
             "train_loss": state.loss / state.tokens,
             "valid_loss": valid_loss,
-            "valid_perplexity": perplexity(valid_loss),
+            **figures(
+                "valid",
+                perplexity(valid_loss),
+                count_tokens(self.corpus.valid),
+                self.corpus.sizes["valid"],
+            ),
             "learning_rate": state.learning_rate,
             "gradient_norm": state.norm / taken,
             # The norm does not tell whether a value was clipped.
@@ -488,7 +493,10 @@ def check_text(state: State, given: State, run: Run) -> None:
 
 def _checksum(sequences: Sequence[Ints]) -> int:
     """Of the tokens of a text, its sentences joined."""
-    return zlib.crc32(np.concatenate(sequences).tobytes())
+    checksum = 0
+    for sequence in sequences:
+        checksum = zlib.crc32(sequence.tobytes(), checksum)
+    return checksum
 
 
 def _check_dtype(values: Parameters) -> None:

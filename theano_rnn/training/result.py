@@ -7,11 +7,11 @@ from theano_rnn.baselines.kneser_ney import fit_kneser_ney
 from theano_rnn.common import extras
 from theano_rnn.common.types import Record
 from theano_rnn.rnn import RNN
-from theano_rnn.text.corpus import Corpus, count_tokens
+from theano_rnn.text.corpus import Corpus, Size, count_tokens
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation
 from theano_rnn.training.checkpoint import parameters
-from theano_rnn.training.evaluation import perplexity
+from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.sampling import generate, is_running_text
 from theano_rnn.training.settings import Settings
@@ -39,7 +39,8 @@ def judge(
     -------
     dict
         The content of result.json. Perplexities are exp of the cross-entropy per token, the end
-        of each sentence counted as one; the baselines are trained on the same tokens. Lower is
+        of each sentence counted as one; those with ``word`` in their names are per word, whatever
+        a token is, see ``corpus.Size``. The baselines are trained on the same tokens. Lower is
         better.
     """
     arrays, best = run.checkpoint("best")
@@ -52,12 +53,21 @@ def judge(
     kneser_ney = fit_kneser_ney(*splits, size, across=settings.stream)
     valid_loss = evaluation.text_loss(model, corpus.valid, settings.stream)
     test_loss = evaluation.text_loss(model, corpus.test, settings.stream)
-    result = {
-        "valid_perplexity": perplexity(valid_loss),
-        "test_perplexity": perplexity(test_loss),
-        "unigram_perplexity": bigram.unigram_perplexity(corpus.train, corpus.test, size),
-        "bigram_perplexity": bigram.bigram_perplexity(*splits, corpus.test, size),
-        "kneser_ney_perplexity": kneser_ney.perplexity(corpus.test),
+    valid_text = count_tokens(corpus.valid), corpus.sizes["valid"]
+    test_text = count_tokens(corpus.test), corpus.sizes["test"]
+    on_test = {
+        "test": perplexity(test_loss),
+        "unigram": bigram.unigram_perplexity(corpus.train, corpus.test, size),
+        "bigram": bigram.bigram_perplexity(*splits, corpus.test, size),
+        "kneser_ney": kneser_ney.perplexity(corpus.test),
+    }
+    if settings.dynamic is not None:
+        dynamic_loss = _dynamic_loss(settings, corpus, model, settings.dynamic)
+        on_test["dynamic"] = perplexity(dynamic_loss)
+    result: Record = figures("valid", perplexity(valid_loss), *valid_text)
+    for name, value in on_test.items():
+        result.update(figures(name, value, *test_text))
+    result |= {
         "kneser_ney_order": kneser_ney.order,
         "oov_rate": corpus.oov_rate,
         "tokens_per_second": tokens / seconds if seconds else None,
@@ -67,12 +77,9 @@ def judge(
         "best_epoch": state_of(best).epoch,
         "vocab_size": size,
         "train_tokens": count_tokens(corpus.train),
-        "valid_tokens": count_tokens(corpus.valid),
-        "test_tokens": count_tokens(corpus.test),
+        **_sizes("valid", *valid_text),
+        **_sizes("test", *test_text),
     }
-    if settings.dynamic is not None:
-        dynamic_loss = _dynamic_loss(settings, corpus, model, settings.dynamic)
-        result["dynamic_perplexity"] = perplexity(dynamic_loss)
     if not write:
         model.set_parameters(last)
         return result
@@ -102,6 +109,14 @@ def draw_samples(settings: Settings, model: RNN, vocabulary: Vocabulary) -> list
         (text,) = generate(model, vocabulary, length=2000, seed=settings.seed, carry=True)
         return text.split("\n")
     return generate(model, vocabulary, count=20, seed=settings.seed)
+
+
+def _sizes(name: str, tokens: int, size: Size) -> Record:
+    return {
+        f"{name}_tokens": tokens,
+        f"{name}_words": size.words,
+        f"{name}_bytes": size.bytes,
+    }
 
 
 def _dynamic_loss(settings: Settings, corpus: Corpus, model: RNN, learning_rate: float) -> float:

@@ -64,8 +64,8 @@ def texts(
     vocabulary : Vocabulary
         The vocabulary that the model was trained with.
     prime : str
-        The beginning of each text; its tokens must be in the vocabulary. At character level it may
-        have several lines.
+        The beginning of each text; its tokens must be in the vocabulary. At the levels char
+        and bpe it may have several lines.
     skip_unknown : bool
         Leave out the tokens of the prime that are not in the vocabulary.
     temperature, top_k, top_p
@@ -153,7 +153,7 @@ def _lines(vocabulary: Vocabulary, prime: str) -> list[str]:
     """The parts of a prime with an end token between them."""
     if not isinstance(prime, str):
         raise RNNError(f"the prime must be a text, not {validation.shown(prime)}")
-    return prime.split("\n") if vocabulary.level == "char" else [prime]
+    return [prime] if vocabulary.level == "word" else prime.split("\n")
 
 
 def _prime_tokens(vocabulary: Vocabulary, prime: str, skip_unknown: bool) -> list[int]:

@@ -5,8 +5,8 @@ The fields alone make the options of ``train``, the checks of values and the pag
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Optional
+from dataclasses import dataclass, field, fields
+from typing import Any, Optional, Union
 
 from theano_rnn.common import fields as kinds
 from theano_rnn.common import validation
@@ -14,11 +14,12 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.fields import (
     AT_LEAST_ZERO,
     FACTOR,
-    FILE,
+    FILES,
     NAME,
     POSITIVE,
     SHARE,
     SWITCH,
+    OnOrOff,
     first_line,
     one_of,
     optional,
@@ -32,7 +33,9 @@ from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim import regularization
 from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
-from theano_rnn.text.tokens import LEVELS, special_tokens
+from theano_rnn.text.reading import known_encoding
+from theano_rnn.text.sentences import ENDS
+from theano_rnn.text.tokens import LEVELS, RULES, Form
 
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
@@ -66,6 +69,11 @@ def interval(every: Any) -> tuple[int, str]:
 class Settings:
     """How a model is trained: what ``settings.json`` of a run holds.
 
+    Parameters
+    ----------
+    rules : int
+        The rules by which the text is read, see ``text.tokens.RULES``.
+
     Raises
     ------
     RNNError
@@ -77,22 +85,32 @@ class Settings:
     20
     """
 
-    text: Optional[str] = setting(None, optional(FILE),
-        "a UTF-8 text, plain or .csv/.tsv; it is split 80/10/10", group="text")
-    train: Optional[str] = setting(None, optional(FILE),
+    text: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
+        "a text, plain or .csv/.tsv, which is split 80/10/10; several files or patterns such as "
+        "'books/*.txt' are one text, and - is standard input", group="text")
+    train: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the training text, with --valid and --test")
-    valid: Optional[str] = setting(None, optional(FILE),
+    valid: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the validation text: it steers the learning rate and picks the best model")
-    test: Optional[str] = setting(None, optional(FILE),
+    test: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the test text: the result is measured on it, once")
+    encoding: str = setting("utf-8",
+        parsed(known_encoding, "a name that Python knows", "NAME"),
+        "how the bytes of the files stand for characters, such as utf-16, cp1252 or gb18030")
     column: Optional[str] = setting(None, optional(NAME),
         "read the files as .csv or .tsv; this column holds the text, one document per cell")
     level: str = setting("word", one_of(LEVELS),
         "what a token is: with words the vocabulary is large and rare words become <unk>; with "
-        "characters it is small, and sequences are long")
+        "characters it is small, and sequences are long; bpe, words and parts of words, is in "
+        "between, and no text is unknown")
     vocab_size: Optional[int] = setting(None, optional(whole_number(1)),
         "number of tokens, the most frequent ones; the rest become <unk>. Fewer train faster and "
         "make the perplexity look lower (default: at most 8000)")
+    lower: Optional[bool] = setting(None, optional(SWITCH),
+        "put the text in lower case, or keep its case (default: words that are not --tokenized "
+        "are put in lower case)", action=OnOrOff, off="--keep-case")
+    sentences: str = setting("auto", one_of(ENDS, summary=ENDS.__getitem__),
+        "where a sentence ends; characters go by lines")
     tokenized: bool = setting(False, SWITCH,
         "the text is tokenized already, one sentence per line (Penn Treebank form): words stay as "
         "they are, and the end of a line is the end token")
@@ -181,12 +199,14 @@ class Settings:
         "also judge a model that keeps learning from the test text, at this learning rate (0.1 "
         "if none is given)", zero="no", nargs="?", const=0.1)
 
+    rules: int = field(default=RULES[-1], metadata={"kind": whole_number(1, RULES[-1]), "old": ()})
+
     # fmt: on
 
     def __post_init__(self) -> None:
         kinds.check(self)
         Architecture(1, **{name: getattr(self, name) for name in NETWORK})  # tied needs a shape
-        special_tokens(self.level, self.tokenized)  # of which not all go together
+        Form(self.level, self.tokenized, self.lower)  # of which not all go together
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)
         if self.stream and self.steps is None:

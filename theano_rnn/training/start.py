@@ -12,6 +12,7 @@ from theano_rnn.common.errors import CompileFailed, RNNError
 from theano_rnn.common.options import option
 from theano_rnn.common.types import Parameters, PathLike
 from theano_rnn.rnn import RNN
+from theano_rnn.text.reading import Progress
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build
 from theano_rnn.training.load import load, load_settings
@@ -27,13 +28,22 @@ SAFE = TEXTS | {
     "learning_rate", "lr_decay", "lr_decay_after", "min_improvement", "patience", "epochs", "clip",
     "on_nonfinite", "dropout", "threads", "checkpoint_every", "watch", "tensorboard", "dynamic",
 }  # fmt: skip
+#: What says how a text is read, at its defaults; a run from another one has another text.
+OF_A_TEXT = {
+    field.name: field.default
+    for field in dataclasses.fields(Settings)
+    if field.name in {*TEXTS, "column", "vocab_size", "encoding", "sentences"}
+}
 #: What a run that begins from another one cannot change: the network, and what a token is.
-FIXED = {*NETWORK, "level", "tokenized"} - {"dropout"}
+FIXED = {*NETWORK, "level", "tokenized", "lower"} - {"dropout"}
 
 
 @contextlib.contextmanager
 def new(
-    settings: Settings, folder: Optional[PathLike] = None, source: Optional[PathLike] = None
+    settings: Settings,
+    folder: Optional[PathLike] = None,
+    source: Optional[PathLike] = None,
+    progress: Optional[Progress] = None,
 ) -> Iterator[Training]:
     """A training in a new run folder, which is locked until the block ends.
 
@@ -45,6 +55,8 @@ def new(
     source : path, optional
         The run whose best parameters it begins with, see ``settings_from``; tokens that its
         vocabulary lacks begin as in a new network.
+    progress : function, optional
+        Called while the text is read; see ``text.reading.Progress``.
 
     Yields
     ------
@@ -59,7 +71,7 @@ def new(
     # Everything that can fail comes before the folder is made.
     if settings.tensorboard:
         extras.need("tensorboard", "--tensorboard")
-    corpus = build.build_corpus(settings)
+    corpus = build.build_corpus(settings, progress)
     build.architecture(settings, corpus.vocabulary.size).check_memory()
     before = None if source is None else load(source)
     run = Run.create_dated() if folder is None else Run.create(folder)
@@ -80,7 +92,9 @@ def new(
 
 
 @contextlib.contextmanager
-def resumed(folder: PathLike, changes: Mapping[str, Any]) -> Iterator[Training]:
+def resumed(
+    folder: PathLike, changes: Mapping[str, Any], progress: Optional[Progress] = None
+) -> Iterator[Training]:
     """The training of a run folder where it stopped; the folder is locked until the block ends.
 
     Parameters
@@ -88,6 +102,8 @@ def resumed(folder: PathLike, changes: Mapping[str, Any]) -> Iterator[Training]:
     folder : path
     changes : dict
         Settings in ``SAFE`` to change.
+    progress : function, optional
+        Called while the text is read.
 
     Yields
     ------
@@ -109,7 +125,7 @@ def resumed(folder: PathLike, changes: Mapping[str, Any]) -> Iterator[Training]:
     settings = load_settings(run, **changes)
     if settings.tensorboard:
         run.write_events()
-    corpus = build.build_corpus(settings)
+    corpus = build.build_corpus(settings, progress)
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
     with run.locked():
@@ -153,8 +169,7 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
         raise RNNError(
             f"--from {source} needs a text: give --text, or --train, --valid and --test"
         )
-    nothing = {name: None for name in (*TEXTS, "column", "vocab_size")}
-    return dataclasses.replace(before, **{**nothing, **given})
+    return dataclasses.replace(before, **{**OF_A_TEXT, **given})
 
 
 def mapped(source: RNN, before: Vocabulary, model: RNN, vocabulary: Vocabulary) -> Parameters:

@@ -33,8 +33,9 @@ from theano_rnn.long_term import grid
 from theano_rnn.long_term.results import Results, by_row_and_length
 from theano_rnn.long_term.trial import Trial
 from theano_rnn.rnn import RNN
-from theano_rnn.text.corpus import build_corpus, read_text
+from theano_rnn.text.corpus import build_corpus
 from theano_rnn.text.python_docs import python_sentences
+from theano_rnn.text.reading import read_text
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build
