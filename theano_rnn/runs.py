@@ -186,6 +186,7 @@ def train(
         Called while it trains; see ``theano_rnn.training.loop.Callback``. Nothing is printed.
     **settings
         Fields of ``theano_rnn.training.settings.Settings``, such as cell, hidden_size or epochs.
+        Without recipe and source, others fit the text: ``training.defaults``.
 
     Returns
     -------
@@ -201,6 +202,7 @@ def train(
     given = dict(settings)
     if text is not None:
         given["text"] = text
+    left_open = recipe is None and source is None
     for name in start.TEXTS & given.keys():
         given[name] = absolute(given[name])  # a run is resumed from anywhere
     where = "theano_rnn.train"
@@ -214,7 +216,7 @@ def train(
             raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
         values = {} if recipe is None else RECIPES[recipe]
         chosen = Settings.from_dict({**values, **given}, where)
-    with start.new(chosen, run, source) as training:
+    with start.new(chosen, run, source, given=given.keys() if left_open else None) as training:
         training.run_epochs(Watching() if callback is None else callback)
         training.result()
     return load(training.run.folder)

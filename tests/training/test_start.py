@@ -103,3 +103,14 @@ def test_a_run_that_lost_its_patience_goes_on_with_more_of_it(tmp_path, settings
         pass
     with start.resumed(tmp_path / "run", {"patience": 3}) as training:
         assert not training.is_over
+
+
+def test_what_was_not_chosen_fits_the_text_and_stays_so_when_the_run_is_resumed(tmp_path, text):
+    settings = Settings(text=text, hidden_size=3, epochs=1)
+    with start.new(settings, tmp_path / "run", given={"text", "hidden_size", "epochs"}) as new:
+        assert new.chosen and new.settings.bias and new.settings.epochs == 1
+        assert set(new.model.parameters()) == {"U", "V", "W", "b", "c"}
+    with start.resumed(tmp_path / "run", {}) as resumed:
+        assert resumed.settings == new.settings and resumed.chosen == {}
+    with start.new(settings, tmp_path / "plain") as plain:
+        assert plain.settings == settings and plain.chosen == {}

@@ -45,7 +45,10 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
         found = start.new(settings, arguments.run, arguments.source, reading)
     else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        found = start.new(Settings(**{**recipe, **given}), arguments.run, progress=reading)
+        found = start.new(
+            Settings(**{**recipe, **given}), arguments.run, progress=reading,
+            given=None if recipe else given.keys(),
+        )  # fmt: skip
     with found as training:
         yield training
 
@@ -119,6 +122,8 @@ def train(training: Training, display: Display) -> None:
     )
     for line in (*corpus.notes, *build.warnings(settings, corpus)):
         say(line)
+    if training.chosen:
+        say(f"Chosen to fit this text: {options.command_line(training.chosen)}")
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)

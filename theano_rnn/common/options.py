@@ -4,6 +4,7 @@ Both are made from the metadata of ``fields.setting``, so a new field appears in
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
@@ -15,6 +16,21 @@ def option(name: str) -> str:
     '--hidden-size'
     """
     return "--" + name.replace("_", "-")
+
+
+def command_line(values: Mapping[str, Any]) -> str:
+    """Settings as options.
+
+    >>> command_line({"bias": True, "tied": False, "epochs": 14, "patience": None})
+    '--bias --no-tied --epochs 14 --patience 0'
+    """
+    words = []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            words.append(option(name) if value else option(f"no_{name}"))
+        else:
+            words.append(f"{option(name)} {0 if value is None else value}")
+    return " ".join(words)
 
 
 def add_options(parser: argparse.ArgumentParser, settings: type) -> None:

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -107,6 +107,8 @@ class Training:
     state : State
     refused : list of str
         A message for each damaged checkpoint that was passed over on resuming.
+    chosen : dict
+        The settings that were chosen to fit the text.
 
     Raises
     ------
@@ -117,6 +119,7 @@ class Training:
     def __init__(self, settings: Settings, run: Run, corpus: Corpus, resume: bool = False) -> None:
         self.settings, self.run, self.corpus = settings, run, corpus
         self.refused: list[str] = []
+        self.chosen: dict[str, Any] = {}
         engine.use_threads(settings.threads)
         self._threads: Optional[ThreadChoice] = None
         if settings.threads == 0 and engine.most_threads() > 1:

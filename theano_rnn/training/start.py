@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Optional
 
 import numpy as np
@@ -14,7 +14,7 @@ from theano_rnn.common.types import Parameters, PathLike
 from theano_rnn.rnn import RNN
 from theano_rnn.text.reading import Progress
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training import build
+from theano_rnn.training import build, defaults
 from theano_rnn.training.load import load, load_settings
 from theano_rnn.training.loop import Training
 from theano_rnn.training.run_folder import Run
@@ -44,6 +44,7 @@ def new(
     folder: Optional[PathLike] = None,
     source: Optional[PathLike] = None,
     progress: Optional[Progress] = None,
+    given: Optional[Collection[str]] = None,
 ) -> Iterator[Training]:
     """A training in a new run folder, which is locked until the block ends.
 
@@ -57,6 +58,9 @@ def new(
         vocabulary lacks begin as in a new network.
     progress : function, optional
         Called while the text is read; see ``text.reading.Progress``.
+    given : collection of str, optional
+        The settings that someone chose. If this is given, others may be changed to fit the text,
+        see ``defaults.fitting``; ``training.chosen`` tells which.
 
     Yields
     ------
@@ -72,12 +76,18 @@ def new(
     if settings.tensorboard:
         extras.need("tensorboard", "--tensorboard")
     corpus = build.build_corpus(settings, progress)
+    chosen: dict[str, Any] = {}
+    if given is not None:
+        chosen = defaults.fitting(settings, given, corpus.token_counts["train"])
+        settings = dataclasses.replace(settings, **chosen)
+        build.build_stream(settings, corpus)  # fails now, and not after the run folder is made
     build.architecture(settings, corpus.vocabulary.size).check_memory()
     before = None if source is None else load(source)
     run = Run.create_dated() if folder is None else Run.create(folder)
     with run.locked():
         run.save_vocabulary(corpus.vocabulary)
         training = Training(settings, run, corpus)
+        training.chosen = chosen
         if before is not None:
             training.begin_with(mapped(*before, training.model, corpus.vocabulary))
         run.save_settings(vars(settings))  # the last of what --resume needs

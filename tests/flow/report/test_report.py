@@ -364,7 +364,7 @@ def test_the_demonstration_shows_the_tutorials_fault(tmp_path):
         assert len(opened["z"]) == demo.HIDDEN_SIZE
     assert (tmp_path / "report.html").stat().st_size < (5 + LARGEST) * 10**6
     assert cells == [5 * tanh.T - 10, 10]  # K+1 steps an output; the last K outputs' K, 3, ..., 1
-    assert (tmp_path / "gradient_flow.png").stat().st_size < 200_000
+    assert (tmp_path / "gradient_flow.png").stat().st_size < 300_000
 
 
 # ---- in a browser

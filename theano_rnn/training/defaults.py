@@ -1,0 +1,65 @@
+"""Settings that fit a text, for what the user left open.
+
+They were chosen by the validation perplexity on War and Peace and on Shakespeare, cut to 50 kB,
+200 kB and 1 MB, so that a training takes five minutes at most: docs/results.md has the figures.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from theano_rnn.common.errors import RNNError
+from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.settings import Settings
+
+#: One sentence a step, as the tutorial has it.
+SENTENCES = {"bias": True, "epochs": 14, "patience": 2}
+#: By level; the epochs are those of a short text.
+FITTING: dict[str, dict[str, Any]] = {
+    "word": SENTENCES, "bpe": SENTENCES, "char": RECIPES["characters"],
+}  # fmt: skip
+#: How many tokens all epochs together may read, by level, before there are fewer of them.
+TOKENS = {"word": 2_500_000, "bpe": 2_500_000, "char": 4_000_000}
+#: The learning rate where an optimizer is given without one.
+RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
+         "adam": 0.002}  # fmt: skip
+
+
+def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str, Any]:
+    """What to change in the settings so that they fit a text.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those that were given, beside the defaults of the class.
+    given : collection of str
+        The names of those that were given: they stay, and others that would not go with them too.
+    tokens : int
+        Of the training text.
+
+    Returns
+    -------
+    dict
+        Values by name.
+    """
+    if settings.text is None and settings.train is None:
+        return {}  # Python's documentation, read as the tutorial reads its text
+    wanted = dict(FITTING[settings.level])
+    wanted["epochs"] = max(2, min(wanted["epochs"], TOKENS[settings.level] // tokens))
+    if "optimizer" in given:
+        wanted["learning_rate"] = RATES[settings.optimizer]
+    if "stream" in given or not settings.truncation.startswith(("full", "chunk")):
+        for name in ("stream", "truncation", "batch_size"):
+            wanted.pop(name, None)
+    if settings.omega:
+        wanted.pop("cell", None)
+    chosen = {
+        name: value
+        for name, value in wanted.items()
+        if name not in given and value != getattr(settings, name)
+    }
+    try:
+        dataclasses.replace(settings, **chosen)
+    except RNNError:
+        return {}
+    return chosen
