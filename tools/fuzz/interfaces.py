@@ -262,19 +262,28 @@ def make_sentences(case: dict, folder: Path) -> None:
     generate(models(1)[0], small_vocabulary(), **{"longest": 5, **case})
 
 
-FLOWS: list[tuple[str, int]] = [
-    ("shares", 1), ("truncated", 2), ("smallest_K", 3), ("jacobian", 2), ("norms_by_lag", 1),
-    ("live_steps", 1), ("gradient", 1), ("lyapunov", 1), ("jacobians_from", 2),
-]  # fmt: skip
-FLOW_ARGUMENTS = mostly(st.sampled_from(["W", "U", "window:2", "chunk:1", "window", 0, 1, 2, 0.9]))
+NAME, STEP = st.sampled_from(["W", "U"]), st.integers(0, 2)
+#: The methods of a Flow, and arguments that fit.
+FLOWS = {
+    "shares": (NAME,), "truncated": (st.sampled_from(["window:2", "chunk:1", "last:1"]), NAME),
+    "smallest_K": (st.sampled_from(["window", "chunk"]), st.sampled_from([0, 0.9, 1]), NAME),
+    "jacobian": (STEP, STEP), "norms_by_lag": (st.integers(1, 9),),
+    "live_steps": (st.sampled_from([0, 0.9]),), "gradient": (st.none(),),
+    "lyapunov": (st.integers(1, 3), STEP), "jacobians_from": (STEP, STEP),
+}  # fmt: skip
+
+
+def flow_call(method: str) -> st.SearchStrategy:
+    """The method and its arguments."""
+    return st.tuples(st.just(method), st.tuples(*map(mostly, FLOWS[method])))
 
 
 def follow(case: tuple, folder: Path) -> None:
-    (x, y, _), state, (method, count), given = case
+    (x, y, _), state, (method, given) = case
     if getattr(x, "ndim", 0) == getattr(y, "ndim", 0) == 2:
         x, y = x[:, 0], y[:, 0]
     flow = Flow(models(1)[0], x, y, state)
-    getattr(flow, method)(*given[:count])
+    getattr(flow, method)(*given)
     verdict(flow)
 
 
@@ -385,9 +394,8 @@ def interfaces(count: int = len(KINDS)) -> list[Target]:
         Target("grid", st.one_of(st.lists(grids, max_size=2), JSON), make_grid),
         Target("batches", st.tuples(mostly(texts), mostly(small), mostly(small), mostly(SEEDS)),
                make_batches),
-        Target("Flow", st.tuples(sequences(), mostly(st.none(), STATES), st.sampled_from(FLOWS),
-               st.tuples(FLOW_ARGUMENTS, FLOW_ARGUMENTS, FLOW_ARGUMENTS)), follow,
-               prepare=compile_flow),
+        Target("Flow", st.tuples(sequences(), mostly(st.none(), STATES),
+               st.sampled_from(sorted(FLOWS)).flatmap(flow_call)), follow, prepare=compile_flow),
         Target("generate", some(generated), make_sentences,
                prepare=lambda: make_sentences({}, Path())),
         Target("RNN methods", calls(count), lambda c, f: call(c, count), prepare=prepare),
