@@ -212,6 +212,24 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, folder, called, arguments
     assert sorted(folder.rglob("*")) == before
 
 
+def test_train_ends_in_a_line_where_its_output_is_full_and_in_none_where_its_reader_has_left(
+    folder, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    reader, writer = os.pipe()
+    os.close(reader)
+    for file, lines in ((open("/dev/full", "w"), 1), (open(writer, "w"), 0)):
+        monkeypatch.setattr(sys, "stdout", file)
+        try:
+            code = train.main(["--text", "text.txt", *SMALL, "--run", "unwritten"])
+        except SystemExit as end:
+            code = end.code
+        file.close()  # what the interpreter does when it ends
+        err = capsys.readouterr().err
+        assert code == 1 and err.count("\n") == lines == err.count("No space left on device")
+        assert not (folder / "unwritten").exists()
+
+
 def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     code, out, err = called("evaluate", "run", "--text", "text.txt")

@@ -86,7 +86,7 @@ class Display(Watching):
         tokens = training.corpus.token_counts["train"]
         done = tokens * state.epoch + state.tokens
         self.task = self.progress.add_task(
-            "", total=tokens * settings.epochs, completed=done, epoch=0, figures=""
+            "", total=tokens * settings.epochs, completed=done, visible=False, epoch=0, figures=""
         )
         self._show(state.epoch, "compiling ...")
         say(plan(training, training.tokens_per_second()))
@@ -128,7 +128,7 @@ class Display(Watching):
         self.bar.bar_width = width
         columns = self.before, *([self.bar] if width >= LEAST_BAR else []), *self.behind
         self.progress.columns = columns
-        self.progress.update(self.task, epoch=epoch + 1, figures=text)
+        self.progress.update(self.task, visible=True, epoch=epoch + 1, figures=text)
 
     def evaluating(self, training: Training) -> None:
         self.is_evaluating = True

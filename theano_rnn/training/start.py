@@ -8,7 +8,7 @@ from typing import Any, Optional
 import numpy as np
 
 from theano_rnn.common import extras
-from theano_rnn.common.errors import CompileFailed, RNNError
+from theano_rnn.common.errors import RNNError
 from theano_rnn.common.options import option
 from theano_rnn.common.types import Parameters, PathLike
 from theano_rnn.rnn import RNN
@@ -69,8 +69,8 @@ def new(
     Raises
     ------
     RNNError
-        If the text, the folder or the source does not do; no folder is left then, nor one in which
-        nothing could be compiled.
+        If the text, the folder or the source does not do. Whatever ends it before a step is taken,
+        no folder is left then.
     """
     # Everything that can fail comes before the folder is made.
     if settings.tensorboard:
@@ -85,18 +85,21 @@ def new(
     before = None if source is None else load(source)
     run = Run.create_dated() if folder is None else Run.create(folder)
     with run.locked():
-        run.save_vocabulary(corpus.vocabulary)
-        training = Training(settings, run, corpus)
-        training.chosen = chosen
-        if before is not None:
-            training.begin_with(mapped(*before, training.model, corpus.vocabulary))
-        run.save_settings(vars(settings))  # the last of what --resume needs
-        if settings.tensorboard:
-            run.write_events()
+        training = None
         try:
+            run.save_vocabulary(corpus.vocabulary)
+            training = Training(settings, run, corpus)
+            training.chosen = chosen
+            if before is not None:
+                training.begin_with(mapped(*before, training.model, corpus.vocabulary))
+            run.save_settings(vars(settings))  # the last of what --resume needs
+            if settings.tensorboard:
+                run.write_events()
             yield training
-        except CompileFailed:
-            if not (training.state.epoch or training.state.tokens):
+        except BaseException as error:
+            is_untrained = training is None or not (training.state.epoch or training.state.step)
+            # Ctrl-C has saved what there is, so that the run can go on.
+            if is_untrained and not (isinstance(error, KeyboardInterrupt) and run.has_last):
                 run.discard()
             raise
 
