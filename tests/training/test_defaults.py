@@ -17,7 +17,8 @@ def chosen(tokens=100_000, **given):
     return dataclasses.replace(settings, **changes)
 
 
-def test_characters_are_read_as_a_stream_as_the_recipe_has_it():
+def test_a_text_is_read_as_the_recipe_for_its_level_has_it():
+    assert chosen() == Settings(text="text.txt", **RECIPES["words"])
     assert chosen(level="char") == Settings(text="text.txt", **RECIPES["characters"])
 
 

@@ -6,7 +6,6 @@ from typing import Optional
 
 from theano_rnn.commands import calling
 from theano_rnn.common import options
-from theano_rnn.training.defaults import SENTENCES
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.settings import Settings
 
@@ -14,15 +13,13 @@ EPILOG = """Example: %(prog)s --text novel.txt --cell gru --embedding-size 100 -
 Without --text or --train the text is the English in Python's own documentation on
 this machine: the language reference and the docstrings of the standard library.
 
-For a text of yours, options that are not given are chosen to fit it, and printed. By words and
-subwords: {words}, fewer epochs for a long text.
-By characters: as --recipe characters has it."""
+For a text of yours, options that are not given are chosen to fit it, and printed: those of
+--recipe characters with --level char, else of --recipe words; fewer epochs for a long text."""
 
 
 def parser(settings: type[Settings] = Settings) -> argparse.ArgumentParser:
     """The options: one for each field of the settings, and those of the run folder."""
-    epilog = EPILOG.format(words=options.command_line(SENTENCES))
-    p = calling.Parser(prog=calling.program("train"), description=__doc__, epilog=epilog)
+    p = calling.Parser(prog=calling.program("train"), description=__doc__, epilog=EPILOG)
     run = p.add_argument_group("run folder and recipe")
     run.add_argument(
         "--run",

@@ -12,12 +12,12 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.settings import Settings
 
-#: One sentence a step, as the tutorial has it.
-SENTENCES = {"bias": True, "epochs": 14, "patience": 2}
 #: By level; the epochs are those of a short text.
 FITTING: dict[str, dict[str, Any]] = {
-    "word": SENTENCES, "bpe": SENTENCES, "char": RECIPES["characters"],
-}  # fmt: skip
+    "word": RECIPES["words"],
+    "bpe": {**RECIPES["words"], "level": "bpe"},
+    "char": RECIPES["characters"],
+}
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
 TOKENS = {"word": 2_500_000, "bpe": 2_500_000, "char": 4_000_000}
 #: The learning rate where an optimizer is given without one.

@@ -8,7 +8,7 @@ from typing import Any
 #: word that were.
 #: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
 #: (2014), the small network, without dropout.
-#: characters: ours, for a text read by characters; see ``defaults``.
+#: words, characters: ours, for a text of some megabytes at most; see ``defaults``.
 RECIPES: dict[str, dict[str, Any]] = {
     "tutorial": {
         "hidden_size": 100,
@@ -48,6 +48,16 @@ RECIPES: dict[str, dict[str, Any]] = {
         "lr_decay_after": 4,
         "epochs": 13,
         "threads": 0,
+    },
+    "words": {
+        "level": "word",
+        "cell": "lstm",
+        "hidden_size": 100,
+        "bias": True,
+        "embedding_size": 100,
+        "dropout": 0.3,
+        "epochs": 14,
+        "patience": 2,
     },
     "characters": {
         "level": "char",
