@@ -1,6 +1,7 @@
 """Gradient flow: how far back the error reaches, why it stops there, what helps.
 
-``measures``  ``Flow``: all measures of a model on a text, from four modules:
+``flow``      ``Flow``: the measures of a model on a text, which show themselves
+``measures``  all of these measures, from four modules:
               ``states``, the forward pass; ``errors``, how far the error reaches;
               ``contributions``, to the gradient; ``jacobians``, and the exponents
 ``graphs``    the compiled functions of a single step, which the measures call
@@ -14,7 +15,7 @@
 ``watch``     a few of the measures after each epoch of a training
 """
 
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.flow import Flow
 from theano_rnn.flow.pairs import by_lag, reach
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.flow.watch import watched

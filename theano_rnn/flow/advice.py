@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, Optional
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.reasons import MANY
 from theano_rnn.model import truncation
 from theano_rnn.model.cells import CELLS
@@ -43,7 +43,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def advise(
-    flow: Flow, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
+    flow: Measures, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
 ) -> list[Advice]:
     """Changes of the settings that would help: accepted by ``train.py`` and not made yet.
 
@@ -86,7 +86,7 @@ def _what_is_new(advice: Advice, settings: Settings) -> Advice:
     )
 
 
-def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Advice]:
+def _of_truncation(flow: Measures, settings: Settings) -> Iterator[Advice]:
     """Advice if the run's truncation, not its network, keeps the gradient short."""
     scheme = truncation.parse(settings.truncation)
     cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
@@ -103,7 +103,7 @@ def _of_truncation(flow: Flow, settings: Settings) -> Iterator[Advice]:
     yield Advice({"truncation": "full"}, f"cut nothing; {why}")
 
 
-def _against_explosion(flow: Flow, settings: Settings) -> Iterator[Advice]:
+def _against_explosion(flow: Measures, settings: Settings) -> Iterator[Advice]:
     if not _is_clipped(settings):
         effect = "bound the step and keep its direction"
         yield Advice(CLIPPED, effect)
@@ -116,13 +116,13 @@ def _is_clipped(settings: Settings) -> bool:
     return 0 < (settings.clip or 0) <= CLIPPED["clip"] and settings.clip_by == "norm"
 
 
-def _even(flow: Flow) -> str:
+def _even(flow: Measures) -> str:
     """The initialization under which products of gamma W neither grow nor shrink."""
     gamma = CELLS[flow.architecture.cell].gamma or 1
     return "orthogonal" if gamma == 1 else f"spectral:{1 / gamma:g}"
 
 
-def _against_vanishing(flow: Flow, settings: Settings) -> Iterator[Advice]:
+def _against_vanishing(flow: Measures, settings: Settings) -> Iterator[Advice]:
     a, found = flow.architecture, flow.saturation()
     cell, gamma = CELLS[a.cell], CELLS[a.cell].gamma
     lstm = {"cell": "lstm", "bias": True}

@@ -3,13 +3,13 @@
 import numpy as np
 
 from theano_rnn.common.types import Floats
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.model.activations import SIGMOID, Activation
 from theano_rnn.model.architecture import named
 from theano_rnn.model.cells import CELLS
 
 
-def operating_points(flow: Flow) -> dict[str, Floats]:
+def operating_points(flow: Measures) -> dict[str, Floats]:
     """z of each curve of the cell, at every step and unit, (T, n).
 
     A cell without gates has one curve per layer, z_t = U x_t + W s_{t-1} + b. A cell with gates
@@ -38,7 +38,7 @@ def operating_points(flow: Flow) -> dict[str, Floats]:
     return points
 
 
-def _preactivation(flow: Flow, s: Floats, layer: int) -> Floats:
+def _preactivation(flow: Measures, s: Floats, layer: int) -> Floats:
     """z of one layer (with gates, of its candidate), (T, H); s is (T+1, layers, H)."""
     p, a = flow.parameters, flow.architecture
     U, W = (p[named(name, layer)] for name in "UW")

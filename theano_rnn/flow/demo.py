@@ -6,7 +6,7 @@ import numpy as np
 
 from theano_rnn.common.types import Ints
 from theano_rnn.flow.findings import Findings, measure
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.rnn import RNN
 from theano_rnn.text.tokens import END, START
 
@@ -35,11 +35,11 @@ def sentence() -> tuple[Ints, Ints, list[str]]:
     return ids[:-1], ids[1:], vocabulary
 
 
-def flows() -> dict[str, Flow]:
+def flows() -> dict[str, Measures]:
     """The flow of each network on the sentence."""
     x, y, vocabulary = sentence()
     return {
-        name: Flow(RNN(len(vocabulary), HIDDEN_SIZE, seed=SEED, **settings), x, y)
+        name: Measures(RNN(len(vocabulary), HIDDEN_SIZE, seed=SEED, **settings), x, y)
         for name, settings in NETWORKS.items()
     }
 

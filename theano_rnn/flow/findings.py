@@ -11,7 +11,7 @@ from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.flow.curves import operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
 from theano_rnn.flow.jacobians import Spectra
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.pairs import by_lag
 from theano_rnn.flow.states import Saturation
 from theano_rnn.flow.verdict import Verdict, verdict
@@ -142,7 +142,7 @@ class Findings:
 
 
 def measure(
-    flow: Flow,
+    flow: Measures,
     inputs: Sequence[str],
     targets: Sequence[str],
     name: str,
@@ -218,7 +218,7 @@ def measure(
     )
 
 
-def _truncated(flow: Flow, truncation: str, wanted: Optional[float]) -> dict[str, Any]:
+def _truncated(flow: Measures, truncation: str, wanted: Optional[float]) -> dict[str, Any]:
     """The fields of `Findings` about truncated gradients, all W together."""
     W = flow.recurrent
     cosine, ratio = flow.truncated(truncation, W)
@@ -240,7 +240,7 @@ def _truncated(flow: Flow, truncation: str, wanted: Optional[float]) -> dict[str
     }
 
 
-def _open(flow: Flow, curves: dict[str, Floats]) -> Floats:
+def _open(flow: Measures, curves: dict[str, Floats]) -> Floats:
     """``Findings.open``."""
     cell = CELLS[flow.architecture.cell]
     if cell.carry_gate is None:
@@ -260,7 +260,7 @@ def _summary(norms: Floats) -> dict[str, float]:
     }
 
 
-def _ends(flow: Flow) -> int:
+def _ends(flow: Measures) -> int:
     """The number of ends t for the products of Jacobians; a wide state, which is slow, has few."""
     return 8 if flow.S <= 128 else 3 if flow.S <= 256 else 2
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.states import CLOSED, Saturation
 from theano_rnn.model.activations import Activation
 from theano_rnn.model.cells import CELLS
@@ -14,7 +14,7 @@ from theano_rnn.model.cells import CELLS
 MANY = 0.25
 
 
-def reasons(flow: Flow, vanishes: bool, explodes: bool) -> list[str]:
+def reasons(flow: Measures, vanishes: bool, explodes: bool) -> list[str]:
     """The reasons, in words, why the gradient vanishes or explodes.
 
     Parameters
@@ -73,7 +73,7 @@ def _of_activation(phi: Activation, found: Saturation) -> Iterator[str]:
         yield f"{phi.symbol}' is {derivative:.3f} on average, and {most} at most"
 
 
-def _of_spectra(flow: Flow, gamma: float, vanishes: bool, explodes: bool) -> Iterator[str]:
+def _of_spectra(flow: Measures, gamma: float, vanishes: bool, explodes: bool) -> Iterator[str]:
     for name, found in flow.spectra().items():
         radius, sigma = found["spectral_radius"], found["sigma_max"]
         size = f"its spectral radius is {radius:.3g}"

@@ -7,7 +7,8 @@ such bound is known, the bound *proves nothing*: it allows both.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from html import escape
+from typing import TYPE_CHECKING, Callable, Optional
 
 from theano_rnn.common.types import Floats
 from theano_rnn.flow.advice import advise
@@ -21,7 +22,7 @@ from theano_rnn.flow.decay import (
     rate_of,
     share_of_zeros,
 )
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.model.cells import CELLS
 
@@ -85,9 +86,23 @@ class Verdict:
     reasons: tuple[str, ...]
     remedies: tuple[str, ...]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        said = f"<b>{escape(self.kind)}</b><br>{escape(self.words)}<br>{escape(self.bound_says)}"
+        return f"<p>{said}</p>{self.lists_html()}"
+
+    def lists_html(self, written: Callable[[str], str] = escape) -> str:
+        """The reasons and the remedies as lists of HTML; ``written`` turns a text into HTML."""
+        parts = []
+        for title, lines in ("Because", self.reasons), ("What helps", self.remedies):
+            if lines:
+                items = "".join(f"<li>{written(line)}</li>" for line in lines)
+                parts.append(f"<p>{title}</p><ul>{items}</ul>")
+        return "".join(parts)
+
 
 def verdict(
-    flow: Flow, settings: Optional["Settings"] = None, products: Optional[Floats] = None
+    flow: Measures, settings: Optional["Settings"] = None, products: Optional[Floats] = None
 ) -> Verdict:
     """The verdict on a flow, however short the text or odd the numbers.
 
@@ -106,7 +121,7 @@ def verdict(
 
     Examples
     --------
-    >>> from theano_rnn import RNN
+    >>> from theano_rnn import RNN, Flow
     >>> model = RNN(7, 4, initialization="spectral:0.1")
     >>> verdict(Flow(model, [0, 3, 1, 2, 6], [3, 1, 2, 6, 5])).kind
     'proved to vanish'
@@ -164,7 +179,7 @@ def _words(
     observed: str,
     rate: Optional[Rate],
     horizon: Optional[int],
-    flow: Flow,
+    flow: Measures,
     zeros: float,
 ) -> str:
     first = {
@@ -195,7 +210,7 @@ def _of_rate(rate: Optional[Rate], T: int, zeros: float) -> str:
     return f"{said}it {change} in {steps} step{'s' * (steps != '1.0')}."
 
 
-def _of_horizon(rate: Optional[Rate], horizon: Optional[int], flow: Flow) -> list[str]:
+def _of_horizon(rate: Optional[Rate], horizon: Optional[int], flow: Measures) -> list[str]:
     of = " of the error at lag 1" if flow.first_lag else ""
     if horizon is not None:
         return [f"Less than 1 %{of} is left after {horizon} step{'s' * (horizon != 1)}."]
@@ -220,7 +235,7 @@ def _disagreement(horizon: Optional[int], products: Floats) -> str:
     )
 
 
-def _bound_says(flow: Flow, bound: Optional[float]) -> str:
+def _bound_says(flow: Measures, bound: Optional[float]) -> str:
     cell = flow.architecture.cell
     gamma = CELLS[cell].gamma
     if bound is None or gamma is None:

@@ -8,7 +8,7 @@ import numpy as np
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Record
 from theano_rnn.common.validation import is_finite
-from theano_rnn.flow.measures import Flow
+from theano_rnn.flow.measures import Measures
 
 if TYPE_CHECKING:
     from theano_rnn.rnn import RNN
@@ -32,14 +32,14 @@ def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
         sigma_max, spectral_radius: the largest over all W; omega, live_steps: the means over the
         sentences, None if the states or the errors overflow.
     """
-    spectra = Flow(model, [0], [0]).spectra().values()
+    spectra = Measures(model, [0], [0]).spectra().values()
     found: Record = {
         name: max(of[name] for of in spectra) for name in ("sigma_max", "spectral_radius")
     }
     longest = sorted(sequences, key=len, reverse=True)[:SENTENCES]
     try:
         texts = [s[: TOKENS + 1] for s in longest]
-        flows = [Flow(model, text[:-1], text[1:]) for text in texts]
+        flows = [Measures(model, text[:-1], text[1:]) for text in texts]
         found["omega"] = float(np.mean([flow.omega() for flow in flows]))
         found["live_steps"] = float(np.mean([flow.live_steps() for flow in flows]))
     except RNNError:

@@ -138,12 +138,8 @@ def numbers_of(f: Findings) -> Record:
 def verdict_html(f: Findings) -> str:
     first, *rest = terminal.verdict_lines(f)
     said = "<br>".join(marked(line) for line in rest if not line.startswith(" "))
-    parts = [f"<p><b>{html.escape(first)}</b><br>{said}</p>"]
-    for title, lines in ("Because", f.verdict.reasons), ("What helps", f.verdict.remedies):
-        if lines:
-            items = "".join(f"<li>{marked(line)}</li>" for line in lines)
-            parts.append(f"<p>{title}</p><ul>{items}</ul>")
-    return f'<div class="verdict">{"".join(parts)}</div>'
+    text = f"<p><b>{html.escape(first)}</b><br>{said}</p>{f.verdict.lists_html(marked)}"
+    return f'<div class="verdict">{text}</div>'
 
 
 def lag_html(f: Findings) -> str:

@@ -1,9 +1,10 @@
 """The figures as PNG: a description of ``figures``, drawn by Matplotlib."""
 
+import functools
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import numpy as np
 
@@ -28,14 +29,17 @@ MARKERS: dict[str, dict[str, Any]] = {
 }
 
 
+#: The figures of one model by name.
+FIGURES: dict[str, Callable[[Findings], Figure]] = {
+    "heat": figures.heat, "lag": figures.lag, "activation": figures.operating,
+    "saturation": figures.saturation, "contributions": figures.contributions,
+    "truncation": figures.truncation,
+}  # fmt: skip
+
+
 def pictures(f: Findings) -> dict[str, bytes]:
     """PNGs of one model, by file name."""
-    described = {
-        "heat": figures.heat(f), "lag": figures.lag(f), "activation": figures.operating(f),
-        "saturation": figures.saturation(f), "contributions": figures.contributions(f),
-        "truncation": figures.truncation(f),
-    }  # fmt: skip
-    return {f"{name}.png": png_of(figure) for name, figure in described.items()}
+    return {f"{name}.png": png_of(figure(f)) for name, figure in FIGURES.items()}
 
 
 def demo_picture(several: Sequence[Findings], schemes: Sequence[str]) -> bytes:
@@ -45,11 +49,28 @@ def demo_picture(several: Sequence[Findings], schemes: Sequence[str]) -> bytes:
 
 def png_of(described: Figure, dpi: float = 110) -> bytes:
     """The figure as the bytes of a PNG."""
+    return saved(drawn(described), dpi)
+
+
+def saved(made: "figure.Figure", dpi: float) -> bytes:
+    """A Matplotlib figure as the bytes of a PNG."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
-        drawn(described).savefig(file, format="png", dpi=dpi)
+        made.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
+
+
+@functools.cache
+def _shown() -> "type[figure.Figure]":
+    """A class of figures that a notebook shows, though nobody told it of Matplotlib."""
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            return saved(self, 80)
+
+    return Shown
 
 
 def drawn(described: Figure) -> "figure.Figure":
@@ -63,9 +84,7 @@ def drawn(described: Figure) -> "figure.Figure":
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(described.width, described.height), layout="constrained")
+    made = _shown()(figsize=(described.width, described.height), layout="constrained")
     columns = max(map(len, described.rows))
     grid = made.subplots(len(described.rows), columns, squeeze=False)
     is_one = len(described.panels) == 1
