@@ -164,7 +164,7 @@ def test_some_kinds_meet_every_pair_of_settings_the_first_six_every_one_and_many
     assert len(ALL) == len(IN_TURN) == 672 and len(SOME) < 25 and len(MANY) < 160
 
 
-@pytest.mark.parametrize("kind", first(3, SOME), ids=words)
+@pytest.mark.parametrize("kind", first(1, SOME), ids=words)
 def test_loss_and_gradients_equal_the_sum_over_the_sequences_alone(kind):
     check(kind, max_examples=some(25), in_python=True)
 

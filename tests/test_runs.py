@@ -13,7 +13,7 @@ from theano_rnn.training.load import load as load_files
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
 
-SETTINGS = {"hidden_size": 4, "epochs": 2, "batch_size": 8, "seed": 3}
+SETTINGS = {"cell": "tanh", "hidden_size": 4, "epochs": 2, "batch_size": 8, "seed": 3}
 
 
 @pytest.fixture(scope="module")

@@ -253,6 +253,7 @@ def test_spread_keeps_every_round():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_machine_is_described_in_json():
     facts = machine.describe()
     assert facts["theano-pymc"] == "1.1.2" and facts["cores"] >= 1

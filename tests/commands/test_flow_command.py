@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
     (folder / "empty.txt").write_text(" \n")
     (folder / "latin.txt").write_bytes("naïve text".encode("latin-1"))
     given = "--text text.txt --hidden-size 5 --epochs 1 --truncation last:4 --run run".split()
+    given += ["--cell", "tanh", "--embedding-size", "0", "--dropout", "0"]
     done = Forked(SCRIPTS / "train.py", *given, cwd=folder).wait()
     assert done.returncode == 0, done.stderr
     return folder

@@ -25,7 +25,9 @@ from theano_rnn.training.settings import Settings
 
 SCRIPTS = ROOT / "scripts"
 QUICK_COMPILING = "optimizer=fast_compile,cmodule__remove_gxx_opt=True"
-SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1"]
+#: The network that compiles in the shortest time.
+PLAIN = ["--cell", "tanh", "--embedding-size", "0", "--dropout", "0"]
+SMALL = ["--hidden-size", "5", "--epochs", "2", "--learning-rate", "0.1", *PLAIN]
 
 
 def script(name, *arguments, folder=None):
@@ -129,14 +131,14 @@ def test_a_resumed_run_goes_on_to_more_epochs_from_any_folder(run, folder, tmp_p
 def test_every_form_of_text_trains(folder, text):
     run = folder / f"run-{text[1]}-{len(text)}"
     done = script(
-        "train.py", *text, "--hidden-size", 4, "--epochs", 1, "--run", run, folder=folder
+        "train.py", *text, *PLAIN, "--hidden-size", 4, "--epochs", 1, "--run", run, folder=folder
     )
     assert done.returncode == 0, done.stderr
     assert (run / "result.json").exists()
 
 
 def test_the_default_run_folder_is_under_runs(folder):
-    done = script("train.py", "--text", "text.txt", *SMALL[:2], "--epochs", 1, folder=folder)
+    done = script("train.py", "--text", "text.txt", *SMALL, "--epochs", 1, folder=folder)
     assert done.returncode == 0, done.stderr
     assert " 1 epoch, best after epoch 1." in done.stdout
     (run,) = (folder / "runs").iterdir()

@@ -65,7 +65,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-SMALL = "--text text.txt --hidden-size 3 --epochs 2 --run run".split()
+SMALL = "--text text.txt --cell tanh --hidden-size 3 --epochs 2 --run run".split()
 
 
 @needs_tensorboardX

@@ -19,7 +19,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "char": RECIPES["characters"],
 }
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
-TOKENS = {"word": 2_500_000, "bpe": 2_500_000, "char": 4_000_000}
+TOKENS = {"word": 2_000_000, "bpe": 2_000_000, "char": 4_000_000}
 #: The learning rate where an optimizer is given without one.
 RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
          "adam": 0.002}  # fmt: skip

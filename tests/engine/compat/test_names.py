@@ -13,6 +13,7 @@ from theano_rnn.engine.compat import names
 GONE = ("distutils", "numpy.distutils", "pkg_resources")
 
 
+@pytest.mark.slow
 def test_nothing_leaks_into_the_users_program():
     code = f"""
 import sys, builtins, numpy
