@@ -22,6 +22,11 @@ def test_a_text_is_read_as_the_recipe_for_its_level_has_it():
     assert chosen(level="char") == Settings(text="text.txt", **RECIPES["characters"])
 
 
+def test_many_characters_are_read_in_more_rows():
+    few, many = (chosen(tokens, level="char") for tokens in (100_000, 10**6))
+    assert few.batch_size < many.batch_size and few.dropout > many.dropout
+
+
 def test_the_default_corpus_is_read_as_in_the_tutorial():
     assert fitting(Settings(), (), 100_000) == {}
 

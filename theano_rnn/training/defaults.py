@@ -18,8 +18,10 @@ FITTING: dict[str, dict[str, Any]] = {
     "bpe": {**RECIPES["words"], "level": "bpe"},
     "char": RECIPES["characters"],
 }
+#: For more than LARGE characters: more rows take less time, and more text needs less dropout.
+LARGE, MANY_ROWS = 500_000, {"batch_size": 32, "dropout": 0.1, "learning_rate": 0.004}
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
-TOKENS = {"word": 2_000_000, "bpe": 2_000_000, "char": 4_000_000}
+TOKENS = {"word": 2_000_000, "bpe": 2_000_000, "char": 5_000_000}
 #: The learning rate where an optimizer is given without one.
 RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
          "adam": 0.002}  # fmt: skip
@@ -45,6 +47,8 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     if settings.text is None and settings.train is None:
         return {}  # Python's documentation, read as the tutorial reads its text
     wanted = dict(FITTING[settings.level])
+    if settings.level == "char" and tokens > LARGE:
+        wanted.update(MANY_ROWS)
     wanted["epochs"] = max(2, min(wanted["epochs"], TOKENS[settings.level] // tokens))
     if "optimizer" in given:
         wanted["learning_rate"] = RATES[settings.optimizer]
