@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from theano_rnn.commands import console, progress
+from theano_rnn.commands import training as training_command
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State
@@ -76,6 +77,25 @@ def test_no_line_is_longer_than_the_terminal_or_broken_inside_a_word(output, wid
     display = begun(training(epochs=4000))
     display.epoch(RECORD)
     assert said.split() == whole.getvalue().split()  # the same words
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_table_at_the_end_fits_and_breaks_no_word(output, monkeypatch, width):
+    result = {"kneser_ney_order": 5, "vocab_size": 8000, "oov_rate": 0.016, "epochs": 8,
+              "best_epoch": 8}  # fmt: skip
+    for name in ("unigram", "bigram", "kneser_ney", "test", "dynamic"):
+        figures = {"perplexity": 380.3, "word_perplexity": 380.3, "bits_per_byte": 2.123}
+        result.update({f"{name}_{figure}": value for figure, value in figures.items()})
+    file = output(width, is_terminal=False)
+    monkeypatch.setattr(training_command, "CONSOLE", progress.CONSOLE)
+    training_command.show(result)
+    said = file.getvalue()
+    table = said[: said.index("8,000 tokens")]
+    assert max(map(len, table.split("\n"))) <= width and "lower is better" in table
+    assert table.count("380.3") == (5 if width == 40 else 10)
+    assert table.count("2.123") == (0 if width == 40 else 5)
+    words = "interpolated bigram Kneser-Ney, order 5 learning per token".split()
+    assert all(word in table for word in words)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

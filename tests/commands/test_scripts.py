@@ -254,7 +254,9 @@ def test_each_sentence_of_a_file_is_scored_and_the_whole(run, folder, called):
     losses = [model.ce_error(s[:-1], s[1:]) for s in ids]
     for text, loss, n in zip(perplexities, losses, (5, 6, 7)):
         assert float(text) == pytest.approx(np.exp(loss / n), abs=0.06)
-    assert f"perplexity {np.exp(sum(losses) / 18):.1f} per token (lower is better)" in whole
+    perplexity = f"{np.exp(sum(losses) / 18):.1f}"
+    assert f"perplexity {perplexity} per token, {perplexity} per word," in whole
+    assert "bits per byte (lower is better)" in whole
     assert "18 tokens in 3 sentences" in whole and "6.7% unknown" in whole
 
 

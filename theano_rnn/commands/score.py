@@ -18,7 +18,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 @calling.ends_in_a_line("score")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
-    from theano_rnn.text.corpus import count_tokens
+    from theano_rnn.text.corpus import count_tokens, size_of
     from theano_rnn.training import build, evaluation, load
     from theano_rnn.training.evaluation import format_perplexity, perplexity
     from theano_rnn.training.run_folder import Run
@@ -35,9 +35,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         tokens = len(s) - 1
         print(f"{format_perplexity(perplexity(loss / tokens), 1):>10}  {tokens:6}  {sentence}")
     tokens = count_tokens(sequences)
-    whole = format_perplexity(perplexity(total / tokens), 1)
+    size = size_of(sentences, vocabulary.form)
+    whole = evaluation.figures("text", perplexity(total / tokens), tokens, size)
     print(
-        f"The whole: perplexity {whole} per token (lower is better), {tokens:,} tokens in "
+        f"The whole: perplexity {format_perplexity(whole['text_perplexity'], 1)} per token, "
+        f"{format_perplexity(whole['text_word_perplexity'], 1)} per word, "
+        f"{whole['text_bits_per_byte']:.3f} bits per byte (lower is better); {tokens:,} tokens in "
         f"{len(sentences):,} sentence{'s' * (len(sentences) != 1)}, {oov_rate:.1%} unknown."
     )
     return 0

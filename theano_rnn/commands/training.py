@@ -20,6 +20,8 @@ from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
+#: Columns that the table of all figures needs.
+WIDE = 55
 #: Sentences of samples.txt that are printed at the end, or lines of a text.
 SAMPLES = 5
 
@@ -72,17 +74,18 @@ def show(result: dict[str, Any]) -> None:
         "this network": "test",
         "..., learning from it": "dynamic",
     }
-    perplexities = table(
-        "Test perplexity (lower is better)", "model", "per token", "per word", "bits per byte"
-    )
+    # A terminal that is too narrow for all figures shows the first: a word would be broken.
+    shown = slice(None) if CONSOLE.width >= WIDE else slice(1)
+    figures = ["per token", "per word", "bits per byte"][shown]
+    perplexities = table("Test perplexity (lower is better)", "model", *figures)
     for model, name in names.items():
         if f"{name}_perplexity" in result:
-            perplexities.add_row(
-                model,
+            values = [
                 format_perplexity(result[f"{name}_perplexity"], 1),
                 format_perplexity(result[f"{name}_word_perplexity"], 1),
                 f"{result[f'{name}_bits_per_byte']:.3f}",
-            )
+            ]
+            perplexities.add_row(model, *values[shown])
     CONSOLE.print(perplexities)
     say(
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
