@@ -24,7 +24,7 @@ from theano_rnn.common.types import Ints
 from theano_rnn.common.validation import one_of, shown, whole_number
 from theano_rnn.text.cutting import LONGEST, Cutter, Records
 from theano_rnn.text.python_docs import python_sentences
-from theano_rnn.text.reading import Paths, Progress, known_encoding, read_pieces
+from theano_rnn.text.reading import Paths, Progress, read_pieces
 from theano_rnn.text.sentences import ENDS, SAMPLE, resolve, units
 from theano_rnn.text.sequences import Sequences
 from theano_rnn.text.tokens import END, RULES, UNKNOWN, Form
@@ -191,7 +191,6 @@ def load_corpus(
         files, a text too short to split, or a vocabulary size that the text does not allow.
     """
     form = Form(level, tokenized, lower, rules)  # an error before any file is read
-    known_encoding(encoding)
     splits_given = {"train": train, "valid": valid, "test": test}
     missing = [name for name, path in splits_given.items() if path is None]
     reader = _Reader(form, sentences)
@@ -220,8 +219,9 @@ def load_corpus(
     n = len(records)
     if n < 3:
         kind, option = ("line", "") if level == "char" else ("sentence", _other_ends(form))
+        limit = f" of at most {LONGEST} characters" if level == "char" else ""
         raise RNNError(
-            f"the text has {n} {kind}{'s' * (n != 1)}, and each of the three splits needs one; "
+            f"the text has {n} {kind}{'s' * (n != 1)}{limit}, and each of the three splits needs one; "
             f"give a longer text{option}"
         )
     order = np.arange(n) if level == "char" else rng.permutation(n)

@@ -121,6 +121,7 @@ def read_pieces(
         this column or with a row longer than its header, or if a column is given for a file that
         is no CSV file.
     """
+    known_encoding(encoding)
     found = expanded(paths)
     delimiters = [_delimiter(path, column) for path in found]
     total, size = _total(found), 0
