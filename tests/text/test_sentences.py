@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from theano_rnn.text.sentences import LONGEST_LINE, split_sentences, split_text
+from theano_rnn.common.errors import RNNError
+from theano_rnn.text import sentences as sentences_module
+from theano_rnn.text.sentences import LONGEST_LINE, resolve, split_sentences, split_text, units
+from theano_rnn.text.tokens import Form
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,62 @@ def test_long_lines_of_older_runs_are_cut_and_nothing_is_lost(line):
     assert len(pieces) == -(-len(line) // LONGEST_LINE)
     if "word" in line:
         assert all(piece.endswith(" ") for piece in pieces)
+
+
+LINES = "the rose is red\nand violets blue\nand so are you\n"
+PROSE = "He came. She left, as it was late\nin the day. What then? No one knew. So it ended.\n"
+
+
+@pytest.mark.parametrize(
+    "text, ends, sentences",
+    [
+        (LINES * 20, "lines", 60),
+        ("the cat sat on the mat and the dog ran. " * 500, "anywhere", 500),
+        ("it is. so is he.\n\n" * 30, "anywhere", 60),
+        (PROSE * 20, "punctuation", 100),
+        ("今天天气很好。我们去公园吧！你去吗？“是的。”他说。" * 50, "punctuation", 250),
+        ("吾輩は猫である。「どこで。」と言う。\n" * 50, "punctuation", 150),
+        ("ذهب الولد. هل تحب القراءة؟ نعم، أحبها. " * 50, "punctuation", 150),
+        ("मैं घर जा रहा हूँ। क्या तुम आओगे? हाँ। " * 50, "punctuation", 150),
+        ("El Sr. García llegó. ¿Cómo está? ¡Bien! «Gracias.» " * 50, "punctuation", 200),
+        ("Er kam am 3. Oktober an. „Wie geht es?“ fragte sie. „Gut.“ " * 50, "punctuation", 150),
+        ("def f(x):\n    return x[0]  # No. Never.\n\n\nclass A:\n    b = 3\n" * 20, "lines", 80),
+        ("2024-05-01 12:00:03 INFO Job 7 done. Took 9 ms. OK\n" * 50, "lines", 50),
+    ],
+)  # fmt: skip
+def test_where_sentences_end_is_seen_in_the_text(text, ends, sentences):
+    assert resolve(text) == ends
+    found = split_text(text)
+    assert len(found) == sentences
+    assert " ".join(found).replace(" ", "") == "".join(text.split())
+
+
+def test_the_option_says_where_sentences_end_instead():
+    text = "One. Two\nthree.\n\nFour. Five."
+    assert split_text(text, ends="lines") == ["One. Two", "three.", "Four. Five."]
+    assert split_text(text, ends="blank-lines") == ["One. Two three.", "Four. Five."]
+    assert split_text(text, ends="punctuation") == ["One.", "Two three.", "Four.", "Five."]
+    assert split_text(LINES * 20, ends="punctuation") == [" ".join((LINES * 20).split())]
+    with pytest.raises(RNNError, match="sentences 'dots' is unknown; use auto, lines"):
+        split_text(text, ends="dots")
+
+
+@pytest.mark.parametrize("ends", ["lines", "blank-lines", "punctuation", "anywhere"])
+@pytest.mark.parametrize("form", [Form(), Form("char"), Form(tokenized=True)], ids=str)
+def test_sentences_do_not_depend_on_the_pieces(form, ends):
+    text = "One. Two\n\n three 。four? “Five.”\n\n\n\nsix " * 9
+    rng = np.random.default_rng(0)
+    places = [n + 1 for n, character in enumerate(text) if character == "\n"]
+    whole = list(units([text], form, ends))
+    for _ in range(5):
+        cuts = [0, *sorted(rng.choice(places, 4, replace=False).tolist()), len(text)]
+        pieces = [text[a:b] for a, b in zip(cuts, cuts[1:])]
+        assert list(units(pieces, form, ends)) == whole
+
+
+def test_a_paragraph_without_end_is_cut_and_nothing_is_lost(monkeypatch):
+    monkeypatch.setattr(sentences_module, "LONGEST_PARAGRAPH", 10)
+    pieces = ["a b c d end. F g h i j k\n", "l end. N o p q r s t u v w x y\n", "z. End\n"]
+    found = list(units(pieces, Form(), "punctuation"))
+    assert " ".join(found) == " ".join("".join(pieces).split())
+    assert found[:2] == ["a b c d end.", "F g h i j k l end."]

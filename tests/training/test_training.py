@@ -22,7 +22,7 @@ from theano_rnn.engine import theano
 from theano_rnn.flow import Flow, watched
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
-from theano_rnn.text.corpus import build_corpus, pairs
+from theano_rnn.text.corpus import build_corpus, count_tokens, pairs
 from theano_rnn.training import build, evaluation
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import perplexity
@@ -842,6 +842,14 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
     for name, split in (("valid", corpus.valid), ("test", corpus.test)):
         loss = training.model.calculate_loss(*pairs(split))
         assert result[f"{name}_perplexity"] == pytest.approx(math.exp(loss), rel=1e-6)
+        size_of = corpus.sizes[name]
+        total = math.log(result[f"{name}_perplexity"]) * count_tokens(split)
+        by_word, bits = math.exp(total / size_of.words), total / math.log(2) / size_of.bytes
+        assert result[f"{name}_word_perplexity"] == pytest.approx(by_word, rel=1e-9)
+        assert result[f"{name}_bits_per_byte"] == pytest.approx(bits, rel=1e-9)
+    for name in ("unigram", "bigram", "kneser_ney"):
+        assert {f"{name}_word_perplexity", f"{name}_bits_per_byte"} <= result.keys()
+    assert training.run.metrics()[-1]["valid_bits_per_byte"] > 0
     kneser_ney = fit_kneser_ney(corpus.train, corpus.valid, size)
     # Beside the network, the baselines on the same tokens.
     expected = {

@@ -221,8 +221,8 @@ def load_corpus(
         kind, option = ("line", "") if level == "char" else ("sentence", _other_ends(form))
         limit = f" of at most {LONGEST} characters" if level == "char" else ""
         raise RNNError(
-            f"the text has {n} {kind}{'s' * (n != 1)}{limit}, and each of the three splits needs one; "
-            f"give a longer text{option}"
+            f"the text has {n} {kind}{'s' * (n != 1)}{limit}, and each of the three splits needs "
+            f"one; give a longer text{option}"
         )
     order = np.arange(n) if level == "char" else rng.permutation(n)
     held_out = max(1, n // 10)

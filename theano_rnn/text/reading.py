@@ -241,11 +241,24 @@ def _whole_lines(texts: Iterable[str], most: int) -> Iterator[str]:
         else:
             rest += text
         if len(rest) > most:
-            cut = rest.rfind(" ") + 1 or len(rest)
-            yield rest[:cut]
-            rest = rest[cut:]
+            cut = rest.rfind(" ") + 1 or _between_letters(rest)
+            if cut:
+                yield rest[:cut]
+                rest = rest[cut:]
     if rest:
         yield rest
+
+
+def _between_letters(text: str) -> int:
+    """The last place where no character of several code points is cut; 0 if none is near."""
+    for i in range(len(text) - 1, max(0, len(text) - 100), -1):
+        before, after = text[max(0, i - 4) : i], text[i : i + 4]
+        kinds = unicodedata.category(before[-1])[0], unicodedata.category(after[0])[0]
+        # Letters can be joined too, as those of a syllable of Hangul.
+        joined, *parts = (unicodedata.normalize("NFC", s) for s in (before + after, before, after))
+        if kinds[0] in "LNPM" and kinds[1] in "LNP" and joined == "".join(parts):
+            return i
+    return 0
 
 
 def _cells(
