@@ -51,6 +51,7 @@ COMMANDS = {
     "tasks": Command("try remedies on tasks whose answer lies far back", "long_term.py"),
     "benchmark": Command("measure speed and memory", "benchmark.py"),
     "doctor": Command("see what Theano found on this machine, and what is missing"),
+    "completion": Command("print what makes a shell complete commands and options"),
 }
 
 PROGRAM = "theano-rnn"

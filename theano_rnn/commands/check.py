@@ -18,14 +18,13 @@ from theano_rnn.commands.console import CONSOLE, say, table
 from theano_rnn.model.cells import CELLS
 
 
-@calling.ends_in_a_line("check")
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    parser = calling.Parser(
+def parser() -> calling.Parser:
+    made = calling.Parser(
         prog=calling.program("check"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--hidden-size", type=int, default=8, help="units in a layer, H (8)")
     add("--vocab-size", type=int, default=12, help="tokens in the vocabulary (12)")
     add("--length", type=int, default=10, help="tokens in a sentence, T (10)")
@@ -57,7 +56,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         default="float64",
         help="dtype of the compiled model, float64 or float32 (float64)",
     )
-    settings = vars(parser.parse_args(argv))
+    return made
+
+
+@calling.ends_in_a_line("check")
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    settings = vars(parser().parse_args(argv))
     settings["schemes"] = settings.pop("truncation")
 
     from theano_rnn import gradcheck  # here, so that --help does not wait for Theano

@@ -23,14 +23,18 @@ from theano_rnn.training.evaluation import format_perplexity
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
 
 
-@calling.ends_in_a_line("compare")
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("compare"), description=__doc__)
     p.add_argument("--runs", metavar="DIR", required=True, help="folder of the runs")
     p.add_argument(
         "--cells", default=",".join(USUAL), help="comma-separated (default: %(default)s)"
     )
-    arguments, options = p.parse_known_args(argv)
+    return p
+
+
+@calling.ends_in_a_line("compare")
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments, options = parser().parse_known_args(argv)
     cells = arguments.cells.split(",")
     for cell in cells:  # before any of them is trained
         validation.one_of(cell, "cell", CELLS)

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 PACKAGES = ("theano-pymc", "numpy", "scipy", "scipy-openblas32")
 
 
-@calling.ends_in_a_line("doctor")
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command; return its exit code."""
+def parser() -> calling.Parser:
     p = calling.Parser(
         prog=calling.program("doctor"),
         description=__doc__,
@@ -52,7 +50,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     network.add_argument(
         "--mask", action="store_true", help="for batches of sequences of different lengths"
     )
-    arguments = p.parse_args(argv)
+    return p
+
+
+@calling.ends_in_a_line("doctor")
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = parser().parse_args(argv)
     if arguments.install:
         with CONSOLE.status("building theano-pymc ..."):
             said = theano_wheel.install_if_missing()

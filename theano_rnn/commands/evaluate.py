@@ -1,6 +1,5 @@
 """Judge the best model of a run on its test text, or on another one, beside models that count."""
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from typing import Optional
@@ -8,7 +7,7 @@ from typing import Optional
 from theano_rnn.commands import calling
 
 
-def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("evaluate"), description=__doc__)
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument(
@@ -18,12 +17,12 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         "and loss.png are written",
     )
     p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
-    return p.parse_args(argv)
+    return p
 
 
 @calling.ends_in_a_line("evaluate")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse_arguments(argv)
+    arguments = parser().parse_args(argv)
     from theano_rnn.commands import training
     from theano_rnn.commands.console import CONSOLE, say
     from theano_rnn.text.corpus import size_of

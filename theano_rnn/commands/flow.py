@@ -10,7 +10,7 @@ from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common.errors import RNNError
 
 
-def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("flow"), description=__doc__)
     # fmt: off
     p.add_argument("run", nargs="?", help=f"folder of a run of {calling.program('train')}")
@@ -30,6 +30,11 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p.add_argument("--report", metavar="DIR",
                    help="write an interactive report.html and its figures as PNG into this folder")
     # fmt: on
+    return p
+
+
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    p = parser()
     arguments = p.parse_args(argv)
     of_run = ("run", "text", "sentence", "steps", "lag", "cosine")
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):

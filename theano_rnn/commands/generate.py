@@ -1,6 +1,5 @@
 """Draw text from a trained run: sentences, or with --length a text that goes on."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -12,7 +11,7 @@ from theano_rnn.common.errors import RNNError
 LENGTH = 600
 
 
-def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("generate"), description=__doc__)
     # fmt: off
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
@@ -38,12 +37,12 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p.add_argument("--seed", type=int, default=0, metavar="N",
                    help="the same seed draws the same (default: %(default)s)")
     # fmt: on
-    return p.parse_args(argv)
+    return p
 
 
 @calling.ends_in_a_line("generate")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse_arguments(argv)
+    arguments = parser().parse_args(argv)
     if arguments.prime is not None and arguments.prime_file is not None:
         raise RNNError("give --prime or --prime-file, not both")
     from theano_rnn.training import load, run_folder, sampling

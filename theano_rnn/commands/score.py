@@ -1,23 +1,22 @@
 """Print the perplexity of each sentence of a file, and of the whole; lower is better."""
 
-import argparse
 from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands import calling
 
 
-def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("score"), description=__doc__)
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("file", help="a text, read as the run reads its own")
     p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
-    return p.parse_args(argv)
+    return p
 
 
 @calling.ends_in_a_line("score")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse_arguments(argv)
+    arguments = parser().parse_args(argv)
     from theano_rnn.text.corpus import count_tokens, size_of
     from theano_rnn.training import build, evaluation, load
     from theano_rnn.training.evaluation import format_perplexity, perplexity

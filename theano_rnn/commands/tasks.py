@@ -35,7 +35,7 @@ A grid is a JSON list of objects. Each gives settings a value or a list of value
 all combinations: [{"task": "addition", "length": [20, 50], "cell": ["tanh", "lstm"]}]."""
 
 
-def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parser() -> calling.Parser:
     """The options; the settings of a trial that were not given are None."""
     p = calling.Parser(prog=calling.program("tasks"), description=__doc__, epilog=EPILOG)
     options.add_options(p, Trial)
@@ -54,7 +54,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p.add_argument("--run", metavar="DIR", help="write results.jsonl and success.png to this "
                    "folder (default: runs/long_term for a sweep; otherwise nothing is written)")
     # fmt: on
-    return p.parse_args(argv)
+    return p
 
 
 def trials_of(arguments: argparse.Namespace) -> list[Trial]:
@@ -228,7 +228,7 @@ def solved(records: list[Record]) -> str:
 
 @calling.ends_in_a_line("tasks")
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse_arguments(argv)
+    arguments = parser().parse_args(argv)
     is_sweep, folder = arguments.sweep is not None, arguments.run
     if folder is None and is_sweep:
         folder = Path("runs") / "long_term"
