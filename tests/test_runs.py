@@ -67,6 +67,9 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     losses = [run.model.ce_error(s[:-1], s[1:]) for s in ids]
     assert found.tokens == sum(len(s) - 1 for s in ids)
     np.testing.assert_allclose(np.log(found.perplexity), sum(losses) / found.tokens, rtol=1e-5)
+    np.testing.assert_allclose(found.word_perplexity, found.perplexity)  # tokens are words
+    size = len(" ".join(sentences)) + 1  # each with the space or newline after it
+    np.testing.assert_allclose(found.bits_per_byte * size * np.log(2), sum(losses), rtol=1e-5)
     unknown = sum(int((s == run.vocabulary.unknown).sum()) for s in ids)
     assert found.unknown == unknown / (found.tokens - 2) > 0
 

@@ -11,6 +11,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import shown
 from theano_rnn.rnn import RNN
+from theano_rnn.text.corpus import size_of
 from theano_rnn.text.reading import absolute
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
@@ -40,6 +41,8 @@ class Score:
     ----------
     perplexity : float
         exp of the mean loss per token, the end of each sentence counted as one.
+    word_perplexity, bits_per_byte : float
+        The same loss per word and per byte, to compare models whose tokens differ.
     tokens : int
         That were predicted.
     unknown : float
@@ -49,6 +52,8 @@ class Score:
     """
 
     perplexity: float
+    word_perplexity: float
+    bits_per_byte: float
     tokens: int
     unknown: float
     sentences: tuple[tuple[str, float], ...]
@@ -136,8 +141,20 @@ class TrainedRun:
         tokens = [len(s) - 1 for s in sequences]
         losses = list(evaluation.losses(self.model, sequences, self.settings.stream))
         each = [evaluation.perplexity(loss / n) for loss, n in zip(losses, tokens)]
-        whole = evaluation.perplexity(sum(losses) / sum(tokens))
-        return Score(whole, sum(tokens), unknown, tuple(zip(sentences, each)))
+        whole = evaluation.figures(
+            "text",
+            evaluation.perplexity(sum(losses) / sum(tokens)),
+            sum(tokens),
+            size_of(sentences, self.vocabulary.form),
+        )
+        return Score(
+            whole["text_perplexity"],
+            whole["text_word_perplexity"],
+            whole["text_bits_per_byte"],
+            sum(tokens),
+            unknown,
+            tuple(zip(sentences, each)),
+        )
 
 
 def load(run: PathLike) -> TrainedRun:
