@@ -122,6 +122,17 @@ def test_every_setting_is_an_option_with_its_default_and_a_row_of_the_docs():
     assert Settings(**given(parser.parse_args([]), Settings)) == Settings()
 
 
+def test_a_text_may_be_several_files_and_keep_its_case():
+    parser = train.parser()
+    found = Settings(**given(parser.parse_args(["--text", "a", "b", "--keep-case"]), Settings))
+    assert (found.text, found.lower) == (("a", "b"), False)
+    found = Settings(**given(parser.parse_args(["--text", "a", "--lower"]), Settings))
+    assert (found.text, found.lower) == ("a", True)
+    assert Settings.from_dict(json.loads(json.dumps(vars(found))), "here") == found
+    with pytest.raises(RNNError, match="text has no file; give at least one"):
+        Settings(text=[])
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -107,7 +107,7 @@ class Settings:
         "number of tokens, the most frequent ones; the rest become <unk>. Fewer train faster and "
         "make the perplexity look lower (default: at most 8000)")
     lower: Optional[bool] = setting(None, optional(SWITCH),
-        "put the text in lower case, or keep its case (default: words that are not --tokenized "
+        "put the text in lower case; --keep-case: do not (default: words that are not --tokenized "
         "are put in lower case)", action=OnOrOff, off="--keep-case")
     sentences: str = setting("auto", one_of(ENDS, summary=ENDS.__getitem__),
         "where a sentence ends; characters go by lines")
