@@ -218,6 +218,7 @@ def test_train_ends_in_a_line_where_its_output_is_full_and_in_none_where_its_rea
     folder, monkeypatch, capsys
 ):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(training.CONSOLE, "quiet", False)  # a broken pipe would leave it quiet
     reader, writer = os.pipe()
     os.close(reader)
     for file, lines in ((open("/dev/full", "w"), 1), (open(writer, "w"), 0)):
