@@ -221,6 +221,15 @@ def test_a_stream_carries_its_state_through_an_epoch_and_begins_the_next_at_zero
     assert (x.T.ravel() == text[: x.size]).all() and len(text) - x.size < 3
 
 
+def test_rows_of_a_stream_begin_at_zero_now_and_then_if_asked_for(tmp_path, corpus, monkeypatch):
+    settings = dataclasses.replace(STREAM, state_reset=0.4, epochs=4)
+    training, seen = new_training(tmp_path / "run", corpus, settings), []
+    monkeypatch.setattr(training, "step", FakeStep(seen))
+    training.run_epochs(Callback())
+    carried = np.concatenate([state.max(axis=1) for *_, state, _ in seen if state is not None])
+    assert 0.3 < (carried == 0).mean() < 0.5  # of some 200
+
+
 def _tuples(sequences):
     return [tuple(sequence) for sequence in sequences]
 
@@ -269,7 +278,7 @@ def left_behind(run):
     [
         (SETTINGS, (1, 40, 41)),  # within an epoch, at its end, within the next
         (BATCHES, (15,)),
-        (STREAM, (5,)),
+        (dataclasses.replace(STREAM, state_reset=0.3), (5,)),
         pytest.param(VALUES, (4,), marks=pytest.mark.slow),
         pytest.param(BATCHES, (3,), marks=pytest.mark.slow),
         pytest.param(STREAM, (18,), marks=pytest.mark.slow),

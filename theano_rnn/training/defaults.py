@@ -53,7 +53,7 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     if "optimizer" in given:
         wanted["learning_rate"] = RATES[settings.optimizer]
     if "stream" in given or not settings.truncation.startswith(("full", "chunk")):
-        for name in ("stream", "truncation", "batch_size"):
+        for name in ("stream", "state_reset", "truncation", "batch_size"):
             wanted.pop(name, None)
     if settings.omega:
         wanted.pop("cell", None)

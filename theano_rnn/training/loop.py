@@ -281,8 +281,12 @@ class Training:
     def _take_step(self, x: Ints, y: Ints, mask: Optional[Bools]) -> tuple[float, float, int]:
         """One step, counted in the state. Returns its loss, gradient norm and tokens."""
         state, settings = self.state, self.settings
-        # The dropout of a step depends on nothing that came before it.
-        random = np.random.default_rng([settings.seed, state.epoch, state.step])
+        # The dropout and the resets of a step depend on nothing that came before it.
+        seed = [settings.seed, state.epoch, state.step]
+        random = np.random.default_rng(seed)
+        if self._carried is not None and settings.state_reset:
+            begins = np.random.default_rng([*seed, 1]).random(settings.batch_size)
+            self._carried[begins < settings.state_reset] = 0
         loss, norm, after = self.step(
             x, y, state.learning_rate, settings.clip,
             mask=mask, state=self._carried, random=random,

@@ -69,6 +69,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "truncation": "chunk:50",
         "batch_size": 8,
         "stream": True,
+        "state_reset": 0.05,
         "optimizer": "adam",
         "learning_rate": 0.003,
         "epochs": 25,

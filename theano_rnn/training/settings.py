@@ -144,6 +144,10 @@ class Settings:
     stream: bool = setting(False, SWITCH,
         "read the text as one long text in B parallel rows, and carry the state from step to "
         "step; needs --truncation chunk:K, and a step takes K tokens of each row")
+    state_reset: float = setting(0.0, SHARE,
+        "probability that a row of a stream begins a step at the zero state, not at the carried "
+        "one: the network learns to begin, as it must where it is used (Melis et al. 2018)",
+        metavar="P")
     optimizer: str = setting("sgd",
         one_of(OPTIMIZERS, summary=lambda name: first_line(OPTIMIZERS[name])),
         "how a gradient g changes a parameter p. Only sgd updates just the tokens that occur, "

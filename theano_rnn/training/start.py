@@ -26,7 +26,8 @@ TEXTS = {"text", "train", "valid", "test"}
 #: and the order of the steps as they are. The text may have moved, but must be the same.
 SAFE = TEXTS | {
     "learning_rate", "lr_decay", "lr_decay_after", "min_improvement", "patience", "epochs", "clip",
-    "on_nonfinite", "dropout", "threads", "checkpoint_every", "watch", "tensorboard", "dynamic",
+    "on_nonfinite", "dropout", "state_reset", "threads", "checkpoint_every", "watch",
+    "tensorboard", "dynamic",
 }  # fmt: skip
 #: What says how a text is read, at its defaults; a run from another one has another text.
 OF_A_TEXT = {
