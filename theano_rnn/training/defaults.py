@@ -21,7 +21,7 @@ FITTING: dict[str, dict[str, Any]] = {
 #: For more than LARGE characters: more rows take less time, and more text needs less dropout.
 LARGE, MANY_ROWS = 500_000, {"batch_size": 32, "dropout": 0.1, "learning_rate": 0.004}
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
-TOKENS = {"word": 2_000_000, "bpe": 2_000_000, "char": 5_000_000}
+TOKENS = {"word": 2_200_000, "bpe": 2_200_000, "char": 5_000_000}
 #: The learning rate where an optimizer is given without one.
 RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
          "adam": 0.002}  # fmt: skip
