@@ -33,7 +33,8 @@ def run(text):
 
 @pytest.mark.slow
 def test_it_trains_as_the_command_does_and_prints_nothing(text, run, tmp_path, capsys):
-    with start.new(Settings(text=str(text), **SETTINGS), tmp_path / "run") as training:
+    settings, given = Settings(text=str(text), **SETTINGS), {"text", *SETTINGS}
+    with start.new(settings, tmp_path / "run", given=given) as training:
         training.run_epochs(Watching())
         expected = training.result()
     assert run.result["test_perplexity"] == expected["test_perplexity"]
