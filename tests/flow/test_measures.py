@@ -431,7 +431,7 @@ class Watched:
 
 
 def test_the_five_longest_sentences_are_watched_as_far_as_fifty_tokens(monkeypatch):
-    monkeypatch.setattr(watch, "Flow", Watched)
+    monkeypatch.setattr(watch, "Measures", Watched)
     Watched.seen = []
     lengths = [3, 60, 4, 51, 50, 7, 2]
     texts = [np.arange(i, i + n) for i, n in enumerate(lengths)]
@@ -464,7 +464,7 @@ def test_the_sentence_of_the_demonstration_has_20_words_between_keys_and_are():
 def test_in_the_demonstration_the_first_network_alone_is_truncated(monkeypatch):
     made = []
     monkeypatch.setattr(demo, "RNN", lambda *size, **given: (size, given))
-    monkeypatch.setattr(demo, "Flow", lambda model, x, y: made.append(model) or model)
+    monkeypatch.setattr(demo, "Measures", lambda model, x, y: made.append(model) or model)
     monkeypatch.setattr(
         demo, "measure", lambda flow, x, y, name, truncation: (name, truncation, x, y)
     )

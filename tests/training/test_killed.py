@@ -19,7 +19,8 @@ SCRIPT = ROOT / "scripts" / "train.py"
 #: Dropout, an optimizer with a state, a stream: all that a checkpoint has to hold.
 TRAINING = (
     "--text text.txt --cell lstm --hidden-size 6 --dropout 0.3 --optimizer adam --stream "
-    "--learning-rate 0.01 --truncation chunk:5 --batch-size 2 --epochs 2 --checkpoint-every 3"
+    "--patience 0 --learning-rate 0.01 --truncation chunk:5 --batch-size 2 --epochs 2 "
+    "--checkpoint-every 3"
 ).split()
 
 

@@ -46,6 +46,8 @@ def expanded(paths: Paths) -> list[Path]:
         If a pattern matches no file, or no file is given.
     """
     found: list[Path] = []
+    if not isinstance(paths, (str, os.PathLike, Sequence)):
+        raise RNNError(f"a text is a path or a list of paths, not {shown(paths)}")
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         try:
             name = os.fspath(path)
