@@ -187,6 +187,7 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
     assert newer == {
         "cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding_size": None,
         "dropout": 0.0, "initialization": "uniform", "batch_size": 1, "stream": False,
+        "state_reset": 0.0,
         "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "lr_decay_after": None,
         "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
         "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1,
