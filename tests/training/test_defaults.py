@@ -53,7 +53,9 @@ def test_what_was_given_stays(level, given):
 
 def test_rows_of_a_stream_go_with_a_truncation_by_chunks_alone():
     assert chosen(level="char", truncation="chunk:7").stream
-    assert not chosen(level="char", truncation="window:7").stream
+    for truncation in ("window:7", "full"):
+        settings = chosen(level="char", truncation=truncation)
+        assert not settings.stream and settings.cell == RECIPES["characters"]["cell"]
     assert chosen(level="char", stream=False).truncation == "full"
 
 

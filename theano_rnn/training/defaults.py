@@ -52,7 +52,9 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     wanted["epochs"] = max(2, min(wanted["epochs"], TOKENS[settings.level] // tokens))
     if "optimizer" in given:
         wanted["learning_rate"] = RATES[settings.optimizer]
-    if "stream" in given or not settings.truncation.startswith(("full", "chunk")):
+    if "stream" in given or (
+        "truncation" in given and not settings.truncation.startswith("chunk")
+    ):
         for name in ("stream", "state_reset", "truncation", "batch_size"):
             wanted.pop(name, None)
     if settings.omega:

@@ -146,7 +146,7 @@ class Settings:
         "step; needs --truncation chunk:K, and a step takes K tokens of each row")
     state_reset: float = setting(0.0, SHARE,
         "probability that a row of a stream begins a step at the zero state, not at the carried "
-        "one: the network learns to begin, as it must where it is used (Melis et al. 2018)",
+        "one: the network learns to begin, as it must where it is used",
         metavar="P")
     optimizer: str = setting("sgd",
         one_of(OPTIMIZERS, summary=lambda name: first_line(OPTIMIZERS[name])),
