@@ -346,6 +346,7 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
         assert words in out
 
 
+@pytest.mark.slow
 def test_peers_are_measured_where_they_are_asked_for(script, fake, monkeypatch, capsys, tmp_path):
     python = tmp_path / "python"
     python.touch()

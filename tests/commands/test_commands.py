@@ -196,6 +196,7 @@ def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
     assert "theano-rnn doctor: what 'oops' is unknown" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_where_theano_has_no_folder_it_is_one_line():
     code = "import sys; from theano_rnn.__main__ import main; sys.exit(main(['train']))"
     done = python(code, THEANO_FLAGS="base_compiledir=/proc/none")
@@ -247,6 +248,7 @@ def test_the_clock_of_a_training_starts_before_theano_is_imported(monkeypatch, t
     assert starts == [calling.START] and "Stopped." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_wheel_has_all_files_of_the_package(tmp_path):
     pytest.importorskip("wheel", reason="the build tools are not installed")
     for name in ("pyproject.toml", "README.md"):

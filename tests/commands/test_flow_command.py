@@ -81,6 +81,7 @@ def measured():
     return flow, measure(flow, *words, "net", truncation="last:4")
 
 
+@pytest.mark.slow
 def test_a_network_that_is_as_it_begins_is_not_said_to_be_trained(measured):
     _, found = measured
     lines = "\n".join(terminal.verdict_lines(found))

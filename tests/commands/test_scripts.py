@@ -137,6 +137,7 @@ def test_every_form_of_text_trains(folder, text):
     assert (run / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_default_run_folder_is_under_runs(folder):
     done = script("train.py", "--text", "text.txt", *SMALL, "--epochs", 1, folder=folder)
     assert done.returncode == 0, done.stderr
@@ -145,6 +146,7 @@ def test_the_default_run_folder_is_under_runs(folder):
     assert (run / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(run, folder):
     done = script("train.py", "--text", "text.txt", *SMALL, "--run", "again", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -336,6 +338,7 @@ def test_the_summary_says_what_is_clipped(called, changes, words):
     assert training.clipping(Settings(**changes)).startswith(words)
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_its_patience_says_so_and_one_without_matplotlib_has_no_picture(
     folder, called, monkeypatch
 ):

@@ -17,6 +17,7 @@ def test_allow_gc_of_the_user_wins(monkeypatch, own, used):
     assert engine.compile_function([x], x + 1).maker.linker.allow_gc is used
 
 
+@pytest.mark.slow
 def test_a_cache_folder_that_cannot_be_written_is_an_error_with_advice():
     code = (
         "from theano_rnn import RNNError\n"

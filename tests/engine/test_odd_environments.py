@@ -82,11 +82,16 @@ STARTS = [
         remark=("'floatX'", "floatX=VALUE"),
         slow=True,
     ),
-    Odd("a list of threads", {"OMP_NUM_THREADS": "4,2"}),
+    Odd("a list of threads", {"OMP_NUM_THREADS": "4,2"}, slow=True),
     Odd("threads: auto", {"OMP_NUM_THREADS": "auto"}, remark=("OMP_NUM_THREADS=auto", "as 1")),
     Odd("threads: 1.0", {"OMP_NUM_THREADS": "1.0"}, remark=("OMP_NUM_THREADS=1.0",), slow=True),
     Odd("warnings are errors", arguments=("-W", "error")),
-    Odd("docstrings left out", arguments=("-OO",), ends=("PYTHONOPTIMIZE=2", "python -O")),
+    Odd(
+        "docstrings left out",
+        arguments=("-OO",),
+        ends=("PYTHONOPTIMIZE=2", "python -O"),
+        slow=True,
+    ),
     Odd(
         "g++ fails",
         {"PATH": "{home}/bin"},
@@ -104,12 +109,13 @@ STARTS = [
         ends=("-fopenmp", "gcc__cxxflags", "remove it"),
         slow=True,
     ),
-    Odd("no PATH", {"PATH": ""}, remark=("no C++ compiler", "apt install g++")),
+    Odd("no PATH", {"PATH": ""}, remark=("no C++ compiler", "apt install g++"), slow=True),
     Odd("CXX is no program", {"CXX": "nosuch++"}, ends=("CXX=nosuch++", "unset it")),
     Odd(
         "a library's folder is missing",
         flags("blas__ldflags=-L/none -lx"),
         ends=("blas__ldflags", "/none"),
+        slow=True,
     ),
     Odd(
         "an empty setting for BLAS",
@@ -118,10 +124,16 @@ STARTS = [
         slow=True,
     ),
     Odd(
-        "no section header", rc="floatX = float64\n", ends=("{home}/.theanorc, line 1", "[global]")
+        "no section header",
+        rc="floatX = float64\n",
+        ends=("{home}/.theanorc, line 1", "[global]"),
+        slow=True,
     ),
     Odd(
-        "an open quotation mark", flags("floatX='float64"), ends=("THEANO_FLAGS", "quotation mark")
+        "an open quotation mark",
+        flags("floatX='float64"),
+        ends=("THEANO_FLAGS", "quotation mark"),
+        slow=True,
     ),
 ]
 

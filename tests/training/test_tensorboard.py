@@ -126,6 +126,7 @@ def test_events_that_cannot_be_written_are_an_error_that_names_the_folder(tmp_pa
         run.append_metrics(RECORD)
 
 
+@pytest.mark.slow
 @needs_tensorboardX
 def test_a_resumed_run_can_begin_and_stop_to_write_events(folder, capsys):
     assert train.main([*SMALL, "--epochs", "1"]) == 0

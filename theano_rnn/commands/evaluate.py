@@ -26,17 +26,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from theano_rnn.commands import training
     from theano_rnn.commands.console import CONSOLE, say
     from theano_rnn.text.corpus import size_of
-    from theano_rnn.training import build, loop, result
+    from theano_rnn.training import build, result
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
-    from theano_rnn.training.state import state_of
+    from theano_rnn.training.state import check_text, first_state, state_of
 
     run = Run.open(arguments.run)
     settings = load_settings(run)
     model, vocabulary = load(run.folder)
     corpus = build.build_corpus(settings)
     state = state_of(run.last()[1])
-    loop.check_text(state, loop.first_state(settings, corpus), run)
+    check_text(state, first_state(settings, corpus), run)
     if arguments.text is None:
         with run.locked(), CONSOLE.status("Judging on the test text ..."):
             found = result.judge(settings, run, corpus, model, state)

@@ -3,8 +3,7 @@
 import contextlib
 import math
 import time
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Optional
 
@@ -21,7 +20,7 @@ from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.result import judge
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings, interval
-from theano_rnn.training.state import State, state_of
+from theano_rnn.training.state import State, check_text, first_state, state_of
 from theano_rnn.training.thread_choice import ThreadChoice
 
 #: The name in a checkpoint of the state that a stream has reached.
@@ -454,56 +453,6 @@ class Training:
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(value).all() for value in self._arrays().values())
-
-
-def first_state(settings: Settings, corpus: Corpus) -> State:
-    """The state before the first step.
-
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-
-    Returns
-    -------
-    State
-    """
-    text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
-    return State(learning_rate=settings.learning_rate, text=text, valid=valid, test=test)
-
-
-def check_text(state: State, given: State, run: Run) -> None:
-    """Raise if the text of a run is not the one that it is given now.
-
-    Parameters
-    ----------
-    state : State
-        Of a checkpoint of the run.
-    given : State
-        As ``first_state`` returns it.
-    run : Run
-
-    Raises
-    ------
-    RNNError
-        The message names the split.
-    """
-    for split, name in (("training", "text"), ("validation", "valid"), ("test", "test")):
-        before = getattr(state, name)
-        is_older = before is None and name != "text"  # its state has no such checksum
-        if before != getattr(given, name) and not is_older:
-            raise RNNError(
-                f"the {split} text has changed since the run in {run.folder} began; restore "
-                "it, or start a new run"
-            )
-
-
-def _checksum(sequences: Sequence[Ints]) -> int:
-    """Of the tokens of a text, its sentences joined."""
-    checksum = 0
-    for sequence in sequences:
-        checksum = zlib.crc32(sequence.tobytes(), checksum)
-    return checksum
 
 
 def _check_dtype(values: Parameters) -> None:

@@ -1,12 +1,16 @@
 """Where a training stands: what a checkpoint holds beside the arrays."""
 
 import math
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Record
+from theano_rnn.common.types import Ints, Record
+from theano_rnn.text.corpus import Corpus
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
 
@@ -128,3 +132,53 @@ def state_of(values: Record) -> State:
     if state.seconds_to_first_step is not None:
         validation.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
     return state
+
+
+def first_state(settings: Settings, corpus: Corpus) -> State:
+    """The state before the first step.
+
+    Parameters
+    ----------
+    settings : Settings
+    corpus : Corpus
+
+    Returns
+    -------
+    State
+    """
+    text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
+    return State(learning_rate=settings.learning_rate, text=text, valid=valid, test=test)
+
+
+def check_text(state: State, given: State, run: Run) -> None:
+    """Raise if the text of a run is not the one that it is given now.
+
+    Parameters
+    ----------
+    state : State
+        Of a checkpoint of the run.
+    given : State
+        As ``first_state`` returns it.
+    run : Run
+
+    Raises
+    ------
+    RNNError
+        The message names the split.
+    """
+    for split, name in (("training", "text"), ("validation", "valid"), ("test", "test")):
+        before = getattr(state, name)
+        is_older = before is None and name != "text"  # its state has no such checksum
+        if before != getattr(given, name) and not is_older:
+            raise RNNError(
+                f"the {split} text has changed since the run in {run.folder} began; restore "
+                "it, or start a new run"
+            )
+
+
+def _checksum(sequences: Sequence[Ints]) -> int:
+    """Of the tokens of a text, its sentences joined."""
+    checksum = 0
+    for sequence in sequences:
+        checksum = zlib.crc32(sequence.tobytes(), checksum)
+    return checksum

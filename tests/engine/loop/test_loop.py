@@ -312,6 +312,7 @@ def test_the_first_buffer_of_a_state_that_is_an_argument_is_left_alone():
     np.testing.assert_allclose(states[1:], np.tanh(states[:-1]), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_no_reference_is_lost_or_kept():
     f = program("lstm", True)
     given = list(arrays("lstm", lengths_of(5, 2, 3), np.random.default_rng(0), change=every_other))

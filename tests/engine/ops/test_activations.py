@@ -261,6 +261,7 @@ def test_fast_compile_keeps_theanos():
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+@pytest.mark.slow
 def test_without_a_compiler_theanos_stay_and_work():
     code = """
 import numpy as np

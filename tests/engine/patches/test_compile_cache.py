@@ -3,6 +3,7 @@
 import os
 import pickle
 
+import pytest
 from interpreters import run_python
 
 from theano_rnn.engine import tensor, theano
@@ -45,6 +46,7 @@ op = x.T.owner.op
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing():
     told = {}
     exec(PROGRAM, told)
