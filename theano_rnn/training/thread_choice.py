@@ -14,7 +14,7 @@ STEPS, SECONDS = 2, 0.05
 #: Blocks of each number in a comparison.
 ROUNDS = 3
 #: Seconds from one comparison to the next.
-PAUSE = 20.0
+PAUSE = 60.0
 #: A comparison comes sooner if steps take so many times what they took in the last one.
 SLOWER = 1.25
 #: More threads are taken only if one needs so many times their time: they disturb other programs.
