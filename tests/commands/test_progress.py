@@ -174,3 +174,20 @@ def test_ctrl_c_waits_for_a_step_and_for_nothing_else(output):
             display.terminate()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "said"),
+    [(130_000, 200_000, "0.1 of 0.2 MB"), (3_200_000_000, None, "3,200.0 MB")],
+)
+def test_reading_says_how_far_it_is_after_a_second(monkeypatch, capsys, done, total, said):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    reading = progress.Reading()
+    reading(done, total)
+    assert capsys.readouterr().out == ""
+    now[0] = 1.5
+    reading(done, total)
+    assert capsys.readouterr().out == f"Reading the text: {said}\n"
+    reading(done, total)
+    assert capsys.readouterr().out == ""  # the next line comes ten seconds later

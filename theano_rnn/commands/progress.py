@@ -36,8 +36,8 @@ class Reading:
     def __call__(self, done: int, total: Optional[int]) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + 10
-            of = "" if total is None else f" of {total / 1e6:,.0f}"
-            say(f"Reading the text: {done / 1e6:,.0f}{of} MB")
+            of = "" if total is None else f" of {total / 1e6:,.1f}"
+            say(f"Reading the text: {done / 1e6:,.1f}{of} MB")
 
 
 class Display(Watching):
