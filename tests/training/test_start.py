@@ -89,6 +89,10 @@ def test_a_resumed_run_changes_what_is_safe_and_nothing_else(tmp_path, settings)
     ):
         with pytest.raises(RNNError, match=message), start.resumed(tmp_path / "run", bad):
             pass
+    moved.unlink()
+    with pytest.raises(RNNError, match=r"moved\.txt, .* is not there; if it has moved, .* --text"):
+        with start.resumed(tmp_path / "run", {}):
+            pass
     assert Run.open(tmp_path / "run").settings() == stored
 
 

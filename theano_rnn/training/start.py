@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import glob
+import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Optional
 
@@ -12,7 +14,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.options import option
 from theano_rnn.common.types import Parameters, PathLike
 from theano_rnn.rnn import RNN
-from theano_rnn.text.reading import Progress
+from theano_rnn.text.reading import STANDARD_INPUT, Progress
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, defaults
 from theano_rnn.training.load import load, load_settings
@@ -139,6 +141,14 @@ def resumed(
     settings = load_settings(run, **changes)
     if settings.tensorboard:
         run.write_events()
+    for name in sorted(TEXTS):
+        path = getattr(settings, name)
+        is_name = isinstance(path, str) and path != STANDARD_INPUT
+        if is_name and not (os.path.lexists(path) or glob.glob(path, recursive=True)):
+            raise RNNError(
+                f"{path}, a text of the run in {folder}, is not there; if it has moved, say "
+                f"where: {option(name)} FILE"
+            )
     corpus = build.build_corpus(settings, progress)
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
