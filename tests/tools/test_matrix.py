@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from matrix.__main__ import (
     HEADINGS,
+    OF_PINS,
+    ROOT,
     Combination,
     environment,
     pairs,
@@ -17,7 +19,7 @@ from matrix.__main__ import (
 
 
 def combination(home, python=sys.executable, **found):
-    return Combination(Path(python), "g++", home, **{"is_base": False, **found})
+    return Combination(Path(python), "g++", home, **{"is_base": False, "is_pinned": True, **found})
 
 
 def test_the_table_has_a_line_for_each_combination_and_speeds_relative_to_the_base(tmp_path):
@@ -41,6 +43,15 @@ def test_a_python_may_have_further_numpys():
 def test_a_python_that_is_not_here_is_told(capsys):
     assert environment("3.99", None) is None
     assert "no Python 3.99" in capsys.readouterr().err
+
+
+def test_with_another_numpy_the_test_of_pins_is_left_out(tmp_path):
+    ran = []
+    c = combination(tmp_path, is_pinned=False)
+    c.run = lambda *arguments, **_: ran.extend(arguments)
+    run_tests(c, ["-q"])
+    file, _, name = OF_PINS.partition("::")
+    assert f"def {name}(" in (ROOT / file).read_text() and ran[-2:] == ["--deselect", OF_PINS]
 
 
 def test_tests_are_counted(tmp_path, capsys):
