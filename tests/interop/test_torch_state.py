@@ -9,7 +9,13 @@ from kinds import KINDS, assert_same, named, net
 
 from theano_rnn import RNN
 from theano_rnn.common.errors import RNNError
-from theano_rnn.interop.torch_state import from_torch, load, save, to_torch
+from theano_rnn.interop.torch_state import (
+    from_torch,
+    load,
+    recurrence_from_torch,
+    save,
+    to_torch,
+)
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
 from theano_rnn.reference import NumpyRNN
@@ -151,7 +157,8 @@ def without(name):
 @pytest.mark.parametrize("state, message", [
     ([], "the state is a list; pass a dict"),
     ({}, "rnn.weight_ih_l0 is missing: it holds nothing.*such a module has embedding.weight or"),
-    ({"weight_ih_l0": np.ones((8, 3))}, r"l0 is missing: it holds weight_ih_l0 \(8, 3\)\. If it"),
+    ({"weight_ih_l0": np.ones((8, 3))}, r"weight_hh_l0 is missing: it holds rnn.weight_ih_l0 \(8, "
+     r"3\)\. If it"),
     (without("rnn.weight_hh_l1"), r"rnn.weight_hh_l1 \(8, 2\) is missing"),
     (without("decoder.weight"), r"decoder.weight \(5, 2\) is missing: it holds embedding.weight "
      r"\(5, 3\), rnn.*another name, pass names=\{'theirs': 'decoder'\}"),
@@ -185,6 +192,10 @@ def by_other_names(changes):
     ({"": "_orig_mod.module.model."}, None),
     ({"embedding": "encoder"}, None),  # word_language_model
     ({"rnn": "lstm", "decoder": "fc"}, None),
+    ({"rnn.": ""}, None),  # of the bare module
+    ({"rnn": "body.core"}, None),
+    ({"": "net.lm."}, "net.lm"),
+    ({"": "net.lm.", "decoder": "fc"}, "net.lm."),
     ({"embedding": "0", "rnn": "1", "decoder": "2"},
      {"0": "embedding", "1": "rnn", "2": "decoder"}),  # nn.Sequential
     ({"embedding.weight": "table", "rnn": "net.core", "decoder": "net.head"},
@@ -203,8 +214,11 @@ def test_other_names_are_read_as_ours(changes, names, tmp_path):
 @pytest.mark.parametrize("names, message", [
     ({"head": "decoder"}, r"names has 'head', and no tensor begins so: it holds embedding.weight"),
     ({"embedding": "decoder"}, "two tensors are decoder.weight"),
-    (["fc"], r"names must be a dict such as \{'fc': 'decoder'\}"),
-    ({"rnn": 1}, "names must be a dict"),
+    (["fc"], r"names must be a prefix, or a dict such as \{'fc': 'decoder'\}"),
+    ({"rnn": 1}, "names must be a prefix, or a dict"),
+    ("net", "names is 'net', and no tensor begins so: it holds embedding.weight"),
+    ("rn", "names is 'rn', and no tensor begins so"),
+    ("decoder", r"weight_ih_l0 is missing: it holds weight \(5, 2\), bias"),
 ])  # fmt: skip
 def test_names_that_do_not_fit_are_refused(names, message):
     with pytest.raises(RNNError, match=message):
@@ -215,6 +229,29 @@ def test_an_error_says_which_names_were_read_otherwise():
     state = {**by_other_names({"decoder": "fc"}), "fc.weight": np.ones((6, 2))}
     with pytest.raises(RNNError, match=r"weight has shape \(6, 2\).*\(fc is read as decoder"):
         from_torch(state)
+
+
+def test_of_two_recurrences_one_has_to_be_named():
+    state = {f"{part}.{n[4:]}": LSTM[n] for n in LSTM if n[:3] == "rnn" for part in ("a", "b.c")}
+    with pytest.raises(RNNError, match=r"two tensors are rnn.weight_ih_l0; say .*b.c.weight_"):
+        recurrence_from_torch(state)
+    assert_same(*(recurrence_from_torch(state, names=name)[0] for name in ("a", "b.c")))
+
+
+def test_a_recurrence_alone_has_no_output_and_any_number_of_outputs_is_read():
+    bare = {name: array for name, array in LSTM.items() if name[:3] == "rnn"}
+    parameters, a = recurrence_from_torch(bare)
+    assert (a.vocab_size, a.layers, a.embedding_size, a.tied) == (3, 2, None, False)
+    assert parameters["U"].shape == (8, 3) and parameters["V"].shape == (0, 2)
+    expected, _ = from_torch(LSTM)
+    for name in ("U", "W", "b", "U2", "W2", "b2"):
+        np.testing.assert_array_equal(parameters[name], expected[name])
+    head = {"decoder.weight": np.ones((7, 2)), "decoder.bias": np.arange(7.0)}
+    parameters, a = recurrence_from_torch({**LSTM, **head})
+    assert parameters["L"].shape == (3, 5) and parameters["V"].shape == (7, 2)
+    assert parameters["c"].tolist() == list(range(7))
+    with pytest.raises(RNNError, match=r"decoder.weight has shape \(7, 3\)"):
+        recurrence_from_torch({**LSTM, **head, "decoder.weight": np.ones((7, 3))})
 
 
 def test_numbers_that_numpy_does_not_have_are_to_be_converted(tmp_path):

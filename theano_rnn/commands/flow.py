@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from theano_rnn.commands import calling
+from theano_rnn.commands import calling, flow_torch
 from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common.errors import RNNError
 
@@ -30,6 +30,7 @@ def parser() -> calling.Parser:
     p.add_argument("--report", metavar="DIR",
                    help="write an interactive report.html and its figures as PNG into this folder")
     # fmt: on
+    flow_torch.add_options(p)
     return p
 
 
@@ -39,8 +40,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     of_run = ("run", "text", "sentence", "steps", "lag", "cosine")
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
         p.error("--demo has its own networks and its own sentence; give only --report with it")
-    if not arguments.demo and arguments.run is None:
-        p.error("give the folder of a run, or --demo")
+    flow_torch.check(p, arguments)
+    if not arguments.demo and arguments.torch is None and arguments.run is None:
+        p.error("give the folder of a run, --torch FILE, or --demo")
     return arguments
 
 
@@ -51,7 +53,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     report = None if arguments.report is None else Report(arguments.report)
     try:
-        page = show_demo(report) if arguments.demo else show_run(report, arguments)
+        if arguments.torch is not None:
+            page = flow_torch.show_torch(report, arguments, show)
+        else:
+            page = show_demo(report) if arguments.demo else show_run(report, arguments)
     finally:
         if report is not None:
             report.discard()

@@ -297,6 +297,27 @@ def finite_array(value: object, name: str, shape: tuple[int, ...], dtype: str) -
     return value
 
 
+def real_sequence(value: object, name: str, columns: int, rows: Optional[int] = None) -> Floats:
+    """One sequence of vectors, (T, columns) float64, T at least 1 or as given by ``rows``."""
+    T = "T" if rows is None else str(rows)
+    value = _rectangular(value, name, f"({T}, {columns})")
+    if value.dtype.kind not in "fiu":
+        raise RNNError(f"{name} has dtype {value.dtype}; pass real numbers ({T}, {columns})")
+    is_long_enough = value.ndim == 2 and (len(value) == rows if rows is not None else len(value))
+    if not is_long_enough or value.shape[1] != columns:
+        batch = "; of a batch pass one sequence" if value.ndim == 3 else ""
+        raise RNNError(f"{name} has shape {value.shape}, not ({T}, {columns}){batch}")
+    value = value.astype("float64", order="C")
+    bad = np.argwhere(~np.isfinite(value))
+    if len(bad):
+        t, i = bad[0]
+        raise RNNError(
+            f"{name}[{t}, {i}] is {value[t, i]}, and {len(bad):,} values of it are NaN or infinite; "
+            "pass finite numbers"
+        )
+    return value
+
+
 def _rectangular(value: object, name: str, shape: str) -> Array:
     if isinstance(value, np.ndarray):
         return np.asarray(value)  # without catch_warnings, which takes longer than all the rest

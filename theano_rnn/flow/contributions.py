@@ -39,15 +39,19 @@ class Contributions(Errors):
         Returns
         -------
         dict
-            Names and shapes as ``RNN.bptt`` returns them.
+            Names and shapes as ``RNN.bptt`` returns them; V and c are not there for a loss given
+            by its gradient. Of real inputs "L" (n, T) is dE/dx_t, a column each.
         """
         weights = np.ones((self.T, self.T)) if weights is None else weights
         weights = validation.finite_array(weights, "weights", (self.T, self.T), "float64")
         f, D = self.functions, np.einsum("tk,tks->ks", weights, self.errors)
         gradients = f.gradients(self.stored, self.x, self.states[:-1], D)
-        for name, part in f.predicting_gradients(self.stored, self.states[1:], self.y).items():
-            gradients[name] = gradients.get(name, 0) + part
-        return f.stored({name: gradients[name] for name in self.architecture.shapes})
+        if self.y is not None:
+            parts = f.predicting_gradients(self.stored, self.states[1:], self.y)
+            for name, part in parts.items():
+                gradients[name] = gradients.get(name, 0) + part
+        names = [name for name in self.architecture.shapes if name in gradients]
+        return f.stored({name: gradients[name] for name in names})
 
     @functools.cached_property
     def full(self) -> Parameters:

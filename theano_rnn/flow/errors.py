@@ -72,7 +72,7 @@ class Errors(States):
             return float(np.mean((ratios - 1) ** 2)) if len(ratios) else 0.0
 
     def live_steps(self, least: float = 0.01) -> float:
-        """The number of steps that receive the error of an output, the mean over outputs.
+        """The number of steps that receive the error of an output, the mean over such outputs.
 
         Parameters
         ----------
@@ -87,5 +87,6 @@ class Errors(States):
         """
         least = validation.at_least_zero(least, "least")
         own = np.diag(self.norms)[:, None]
-        receives = (self.norms >= least * own) & (own > 0) & (reach("full", self.T) > 0)
-        return float(receives.sum(axis=1).mean())
+        receives = (self.norms >= least * own) & (reach("full", self.T) > 0)
+        counts = receives.sum(axis=1)[own[:, 0] > 0]
+        return float(counts.mean()) if len(counts) else 0.0

@@ -35,8 +35,8 @@ class Findings:
     layers : int
     inputs, targets : list of str
         The word that each step reads, and the word to predict there.
-    losses : (T,)
-        E_t of each word, in nats.
+    losses : (T,) or None
+        E_t of each word, in nats; None for a loss given by its gradient.
     verdict : Verdict
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
@@ -84,6 +84,8 @@ class Findings:
         phi'(z) of each unit, or with gates its carry gate; the least open unit first.
     open_name : str
         The name of what ``open`` holds.
+    is_text : bool
+        Whether the network reads tokens, not vectors of real numbers.
     """
 
     name: str
@@ -91,7 +93,7 @@ class Findings:
     layers: int
     inputs: list[str]
     targets: list[str]
-    losses: Floats
+    losses: Optional[Floats]
     verdict: Verdict
     norms: Floats
     shares: Floats
@@ -121,6 +123,7 @@ class Findings:
     curves: dict[str, Floats]
     open: Floats
     open_name: str
+    is_text: bool = True
 
     @property
     def T(self) -> int:
@@ -191,7 +194,7 @@ def measure(
         layers=a.layers,
         inputs=list(inputs),
         targets=list(targets),
-        losses=flow.losses,
+        losses=None if flow.y is None else flow.losses,
         verdict=verdict(flow, assumed, geometric_mean(products)),
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
@@ -213,6 +216,7 @@ def measure(
         exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
         curves=curves,
         open=_open(flow, curves),
+        is_text=flow.reads_tokens,
         open_name=f"gate {cell.carry_gate}" if cell.carry_gate else f"{cell.activation.name}'(z)",
         **_truncated(flow, truncation, wanted),
     )

@@ -1,10 +1,13 @@
 """``Flow``: the measures of a network on a text, which show themselves."""
 
 import html
-from typing import TYPE_CHECKING, Optional
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Optional, Union
 
 from theano_rnn.common import extras, validation
+from theano_rnn.common.types import Array, Ints, PathLike, Tokens
 from theano_rnn.flow.measures import Measures
+from theano_rnn.flow.of_torch import of_torch
 from theano_rnn.flow.sentence import axis_labels
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.text.vocabulary import Vocabulary
@@ -23,14 +26,21 @@ class Flow(Measures):
     model : theano_rnn.RNN
         Its dropout is off, and its truncation does not matter: the flow is that of the full
         gradient, and a truncation scheme is a choice among its contributions.
-    x, y : (T,) token ids
+    x : (T,) token ids, or (T, n) real numbers
+        Real numbers take the place of the vectors that the first layer reads: n is the size of
+        the embedding, or without one that of the vocabulary.
+    y : (T,) token ids, optional
+        The targets: E_t = -log softmax(V s_t + c)[y_t].
     state : (S,) array, optional
         The state before the first step; zeros by default.
+    loss_gradient : (T, H) array, optional
+        dE_t/ds_t of any other loss, instead of ``y``; s_t is that of the last layer. All measures
+        follow it back. ``losses`` are then those of the linear loss dE_t/ds_t s_t.
 
     Raises
     ------
     RNNError
-        For bad tokens, and if the states overflow. Measures of all pairs of steps raise it if
+        For bad inputs, and if the states overflow. Measures of all pairs of steps raise it if
         their arrays do not fit into the memory.
 
     Examples
@@ -44,6 +54,68 @@ class Flow(Measures):
     >>> float(round(flow.shares("W").sum(), 12))          # all contributions are the gradient
     1.0
     """
+
+    @classmethod
+    def from_torch(
+        cls,
+        source: Union[PathLike, Mapping[str, Array]],
+        inputs: Union[Tokens, Array, None] = None,
+        targets: Optional[Tokens] = None,
+        loss_gradient: Optional[Array] = None,
+        *,
+        cell: Optional[str] = None,
+        names: Union[str, Mapping[str, str], None] = None,
+        state: Optional[Array] = None,
+    ) -> "Flow":
+        """The gradient flow of a PyTorch module: an nn.RNN, nn.GRU or nn.LSTM of any layers.
+
+        Parameters
+        ----------
+        source : path or dict of arrays
+            A safetensors file with the state of a module, or that state. It holds one recurrence,
+            under any name, and may hold an embedding before it and a decoder, an nn.Linear, after
+            it.
+        inputs : (T,) token ids, or (T, n) real numbers, optional
+            One sequence: a module has no trace of ``batch_first``. Random ones by default.
+        targets : (T,) integers, optional
+            The outputs of the decoder that are wanted: E_t is the cross-entropy of its softmax.
+        loss_gradient : (T, H) array, optional
+            dE_t/ds_t of any other loss, s_t the output of the recurrence. Without ``targets``
+            and this each token predicts the next if inputs are tokens and the decoder has as many
+            outputs; otherwise each dE_t/ds_t is a random direction of length 1.
+        cell : str, optional
+            "relu" for an nn.RNN with that nonlinearity, if the file does not say so.
+        names : str or dict, optional
+            The prefix of the names to read, such as "encoder.rnn", where the file holds other
+            things too; or as in ``RNN.from_torch``.
+        state : (S,) array, optional
+            The state before the first step, for each layer s, and c of an nn.LSTM.
+
+        Returns
+        -------
+        Flow
+            ``gradient()`` has our names; for real inputs "L" (n, T) in it is dE/dx_t.
+
+        Raises
+        ------
+        RNNError
+            For another module, a bidirectional one, or one with proj_size, and for inputs of
+            another shape or that are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> shapes = {"weight_ih_l0": (8, 3), "weight_hh_l0": (8, 2)}
+        >>> module = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        >>> flow = Flow.from_torch(module, rng.normal(size=(5, 3)), loss_gradient=np.ones((5, 2)))
+        >>> flow
+        Flow(lstm, 1 layer, H = 2, T = 5 steps)
+        >>> flow.jacobian(5, 1).shape  # d(s_5, c_5) / d(s_1, c_1)
+        (4, 4)
+        """
+        found = of_torch(source, inputs, targets, loss_gradient, cell, names)
+        return cls(found.network, found.x, found.y, state, found.loss_gradient)
 
     def __repr__(self) -> str:
         layers = self.architecture.layers
@@ -92,8 +164,27 @@ class Flow(Measures):
         from theano_rnn.flow.report import png
 
         draw = png.FIGURES[validation.one_of(figure, "figure", png.FIGURES)]
-        if vocabulary is None:
-            words, targets = [list(map(str, ids)) for ids in (self.x, self.y)]
-        else:
-            words, targets = [axis_labels(vocabulary, ids) for ids in (self.x, self.y)]
+        words, targets = self.labels(vocabulary)
         return png.drawn(draw(measure(self, words, targets, self.architecture.cell)))
+
+    def labels(self, vocabulary: Optional[Vocabulary] = None) -> tuple[list[str], list[str]]:
+        """What an axis shows of the inputs and of the targets of each step.
+
+        Parameters
+        ----------
+        vocabulary : Vocabulary, optional
+
+        Returns
+        -------
+        inputs, targets : list of str
+            Tokens; token ids without a vocabulary; "x1", ... for real inputs, and "E1", ... for a
+            loss given by its gradient.
+        """
+        steps = range(1, self.T + 1)
+        inputs = [f"x{t}" for t in steps] if not self.reads_tokens else _tokens(vocabulary, self.x)
+        targets = [f"E{t}" for t in steps] if self.y is None else _tokens(vocabulary, self.y)
+        return inputs, targets
+
+
+def _tokens(vocabulary: Optional[Vocabulary], ids: Ints) -> list[str]:
+    return list(map(str, ids)) if vocabulary is None else axis_labels(vocabulary, ids)

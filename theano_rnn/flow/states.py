@@ -1,13 +1,15 @@
 """The forward pass: the states and gates of a network on a text, and how saturated they are."""
 
+import dataclasses
 import functools
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 
 from theano_rnn.common import memory, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Tokens
+from theano_rnn.flow.followed import Network, followed
 from theano_rnn.flow.graphs import functions_of
 from theano_rnn.model.architecture import named
 from theano_rnn.model.cells import CELLS
@@ -23,29 +25,41 @@ Saturation = dict[str, Any]
 class States:
     """The states of a model on one sequence, and how saturated they are; see ``Flow``."""
 
-    def __init__(self, model: RNN, x: Tokens, y: Tokens, state: Optional[Array] = None) -> None:
-        self.architecture = model.architecture
-        self.x, self.y = validation.token_pair(x, y, model.vocab_size)
-        self.T, self.H = len(self.x), model.hidden_size
+    def __init__(
+        self,
+        model: Union[RNN, Network],
+        x: Union[Tokens, Array],
+        y: Optional[Tokens] = None,
+        state: Optional[Array] = None,
+        loss_gradient: Optional[Array] = None,
+    ) -> None:
+        (
+            self.architecture, self.parameters, self.x, self.y, loss_gradient, self.reads_tokens
+        ) = followed(model, x, y, loss_gradient)  # fmt: skip
+        self.T, self.H = len(self.x), self.architecture.hidden_size
         self.S = self.architecture.state_size
-        parameters = model.parameters()
-        self.parameters = {n: np.asarray(p, "float64") for n, p in parameters.items()}
-        self.functions = functions_of(model.architecture)
+        # No graph depends on the size of the vocabulary.
+        self.functions = functions_of(dataclasses.replace(self.architecture, vocab_size=1))
         self.stored = self.functions.stored(self.parameters)
         start = np.zeros(self.S) if state is None else state
         start = validation.finite_array(start, "state", (self.S,), "float64")
         self.states = self.functions.states(self.stored, self.x, start)  # (T+1, S)
+        cell = CELLS[self.architecture.cell]
+        top = self.S - cell.parts * self.H
+        #: The columns of a state from which the output is predicted: s of the last layer.
+        self.top = slice(top, top + self.H)
         with np.errstate(all="ignore"):
-            self.losses, self.own = self.functions.own_errors(self.stored, self.states[1:], self.y)
+            if loss_gradient is None:
+                of_softmax = self.functions.own_errors(self.stored, self.states[1:], self.y)
+                self.losses, self.own = of_softmax
+            else:  # E_t = dE_t/ds_t s_t, the linear loss of this gradient
+                self.own = loss_gradient
+                self.losses = (loss_gradient * self.states[1:, self.top]).sum(axis=1)
         if not np.isfinite(self.losses).all() or not np.isfinite(self.states).all():
             raise RNNError(
                 "the states of this network overflow on this text, so there is no gradient to "
                 "follow; look at a shorter text, or at an earlier checkpoint"
             )
-        cell = CELLS[self.architecture.cell]
-        top = self.S - cell.parts * self.H
-        #: The columns of a state from which the output is predicted: s of the last layer.
-        self.top = slice(top, top + self.H)
 
     @property
     def recurrent(self) -> list[str]:

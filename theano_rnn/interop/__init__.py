@@ -7,5 +7,5 @@ for programs with PyTorch, ``theano_rnn.interop.torch_module.load``.
 ``torch_state``   parameters with PyTorch's names and layout, in a safetensors file
 ``torch_names``   other names of the same tensors
 ``torch_module``  the network as a PyTorch module, for such a file
-``npz``           arrays of an .npz file, such as the tutorial's published parameters
+``npz``           arrays of .npz and .npy files, such as the tutorial's published parameters
 """

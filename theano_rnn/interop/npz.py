@@ -1,10 +1,11 @@
-"""The arrays of an .npz file from anywhere: it unpickles nothing, and a small file stays small."""
+"""Arrays of .npz and .npy files from anywhere: nothing is unpickled, and a small file stays small."""
 
 import io
 import math
+import os
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,6 +41,37 @@ def load(path: PathLike) -> dict[str, Array]:
         ) from None
 
 
+def load_one(path: PathLike) -> Array:
+    """The array of an .npy file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    RNNError
+        If the file is missing or damaged, or larger than the memory allows.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if size > memory.total() // 4:
+                raise ValueError(f"its {size:,} bytes are more than this machine's memory holds")
+            return _array(file, size, Path(path).name)
+    except OSError as error:
+        raise RNNError(f"{path}: {files.reason(error)}") from None
+    except Exception as error:  # any type, depending on where the file is damaged
+        raise RNNError(
+            f"{path} is not an .npy file of an array ({error}); write it with numpy.save"
+        ) from None
+
+
 def _arrays(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file, if they need no more memory than the limit for its size."""
     if not path.is_file():
@@ -53,30 +85,34 @@ def _arrays(path: Path) -> dict[str, Array]:
         if declared > most:
             raise ValueError(f"it would grow to {declared:,} bytes, more than the limit {most:,}")
         return {
-            member.filename.removesuffix(".npy"): _array(archive, member) for member in members
+            member.filename.removesuffix(".npy"): _member(archive, member) for member in members
         }
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """One array; its header is checked before memory for its numbers is allocated."""
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("it is compressed in a way that NumPy does not use")
-    form: Any = np.lib.format  # it has no type hints
     with archive.open(member) as file:
-        version = form.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{member.filename[:60]!r} has another format")
-        size = int.from_bytes(file.read(2 * version[0]), "little")
-        if size > 10_000:
-            raise ValueError(f"the header of {member.filename[:60]!r} is too long")
-        head = io.BytesIO(size.to_bytes(2, "little") + file.read(size))
-        shape, is_fortran, dtype = form.read_array_header_1_0(head)
-        if dtype.hasobject:
-            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
-        if min(shape, default=0) < 0:
-            raise ValueError(f"{member.filename[:60]!r} has the shape {shape}")
-        count = math.prod(shape)
-        if count * dtype.itemsize > member.file_size:
-            raise ValueError(f"{member.filename[:60]!r} has fewer numbers than it says")
-        values = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+        return _array(file, member.file_size, member.filename)
+
+
+def _array(file: IO[bytes], bytes_: int, name: str) -> Array:
+    """One array; its header is checked before memory for its numbers is allocated."""
+    form: Any = np.lib.format  # it has no type hints
+    version = form.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name[:60]!r} has another format")
+    size = int.from_bytes(file.read(2 * version[0]), "little")
+    if size > 10_000:
+        raise ValueError(f"the header of {name[:60]!r} is too long")
+    head = io.BytesIO(size.to_bytes(2, "little") + file.read(size))
+    shape, is_fortran, dtype = form.read_array_header_1_0(head)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name[:60]!r} has the shape {shape}")
+    count = math.prod(shape)
+    if count * dtype.itemsize > bytes_:
+        raise ValueError(f"{name[:60]!r} has fewer numbers than it says")
+    values = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
     return values.reshape(shape, order="F" if is_fortran else "C")

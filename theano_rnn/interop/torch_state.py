@@ -21,11 +21,13 @@ nn.GRU is the cell "gru_after". PyTorch has no module for "gru", which resets be
 nor for "sigmoid".
 """
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 import safetensors.numpy
@@ -39,6 +41,10 @@ from theano_rnn.model.cells import CELLS, TorchModule
 
 Arrays = dict[str, Array]
 State = Mapping[str, Array]
+#: As ``torch_names.renamed`` takes them.
+Names = Union[str, Mapping[str, str], None]
+#: (state, cell, names) -> parameters and architecture
+Read = Callable[[State, Optional[str], Names], tuple[Arrays, Architecture]]
 
 
 #: The settings of an architecture, other than the sizes, that a state determines.
@@ -101,7 +107,7 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
 
 
 def from_torch(
-    state: State, cell: Optional[str] = None, names: Optional[Mapping[str, str]] = None
+    state: State, cell: Optional[str] = None, names: Names = None
 ) -> tuple[Arrays, Architecture]:
     """The parameters and the architecture of the network with the state of a PyTorch module.
 
@@ -112,9 +118,10 @@ def from_torch(
     cell : str, optional
         Needed only for an nn.RNN with the nonlinearity "relu", which the shapes do not tell from
         the default "tanh". An nn.GRU is "gru_after", an nn.LSTM "lstm".
-    names : dict, optional
+    names : dict or str, optional
         Other names in the state, whole or up to a dot, with those above, as in
-        ``{"fc": "decoder"}``. ``torch_names`` has those that are known without it.
+        ``{"fc": "decoder"}``; or the prefix of the names to read, as in ``"net.lm"``.
+        ``torch_names`` has those that are known without it.
 
     Returns
     -------
@@ -130,17 +137,57 @@ def from_torch(
     RNNError
         If it is the state of another module; the message names the tensor.
     """
+    with _renamed(state, names) as ours:
+        a = _recurrence(ours, cell)
+        values = _ours(_complete(ours, a, a.vocab_size), a)
+    architecture = replace(a, tied=np.array_equal(values["V"], values[a.table].T))
+    return {name: values[name] for name in architecture.shapes}, architecture
+
+
+def recurrence_from_torch(
+    state: State, cell: Optional[str] = None, names: Names = None
+) -> tuple[Arrays, Architecture]:
+    """The parameters of any nn.RNN, nn.GRU or nn.LSTM, with what is there before and after it.
+
+    Parameters
+    ----------
+    state, cell, names
+        As for ``from_torch``.
+
+    Returns
+    -------
+    parameters : dict
+        By our names. V has as many rows as the decoder has outputs, and none without a decoder.
+        Without an embedding U takes what the module takes: (G*H, inputs).
+    architecture : Architecture
+        Not tied; its ``vocab_size`` is the size of the embedding, or the number of inputs.
+
+    Raises
+    ------
+    RNNError
+        If it is the state of another module; the message names the tensor.
+    """
+    with _renamed(state, names) as ours:
+        a = _recurrence(ours, cell)
+        outputs = len(ours["decoder.weight"]) if "decoder.weight" in ours else 0
+        return _ours(_complete(ours, a, outputs), a), a
+
+
+@contextlib.contextmanager
+def _renamed(state: State, names: Names) -> Iterator[Arrays]:
+    """The state by the usual names; an error within tells what was renamed."""
     if not isinstance(state, Mapping):
         raise RNNError(f"the state is a {type(state).__name__}; pass a dict of arrays by name")
     theirs = {str(name): np.asarray(array) for name, array in state.items()}
     ours, said = torch_names.renamed(theirs, names)
     try:
-        return _read(ours, cell)
+        yield ours
     except RNNError as error:
         raise RNNError(f"{error}{said and f' ({said})'}") from None
 
 
-def _read(state: Arrays, cell: Optional[str]) -> tuple[Arrays, Architecture]:
+def _recurrence(state: Arrays, cell: Optional[str]) -> Architecture:
+    """The architecture of a state up to its decoder: not tied."""
     layers = _layers(state)
     for name in ("rnn.weight_ih_l0", "rnn.weight_hh_l0"):
         if name not in state:
@@ -154,12 +201,7 @@ def _read(state: Arrays, cell: Optional[str]) -> tuple[Arrays, Architecture]:
     else:
         vocab_size = _shape_of_matrix(state, "rnn.weight_ih_l0")[1]
     bias = any("bias" in name for name in state)
-    theirs = Architecture(vocab_size, H, cell, layers, bias, False, D)
-    state = _complete(state, theirs)
-    values = _ours(state, theirs)
-    is_tied = _is_tied(values, theirs)
-    architecture = Architecture(vocab_size, H, cell, layers, bias, is_tied, D)
-    return {name: values[name] for name in architecture.shapes}, architecture
+    return Architecture(vocab_size, H, cell, layers, bias, False, D)
 
 
 def save(path: Union[str, Path], parameters: State, architecture: Architecture) -> None:
@@ -187,7 +229,8 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
 def load(
     path: Union[str, Path],
     cell: Optional[str] = None,
-    names: Optional[Mapping[str, str]] = None,
+    names: Names = None,
+    read: Read = from_torch,
 ) -> tuple[Arrays, Architecture]:
     """The parameters and the architecture of a safetensors file with the state of a module.
 
@@ -196,8 +239,10 @@ def load(
     path : str or Path
     cell : str, optional
         As for ``from_torch``; by default the one that ``save`` wrote into the file.
-    names : dict, optional
+    names : dict or str, optional
         As for ``from_torch``.
+    read : function
+        ``from_torch``, for a language model, or ``recurrence_from_torch``.
 
     Returns
     -------
@@ -222,7 +267,7 @@ def load(
     # notes the other name in the metadata.
     state.update({n: state[kept] for n, kept in metadata.items() if kept in state})
     try:
-        return from_torch(state, metadata.get("cell") if cell is None else cell, names)
+        return read(state, metadata.get("cell") if cell is None else cell, names)
     except RNNError as error:
         raise RNNError(f"{path}: {error}") from None
 
@@ -277,7 +322,7 @@ def _refuse_others(state: Arrays, layers: int) -> None:
         why = ": it is of an nn.LSTM with proj_size, which this network does not have"
     raise RNNError(
         f"{json.dumps(name)} is unknown{why}; {EXPECTED}. If it is one of these under another "
-        "name, pass names={'theirs': 'ours'}"
+        "name, pass names={'theirs': 'ours'}; to read a part of the file alone, names='its prefix'"
     )
 
 
@@ -315,20 +360,23 @@ def _cell(cell: Any, GH: int, H: int) -> str:
     return name
 
 
-def _complete(state: Arrays, a: Architecture) -> Arrays:
-    """All tensors of the module, checked; missing biases are 0, a missing V is the embedding."""
+def _complete(state: Arrays, a: Architecture, outputs: int) -> Arrays:
+    """All tensors of the module, checked, with a decoder of so many outputs.
+
+    Missing biases are 0, a missing decoder of the embedding's shape is the embedding.
+    """
     GH, H, dtype = CELLS[a.cell].G * a.hidden_size, a.hidden_size, dtype_of(state)
     shapes = {} if a.embedding_size is None else {"embedding.weight": a.shapes["L"][::-1]}
     for l in range(a.layers):
         shapes[f"rnn.weight_ih_l{l}"] = a.shapes[named("U", l)]
         shapes[f"rnn.weight_hh_l{l}"] = (GH, H)
         shapes.update({f"rnn.bias_{kind}_l{l}": (GH,) for kind in ("ih", "hh")})
-    shapes.update({"decoder.weight": (a.vocab_size, H), "decoder.bias": (a.vocab_size,)})
+    shapes.update({"decoder.weight": (outputs, H), "decoder.bias": (outputs,)})
     complete = {}
     for name, shape in shapes.items():
         if name in state:
             complete[name] = validation.finite_array(state[name], name, shape, dtype)
-        elif "bias" in name:
+        elif "bias" in name or 0 in shape:
             complete[name] = np.zeros(shape, dtype)
         elif name == "decoder.weight" and a.embedding_size == H:
             complete[name] = complete["embedding.weight"]
@@ -352,10 +400,6 @@ def _ours(state: Arrays, a: Architecture) -> Arrays:
             recurrent[2 * H :] = 0
         values[named("b", l)] = _blocks(b + recurrent, order)
     return values
-
-
-def _is_tied(values: Arrays, a: Architecture) -> bool:
-    return np.array_equal(values["V"], values[a.table].T)
 
 
 def _blocks(array: Array, order: Union[Sequence[int], Ints]) -> Array:

@@ -34,7 +34,7 @@ COLOURS = {"window": GREEN, "chunk": "#2166ac", "last": RED}
 DECADES, DECADES_COMPARED = 12, 6
 #: Points of one word on all curves together, and of all words on one.
 POINTS, ALL_POINTS = 240, 600
-READ, PREDICTED = "step k: the word read", "output t: the word to predict"
+READ, PREDICTED = ": the word read", ": the word to predict"
 
 
 # ---- errors of outputs at steps
@@ -48,8 +48,8 @@ def heat(f: Findings, first: int = 0) -> Figure:
     size = 3 + 0.22 * min(f.T - first, 45)
     panel = Panel(
         [*pair_maps(f, z, first, least, top, "log10 |dE_t/ds_k|")],
-        words_axis(f.inputs, READ, first),
-        words_axis(f.targets, PREDICTED, first, is_x=False),
+        words_axis(f.inputs, "step k" + READ * f.is_text, first),
+        words_axis(f.targets, "output t" + PREDICTED * f.is_text, first, is_x=False),
     )
     return Figure("Which word reaches which", [[panel]], size + 1.6, size)
 
@@ -72,9 +72,10 @@ def pair_maps(
 def pair_texts(f: Findings, first: int) -> list[list[str]]:
     """The text of each pair t, k on the page; "" above the diagonal."""
     steps = range(first, f.T)
+    losses = [""] * f.T if f.losses is None else [f": {loss:.3g} nats" for loss in f.losses]
     return [
         [
-            f"output {t + 1}, “{f.targets[t]}”: {f.losses[t]:.3g} nats\nstep {k + 1}, "
+            f"output {t + 1}, “{f.targets[t]}”{losses[t]}\nstep {k + 1}, "
             f"“{f.inputs[k]}”: norm {f.norms[t, k]:.3g}, {f.shares[t, k]:.2%} of dE/dW"
             if k <= t
             else ""
@@ -102,12 +103,12 @@ def one_output(f: Findings) -> Figure:
     first = first_step(f.T)
     norms, steps = f.norms[first:, first:], list(range(first + 1, f.T + 1))
     # It opens on the largest loss of the second half: an early one has no way back to show.
-    losses = f.losses[first:]
+    losses = (np.diag(f.norms) if f.losses is None else f.losses)[first:]
     active = len(losses) // 2 + int(losses[len(losses) // 2 :].argmax())
     low, high = log_range(norms, above=1.3)
     panel = Panel(
         [Bars("|dE_t/ds_k|", steps, norms[active], BLUE)],
-        words_axis(f.inputs, READ, first),
+        words_axis(f.inputs, "step k" + READ * f.is_text, first),
         Axis("|dE_t/ds_k|", is_log=True, range=(max(low, high / 10**DECADES) / 1.3, high)),
     )
     slider = Slider(
@@ -199,7 +200,10 @@ def operating(f: Findings, first: int = 0) -> Figure:
             for at, chosen in zip(data, (here, *(subsample(z[t], each) for t in words))):
                 at.append((np.round(chosen, 4), np.round(curve(name, chosen), 4)))
         panels.append(Panel(marks, Axis(argument_of(name), range=(-far, far)), Axis(), name))
-    labels = ["all words", *(f"{t + 1}: {f.inputs[t]}" for t in words)]
+    labels = [
+        "all words" if f.is_text else "all steps",
+        *(f"{t + 1}: {f.inputs[t]}" for t in words),
+    ]
     title, slider = "Where the model is on its curves", Slider("at ", labels, points, data)
     return Figure(title, [panels], 4.2 * len(panels), 4.4, slider)
 
@@ -232,7 +236,7 @@ def saturation(f: Findings, first: int = 0) -> Figure:
     rows, names = units(f)
     top = 1.0 if f.open_name.startswith("gate") else CELLS[f.cell].activation.gamma
     z, steps = np.round(f.open[rows, first:], 3), list(range(first + 1, f.T + 1))
-    x = words_axis(f.inputs, "step: the word read", first)
+    x = words_axis(f.inputs, "step" + READ * f.is_text, first)
     y = Axis("units, the least open at the bottom", ticks=[], labels=[])
     panel = Panel([Map("units", z, steps, names, 0.0, top, bar=f.open_name)], x, y)
     return Figure("Saturation", [[panel]])
@@ -289,8 +293,8 @@ def maps(rows: Sequence[Sequence[Named]]) -> Figure:
         for j, (name, f, z) in enumerate(row):
             first, is_last = first_step(f.T), (i, j) == (len(rows) - 1, len(row) - 1)
             bar = "log10 |dE_t/ds_k|" if is_last else ""
-            x = words_axis(f.inputs, READ, first)
-            y = words_axis(f.targets, "" if j else PREDICTED, first, is_x=False)
+            x = words_axis(f.inputs, "step k" + READ, first)
+            y = words_axis(f.targets, "" if j else "output t" + PREDICTED, first, is_x=False)
             marks = [*pair_maps(f, z, first, top - DECADES_COMPARED, top, bar)]
             made[i].append(Panel([*marks], x, y, name))
     width = 4 * max(len(row) for row in rows)

@@ -92,8 +92,8 @@ def sections_of(f: Findings) -> list[Section]:
             "heat",
             figures.heat(f, first),
             marked(
-                "Row t: the error of output t, with the word to predict. Column k: step k, with "
-                "the word that it reads. The colour is log10 |dE_t/ds_k|: how much of that error "
+                f"Row t: the error of output t{', with the word to predict' * f.is_text}. Column k: "
+                f"step k{', with the word that it reads' * f.is_text}. The colour is log10 |dE_t/ds_k|: how much of that error "
                 "arrives at that step. s is all that the network carries from step to step: the "
                 "whole state of every layer. Grey: exactly 0."
             )
@@ -167,6 +167,8 @@ def window_html(f: Findings, png: str = "") -> str:
 
 
 def sentence_html(f: Findings) -> str:
+    if not f.is_text:
+        return ""
     first = first_step(f.T)
     shown = enumerate(f.inputs[first:], first + 1)
     words = "… " * (first > 0) + " ".join(f"{html.escape(w)}<sub>{k}</sub>" for k, w in shown)

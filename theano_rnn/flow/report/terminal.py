@@ -22,7 +22,7 @@ def verdict_lines(f: Findings) -> list[str]:
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
     lines.append(
         f"On average, at least 1 % of an output's error reaches {f.live:.1f} of the "
-        f"{(f.T + 1) / 2:.1f} steps up to it."
+        f"{possible(f):.1f} steps up to it."
     )
     lines.append(f"Omega is {f.omega:.3g}; it is 0 where every step keeps the norm of the error.")
     one = f.one_step
@@ -45,6 +45,12 @@ def verdict_lines(f: Findings) -> list[str]:
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
+
+
+def possible(f: Findings) -> float:
+    """The number of steps up to an output, the mean over the outputs that have an error."""
+    own = np.flatnonzero(np.diag(f.norms))
+    return float((own + 1).mean()) if len(own) else (f.T + 1) / 2
 
 
 def percent(share: float) -> str:
@@ -89,7 +95,10 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     largest = np.nanmax(norms)
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.log10(largest / norms)
-    lines = ["log10 |dE_t/ds_k|: row t with the word to predict, column k with the word read"]
+    read = ("row t", "column k")
+    if f.is_text:
+        read = ("row t with the word to predict", "column k with the word read")
+    lines = ["log10 |dE_t/ds_k|: " + ", ".join(read)]
     if first:
         lines.append(f"(the last {T - first} of {T} steps)")
     for row, word in zip(decades, f.targets[first:]):

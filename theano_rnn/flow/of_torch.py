@@ -1,0 +1,78 @@
+"""The flow of a PyTorch module: which network, on which inputs, for which loss."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Floats, PathLike, Tokens
+from theano_rnn.flow.followed import Network, is_real
+from theano_rnn.interop import torch_state
+
+#: The number of steps where no inputs are given, and the seed of what is drawn.
+STEPS, SEED = 24, 0
+
+
+class OfTorch(NamedTuple):
+    """What ``Flow`` takes, and in words what the user did not give."""
+
+    network: Network
+    x: Any
+    y: Any
+    loss_gradient: Optional[Array]
+    assumed: list[str]
+
+
+def of_torch(
+    source: Union[PathLike, Mapping[str, Array]],
+    inputs: Union[Tokens, Array, None] = None,
+    targets: Optional[Tokens] = None,
+    loss_gradient: Optional[Array] = None,
+    cell: Optional[str] = None,
+    names: torch_state.Names = None,
+) -> OfTorch:
+    """The network, the inputs and the loss, as ``Flow.from_torch`` describes them."""
+    read = torch_state.recurrence_from_torch
+    if isinstance(source, Mapping):
+        network = Network(*reversed(read(source, cell, names)))
+    else:
+        network = Network(*reversed(torch_state.load(source, cell, names, read)))
+    a, outputs = network.architecture, len(network.arrays["V"])
+    n = network.arrays["U"].shape[1]
+    rng, assumed = np.random.default_rng(SEED), []
+    is_language_model = outputs == a.vocab_size
+    if inputs is None:
+        drawn = next((len(given) for given in (targets, loss_gradient) if given is not None), None)
+        T = STEPS if drawn is None else drawn
+        if a.embedding_size is not None or is_language_model:
+            inputs = rng.integers(a.vocab_size, size=T + (is_language_model and drawn is None))
+            assumed.append(f"no inputs were given: they are {len(inputs)} random tokens")
+        else:
+            inputs = rng.normal(size=(T, n))
+            assumed.append(f"no inputs were given: they are {T} random normal vectors of {n}")
+    elif is_real(inputs):
+        inputs = validation.real_sequence(inputs, "inputs", n)
+    else:
+        inputs = validation.token_ids(inputs, "inputs", a.vocab_size)
+    if targets is None and loss_gradient is None:
+        if is_language_model and not is_real(inputs):
+            if len(inputs) < 2:
+                raise RNNError(
+                    "inputs has one token; pass two or more, of which each predicts the next"
+                )
+            assumed.append("no targets were given: each token predicts the next")
+            return OfTorch(network, inputs[:-1], inputs[1:], None, assumed)
+        loss_gradient = _directions(len(inputs), a.hidden_size, rng)
+        assumed.append(
+            "no loss was given: each dE_t/ds_t is a random direction of length 1, so that "
+            "|dE_t/ds_k| is how much a typical direction of s_t depends on s_k"
+        )
+    return OfTorch(network, inputs, targets, loss_gradient, assumed)
+
+
+def _directions(T: int, H: int, rng: np.random.Generator) -> Floats:
+    """Random directions of length 1, (T, H)."""
+    e = rng.normal(size=(T, H))
+    return e / np.linalg.norm(e, axis=1, keepdims=True)
