@@ -15,7 +15,8 @@ import safetensors.numpy
 from conftest import ROOT, compiled
 from kinds import GATES, KINDS, named, net
 
-from theano_rnn import RNN
+from theano_rnn import RNN, Flow
+from theano_rnn.interop.torch_state import recurrence_from_torch
 from theano_rnn.reference import NumpyRNN
 
 PEERS = os.environ.get("PEERS_PYTHON") or str(ROOT / ".venv-peers" / "bin" / "python")
@@ -194,3 +195,55 @@ def test_we_load_what_pytorch_writes_and_have_equal_outputs(tmp_path):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=str(given))
         compiled_outputs = np.log(model.forward_propagation(theirs["x"])) if n % 4 == 1 else found
         np.testing.assert_allclose(compiled_outputs, expected, rtol=0, atol=1e-12)
+
+
+# ---- the gradient flow of any module
+
+
+@pytest.fixture(scope="module")
+def flows(tmp_path_factory):
+    """Settings, the file of the module, and what autograd finds, by the number of the module."""
+    folder = tmp_path_factory.mktemp("flows")
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    settings = [
+        {"cell": cell, "layers": layers, "bias": bias, "decoder": decoder, "seed": 7}
+        for cell in MODULES
+        for layers, bias, decoder in ((1, False, False), (2, True, False), (2, True, True))
+    ]
+    for n, given in enumerate(settings):
+        write(folder / "in" / f"{n:02}.safetensors", {"none": np.zeros(1)}, given)
+    ask("flow", folder / "in", folder / "out")
+    return [
+        (given, folder / "out" / f"{n:02}.state", folder / "out" / f"{n:02}.safetensors")
+        for n, given in enumerate(settings)
+    ]
+
+
+def in_our_names(found, cell):
+    """The gradients of a module by our names. Both biases have the same one, of which b is one."""
+    state = {name[2:]: array.copy() for name, array in found.items() if name[:2] == "d "}
+    inputs = {"L": state.pop("inputs").T} if "inputs" in state else {}
+    for name in state:
+        if "bias_hh" in name:  # but within the reset gate
+            state[name][: 6 if cell == "gru_after" else None] = 0
+    ours, _ = recurrence_from_torch(state, cell)
+    return {**{name: array for name, array in ours.items() if array.size}, **inputs}
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_flow_is_that_of_autograd(flows, number):
+    given, module, target = flows[number]
+    expected = safetensors.numpy.load_file(target)
+    names = {"body.core": "rnn", "body.emb": "embedding", "body.head": "decoder"}
+    if given["decoder"]:
+        flow = Flow.from_torch(module, expected["tokens"], cell=given["cell"], names=names)
+    else:
+        loss = {"loss_gradient": expected["e"], "names": "body.core"}
+        flow = Flow.from_torch(module, expected["inputs"], cell=given["cell"], **loss)
+    assert relative(flow.errors, expected["errors"]) < TOLERANCE
+    assert relative(flow.jacobian(7, 2), expected["jacobian"]) < TOLERANCE
+    gradients, theirs = flow.gradient(), in_our_names(expected, given["cell"])
+    assert gradients.keys() - {"L", "V", "c"} == theirs.keys() - {"L"}
+    for name, gradient in theirs.items():
+        assert relative(gradients[name], gradient) < TOLERANCE, name

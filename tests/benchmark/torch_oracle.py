@@ -3,6 +3,7 @@
     python torch_oracle.py gradients IN OUT   E and dE/d of our parameters, by autograd
     python torch_oracle.py load IN OUT        logits of a file of ours, as torch_module loads it
     python torch_oracle.py make IN OUT        modules of PyTorch's own drawing: state and logits
+    python torch_oracle.py flow IN OUT        such modules, and where the error of a loss arrives
 
 IN and OUT are folders; arrays are safetensors, what is not an array is JSON in their metadata.
 Everything is float64. Of the package only ``torch_module`` is imported.
@@ -117,6 +118,59 @@ def gradients(arrays: dict, kind: dict) -> dict:
     return {"E": E.detach(), **dict(zip(arrays, found))}
 
 
+def flow(settings: dict, target: Path) -> dict:
+    """A module with inputs, a loss, and dE_t/dh_k for all t and k; its state goes to a file.
+
+    h_k is (s, c) of each layer, one after the other. The loss is the cross-entropy of a decoder,
+    or, without one, sum_t e_t s_t with random e_t.
+    """
+    torch.manual_seed(settings["seed"])
+    cell, layers, T, H = settings["cell"], settings["layers"], 7, 3
+    make = MODULES[cell][0]
+    kind = {"nonlinearity": cell} if make is nn.RNN else {}
+    core = make(4, H, layers, bias=settings["bias"], **kind)
+    body = nn.ModuleDict({"core": core})
+    given, inputs, decoder = {"e": torch.randn(T, H)}, torch.randn(T, 4), None
+    if settings["decoder"]:
+        body["emb"], body["head"] = nn.Embedding(6, 4), nn.Linear(H, 6)
+        decoder, tokens = body["head"], torch.randint(6, (T + 1,))
+        given, inputs = {"tokens": tokens}, body["emb"](tokens[:-1])
+    else:
+        given["inputs"] = inputs.requires_grad_(True)
+    save_file(nn.ModuleDict({"body": body}).state_dict(), str(target.with_suffix(".state")))
+    hidden, states, losses = None, [], []
+    for t, x in enumerate(inputs):
+        hidden = core(x[None], hidden)[1]
+        states.append(hidden if isinstance(hidden, tuple) else (hidden,))
+        s = states[-1][0][-1]
+        if decoder is None:
+            losses.append(given["e"][t] @ s)
+        else:
+            losses.append(cross_entropy(decoder(s)[None], tokens[t + 1 : t + 2]))
+
+    def gradient(y, h):
+        found = torch.autograd.grad(y, h, retain_graph=True, allow_unused=True)
+        found = [torch.zeros_like(part) if d is None else d for part, d in zip(h, found)]
+        return torch.stack(found, dim=1).flatten()
+
+    zeros = torch.zeros(layers * len(states[0]) * H)
+    errors = [
+        [gradient(losses[t], states[k]) if k <= t else zeros for k in range(T)] for t in range(T)
+    ]
+    last = torch.stack(states[-1], dim=1).flatten()
+    jacobian = [gradient(unit, states[1]) for unit in last]
+    wanted = dict(core.named_parameters())
+    if decoder is None:
+        wanted["inputs"] = inputs
+    found = torch.autograd.grad(sum(losses), list(wanted.values()))
+    return {
+        **{name: array.detach() for name, array in given.items()},
+        **{f"d {name}": array for name, array in zip(wanted, found)},
+        "errors": torch.stack([torch.stack(row) for row in errors]),
+        "jacobian": torch.stack(jacobian),
+    }
+
+
 def read(path: Path) -> tuple:
     """Arrays and what the metadata has."""
     with safetensors.safe_open(str(path), framework="pt") as file:
@@ -130,6 +184,10 @@ def main(what: str, source: str, target: str) -> None:
         if what == "gradients":
             arrays, kind = read(path)
             found = gradients(arrays, kind)
+            save_file({name: a.contiguous() for name, a in found.items()}, str(out))
+            continue
+        if what == "flow":
+            found = flow(read(path)[1], out)
             save_file({name: a.contiguous() for name, a in found.items()}, str(out))
             continue
         if what == "load":

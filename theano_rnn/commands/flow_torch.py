@@ -52,9 +52,9 @@ def show_torch(report: Any, arguments: argparse.Namespace, show: Any) -> Optiona
     from theano_rnn.flow.of_torch import of_torch
     from theano_rnn.interop import npz
 
-    files = [getattr(arguments, name) for name in ("inputs", "targets", "loss_gradient")]
-    arrays = [None if path is None else npz.load_one(path) for path in files]
-    found = of_torch(arguments.torch, *arrays, arguments.cell, names(arguments.names))
+    files = arguments.inputs, arguments.targets, arguments.loss_gradient
+    X, Y, E = (None if path is None else npz.load_one(path) for path in files)
+    found = of_torch(arguments.torch, X, Y, E, arguments.cell, names(arguments.names))
     x, y, e, steps = found.x, found.y, found.loss_gradient, arguments.steps
     if steps is not None:
         steps = validation.whole_number(steps, "--steps", at_least=1)

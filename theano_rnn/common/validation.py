@@ -312,8 +312,8 @@ def real_sequence(value: object, name: str, columns: int, rows: Optional[int] = 
     if len(bad):
         t, i = bad[0]
         raise RNNError(
-            f"{name}[{t}, {i}] is {value[t, i]}, and {len(bad):,} values of it are NaN or infinite; "
-            "pass finite numbers"
+            f"{name}[{t}, {i}] is {value[t, i]}, and {len(bad):,} of its values are NaN or "
+            "infinite; pass finite numbers"
         )
     return value
 

@@ -36,15 +36,16 @@ def of_torch(
     """The network, the inputs and the loss, as ``Flow.from_torch`` describes them."""
     read = torch_state.recurrence_from_torch
     if isinstance(source, Mapping):
-        network = Network(*reversed(read(source, cell, names)))
+        parameters, a = read(source, cell, names)
     else:
-        network = Network(*reversed(torch_state.load(source, cell, names, read)))
-    a, outputs = network.architecture, len(network.arrays["V"])
-    n = network.arrays["U"].shape[1]
-    rng, assumed = np.random.default_rng(SEED), []
+        parameters, a = torch_state.load(source, cell, names, read)
+    network, outputs, n = Network(a, parameters), len(parameters["V"]), parameters["U"].shape[1]
+    rng = np.random.default_rng(SEED)
+    assumed: list[str] = []
     is_language_model = outputs == a.vocab_size
     if inputs is None:
-        drawn = next((len(given) for given in (targets, loss_gradient) if given is not None), None)
+        given = targets if loss_gradient is None else loss_gradient
+        drawn = None if given is None else len(np.atleast_1d(given))
         T = STEPS if drawn is None else drawn
         if a.embedding_size is not None or is_language_model:
             inputs = rng.integers(a.vocab_size, size=T + (is_language_model and drawn is None))
@@ -75,4 +76,5 @@ def of_torch(
 def _directions(T: int, H: int, rng: np.random.Generator) -> Floats:
     """Random directions of length 1, (T, H)."""
     e = rng.normal(size=(T, H))
-    return e / np.linalg.norm(e, axis=1, keepdims=True)
+    unit: Floats = e / np.linalg.norm(e, axis=1, keepdims=True)
+    return unit

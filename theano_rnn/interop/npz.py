@@ -1,4 +1,4 @@
-"""Arrays of .npz and .npy files from anywhere: nothing is unpickled, and a small file stays small."""
+"""The arrays of .npz and .npy files: nothing is unpickled, and a small file stays small."""
 
 import io
 import math
@@ -84,9 +84,7 @@ def _arrays(path: Path) -> dict[str, Array]:
         most = min(16 * path.stat().st_size + 2**26, memory.total() // 4)
         if declared > most:
             raise ValueError(f"it would grow to {declared:,} bytes, more than the limit {most:,}")
-        return {
-            member.filename.removesuffix(".npy"): _member(archive, member) for member in members
-        }
+        return {each.filename.removesuffix(".npy"): _member(archive, each) for each in members}
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:

@@ -200,10 +200,8 @@ def operating(f: Findings, first: int = 0) -> Figure:
             for at, chosen in zip(data, (here, *(subsample(z[t], each) for t in words))):
                 at.append((np.round(chosen, 4), np.round(curve(name, chosen), 4)))
         panels.append(Panel(marks, Axis(argument_of(name), range=(-far, far)), Axis(), name))
-    labels = [
-        "all words" if f.is_text else "all steps",
-        *(f"{t + 1}: {f.inputs[t]}" for t in words),
-    ]
+    whole = "all words" if f.is_text else "all steps"
+    labels = [whole, *(f"{t + 1}: {f.inputs[t]}" for t in words)]
     title, slider = "Where the model is on its curves", Slider("at ", labels, points, data)
     return Figure(title, [panels], 4.2 * len(panels), 4.4, slider)
 

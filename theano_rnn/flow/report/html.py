@@ -86,16 +86,19 @@ def drawn(id: str, figure: Figure, text: str = "") -> Section:
 def sections_of(f: Findings) -> list[Section]:
     """All figures of one model."""
     first = first_step(f.T)
+    predicted, read = ", with the word to predict", ", with the word that it reads"
+    if not f.is_text:
+        predicted = read = ""
     return [
         Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
         drawn(
             "heat",
             figures.heat(f, first),
             marked(
-                f"Row t: the error of output t{', with the word to predict' * f.is_text}. Column k: "
-                f"step k{', with the word that it reads' * f.is_text}. The colour is log10 |dE_t/ds_k|: how much of that error "
-                "arrives at that step. s is all that the network carries from step to step: the "
-                "whole state of every layer. Grey: exactly 0."
+                f"Row t: the error of output t{predicted}. Column k: step k{read}. The colour is "
+                "log10 |dE_t/ds_k|: how much of that error arrives at that step. s is all that "
+                "the network carries from step to step: the whole state of every layer. Grey: "
+                "exactly 0."
             )
             + window_html(f, "heat.png"),
         ),
