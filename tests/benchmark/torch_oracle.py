@@ -129,6 +129,9 @@ def flow(settings: dict, target: Path) -> dict:
     make = MODULES[cell][0]
     kind = {"nonlinearity": cell} if make is nn.RNN else {}
     core = make(4, H, layers, bias=settings["bias"], **kind)
+    if cell == "relu":  # most of whose units are to be on
+        for parameter in core.parameters():
+            parameter.data += 0.3
     body = nn.ModuleDict({"core": core})
     given, inputs, decoder = {"e": torch.randn(T, H)}, torch.randn(T, 4), None
     if settings["decoder"]:

@@ -170,7 +170,8 @@ def recurrence_from_torch(
     with _renamed(state, names) as ours:
         a = _recurrence(ours, cell)
         outputs = len(ours["decoder.weight"]) if "decoder.weight" in ours else 0
-        return _ours(_complete(ours, a, outputs), a), a
+        values = _ours(_complete(ours, a, outputs), a)
+        return {name: values[name] for name in a.shapes}, a
 
 
 @contextlib.contextmanager
