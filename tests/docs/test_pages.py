@@ -6,8 +6,6 @@ import runpy
 import pytest
 from conftest import PICTURES, ROOT
 
-from theano_rnn.commands import COMMANDS
-
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [page.name for page in PAGES]
 #: Options that argparse adds, and those of other programs.
@@ -41,8 +39,7 @@ def test_every_module_that_a_page_names_is_there(page):
 
 def test_every_option_that_a_page_names_is_known():
     known = set(OTHERS)
-    for name in COMMANDS:
-        source = ROOT / f"theano_rnn/commands/{name}.py"
+    for source in (ROOT / "theano_rnn" / "commands").glob("*.py"):
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", source.read_text(encoding="utf-8")))
     for program in [*(ROOT / "tools").rglob("*.py")]:
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", program.read_text(encoding="utf-8")))

@@ -6,6 +6,7 @@ the same code. Only the command that the user calls is imported.
 ``calling``  which commands there are, how the user called this one, and how a command ends
 ``console``  what the commands print with
 ``training`` what ``train`` does once its options are read
+``flow_torch`` the options and the output of ``flow --torch``
 """
 
 import importlib

@@ -1,6 +1,8 @@
 """Gradient flow: how far back the error reaches, why it stops there, what helps.
 
 ``flow``      ``Flow``: the measures of a model on a text, which show themselves
+``followed``  which network it follows, what it reads, and for which loss; ``of_torch``, of a
+              module of PyTorch
 ``measures``  all of these measures, from four modules:
               ``states``, the forward pass; ``errors``, how far the error reaches;
               ``contributions``, to the gradient; ``jacobians``, and the exponents
