@@ -1,5 +1,7 @@
 """The flow of a PyTorch module: which network, inputs and loss it has, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -118,6 +120,9 @@ def test_of_a_loss_at_the_last_step_that_step_alone_counts(of_last):
     assert not flow.norms[:-1].any()
     assert found.live == flow.live_steps() == (norms >= 0.01 * norms[-1]).sum()
     assert terminal.possible(found) == T
+    assert found.verdict.zeros == 0 and "of the pairs" not in found.verdict.words
+    rows = [line for line in terminal.heat_map(found).splitlines() if re.match(r" +E\d", line)]
+    assert len(rows) == 1 and rows[0].split()[0] == f"E{T}"
     np.testing.assert_allclose(found.left, norms[::-1] / norms[-1], rtol=1e-12)
     W = flow.gradient()["W"]
     one = np.zeros((T, T))
@@ -133,7 +138,8 @@ def test_the_page_of_real_inputs_speaks_of_steps_and_not_of_words(of_last):
     assert text.startswith(f"output {T}, “E{T}”\nstep 1, “x1”: norm ")
     said = " ".join(section.text for section in html.sections_of(found))
     said += terminal.heat_map(found)
-    assert "the word" not in said and "Row t: the error of output t. Column k: step k." in said
+    said += figures.heat(found).title
+    assert "word" not in said and "Row t: the error of output t. Column k: step k." in said
 
 
 BARE = state_of(language_model())

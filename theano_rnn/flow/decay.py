@@ -116,6 +116,7 @@ def horizon_of(left: Floats) -> Optional[int]:
 
 
 def share_of_zeros(norms: Floats) -> float:
-    """The share of pairs t > k whose error is exactly 0."""
-    below = norms[np.tril_indices(len(norms), -1)]
+    """The share of pairs t > k whose error is exactly 0, of the outputs that have an error."""
+    t, k = np.tril_indices(len(norms), -1)
+    below = norms[t, k][np.diagonal(norms)[t] != 0]
     return float((below == 0).mean()) if len(below) else 0.0

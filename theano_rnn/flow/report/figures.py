@@ -51,7 +51,8 @@ def heat(f: Findings, first: int = 0) -> Figure:
         words_axis(f.inputs, "step k" + READ * f.is_text, first),
         words_axis(f.targets, "output t" + PREDICTED * f.is_text, first, is_x=False),
     )
-    return Figure("Which word reaches which", [[panel]], size + 1.6, size)
+    title = f"Which {'word' if f.is_text else 'input'} reaches which"
+    return Figure(title, [[panel]], size + 1.6, size)
 
 
 def pair_maps(

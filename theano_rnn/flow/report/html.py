@@ -113,7 +113,8 @@ def sections_of(f: Findings) -> list[Section]:
             "activation",
             figures.operating(f, first),
             "The activation and its derivative, as in the tutorial, and the values that this "
-            "model takes on this text. The slider picks a word." + window_html(f),
+            f"model takes on this text. The slider picks a {'word' if f.is_text else 'step'}."
+            + window_html(f),
         ),
         drawn(
             "saturation",

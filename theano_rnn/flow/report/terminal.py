@@ -101,7 +101,9 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     lines = ["log10 |dE_t/ds_k|: " + ", ".join(read)]
     if first:
         lines.append(f"(the last {T - first} of {T} steps)")
-    for row, word in zip(decades, f.targets[first:]):
+    for row, word, own in zip(decades, f.targets[first:], np.diag(norms)):
+        if own == 0:  # this output has no error
+            continue
         cells = "".join(_shade(d, ramp) * cell for d in row)
         lines.append(f"{_fit(word, BESIDE - 1):>{BESIDE - 1}} {cells}".rstrip())
     lines.extend(_upright(f.inputs[first:], cell))
