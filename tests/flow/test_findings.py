@@ -142,7 +142,7 @@ def of_a_tanh_net(flow):
         "spectra": {"W": {"sigma_max": sigma_max, "spectral_radius": radius}},
         "live": np.mean(heard), "omega": regularizer, "exponent": growth / (T - T // 4),
         "curves": {"tanh": np.array(z)}, "open": units[np.argsort(units.mean(axis=1))],
-        "open_name": "tanh'(z)",
+        "open_name": "tanh'(z)", "is_text": True,
         "verdict": {"rate": np.exp(slope), "rate_start": np.exp(start), "bound": sigma_max,
                     "half_life": np.log(2) / -slope, "zeros": 0, "guaranteed": None,
                     "horizon": 1 + max(n for n in range(T) if left[n] >= 0.01)},

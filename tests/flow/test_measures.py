@@ -260,7 +260,9 @@ def test_half_lives_horizons_and_zeros_at_their_limits():
     assert horizon_of(np.array([1, 0.00999, 0.01])) is None
     assert horizon_of(np.array([0.001, 0.001])) == 0
     assert share_of_zeros(np.eye(3)) == 1 and share_of_zeros(np.zeros((1, 1))) == 0
-    assert share_of_zeros(np.array([[0.0, 0, 0], [0, 0, 0], [1, 2, 0]])) == 1 / 3
+    assert share_of_zeros(np.array([[5.0, 0, 0], [0, 5, 0], [1, 2, 5]])) == 1 / 3
+    # Outputs without an error of their own do not count.
+    assert share_of_zeros(np.array([[0.0, 0, 0], [0, 0, 0], [1, 0, 5]])) == 1 / 2
 
 
 # ---- pairs
@@ -347,7 +349,8 @@ def whole(cell="gru", layers=2, T=60, **given):
     norms = np.where(t >= k, 0.9 ** abs(t - k), 7.0)
     made = {
         "gates": gates, "norms": norms, "losses": np.ones(T), "states": np.zeros((T + 1, S)),
-        "x": np.zeros(T, int), "parameters": {n: np.zeros(shape) for n, shape in shapes.items()},
+        "x": np.zeros(T, int), "y": np.zeros(T, int), "reads_tokens": True,
+        "parameters": {n: np.zeros(shape) for n, shape in shapes.items()},
     }  # fmt: skip
     return by_hand(cell, layers, T, **{**made, **calls, **given})
 
