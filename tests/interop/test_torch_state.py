@@ -252,6 +252,8 @@ def test_a_recurrence_alone_has_no_output_and_any_number_of_outputs_is_read():
     assert parameters["c"].tolist() == list(range(7))
     with pytest.raises(RNNError, match=r"decoder.weight has shape \(7, 3\)"):
         recurrence_from_torch({**LSTM, **head, "decoder.weight": np.ones((7, 3))})
+    with pytest.raises(RNNError, match=r"decoder.weight has shape \(\); pass a matrix"):
+        recurrence_from_torch({**LSTM, "decoder.weight": np.float64(1)})
 
 
 def test_numbers_that_numpy_does_not_have_are_to_be_converted(tmp_path):

@@ -22,22 +22,20 @@ nor for "sigmoid".
 """
 
 import contextlib
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
 import safetensors.numpy
 
 from theano_rnn.common import files, tensors, validation
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Array, Ints
-from theano_rnn.interop import torch_names
+from theano_rnn.common.types import Array
+from theano_rnn.interop import torch_names, torch_tensors
 from theano_rnn.model.architecture import Architecture, named
-from theano_rnn.model.cells import CELLS, TorchModule
+from theano_rnn.model.cells import CELLS
 
 Arrays = dict[str, Array]
 State = Mapping[str, Array]
@@ -49,10 +47,6 @@ Read = Callable[[State, Optional[str], Names], tuple[Arrays, Architecture]]
 
 #: The settings of an architecture, other than the sizes, that a state determines.
 READ = ("cell", "layers", "bias", "tied", "embedding_size")
-EXPECTED = (
-    "such a module has embedding.weight or no embedding, rnn.weight_ih_l0, rnn.weight_hh_l0, "
-    "rnn.bias_ih_l0, rnn.bias_hh_l0 and so on for each layer, decoder.weight and decoder.bias"
-)
 
 
 def to_torch(parameters: State, architecture: Architecture) -> Arrays:
@@ -88,15 +82,15 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
     True
     """
     a = architecture
-    order = _order(a.cell)
+    order = torch_tensors.gate_order(a.cell)
     values = validation.parameters(parameters, a.shapes, "float64")
     dtype = dtype_of(parameters)
     state = {} if a.embedding_size is None else {"embedding.weight": values["L"].T}
     for l in range(a.layers):
-        state[f"rnn.weight_ih_l{l}"] = _blocks(values[named("U", l)], order)
-        state[f"rnn.weight_hh_l{l}"] = _blocks(values[named("W", l)], order)
+        state[f"rnn.weight_ih_l{l}"] = torch_tensors.blocks(values[named("U", l)], order)
+        state[f"rnn.weight_hh_l{l}"] = torch_tensors.blocks(values[named("W", l)], order)
         if a.bias:
-            b = _blocks(values[named("b", l)], order)
+            b = torch_tensors.blocks(values[named("b", l)], order)
             state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"] = b, np.zeros_like(b)
         if a.bias and CELLS[a.cell].has_recurrent_bias:
             state[f"rnn.bias_hh_l{l}"][2 * a.hidden_size :] = values[named("a", l)]
@@ -138,8 +132,8 @@ def from_torch(
         If it is the state of another module; the message names the tensor.
     """
     with _renamed(state, names) as ours:
-        a = _recurrence(ours, cell)
-        values = _ours(_complete(ours, a, a.vocab_size), a)
+        a = torch_tensors.architecture_of(ours, cell)
+        values = torch_tensors.parameters_of(ours, a, a.vocab_size, dtype_of(ours))
     architecture = replace(a, tied=np.array_equal(values["V"], values[a.table].T))
     return {name: values[name] for name in architecture.shapes}, architecture
 
@@ -168,9 +162,10 @@ def recurrence_from_torch(
         If it is the state of another module; the message names the tensor.
     """
     with _renamed(state, names) as ours:
-        a = _recurrence(ours, cell)
-        outputs = len(ours["decoder.weight"]) if "decoder.weight" in ours else 0
-        values = _ours(_complete(ours, a, outputs), a)
+        a = torch_tensors.architecture_of(ours, cell)
+        head = "decoder.weight"
+        outputs = torch_tensors.shape_of_matrix(ours, head)[0] if head in ours else 0
+        values = torch_tensors.parameters_of(ours, a, outputs, dtype_of(ours))
         return {name: values[name] for name in a.shapes}, a
 
 
@@ -185,24 +180,6 @@ def _renamed(state: State, names: Names) -> Iterator[Arrays]:
         yield ours
     except RNNError as error:
         raise RNNError(f"{error}{said and f' ({said})'}") from None
-
-
-def _recurrence(state: Arrays, cell: Optional[str]) -> Architecture:
-    """The architecture of a state up to its decoder: not tied."""
-    layers = _layers(state)
-    for name in ("rnn.weight_ih_l0", "rnn.weight_hh_l0"):
-        if name not in state:
-            raise _missing(name, state)
-    _refuse_others(state, layers)
-    GH, H = _shape_of_matrix(state, "rnn.weight_hh_l0")
-    cell = _cell(cell, GH, H)
-    D: Optional[int] = None
-    if "embedding.weight" in state:
-        vocab_size, D = _shape_of_matrix(state, "embedding.weight")
-    else:
-        vocab_size = _shape_of_matrix(state, "rnn.weight_ih_l0")[1]
-    bias = any("bias" in name for name in state)
-    return Architecture(vocab_size, H, cell, layers, bias, False, D)
 
 
 def save(path: Union[str, Path], parameters: State, architecture: Architecture) -> None:
@@ -221,7 +198,10 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
         If PyTorch has no such cell, the parameters are not those of the architecture, or the file
         cannot be written.
     """
-    metadata = {"cell": architecture.cell, "module": _module(architecture.cell).name}
+    metadata = {
+        "cell": architecture.cell,
+        "module": torch_tensors.module_of(architecture.cell).name,
+    }
     data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
     with files.writing(path):
         Path(path).write_bytes(data)
@@ -277,133 +257,3 @@ def dtype_of(arrays: State) -> str:
     """The dtype for the arrays: "float64" if float32 would lose digits, else "float32"."""
     dtypes = [np.asarray(value).dtype for value in arrays.values()]
     return "float32" if all(np.can_cast(dtype, "float32") for dtype in dtypes) else "float64"
-
-
-# ---- what the state says
-
-
-def _modules() -> dict[str, TorchModule]:
-    """PyTorch's modules, by the names of our cells."""
-    return {name: cell.torch for name, cell in CELLS.items() if cell.torch is not None}
-
-
-def _module(cell: str) -> TorchModule:
-    modules = _modules()
-    if cell not in modules:
-        known = ", ".join(f"{name} ({module.name})" for name, module in modules.items())
-        raise RNNError(f"PyTorch has no module for the cell {cell}; it has those for {known}")
-    return modules[cell]
-
-
-def _order(cell: str) -> list[int]:
-    """For each of PyTorch's gates the index of ours."""
-    return [CELLS[cell].gates.index(gate) for gate in _module(cell).gates]
-
-
-def _layers(state: Arrays) -> int:
-    """The number of layers, from the highest one in the names."""
-    found = [re.fullmatch(r"rnn\.\w+_l([0-9]{1,4})", name) for name in state]
-    return max((int(match[1]) for match in found if match), default=0) + 1
-
-
-def _names(layers: int) -> list[str]:
-    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    recurrent = [f"rnn.{kind}_l{l}" for l in range(layers) for kind in kinds]
-    return ["embedding.weight", *recurrent, "decoder.weight", "decoder.bias"]
-
-
-def _refuse_others(state: Arrays, layers: int) -> None:
-    unknown = [name for name in state if name not in _names(layers)]
-    if not unknown:
-        return
-    name, why = unknown[0], ""
-    if "_reverse" in name:
-        why = ": it is of a bidirectional module, and this network reads forwards only"
-    elif "weight_hr" in name:
-        why = ": it is of an nn.LSTM with proj_size, which this network does not have"
-    raise RNNError(
-        f"{json.dumps(name)} is unknown{why}; {EXPECTED}. If it is one of these under another "
-        "name, pass names={'theirs': 'ours'}; to read a part of the file alone, names='its prefix'"
-    )
-
-
-def _missing(name: str, state: Arrays) -> RNNError:
-    return RNNError(
-        f"{name} is missing: {torch_names.holds(state)}. If it is there under another name, pass "
-        f"names={{'theirs': {name.rpartition('.')[0]!r}}}; {EXPECTED}"
-    )
-
-
-def _shape_of_matrix(state: Arrays, name: str) -> tuple[int, int]:
-    shape = state[name].shape
-    if len(shape) != 2 or 0 in shape:
-        raise RNNError(f"{name} has shape {shape}; pass a matrix")
-    return shape
-
-
-def _cell(cell: Any, GH: int, H: int) -> str:
-    """The cell if it has GH / H gates; for None the first cell of PyTorch's that has so many."""
-    fitting = [name for name in _modules() if CELLS[name].G * H == GH]
-    if not fitting:
-        raise RNNError(
-            f"rnn.weight_hh_l0 has shape {(GH, H)}; pass (H, H) for an nn.RNN, (3H, H) for an "
-            "nn.GRU or (4H, H) for an nn.LSTM"
-        )
-    if cell is None:
-        return fitting[0]
-    name = validation.one_of(cell, "cell", CELLS)
-    module = _module(name).name
-    if name not in fitting:
-        raise RNNError(
-            f"rnn.weight_hh_l0 has shape {(GH, H)}, but the cell {name} is an {module} with "
-            f"G = {CELLS[name].G}; leave cell out, or give {' or '.join(fitting)}"
-        )
-    return name
-
-
-def _complete(state: Arrays, a: Architecture, outputs: int) -> Arrays:
-    """All tensors of the module, checked, with a decoder of so many outputs.
-
-    Missing biases are 0, a missing decoder of the embedding's shape is the embedding.
-    """
-    GH, H, dtype = CELLS[a.cell].G * a.hidden_size, a.hidden_size, dtype_of(state)
-    shapes = {} if a.embedding_size is None else {"embedding.weight": a.shapes["L"][::-1]}
-    for l in range(a.layers):
-        shapes[f"rnn.weight_ih_l{l}"] = a.shapes[named("U", l)]
-        shapes[f"rnn.weight_hh_l{l}"] = (GH, H)
-        shapes.update({f"rnn.bias_{kind}_l{l}": (GH,) for kind in ("ih", "hh")})
-    shapes.update({"decoder.weight": (outputs, H), "decoder.bias": (outputs,)})
-    complete = {}
-    for name, shape in shapes.items():
-        if name in state:
-            complete[name] = validation.finite_array(state[name], name, shape, dtype)
-        elif "bias" in name or 0 in shape:
-            complete[name] = np.zeros(shape, dtype)
-        elif name == "decoder.weight" and a.embedding_size == H:
-            complete[name] = complete["embedding.weight"]
-        else:
-            raise _missing(f"{name} {shape}", state)
-    return complete
-
-
-def _ours(state: Arrays, a: Architecture) -> Arrays:
-    """Our parameters, V included even if tied."""
-    order, H = np.argsort(_order(a.cell)), a.hidden_size
-    values = {"V": state["decoder.weight"], "c": state["decoder.bias"]}
-    if a.embedding_size is not None:
-        values["L"] = np.ascontiguousarray(state["embedding.weight"].T)
-    for l in range(a.layers):
-        values[named("U", l)] = _blocks(state[f"rnn.weight_ih_l{l}"], order)
-        values[named("W", l)] = _blocks(state[f"rnn.weight_hh_l{l}"], order)
-        b, recurrent = state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"].copy()
-        if CELLS[a.cell].has_recurrent_bias:  # the reset gate applies to the last block
-            values[named("a", l)] = recurrent[2 * H :].copy()
-            recurrent[2 * H :] = 0
-        values[named("b", l)] = _blocks(b + recurrent, order)
-    return values
-
-
-def _blocks(array: Array, order: Union[Sequence[int], Ints]) -> Array:
-    """The blocks of the gates, one below another, in another order."""
-    gates = np.split(array, len(order))
-    return np.concatenate([gates[gate] for gate in order])
