@@ -76,6 +76,7 @@ def test_a_decoder_of_any_number_of_outputs_has_the_error_of_its_softmax():
     assert flow.architecture.bias and flow.labels()[1] == [str(n) for n in y]
 
 
+@pytest.mark.slow
 def test_real_inputs_of_a_tied_network_leave_its_output():
     model = RNN(VOCAB, H, embedding_size=H, tied=True, dtype="float64")
     x, y, L = TOKENS[:-1], TOKENS[1:], model.parameters()["L"]
@@ -142,6 +143,11 @@ def test_the_page_of_real_inputs_speaks_of_steps_and_not_of_words(of_last):
     assert "word" not in said and "Row t: the error of output t. Column k: step k." in said
 
 
+class Unreadable:
+    def __array__(self, *arguments, **settings):
+        raise RuntimeError("its numbers are elsewhere")
+
+
 BARE = state_of(language_model())
 NAN = X.copy()
 NAN[4, 1] = np.nan
@@ -152,6 +158,7 @@ NAN[4, 1] = np.nan
     ({"inputs": X[:, :2]}, r"^inputs has shape \(6, 2\), not \(T, 4\)$"),
     ({"inputs": X[None]}, r"^inputs has shape \(1, 6, 4\), not \(T, 4\); of a batch pass one seq"),
     ({"inputs": X[:, 0]}, r"^inputs has shape \(6,\), not \(T, 4\)$"),
+    ({"inputs": np.ones((5, 2), int)}, r"^inputs has shape .*; token ids have the shape \(T,\)$"),
     ({"inputs": X[:0]}, r"^inputs has shape \(0, 4\), not \(T, 4\)$"),
     ({"inputs": X.astype(complex)}, r"^inputs has dtype complex128; pass real numbers \(T, 4\)$"),
     ({"inputs": [[1.0], [1.0, 2.0]]}, r"^inputs has rows of different lengths"),
@@ -175,6 +182,7 @@ def test_bad_input_is_refused(given, message):
     ({**BARE, "conv.weight": np.ones(2)}, "\"conv.weight\" is unknown; .*alone, names='its p"),
     ({"conv.weight": np.ones((2, 3))}, r"weight_ih_l0 is missing: it holds conv.weight \(2, 3\)"),
     ({**BARE, "rnn.weight_hh_l0": NAN[:, :3][3:]}, "weight_hh_l0 has 1 values that are NaN"),
+    ({**BARE, "rnn.weight_hh_l0": Unreadable()}, "weight_hh_l0 cannot be read as an array: its"),
     (b"pickled", "is not a safetensors file"),
 ])  # fmt: skip
 def test_another_module_is_refused(state, message):
@@ -184,7 +192,7 @@ def test_another_module_is_refused(state, message):
 
 @pytest.mark.parametrize("arguments, message", [
     ((TOKENS[:-1],), r"^pass y, the targets of a softmax, or loss_gradient, dE_t/ds_t \(T, H\)$"),
-    ((TOKENS[:-1], TOKENS), "^x has 6 tokens and y has 7; pass one target for each input$"),
+    ((TOKENS[:-1], TOKENS), "^x has 6 steps and y has 7; pass one target for each step$"),
     ((TOKENS[:-1], TOKENS[1:] + VOCAB), "^y.* pass token ids from 0 to 6$"),
 ])  # fmt: skip
 def test_a_flow_wants_one_loss(arguments, message):

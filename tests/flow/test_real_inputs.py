@@ -11,7 +11,8 @@ from theano_rnn.model.architecture import Architecture
 
 T, H, N = 6, 3, 4
 KINDS = {
-    "tanh": ("tanh", 1, True), "relu": ("relu", 2, True), "gru_after": ("gru_after", 2, True),
+    "tanh": ("tanh", 1, False), "two of tanh": ("tanh", 2, True), "relu": ("relu", 2, True),
+    "gru_after": ("gru_after", 2, True),
     "lstm": ("lstm", 2, True), "gru": ("gru", 1, False), "sigmoid": ("sigmoid", 3, False),
 }  # fmt: skip
 

@@ -305,8 +305,9 @@ def real_sequence(value: object, name: str, columns: int, rows: Optional[int] = 
         raise RNNError(f"{name} has dtype {value.dtype}; pass real numbers ({T}, {columns})")
     is_long_enough = value.ndim == 2 and (len(value) == rows if rows is not None else len(value))
     if not is_long_enough or value.shape[1] != columns:
-        batch = "; of a batch pass one sequence" if value.ndim == 3 else ""
-        raise RNNError(f"{name} has shape {value.shape}, not ({T}, {columns}){batch}")
+        hint = "; of a batch pass one sequence" if value.ndim == 3 else ""
+        hint = hint or "; token ids have the shape (T,)" * (value.dtype.kind in "iu")
+        raise RNNError(f"{name} has shape {value.shape}, not ({T}, {columns}){hint}")
     value = value.astype("float64", order="C")
     bad = np.argwhere(~np.isfinite(value))
     if len(bad):

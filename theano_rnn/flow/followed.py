@@ -97,7 +97,7 @@ def followed(
         raise RNNError("this network has no decoder for the targets y; pass loss_gradient instead")
     y = validation.token_ids(y, "y", outputs)
     if len(x) != len(y):
-        raise RNNError(f"x has {len(x)} tokens and y has {len(y)}; pass one target for each input")
+        raise RNNError(f"x has {len(x)} steps and y has {len(y)}; pass one target for each step")
     return Followed(a, parameters, x, y, None, reads_tokens)
 
 

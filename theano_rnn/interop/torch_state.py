@@ -169,12 +169,20 @@ def recurrence_from_torch(
         return {name: values[name] for name in a.shapes}, a
 
 
+def _array(value: object, name: str) -> Array:
+    """A tensor as an array; PyTorch refuses those that have a gradient or are on a GPU."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RNNError(f"{name} cannot be read as an array: {error}") from None
+
+
 @contextlib.contextmanager
 def _renamed(state: State, names: Names) -> Iterator[Arrays]:
     """The state by the usual names; an error within tells what was renamed."""
     if not isinstance(state, Mapping):
         raise RNNError(f"the state is a {type(state).__name__}; pass a dict of arrays by name")
-    theirs = {str(name): np.asarray(array) for name, array in state.items()}
+    theirs = {str(name): _array(array, str(name)) for name, array in state.items()}
     ours, said = torch_names.renamed(theirs, names)
     try:
         yield ours
