@@ -102,7 +102,7 @@ def heat_map(f: Findings, width: int = 80, ramp: str = RAMP) -> str:
     if first:
         lines.append(f"(the last {T - first} of {T} steps)")
     for row, word, own in zip(decades, f.targets[first:], np.diag(norms)):
-        if own == 0:  # this output has no error
+        if own == 0 and largest > 0:  # this output has no error, and others have
             continue
         cells = "".join(_shade(d, ramp) * cell for d in row)
         lines.append(f"{_fit(word, BESIDE - 1):>{BESIDE - 1}} {cells}".rstrip())
