@@ -99,6 +99,8 @@ def test_what_is_not_given_is_drawn_the_same_each_time_and_said():
     assert of_torch(words, TOKENS).assumed == [
         "no targets were given: each token predicts the next"
     ]
+    tags = {**words, "decoder.weight": np.ones((5, H))}
+    assert of_torch(tags, TOKENS).loss_gradient.shape == (T + 1, H)  # 5 outputs are no tokens
     assert of_torch(words, X).loss_gradient.shape == (T, H)
     assert of_torch(bare, TOKENS % N).loss_gradient.shape == (T + 1, H)  # one-hot
     assert of_torch(bare, loss_gradient=E).x.shape == (T, N)
