@@ -14,7 +14,7 @@ FLOORS = [
     {"common"},
     {"engine", "reference", "text", "baselines"},
     {"model"},
-    {"optim", "interop"},
+    {"optim", "interop", "online"},
     {"rnn", "gradcheck"},
     {"long_term", "training"},
     {"flow"},

@@ -13,13 +13,15 @@
 ``verdict``   the verdict in words; ``reasons``, why; ``advice``, what helps
 ``findings``  all that a report shows, measured once; ``sentence``, the text to measure
 ``report``    the report: page, PNGs, terminal
+``credit``    ways to assign credit through time, side by side
 ``demo``      the tutorial's fault, and four networks side by side, without a run
 ``watch``     a few of the measures after each epoch of a training
 """
 
+from theano_rnn.flow.credit import credit
 from theano_rnn.flow.flow import Flow
 from theano_rnn.flow.pairs import by_lag, reach
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.flow.watch import watched
 
-__all__ = ["Flow", "Verdict", "by_lag", "reach", "verdict", "watched"]
+__all__ = ["Flow", "Verdict", "by_lag", "credit", "reach", "verdict", "watched"]

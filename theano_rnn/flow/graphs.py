@@ -165,7 +165,7 @@ class Functions:
             # The same state for each row, and the error that each has at the state after.
             at = [tensor.zeros_like(d) + s for s, d in zip(before, D)]
             after = self.step(p_t.dimshuffle("x", 0), at)
-            back = vjp(after, D, at)
+            back = graph.vjp(after, D, at)
             is_own = tensor.eq(numbers, row_t).dimshuffle(0, "x")
             added = tensor.switch(is_own, own_t.dimshuffle("x", 0), 0)
             return [d + added if top else d for d, top in zip(back, is_top)]
@@ -204,7 +204,7 @@ class Functions:
 
     def _summed(self, x: Variable, before: Variable, D: Variable) -> Variables:
         after = self.step(self.projected(x), self.columns(before))
-        return vjp(after, self.columns(D), [self.parameters[name] for name in self.of_steps])
+        return graph.vjp(after, self.columns(D), [self.parameters[name] for name in self.of_steps])
 
     @compiled
     def predicting_gradients(self) -> Graph:
@@ -234,11 +234,3 @@ class Functions:
 def functions_of(architecture: Architecture) -> Functions:
     """The functions of an architecture, compiled once for all its models."""
     return Functions(architecture)
-
-
-def vjp(after: Variables, D: Variables, wrt: Variables) -> Variables:
-    """Vector-Jacobian products: the sum of D d(after)/d(wrt) over the parts of a state."""
-    # Its gradient is meant, not its value. (known_grads would leave out paths from part to part.)
-    along = sum((a * d).sum() for a, d in zip(after, D))
-    gradients: Variables = theano.grad(along, wrt, consider_constant=D)
-    return gradients

@@ -10,7 +10,7 @@ rate means the same for any B. Reports divide E by the number of tokens.
 from typing import NamedTuple
 
 from theano_rnn.common.types import Variable, Variables
-from theano_rnn.engine import tensor
+from theano_rnn.engine import tensor, theano
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture, named
 from theano_rnn.model.cells import CELLS
@@ -220,3 +220,22 @@ def cross_entropy(logits: Variable, y: Variable) -> Variable:
     """
     o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()
+
+
+def vjp(after: Variables, D: Variables, wrt: Variables) -> Variables:
+    """Vector-Jacobian products: the sum of D d(after)/d(wrt) over the parts of a state.
+
+    Parameters
+    ----------
+    after, D : lists of expressions
+        The parts, and what each is multiplied by, held constant.
+    wrt : list of expressions
+
+    Returns
+    -------
+    list of expressions, one for each of ``wrt``
+    """
+    # Its gradient is meant, not its value. (known_grads would leave out paths from part to part.)
+    along = sum((a * d).sum() for a, d in zip(after, D))
+    gradients: Variables = theano.grad(along, wrt, consider_constant=D)
+    return gradients

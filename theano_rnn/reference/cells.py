@@ -11,6 +11,13 @@ A new cell is a pair of such functions and an entry in ``CELLS``.
 also dE/db, and dU is dp x_t'. Backward computes the gates again, so that forward keeps nothing.
 
 A cell whose recurrence has a bias a takes it after W, and returns dE/da after dW.
+
+A cell whose state has a way past W has a third function, with the arguments of forward:
+
+    identity(p, W, before) -> (parts, parts, H)
+
+the part of the Jacobian of the step that does not go through W. There each unit is alone: entry
+[i, j, n] is d(part i)/d(part j before) of unit n.
 """
 
 from __future__ import annotations
@@ -35,6 +42,7 @@ class Cell(NamedTuple):
     recurrent : str
         The parameters of the recurrence in the order of the arguments: "W", or "Wa" for a cell
         that has a bias a there.
+    identity : function, optional
     """
 
     gates: int
@@ -42,6 +50,7 @@ class Cell(NamedTuple):
     forward: Callable[..., State]
     backward: Callable[..., Any]
     recurrent: str = "W"
+    identity: Callable[..., Floats] | None = None
 
 
 def sigma(a: Floats) -> Floats:
@@ -125,6 +134,12 @@ def gru_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backwar
     return np.concatenate([dp_z, dp_r, dp_h]), np.concatenate(dW), (ds_before,)
 
 
+def gru_identity(p: Floats, W: Floats, before: State) -> Floats:
+    (s_before,) = before
+    z, _, _ = _gru_gates(p, W, s_before)
+    return z[None, None]  # ds_t/ds' = z
+
+
 # The gated recurrent unit that resets after the product (Cho et al. 2014, version 1; cuDNN):
 #   z and r as above, h = tanh(p_h + r * (W_h s' + a)); a is 0 without biases
 
@@ -160,6 +175,12 @@ def gru_after_backward(
     return np.concatenate([dp_z, dp_r, dp_h]), np.outer(by_gate, s_before), dq, (ds_before,)
 
 
+def gru_after_identity(p: Floats, W: Floats, a: Floats, before: State) -> Floats:
+    (s_before,) = before
+    z, _, _, _ = _gru_after_gates(p, W, a, s_before)
+    return z[None, None]  # ds_t/ds' = z
+
+
 # Long short-term memory with a forget gate (Gers et al. 2000), no peepholes. The state is (s, c).
 # Gates in the order i, f, o, g, with s' = s_{t-1} and c' = c_{t-1}:
 #   i, f, o = sigma(p + W s') each, g = tanh(p_g + W_g s')
@@ -191,11 +212,20 @@ def lstm_backward(p: Floats, W: Floats, before: State, d_after: State) -> Backwa
     return dp, np.outer(dp, s_before), (W.T @ dp, dc * f)  # dE/ds' = W' dp, dE/dc' = dc * f
 
 
+def lstm_identity(p: Floats, W: Floats, before: State) -> Floats:
+    s_before, c_before = before
+    i, f, o, g = _lstm_gates(p, W, s_before)
+    tanh_c = np.tanh(f * c_before + i * g)
+    none = np.zeros_like(f)
+    # ds_t/dc' = o (1 - tanh(c)^2) f, dc_t/dc' = f; s' goes through W only
+    return np.array([[none, o * (1 - tanh_c**2) * f], [none, f]])
+
+
 CELLS = {
     "tanh": Cell(1, 1, tanh_forward, tanh_backward),
     "sigmoid": Cell(1, 1, sigmoid_forward, sigmoid_backward),
     "relu": Cell(1, 1, relu_forward, relu_backward),
-    "gru": Cell(3, 1, gru_forward, gru_backward),
-    "gru_after": Cell(3, 1, gru_after_forward, gru_after_backward, recurrent="Wa"),
-    "lstm": Cell(4, 2, lstm_forward, lstm_backward),
+    "gru": Cell(3, 1, gru_forward, gru_backward, identity=gru_identity),
+    "gru_after": Cell(3, 1, gru_after_forward, gru_after_backward, "Wa", gru_after_identity),
+    "lstm": Cell(4, 2, lstm_forward, lstm_backward, identity=lstm_identity),
 }

@@ -1,0 +1,109 @@
+"""The table and the picture of ``flow.credit``."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from theano_rnn.flow.credit import Credits, Row
+from theano_rnn.flow.report.axes import Axis, K_axis
+from theano_rnn.flow.report.figures import COLOURS, DARK, TEAL
+from theano_rnn.flow.report.marks import Figure, Level, Line, Mark, Panel
+
+#: Colour and dash of each forward method.
+LOOKS = {
+    "rtrl": (DARK, "solid"),
+    "snap1": ("#e08214", "dash"),
+    "uoro": ("#762a83", "dashdot"),
+    "local": (TEAL, "dot"),
+    "immediate": ("#8c510a", "dash"),
+}
+#: A bias below it is rounding; it is drawn there.
+LEAST_BIAS = 1e-16
+
+
+def table(found: Credits) -> Table:
+    """A line for each method."""
+    made = Table(
+        title=f"dE/d({found.of}) on {found.T} steps, against the full gradient",
+        title_justify="left",
+    )
+    made.add_column("method", no_wrap=True)
+    for column in ("cosine", "norm", "bias", "variance", "ms", "memory"):
+        made.add_column(column, justify="right")
+    for row in found.rows:
+        error = f" ± {row.bias_error:.1g}" if row.variance else ""
+        made.add_row(
+            row.name,
+            f"{row.cosine:.4f}",
+            f"{row.ratio:.3g}",
+            f"{row.bias:.2g}{error}",
+            f"{row.variance:.3g}",
+            f"{1e3 * row.seconds:.3g}",
+            size(row.memory),
+        )
+    return made
+
+
+def size(count: int) -> str:
+    """Bytes with a unit.
+
+    >>> size(800), size(1_500_000)
+    ('800 B', '1.5 MB')
+    """
+    number, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 1000:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.3g} {unit}"
+
+
+def figure(found: Credits) -> Figure:
+    """Cosine and bias by K, with a level for each forward method; and the cost of each."""
+    by_K = K_axis(found.T)
+    bias = Axis("|mean gradient - full| / |full|", is_log=True)
+    cost = Axis("milliseconds a gradient", is_log=True), Axis("bytes to keep", is_log=True)
+    panels = [
+        Panel(marks(found, "cosine"), by_K, Axis("cosine with the full gradient")),
+        Panel(marks(found, "bias"), by_K, bias),
+        Panel(list(costs(found)), *cost),
+    ]
+    return Figure(f"Credit through time: dE/d({found.of}), {found.T} steps", [panels], 15, 4.6)
+
+
+def marks(found: Credits, number: str) -> list[Mark]:
+    """A line by K for each scheme, a level for each forward method."""
+    made: list[Mark] = []
+    for scheme, rows in of_schemes(found):
+        K = [int(row.name.partition(":")[2]) for row in rows]
+        y = [drawn(row, number) for row in rows]
+        made.append(Line(f"{scheme}:K", K, y, COLOURS[scheme], marker="dot"))
+    for row in found.rows:
+        if row.is_online:
+            made.append(Level(row.name, drawn(row, number), *LOOKS[row.name]))
+    return made
+
+
+def drawn(row: Row, number: str) -> float:
+    """The number of a row as an axis shows it."""
+    value: float = getattr(row, number)
+    return max(value, LEAST_BIAS) if number == "bias" else value
+
+
+def of_schemes(found: Credits) -> Iterator[tuple[str, list[Row]]]:
+    """The rows of each truncation scheme, by K."""
+    for scheme in COLOURS:
+        rows = [row for row in found.rows if row.name.startswith(f"{scheme}:")]
+        if rows:
+            yield scheme, sorted(rows, key=lambda row: int(row.name.partition(":")[2]))
+
+
+def costs(found: Credits) -> Iterator[Mark]:
+    """A point for each method."""
+    for scheme, rows in of_schemes(found):
+        x, y = [1e3 * row.seconds for row in rows], [row.memory for row in rows]
+        yield Line(f"{scheme}:K", x, y, COLOURS[scheme], "", marker="dot")
+    for row in found.rows:
+        if row.is_online or row.name == "full":
+            colour = LOOKS[row.name][0] if row.is_online else "#000000"
+            yield Line(row.name, [1e3 * row.seconds], [row.memory], colour, "", marker="star")

@@ -1,0 +1,232 @@
+"""``OnlineGradient``: the gradient of a text by a forward method, as ``RNN.bptt`` returns it."""
+
+import math
+from typing import Optional
+
+import numpy as np
+
+from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Array, Floats, Function, Parameters, Tokens, Variable
+from theano_rnn.engine import building, compile_function, tensor, theano
+from theano_rnn.model.network import LanguageModel
+from theano_rnn.model.truncation import Truncation
+from theano_rnn.online.methods import check_memory, parse
+from theano_rnn.online.net import Net
+
+
+class OnlineGradient:
+    """The gradient of E on a text, its credit assigned forward in time.
+
+    Parameters
+    ----------
+    model : RNN
+        Its truncation does not matter, and its dropout is off.
+    method : str
+        "rtrl", "snap1", "uoro", "local" or "immediate"; ``theano_rnn.online.methods`` has their
+        equations.
+
+    Attributes
+    ----------
+    model : RNN
+    method : theano_rnn.online.methods.Method
+
+    Raises
+    ------
+    RNNError
+        For an unknown method, or one that is not defined for this network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theano_rnn import RNN
+    >>> model = RNN(vocab_size=5, hidden_size=4, dtype="float64")
+    >>> gradient = OnlineGradient(model, "rtrl")([0, 3, 1], [3, 1, 2])
+    >>> bool(np.allclose(gradient["W"], model.bptt([0, 3, 1], [3, 1, 2])["W"]))
+    True
+    """
+
+    def __init__(self, model: LanguageModel, method: str) -> None:
+        self.model, self.method = model, parse(method)
+        with building(floatX=model.dtype):
+            self.method.check(Net(model.architecture, dict(model.shared)))
+        self._function: Optional[Function] = None
+
+    def __repr__(self) -> str:
+        return f"OnlineGradient({self.model!r}, {self.method.name!r})"
+
+    def __call__(
+        self, x: Tokens, y: Tokens, state: Optional[Array] = None, *, seed: int = 0,
+        signs: Optional[Array] = None,
+    ) -> Parameters:  # fmt: skip
+        """The gradient, summed over the steps of one sequence.
+
+        Parameters
+        ----------
+        x, y : (T,) token ids
+        state : (S,) array, optional
+            The state before the first step, which no parameter has influenced; zeros by default.
+        seed : int
+            Draws the signs of a random method.
+        signs : (T, S) array, optional
+            The signs themselves.
+
+        Returns
+        -------
+        dict
+            Names, shapes and order as ``RNN.bptt`` returns them.
+
+        Raises
+        ------
+        RNNError
+            For bad input, or if what the method carries does not fit into the memory.
+        """
+        model, S = self.model, self.model.architecture.state_size
+        x, y = validation.token_pair(x, y, model.vocab_size)
+        state = model.checked_state(None if state is None else np.asarray(state)[None], 1)[0]
+        tokens, position = np.unique(x, return_inverse=True)
+        check_memory(
+            self.method, model.architecture, parameters_of_steps(model, tokens.size), model.dtype
+        )
+        arrays = [x, y, state, tokens, position.reshape(x.shape)]
+        if self.method.is_random:
+            if signs is None:
+                arrays.append(random_signs(seed, (len(x), S), model.dtype))
+            else:
+                arrays.append(validation.finite_array(signs, "signs", (len(x), S), model.dtype))
+        elif signs is not None:
+            raise RNNError(f"{self.method.name} draws no signs; leave them out")
+        gradients = self._compiled()(*arrays)
+        table = model.architecture.table
+        return {
+            name: np.ascontiguousarray(g.T) if name == table else g
+            for name, g in zip(model.shared, gradients)
+        }
+
+    def _compiled(self) -> Function:
+        if self._function is None:
+            with building(floatX=self.model.dtype):
+                if self._function is None:  # not made by another thread meanwhile
+                    self._function = self._compile()
+        return self._function
+
+    def _compile(self) -> Function:
+        model, a, dtype = self.model, self.model.architecture, self.model.dtype
+        _, inputs, network = model.network(truncation=Truncation("full"))
+        x, y, start = tensor.lvector("x"), tensor.lvector("y"), tensor.vector("start", dtype)
+        tokens, position = tensor.lvector("tokens"), tensor.lvector("position")
+        signs = [tensor.matrix("signs", dtype)] * self.method.is_random
+        states = tensor.concatenate([s[:, 0] for s in network.states], axis=1)  # (T, S)
+        before = tensor.concatenate([inputs.state, states[:-1]])
+        exact = gradients_of_output(model, network.loss, network.output)
+        e = theano.grad(network.loss, network.output)  # (T, H)
+
+        # Only the rows of tokens of this text can have been touched.
+        table = model.shared[a.table]
+        net = Net(a, {**model.shared, a.table: table[tokens]})
+        sums = self._scanned(net, [position, before, e, *signs])
+        gradients = net.gradients(sums)
+        gradients[a.table] = tensor.inc_subtensor(
+            tensor.zeros_like(table)[tokens], gradients[a.table]
+        )
+        for name, gradient in exact.items():
+            gradients[name] = gradients.get(name, 0) + gradient
+        # One sequence is a batch of one.
+        given = {
+            inputs.x: x.dimshuffle(0, "x"), inputs.y: y, inputs.state: start.dimshuffle("x", 0)
+        }  # fmt: skip
+        given = {
+            old: tensor.patternbroadcast(new, old.broadcastable) for old, new in given.items()
+        }
+        outputs = theano.clone([gradients[name] for name in model.shared], replace=given)
+        return compile_function([x, y, start, tokens, position, *signs], outputs, name="online")
+
+    def _scanned(self, net: Net, sequences: list[Variable]) -> list[Variable]:
+        """The gradients of the blocks of a net, summed over all steps."""
+        dtype, is_random = self.model.dtype, self.method.is_random
+        carried = list(self.method.start(net, dtype))
+        sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
+        n, names = len(carried), list(net.parameters)
+
+        def step(position_t, h, e_t, *rest):  # type: ignore[no-untyped-def]
+            signs_t, rest = (rest[0], rest[1:]) if is_random else (None, rest)
+            parameters = dict(zip(names, rest[n + len(sums) :]))
+            here = Net(net.architecture, parameters)
+            state, added = self.method.advance(
+                here, position_t, h, e_t, signs_t, rest[:n], rest[n : n + len(sums)]
+            )
+            return [
+                tensor.patternbroadcast(new, old.broadcastable)
+                for new, old in zip([*state, *added], [*carried, *sums])
+            ]
+
+        outputs, updates = theano.scan(
+            step,
+            sequences=sequences,
+            outputs_info=[tensor.unbroadcast(a, *range(a.ndim)) for a in (*carried, *sums)],
+            non_sequences=list(net.parameters.values()),
+            strict=True,
+            return_list=True,
+            name=self.method.name,
+        )
+        assert not updates
+        return [a[-1] for a in outputs[n:]]
+
+
+def gradients_of_output(
+    model: LanguageModel, loss: Variable, output: Variable
+) -> dict[str, Variable]:
+    """The gradients of V and c, and of a tied table in its use as V, the states held.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    loss, output : expressions
+        As ``model.network`` returns them.
+
+    Returns
+    -------
+    dict of expressions
+    """
+    a = model.architecture
+    names = [a.table if a.tied else "V"] + ["c"] * a.bias
+    wrt = [model.shared[name] for name in names]
+    return dict(zip(names, theano.grad(loss, wrt, consider_constant=[output])))
+
+
+def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
+    """How many parameters the steps use: all but V and c, and of the table some rows.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tokens : int
+        Rows of the table.
+
+    Returns
+    -------
+    int
+    """
+    a = model.architecture
+    shapes = {name: shape for name, shape in a.shapes.items() if name not in ("V", "c")}
+    shapes[a.table] = (shapes[a.table][0], tokens)
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def random_signs(seed: object, shape: tuple[int, ...], dtype: str) -> Floats:
+    """Signs 1 or -1, each with probability 1/2.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+    shape : tuple of int
+    dtype : str
+
+    Returns
+    -------
+    array
+    """
+    if not isinstance(seed, np.random.Generator):
+        seed = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
+    signs: Floats = (2 * seed.integers(2, size=shape) - 1).astype(dtype)
+    return signs

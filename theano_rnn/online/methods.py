@@ -1,0 +1,308 @@
+"""The methods: what each carries from step to step in place of the influence dh_t/dtheta.
+
+With J_t = dh_t/dh_{t-1}, D_t the derivative of h_t by the parameters theta with h_{t-1} held, and
+e_t = dE_t/dh_t of the output at t alone, the influence G_t = dh_t/dtheta and the gradient are
+
+    G_t = J_t G_{t-1} + D_t,    dE/dtheta = sum_t e_t G_t.
+
+Each class below is one way to have G_t, or what is near it. S is the size of h_t, P the number of
+parameters, all but V and c, whose gradients are exact anyway.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from theano_rnn.common import memory, validation
+from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Variable, Variables
+from theano_rnn.engine import tensor
+from theano_rnn.model.architecture import Architecture
+from theano_rnn.online.derivatives import derivatives, forward, is_nested, of_own_unit
+from theano_rnn.online.net import Block, Net
+
+
+class Method(ABC):
+    """A way to assign credit forward in time.
+
+    Attributes
+    ----------
+    name : str
+    is_random : bool
+        Whether it draws a sign for each number of the state at each step.
+    """
+
+    name: ClassVar[str]
+    is_random: ClassVar[bool] = False
+
+    def check(self, net: Net) -> None:  # noqa: B027 (most are defined for every network)
+        """Raise RNNError if the method is not defined for a network.
+
+        Parameters
+        ----------
+        net : Net
+        """
+
+    @abstractmethod
+    def numbers(self, architecture: Architecture, P: int) -> int:
+        """How many numbers are carried from step to step, beside the state.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        P : int
+            Parameters that the steps use.
+
+        Returns
+        -------
+        int
+        """
+
+    @abstractmethod
+    def start(self, net: Net, dtype: str) -> Variables:
+        """What is carried, before the first step: zeros.
+
+        Parameters
+        ----------
+        net : Net
+        dtype : str
+
+        Returns
+        -------
+        list of expressions
+        """
+
+    @abstractmethod
+    def advance(
+        self,
+        net: Net,
+        token: Variable,
+        h: Variable,
+        e: Variable,
+        signs: Variable,
+        carried: Variables,
+        sums: Variables,
+    ) -> tuple[Variables, Variables]:
+        """One step.
+
+        Parameters
+        ----------
+        net : Net
+        token : integer expression
+            The row of the table.
+        h : (S,) expression
+            h_{t-1}.
+        e : (H,) expression
+            dE_t/ds_t of the output at t alone, s_t that of the layer which predicts.
+        signs : (S,) expression
+            1 or -1; None where the method is not random.
+        carried : list of expressions
+            As ``start`` returns it.
+        sums : list of (n_in, n_out) expressions
+            The gradients of the blocks of ``net`` up to t - 1.
+
+        Returns
+        -------
+        carried, sums : lists of expressions
+        """
+
+
+def zeros(net: Net, n: int, dtype: str) -> Variables:
+    """An (n, n_in, n_out) for each block."""
+    return [tensor.zeros((n, *shape), dtype) for shape in net.shapes()]
+
+
+class RTRL(Method):
+    """Real-time recurrent learning: G_t = J_t G_{t-1} + D_t, exactly (Williams, Zipser 1989).
+
+    S P numbers, and S^2 P products a step.
+    """
+
+    name = "rtrl"
+
+    def numbers(self, architecture: Architecture, P: int) -> int:
+        return architecture.state_size * P
+
+    def start(self, net: Net, dtype: str) -> Variables:
+        return zeros(net, net.S, dtype)
+
+    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
+        J, blocks = derivatives(net, token, h, tensor.eye(net.S, dtype=h.dtype))
+        G = [block.added_to(times(J, g)) for block, g in zip(blocks, carried)]
+        return G, [a + times(e.dimshuffle("x", 0), g[net.top])[0] for a, g in zip(sums, G)]
+
+
+def times(A: Variable, G: Variable) -> Variable:
+    """A G, (n, n_in, n_out), of A (n, m) and G (m, n_in, n_out)."""
+    shape = A.shape[0], G.shape[1], G.shape[2]
+    return tensor.dot(A, G.reshape((G.shape[0], shape[1] * shape[2]))).reshape(shape)
+
+
+class UORO(Method):
+    """Unbiased online recurrent optimization: G_t ~ u_t v_t' (Tallec, Ollivier 2017).
+
+    With random signs nu_t::
+
+        u_t = rho0 J_t u_{t-1} + rho1 nu_t        rho0^2 = |v_{t-1}| / |J_t u_{t-1}|
+        v_t = v_{t-1} / rho0 + nu_t' D_t / rho1   rho1^2 = |nu_t' D_t| / |nu_t|
+
+    The mean of u_t v_t' over all signs is G_t: what has an odd power of a sign cancels, and rho0
+    and rho1 do not change where nu_t becomes -nu_t. S + P numbers, and some P products a step.
+    """
+
+    name, is_random = "uoro", True
+
+    def numbers(self, architecture: Architecture, P: int) -> int:
+        return architecture.state_size + P
+
+    def start(self, net: Net, dtype: str) -> Variables:
+        return [tensor.zeros((net.S,), dtype), *zeros(net, 1, dtype)]
+
+    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
+        u, *v = carried
+        _, blocks = derivatives(net, token, h, signs.dimshuffle("x", 0))  # nu' D_t
+        Ju = forward(net, token, h, u)
+        rho0 = root_of_ratio(sum(tensor.sqr(a).sum() for a in v), tensor.sqr(Ju).sum())
+        rho1 = root_of_ratio(sum(b.squared_norm() for b in blocks), tensor.sqr(signs).sum())
+        u = rho0 * Ju + rho1 * signs
+        v = [Block(b.x, b.dq / rho1).added_to(a / rho0) for b, a in zip(blocks, v)]
+        along = tensor.dot(e, u[net.top])
+        return [u, *v], [a + along * b[0] for a, b in zip(sums, v)]
+
+
+def root_of_ratio(a: Variable, b: Variable) -> Variable:
+    """(a / b)^(1/4), the root of the ratio of norms whose squares are given; 1 if one is 0."""
+    is_zero = tensor.eq(a, 0) | tensor.eq(b, 0)
+    # Roots first: a quotient of squares would leave the range of float32.
+    a, b = (tensor.sqrt(tensor.switch(is_zero, tensor.ones_like(c), c)) for c in (a, b))
+    return tensor.sqrt(a / b)
+
+
+class OfOwnUnit(Method):
+    """What a parameter does to its own unit alone; ``through_W`` says on which ways."""
+
+    through_W: ClassVar[bool]
+
+    def check(self, net: Net) -> None:
+        a = net.architecture
+        if a.layers > 1 or a.embedding_size is not None:
+            what = f"{a.layers} layers" if a.layers > 1 else "an embedding"
+            raise RNNError(
+                f"{self.name} follows what a parameter does to its own unit, and with {what} a "
+                "parameter reaches many units in one step; use one layer without an embedding, or "
+                "rtrl or uoro"
+            )
+
+    def numbers(self, architecture: Architecture, P: int) -> int:
+        return architecture.state_size // architecture.hidden_size * P
+
+    def start(self, net: Net, dtype: str) -> Variables:
+        return zeros(net, net.S // net.architecture.hidden_size, dtype)
+
+    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
+        back, blocks = of_own_unit(net, token, h, self.through_W)
+        H, G = net.architecture.hidden_size, []
+
+        def by_column(of_units: Variable, g: Variable) -> Variable:
+            return of_units[tensor.arange(g.shape[-1]) % H]  # column j is of unit j mod H
+
+        for block, g in zip(blocks, carried):
+            parts = [sum(by_column(way, g) * g[j] for j, way in enumerate(ways)) for ways in back]
+            G.append(block.added_to(tensor.stack(parts)))
+        return G, [a + by_column(e, g) * g[0] for a, g in zip(sums, G)]
+
+
+class SnAp1(OfOwnUnit):
+    """The sparse one-step approximation: G_t where one step can reach (Menick et al. 2020).
+
+    A parameter reaches its own unit n in one step: of G_t = J_t G_{t-1} + D_t these entries are
+    kept, and of J_t only dh_t[n]/dh_{t-1}[n] is needed. As many numbers as parameters (for lstm
+    two each), and as many products a step.
+    """
+
+    name, through_W = "snap1", True
+
+    def check(self, net: Net) -> None:
+        super().check(net)
+        h = tensor.zeros((1, net.S))
+        _, (layer,) = net.step(tensor.constant(0), net.columns(h))
+        if is_nested(layer):
+            raise RNNError(
+                f"snap1 follows what a parameter does to its own unit, and in a step of "
+                f"{net.architecture.cell} it reaches all units, through two products with W; use "
+                "another cell (gru_after is a gru with one product), or rtrl, uoro or local"
+            )
+
+
+class Local(OfOwnUnit):
+    """The way past W alone: a gate's f or z, as in e-prop 1 (Bellec et al. 2020) and RFLO.
+
+    G_t = I_t G_{t-1} + D_t with the part I_t of J_t that does not go through W: for lstm c_t has f
+    c_{t-1}, for gru s_t has z s_{t-1}. Without such a way it is ``immediate``. As many numbers as
+    parameters (for lstm two each), and as many products a step.
+    """
+
+    name, through_W = "local", False
+
+
+class Immediate(Method):
+    """Nothing before the step itself: dE/dtheta ~ sum_t e_t D_t, a window of K = 0 steps back."""
+
+    name = "immediate"
+
+    def numbers(self, architecture: Architecture, P: int) -> int:
+        return 0
+
+    def start(self, net: Net, dtype: str) -> Variables:
+        return []
+
+    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
+        D = tensor.set_subtensor(tensor.zeros((1, net.S), h.dtype)[0, net.top], e)
+        _, blocks = derivatives(net, token, h, D)
+        return [], [block.added_to(a.dimshuffle("x", 0, 1))[0] for block, a in zip(blocks, sums)]
+
+
+#: All methods by name.
+METHODS: dict[str, Method] = {
+    method.name: method for method in (RTRL(), SnAp1(), UORO(), Local(), Immediate())
+}
+
+
+def parse(method: object) -> Method:
+    """The method of a name.
+
+    Parameters
+    ----------
+    method : str
+
+    Returns
+    -------
+    Method
+
+    Raises
+    ------
+    RNNError
+        For any other name.
+    """
+    return METHODS[validation.one_of(method, "method", METHODS)]
+
+
+def check_memory(method: Method, architecture: Architecture, P: int, dtype: str) -> None:
+    """Raise RNNError if what a method carries does not fit into half of the memory.
+
+    Parameters
+    ----------
+    method : Method
+    architecture : Architecture
+    P : int
+        Parameters that the steps use.
+    dtype : str
+    """
+    # As it was, as it will be, and the product that is added.
+    needed = 3 * method.numbers(architecture, P) * (4 if dtype == "float32" else 8)
+    there = memory.total()
+    if needed > there // 2:
+        raise RNNError(
+            f"{method.name} would carry the influence of {P:,} parameters on a state of "
+            f"{architecture.state_size:,} numbers, {needed / 1e9:,.1f} GB, and this process may "
+            f"have {there / 1e9:,.1f}; use a smaller hidden_size, or uoro"
+        )
