@@ -1,4 +1,4 @@
-"""Draws unrolled.svg and truncations.svg beside itself: ``python docs/draw.py``.
+"""Draws unrolled.svg, truncations.svg, influence.svg beside itself: ``python docs/draw.py``.
 
 Plain Python and SVG, on white cards, so that they can be read on white and on dark pages.
 """
@@ -90,6 +90,64 @@ def unrolled(words: tuple[str, ...] = ("the", "keys", "to", "it"), ahead: str = 
     return picture(width, y_input + 98, "The network, unrolled over four words", parts)
 
 
+#: (unit of the state, unit of the parameter) -> what a method keeps of the influence after a step
+#: and of the Jacobian: 1 all of it, 0 nothing, between them a part.
+KEPT: dict[str, tuple[Callable[[int, int], float], Callable[[int, int], float]]] = {
+    "rtrl": (lambda i, n: 1, lambda i, n: 1),
+    "snap1": (lambda i, n: i == n, lambda i, n: i == n),
+    "local": (lambda i, n: i == n, lambda i, n: 0.45 * (i == n)),
+    "immediate": (lambda i, n: i == n, lambda i, n: 0),
+}
+
+
+def influence(units: int = 3, each: int = 4) -> str:
+    """What each method keeps of G_t (units x parameters) and of J_t, and uoro's u v'."""
+    side, pitch, left, top = 22, 108, 128, 66
+    columns = units * each
+
+    def row(y: float, name: str, words: str) -> list[str]:
+        return [
+            text(left - 22, y + units * side / 2 + 6, name, weight="bold", anchor="end", size=18),
+            text(left + (columns + units + 4.4) * side, y + units * side / 2 + 6, words,
+                 anchor="start", size=16, fill=GREY),
+        ]  # fmt: skip
+
+    def cell(x: float, y: float, share: float) -> str:
+        fill = PALE if share == 0 else BLUE
+        opacity = f' fill-opacity="{share:g}"' if 0 < share < 1 else ""
+        return f'<rect x="{x:g}" y="{y:g}" width="19" height="19" rx="3" fill="{fill}"{opacity}/>'
+
+    words = {
+        "rtrl": "all, exact",
+        "snap1": "a parameter's own unit",
+        "local": "own unit, past W",
+        "immediate": "nothing goes on",
+        "uoro": "one product, random",
+    }
+    parts = [
+        text(left + columns * side / 2, top - 24, "G_t: units by parameters", size=18),
+        text(left + (columns + 1.7 + units / 2) * side, top - 24, "J_t", size=18),
+    ]
+    for number, (name, (of_G, of_J)) in enumerate(KEPT.items()):
+        y0 = top + number * pitch
+        parts += row(y0, name, words[name])
+        for i in range(units):
+            for j in range(columns):
+                parts.append(cell(left + j * side, y0 + i * side, of_G(i, j // each)))
+            for n in range(units):
+                x = left + (columns + 1.7 + n) * side
+                parts.append(cell(x, y0 + i * side, of_J(i, n)))
+    y0 = top + len(KEPT) * pitch
+    parts += row(y0, "uoro", words["uoro"])
+    for i in range(units):
+        parts.append(cell(left, y0 + i * side, 1))
+        for n in range(units):
+            parts.append(cell(left + (columns + 1.7 + n) * side, y0 + i * side, 1))
+    parts += [cell(left + (1.6 + j) * side, y0 + side, 1) for j in range(columns)]
+    width, height = left + (columns + units + 14) * side, y0 + units * side + 24
+    return picture(width, height, "What each method carries from step to step", parts)
+
+
 def text(
     x: float,
     y: float,
@@ -143,3 +201,4 @@ def picture(width: float, height: float, title: str, parts: list[str]) -> str:
 if __name__ == "__main__":
     (HERE / "truncations.svg").write_text(truncations(), encoding="utf-8")
     (HERE / "unrolled.svg").write_text(unrolled(), encoding="utf-8")
+    (HERE / "influence.svg").write_text(influence(), encoding="utf-8")

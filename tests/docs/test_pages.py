@@ -85,6 +85,7 @@ def test_the_drawings_are_those_of_the_script():
     draw = runpy.run_path(str(ROOT / "docs/draw.py"))
     assert draw["truncations"]() == read(ROOT / "docs/truncations.svg")
     assert draw["unrolled"]() == read(ROOT / "docs/unrolled.svg")
+    assert draw["influence"]() == read(ROOT / "docs/influence.svg")
 
 
 def test_the_drawing_of_the_schemes_shows_the_pictures_of_the_tests():

@@ -15,11 +15,11 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
 import numpy as np
 
-from theano_rnn.common import extras, validation
+from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Floats, Ints, Parameters, Tokens
 from theano_rnn.engine import building, compile_function, tensor, theano
@@ -32,9 +32,6 @@ from theano_rnn.online import METHODS, OnlineGradient
 from theano_rnn.online.gradient import parameters_of_steps
 from theano_rnn.online.methods import check_memory
 from theano_rnn.rnn import RNN
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: Gradients are timed this often, and the shortest time counts.
 TIMINGS = 3
@@ -72,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Credits:
-    """All rows, which show themselves.
+    """All rows; ``theano_rnn.flow.report.credit`` shows them.
 
     Attributes
     ----------
@@ -94,23 +91,6 @@ class Credits:
 
     def __getitem__(self, name: str) -> Row:
         return {row.name: row for row in self.rows}[name]
-
-    def plot(self) -> "Figure":
-        """The picture of all methods.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        RNNError
-            If Matplotlib is not installed.
-        """
-        from theano_rnn.flow.report import credit, png
-
-        extras.need("report", "a picture")
-        return png.drawn(credit.figure(self))
 
 
 def credit(

@@ -108,7 +108,7 @@ def of_own_unit(
             d = [a + b if on else a for a, b, on in zip(d, through, is_on)]
         rows.append(d)
     actual = dict(zip(leaves, [layer.p, *layer.before, *(product.q for product in found)]))
-    rows = [theano.clone(d, replace=actual) for d in rows]
+    rows = [replaced(d, actual, layer.weights) for d in rows]
     of_leaves = [tensor.concatenate(column) for column in zip(*rows)]  # (parts, ...) each
     back = [[of_leaves[1 + j][i] for j in range(n)] for i in range(n)]
     of_W = [Block(product.x[0], dq) for product, dq in zip(found, of_leaves[1 + n :])]
@@ -134,10 +134,24 @@ def element_wise(
     whole = products(again)
     of_products = [product.q.type() for product in whole]
     replace = dict(zip([product.q for product in whole], of_products))
-    after = theano.clone(list(again.after), replace=replace)
-    x = theano.clone([product.x for product in whole], replace=replace)
+    after = replaced(again.after, replace, leaves)
+    x = replaced([product.x for product in whole], replace, leaves)
     cut = [product._replace(x=x, q=q) for product, x, q in zip(whole, x, of_products)]
     return [*leaves, *of_products], cut, after
+
+
+def replaced(outputs: Variables, by: dict[Variable, Variable], inputs: Variables) -> Variables:
+    """Copies of expressions with some variables replaced.
+
+    ``theano.clone`` would copy the variables that stand there instead, and all before them; in a
+    scan these are inputs of its step, which have to stay the same variables.
+    """
+    memo = dict(by)
+    boundary = [*by, *inputs]
+    theano.graph.basic.clone_get_equiv(
+        boundary, outputs, copy_inputs=False, copy_orphans=False, memo=memo
+    )
+    return [memo[output] for output in outputs]
 
 
 def to_itself(dq: Variable, M: Variable, H: int) -> Variable:

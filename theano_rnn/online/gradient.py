@@ -99,7 +99,7 @@ class OnlineGradient:
         gradients = self._compiled()(*arrays)
         table = model.architecture.table
         return {
-            name: np.ascontiguousarray(g.T) if name == table else g
+            name: np.ascontiguousarray(g.T if name == table else g)
             for name, g in zip(model.shared, gradients)
         }
 
@@ -144,26 +144,24 @@ class OnlineGradient:
     def _scanned(self, net: Net, sequences: list[Variable]) -> list[Variable]:
         """The gradients of the blocks of a net, summed over all steps."""
         dtype, is_random = self.model.dtype, self.method.is_random
-        carried = list(self.method.start(net, dtype))
+        carried = self.method.start(net, dtype)
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
-        n, names = len(carried), list(net.parameters)
+        # A dimension of 1 is one like the others: a scan's state may not change its type.
+        start = [tensor.unbroadcast(a, *range(a.ndim)) for a in (*carried, *sums)]
+        n, end, names = len(carried), len(start), list(net.parameters)
 
         def step(position_t, h, e_t, *rest):  # type: ignore[no-untyped-def]
             signs_t, rest = (rest[0], rest[1:]) if is_random else (None, rest)
-            parameters = dict(zip(names, rest[n + len(sums) :]))
-            here = Net(net.architecture, parameters)
+            here = Net(net.architecture, dict(zip(names, rest[end:])))
             state, added = self.method.advance(
-                here, position_t, h, e_t, signs_t, rest[:n], rest[n : n + len(sums)]
+                here, position_t, h, e_t, signs_t, rest[:n], rest[n:end]
             )
-            return [
-                tensor.patternbroadcast(new, old.broadcastable)
-                for new, old in zip([*state, *added], [*carried, *sums])
-            ]
+            return [tensor.unbroadcast(a, *range(a.ndim)) for a in (*state, *added)]
 
         outputs, updates = theano.scan(
             step,
             sequences=sequences,
-            outputs_info=[tensor.unbroadcast(a, *range(a.ndim)) for a in (*carried, *sums)],
+            outputs_info=start,
             non_sequences=list(net.parameters.values()),
             strict=True,
             return_list=True,

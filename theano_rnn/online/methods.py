@@ -155,7 +155,8 @@ class UORO(Method):
         return architecture.state_size + P
 
     def start(self, net: Net, dtype: str) -> Variables:
-        return [tensor.zeros((net.S,), dtype), *zeros(net, 1, dtype)]
+        v = [tensor.zeros(shape, dtype) for shape in net.shapes()]
+        return [tensor.zeros((net.S,), dtype), *v]
 
     def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
         u, *v = carried
@@ -164,9 +165,9 @@ class UORO(Method):
         rho0 = root_of_ratio(sum(tensor.sqr(a).sum() for a in v), tensor.sqr(Ju).sum())
         rho1 = root_of_ratio(sum(b.squared_norm() for b in blocks), tensor.sqr(signs).sum())
         u = rho0 * Ju + rho1 * signs
-        v = [Block(b.x, b.dq / rho1).added_to(a / rho0) for b, a in zip(blocks, v)]
+        v = [Block(b.x, b.dq / rho1).added_to_one(a / rho0) for b, a in zip(blocks, v)]
         along = tensor.dot(e, u[net.top])
-        return [u, *v], [a + along * b[0] for a, b in zip(sums, v)]
+        return [u, *v], [a + along * b for a, b in zip(sums, v)]
 
 
 def root_of_ratio(a: Variable, b: Variable) -> Variable:
@@ -258,7 +259,7 @@ class Immediate(Method):
     def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
         D = tensor.set_subtensor(tensor.zeros((1, net.S), h.dtype)[0, net.top], e)
         _, blocks = derivatives(net, token, h, D)
-        return [], [block.added_to(a.dimshuffle("x", 0, 1))[0] for block, a in zip(blocks, sums)]
+        return [], [block.added_to_one(a) for block, a in zip(blocks, sums)]
 
 
 #: All methods by name.

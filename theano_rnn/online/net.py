@@ -52,6 +52,10 @@ class Block(NamedTuple):
             return tensor.inc_subtensor(a[:, self.x], self.dq)
         return a + self.x.dimshuffle("x", 0, "x") * self.dq.dimshuffle(0, "x", 1)
 
+    def added_to_one(self, a: Variable) -> Variable:
+        """The same where n = 1, for a sum a (n_in, n_out)."""
+        return self.added_to(a.dimshuffle("x", 0, 1))[0]
+
     def squared_norm(self) -> Variable:
         """The sum of all squares of the derivative."""
         squares = tensor.sqr(self.dq).sum()

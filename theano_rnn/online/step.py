@@ -160,7 +160,7 @@ class OnlineStep:
         after = tensor.concatenate([s[0] for layer in layers for s in layer.after])
         output = after[net.top].dimshuffle("x", 0)  # (1, H)
         loss = graph.cross_entropy(
-            graph.predicted(a, model.shared, output), target.dimshuffle("x")
+            graph.predicted(a, model.shared, output), tensor.unbroadcast(target.dimshuffle("x"), 0)
         )
         e = theano.grad(loss, output)[0]
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]

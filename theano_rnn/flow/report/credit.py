@@ -1,13 +1,19 @@
 """The table and the picture of ``flow.credit``."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from theano_rnn.common import extras
 from theano_rnn.flow.credit import Credits, Row
+from theano_rnn.flow.report import png
 from theano_rnn.flow.report.axes import Axis, K_axis
 from theano_rnn.flow.report.figures import COLOURS, DARK, TEAL
 from theano_rnn.flow.report.marks import Figure, Level, Line, Mark, Panel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 #: Colour and dash of each forward method.
 LOOKS = {
@@ -56,6 +62,26 @@ def size(count: int) -> str:
             break
         number, unit = number / 1000, larger
     return f"{number:.3g} {unit}"
+
+
+def plot(found: Credits) -> "MatplotlibFigure":
+    """The picture of all methods.
+
+    Parameters
+    ----------
+    found : Credits
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    RNNError
+        If Matplotlib is not installed.
+    """
+    extras.need("report", "a picture")
+    return png.drawn(figure(found))
 
 
 def figure(found: Credits) -> Figure:

@@ -1,0 +1,111 @@
+"""Ways to assign credit side by side: the numbers of the table, and what is refused."""
+
+import numpy as np
+import pytest
+from conftest import cosine
+
+from theano_rnn import RNN
+from theano_rnn.common import memory
+from theano_rnn.common.errors import RNNError
+from theano_rnn.flow import credit
+from theano_rnn.flow.credit import compared
+from theano_rnn.flow.report import credit as shown
+from theano_rnn.flow.report.marks import Level
+from theano_rnn.reference import NumpyRNN
+from theano_rnn.reference.online import online_gradients
+
+X, Y = np.random.default_rng(0).integers(7, size=(2, 6))
+
+
+@pytest.fixture
+def found(uncompiled):
+    model = RNN(7, 4, seed=2, dtype="float32")
+    methods = ["uoro", "immediate", "window:2", "last:2", "full", "uoro"]
+    return model, credit(model, X, Y, methods, draws=8)
+
+
+def test_the_numbers_of_a_row_are_those_of_the_gradients_in_numpy(found):
+    model, found = found
+    parameters = {name: p.astype("float64") for name, p in model.parameters().items()}
+    full = NumpyRNN(parameters).bptt(X, Y)["W"]
+    assert [row.name for row in found.rows] == ["full", "uoro", "immediate", "window:2", "last:2"]
+    expected = {
+        "immediate": online_gradients(parameters, X, Y, "immediate")["W"],
+        "window:2": NumpyRNN(parameters, "window:2").bptt(X, Y)["W"],
+        "last:2": NumpyRNN(parameters, "last:2").bptt(X, Y)["W"],
+        "full": full,
+    }
+    for name, W in expected.items():
+        row = found[name]
+        assert abs(row.cosine - cosine(W, full)) < 1e-12
+        assert abs(row.ratio - np.linalg.norm(W) / np.linalg.norm(full)) < 1e-12
+        assert abs(row.bias - np.linalg.norm(W - full) / np.linalg.norm(full)) < 1e-12
+        assert row.variance == row.bias_error == 0 and row.seconds > 0
+    uoro = found["uoro"]
+    assert uoro.variance > 0.01 and uoro.cosine < 0.999
+    assert uoro.bias < 4 * uoro.bias_error  # which is that of eight draws
+    n = len(set(X.tolist()))
+    assert {row.name: row.memory for row in found.rows} == {
+        "full": 8 * 6 * 4, "uoro": 8 * (8 + 4 * n + 16), "immediate": 8 * 4,
+        "window:2": 8 * 3 * 4, "last:2": 8 * 2 * 4,
+    }  # fmt: skip
+
+
+def test_the_table_and_the_picture_have_every_method(found):
+    _, found = found
+    table = shown.table(found)
+    assert table.row_count == len(found.rows)
+    assert [*table.columns[0].cells] == [row.name for row in found.rows]
+    figure = shown.figure(found)
+    names = [{mark.name for mark in panel.marks} for panel in figure.panels]
+    assert names[0] == names[1] == {"window:K", "last:K", "uoro", "immediate"}
+    assert names[2] == names[0] | {"full"}
+    levels = [m for m in figure.panels[1].marks if isinstance(m, Level)]
+    assert [level.y for level in levels] == [found["uoro"].bias, found["immediate"].bias]
+    assert shown.plot(found).axes
+
+
+def test_bias_and_variance_of_known_draws():
+    draws = np.array([[1.0, 2.0], [3.0, 0.0]])  # the mean is (2, 1), each sqrt(2) from it
+    numbers = compared(draws, np.array([2.0, 0.0]))
+    assert numbers == pytest.approx(
+        ((1 / 5**0.5 + 1) / 2, (5**0.5 + 3) / 4, 0.5, (4 / 4 / 2) ** 0.5, 4 / 4)
+    )
+
+
+@pytest.mark.slow
+def test_by_default_all_that_is_defined_is_there_and_the_rest_has_its_reason(uncompiled):
+    found = credit(RNN(7, 3, cell="gru", bias=True, seed=1), X, Y, draws=2)
+    names = [row.name for row in found.rows]
+    assert names[:5] == ["full", "rtrl", "uoro", "local", "immediate"]
+    assert names[5:] == [f"{s}:{K}" for s in ("window", "chunk", "last") for K in (1, 2, 4)]
+    assert list(found.left_out) == ["snap1"] and "gru_after" in found.left_out["snap1"]
+    assert abs(found["rtrl"].cosine - 1) < 1e-12 and found["rtrl"].bias < 1e-12
+
+
+def test_what_cannot_be_compared_is_one_message(monkeypatch):
+    model = RNN(7, 4, layers=2)
+    for methods, words in [
+        (["rtlr"], "method 'rtlr' is unknown; use rtrl, .* or a truncation"),
+        (["window:0"], "K must be a whole number of at least 1"),
+        (["snap1"], "with 2 layers"),
+        ([], r"methods is \[\]; pass a list"),
+        ("rtrl", "methods is 'rtrl'; pass a list"),
+        ([7], "method 7 is unknown"),
+    ]:
+        with pytest.raises(RNNError, match=words):
+            credit(model, X, Y, methods)
+    with pytest.raises(RNNError, match="'b' is no parameter"):
+        credit(model, X, Y, ["rtrl"], name="b")
+    with pytest.raises(RNNError, match="draws must be a whole number of at least 2"):
+        credit(model, X, Y, ["uoro"], draws=1)
+    monkeypatch.setattr(memory, "total", lambda: 10**4)
+    with pytest.raises(RNNError, match="rtrl would carry the influence of"):
+        credit(model, X, Y, ["rtrl"])
+
+
+def test_a_gradient_of_zero_is_said(uncompiled):
+    model = RNN(7, 4, dtype="float64")
+    model.set_parameters({name: 0 * p for name, p in model.parameters().items()})
+    with pytest.raises(RNNError, match="the full gradient of W on this text is 0"):
+        credit(model, X, Y, ["immediate"])
