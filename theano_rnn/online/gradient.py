@@ -12,7 +12,7 @@ from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.online.methods import check_memory, parse
-from theano_rnn.online.net import Net
+from theano_rnn.online.net import Net, unbroadcast
 
 
 class OnlineGradient:
@@ -146,8 +146,7 @@ class OnlineGradient:
         dtype, is_random = self.model.dtype, self.method.is_random
         carried = self.method.start(net, dtype)
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
-        # A dimension of 1 is one like the others: a scan's state may not change its type.
-        start = [tensor.unbroadcast(a, *range(a.ndim)) for a in (*carried, *sums)]
+        start = [unbroadcast(a) for a in (*carried, *sums)]
         n, end, names = len(carried), len(start), list(net.parameters)
 
         def step(position_t, h, e_t, *rest):  # type: ignore[no-untyped-def]
@@ -156,7 +155,7 @@ class OnlineGradient:
             state, added = self.method.advance(
                 here, position_t, h, e_t, signs_t, rest[:n], rest[n:end]
             )
-            return [tensor.unbroadcast(a, *range(a.ndim)) for a in (*state, *added)]
+            return [unbroadcast(a) for a in (*state, *added)]
 
         outputs, updates = theano.scan(
             step,

@@ -18,7 +18,7 @@ from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.online.derivatives import derivatives, forward, is_nested, of_own_unit
-from theano_rnn.online.net import Block, Net
+from theano_rnn.online.net import Net
 
 
 class Method(ABC):
@@ -161,11 +161,12 @@ class UORO(Method):
     def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
         u, *v = carried
         _, blocks = derivatives(net, token, h, signs.dimshuffle("x", 0))  # nu' D_t
+        w = [block.added_to_one(tensor.zeros_like(a)) for block, a in zip(blocks, v)]
         Ju = forward(net, token, h, u)
-        rho0 = root_of_ratio(sum(tensor.sqr(a).sum() for a in v), tensor.sqr(Ju).sum())
-        rho1 = root_of_ratio(sum(b.squared_norm() for b in blocks), tensor.sqr(signs).sum())
+        rho0 = root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
+        rho1 = root_of_ratio(net.squared_norm(w), tensor.sqr(signs).sum())
         u = rho0 * Ju + rho1 * signs
-        v = [Block(b.x, b.dq / rho1).added_to_one(a / rho0) for b, a in zip(blocks, v)]
+        v = [a / rho0 + b / rho1 for a, b in zip(v, w)]
         along = tensor.dot(e, u[net.top])
         return [u, *v], [a + along * b for a, b in zip(sums, v)]
 

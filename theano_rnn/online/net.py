@@ -56,11 +56,6 @@ class Block(NamedTuple):
         """The same where n = 1, for a sum a (n_in, n_out)."""
         return self.added_to(a.dimshuffle("x", 0, 1))[0]
 
-    def squared_norm(self) -> Variable:
-        """The sum of all squares of the derivative."""
-        squares = tensor.sqr(self.dq).sum()
-        return squares if self.x.ndim == 0 else tensor.sqr(self.x).sum() * squares
-
 
 class Layer(NamedTuple):
     """What the step of one layer reads and returns, n rows of each."""
@@ -196,6 +191,13 @@ class Net:
             found.update(zip(names, graph.vjp(M, given, [p[name] for name in names])))
         return found
 
+    def squared_norm(self, sums: Variables) -> Variable:
+        """The sum of the squares of all parameters' gradients, given as for ``gradients``.
+
+        The blocks may hold more: of what a cell adds to its matrices, zeros say, is no gradient.
+        """
+        return sum(tensor.sqr(g).sum() for g in self.gradients(sums).values())
+
     def _of_W(self, layer: int) -> Variables:
         """The matrices of the recurrence of a layer."""
         names = [named(name, layer) for name in ("W", "a")]
@@ -226,3 +228,19 @@ def products(layer: Layer) -> list[Product]:
         if node is not None and isinstance(node.op, tensor.basic.Dot):
             found[node.inputs[1]] = Product(*node.inputs, node.outputs[0])
     return [found[M] for M in matrices(layer.weights)]
+
+
+def unbroadcast(a: Variable) -> Variable:
+    """An expression none of whose dimensions is known to be 1.
+
+    What is carried from step to step may not change its type, and a block may have one row.
+
+    Parameters
+    ----------
+    a : expression
+
+    Returns
+    -------
+    expression
+    """
+    return tensor.unbroadcast(a, *range(a.ndim))

@@ -17,7 +17,7 @@ from theano_rnn.online.gradient import (
     random_signs,
 )
 from theano_rnn.online.methods import check_memory, parse
-from theano_rnn.online.net import Net
+from theano_rnn.online.net import Net, unbroadcast
 
 
 class OnlineStep:
@@ -76,7 +76,9 @@ class OnlineStep:
                 theano.shared(np.zeros((0,) * a.ndim, model.dtype), f"carried {i}")
                 for i, a in enumerate(zeros)
             ]
-            self._reset = compile_function([], [], list(zip(self._carried, zeros)), name="reset")
+            self._reset = compile_function(
+                [], [], list(zip(self._carried, map(unbroadcast, zeros))), name="reset"
+            )
         self._function: Optional[Function] = None
         self.reset()
 
@@ -160,7 +162,7 @@ class OnlineStep:
         after = tensor.concatenate([s[0] for layer in layers for s in layer.after])
         output = after[net.top].dimshuffle("x", 0)  # (1, H)
         loss = graph.cross_entropy(
-            graph.predicted(a, model.shared, output), tensor.unbroadcast(target.dimshuffle("x"), 0)
+            graph.predicted(a, model.shared, output), unbroadcast(target.dimshuffle("x"))
         )
         e = theano.grad(loss, output)[0]
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
@@ -173,9 +175,8 @@ class OnlineStep:
         def guarded(value: Variable) -> Variable:
             return if_finite(value, loss + squares)
 
-        updates = [(p, guarded(p - rate * gradients[n])) for n, p in model.shared.items()]
-        updates += [
-            (old, guarded(new)) for old, new in zip(self._carried, [after, *after_carried])
-        ]
+        updates = [(p, guarded(p - rate * gradients[name])) for name, p in model.shared.items()]
+        for old, new in zip(self._carried, [after, *after_carried]):
+            updates.append((old, unbroadcast(guarded(new))))
         inputs = [token, target, rate] + [signs] * self.method.is_random
         return compile_function(inputs, [loss], updates, name=f"online {self.method.name}")
