@@ -11,7 +11,7 @@ from theano_rnn.common.types import Array, Floats, Function, Parameters, Tokens,
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
-from theano_rnn.online.methods import check_memory, parse
+from theano_rnn.online.methods import Now, check_memory, parse
 from theano_rnn.online.net import Net, unbroadcast
 
 
@@ -83,12 +83,12 @@ class OnlineGradient:
         """
         model, S = self.model, self.model.architecture.state_size
         x, y = validation.token_pair(x, y, model.vocab_size)
-        state = model.checked_state(None if state is None else np.asarray(state)[None], 1)[0]
+        state = model.checked_state(None if state is None else [state], 1)
         tokens, position = np.unique(x, return_inverse=True)
         check_memory(
             self.method, model.architecture, parameters_of_steps(model, tokens.size), model.dtype
         )
-        arrays = [x, y, state, tokens, position.reshape(x.shape)]
+        arrays = [x[:, None], y, state, tokens, position.reshape(x.shape)]
         if self.method.is_random:
             if signs is None:
                 arrays.append(random_signs(seed, (len(x), S), model.dtype))
@@ -112,8 +112,7 @@ class OnlineGradient:
 
     def _compile(self) -> Function:
         model, a, dtype = self.model, self.model.architecture, self.model.dtype
-        _, inputs, network = model.network(truncation=Truncation("full"))
-        x, y, start = tensor.lvector("x"), tensor.lvector("y"), tensor.vector("start", dtype)
+        symbols, inputs, network = model.network(truncation=Truncation("full"))  # of a batch of 1
         tokens, position = tensor.lvector("tokens"), tensor.lvector("position")
         signs = [tensor.matrix("signs", dtype)] * self.method.is_random
         states = tensor.concatenate([s[:, 0] for s in network.states], axis=1)  # (T, S)
@@ -131,30 +130,23 @@ class OnlineGradient:
         )
         for name, gradient in exact.items():
             gradients[name] = gradients.get(name, 0) + gradient
-        # One sequence is a batch of one.
-        given = {
-            inputs.x: x.dimshuffle(0, "x"), inputs.y: y, inputs.state: start.dimshuffle("x", 0)
-        }  # fmt: skip
-        given = {
-            old: tensor.patternbroadcast(new, old.broadcastable) for old, new in given.items()
-        }
-        outputs = theano.clone([gradients[name] for name in model.shared], replace=given)
-        return compile_function([x, y, start, tokens, position, *signs], outputs, name="online")
+        outputs = [gradients[name] for name in model.shared]
+        given = [*symbols, tokens, position, *signs]
+        return compile_function(given, outputs, name=self.method.name)
 
     def _scanned(self, net: Net, sequences: list[Variable]) -> list[Variable]:
         """The gradients of the blocks of a net, summed over all steps."""
-        dtype, is_random = self.model.dtype, self.method.is_random
+        dtype = self.model.dtype
         carried = self.method.start(net, dtype)
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
         start = [unbroadcast(a) for a in (*carried, *sums)]
         n, end, names = len(carried), len(start), list(net.parameters)
 
-        def step(position_t, h, e_t, *rest):  # type: ignore[no-untyped-def]
-            signs_t, rest = (rest[0], rest[1:]) if is_random else (None, rest)
-            here = Net(net.architecture, dict(zip(names, rest[end:])))
-            state, added = self.method.advance(
-                here, position_t, h, e_t, signs_t, rest[:n], rest[n:end]
-            )
+        def step(*given: Variable) -> list[Variable]:
+            m = len(sequences)
+            here = Net(net.architecture, dict(zip(names, given[m + end :])))
+            now, state, added = Now(*given[:m]), given[m : m + n], given[m + n : m + end]
+            state, added = self.method.advance(here, now, state, added)
             return [unbroadcast(a) for a in (*state, *added)]
 
         outputs, updates = theano.scan(

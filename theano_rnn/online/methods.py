@@ -10,7 +10,7 @@ parameters, all but V and c, whose gradients are exact anyway.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from theano_rnn.common import memory, validation
 from theano_rnn.common.errors import RNNError
@@ -19,6 +19,15 @@ from theano_rnn.engine import tensor
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.online.derivatives import derivatives, forward, is_nested, of_own_unit
 from theano_rnn.online.net import Net
+
+
+class Now(NamedTuple):
+    """What a method reads at step t."""
+
+    token: Variable  # an integer, the row of the table
+    h: Variable  # (S,) h_{t-1}
+    e: Variable  # (H,) dE_t/ds_t of the output at t alone, s_t that of the layer which predicts
+    signs: Variable = None  # (S,) 1 or -1, where the method is random
 
 
 class Method(ABC):
@@ -73,28 +82,14 @@ class Method(ABC):
 
     @abstractmethod
     def advance(
-        self,
-        net: Net,
-        token: Variable,
-        h: Variable,
-        e: Variable,
-        signs: Variable,
-        carried: Variables,
-        sums: Variables,
+        self, net: Net, now: Now, carried: Variables, sums: Variables
     ) -> tuple[Variables, Variables]:
         """One step.
 
         Parameters
         ----------
         net : Net
-        token : integer expression
-            The row of the table.
-        h : (S,) expression
-            h_{t-1}.
-        e : (H,) expression
-            dE_t/ds_t of the output at t alone, s_t that of the layer which predicts.
-        signs : (S,) expression
-            1 or -1; None where the method is not random.
+        now : Now
         carried : list of expressions
             As ``start`` returns it.
         sums : list of (n_in, n_out) expressions
@@ -125,10 +120,12 @@ class RTRL(Method):
     def start(self, net: Net, dtype: str) -> Variables:
         return zeros(net, net.S, dtype)
 
-    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
-        J, blocks = derivatives(net, token, h, tensor.eye(net.S, dtype=h.dtype))
+    def advance(
+        self, net: Net, now: Now, carried: Variables, sums: Variables
+    ) -> tuple[Variables, Variables]:
+        J, blocks = derivatives(net, now.token, now.h, tensor.eye(net.S, dtype=now.h.dtype))
         G = [block.added_to(times(J, g)) for block, g in zip(blocks, carried)]
-        return G, [a + times(e.dimshuffle("x", 0), g[net.top])[0] for a, g in zip(sums, G)]
+        return G, [a + times(now.e.dimshuffle("x", 0), g[net.top])[0] for a, g in zip(sums, G)]
 
 
 def times(A: Variable, G: Variable) -> Variable:
@@ -158,16 +155,18 @@ class UORO(Method):
         v = [tensor.zeros(shape, dtype) for shape in net.shapes()]
         return [tensor.zeros((net.S,), dtype), *v]
 
-    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
+    def advance(
+        self, net: Net, now: Now, carried: Variables, sums: Variables
+    ) -> tuple[Variables, Variables]:
         u, *v = carried
-        _, blocks = derivatives(net, token, h, signs.dimshuffle("x", 0))  # nu' D_t
+        _, blocks = derivatives(net, now.token, now.h, now.signs.dimshuffle("x", 0))  # nu' D_t
         w = [block.added_to_one(tensor.zeros_like(a)) for block, a in zip(blocks, v)]
-        Ju = forward(net, token, h, u)
+        Ju = forward(net, now.token, now.h, u)
         rho0 = root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
-        rho1 = root_of_ratio(net.squared_norm(w), tensor.sqr(signs).sum())
-        u = rho0 * Ju + rho1 * signs
+        rho1 = root_of_ratio(net.squared_norm(w), tensor.sqr(now.signs).sum())
+        u = rho0 * Ju + rho1 * now.signs
         v = [a / rho0 + b / rho1 for a, b in zip(v, w)]
-        along = tensor.dot(e, u[net.top])
+        along = tensor.dot(now.e, u[net.top])
         return [u, *v], [a + along * b for a, b in zip(sums, v)]
 
 
@@ -200,8 +199,10 @@ class OfOwnUnit(Method):
     def start(self, net: Net, dtype: str) -> Variables:
         return zeros(net, net.S // net.architecture.hidden_size, dtype)
 
-    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
-        back, blocks = of_own_unit(net, token, h, self.through_W)
+    def advance(
+        self, net: Net, now: Now, carried: Variables, sums: Variables
+    ) -> tuple[Variables, Variables]:
+        back, blocks = of_own_unit(net, now.token, now.h, self.through_W)
         H, G = net.architecture.hidden_size, []
 
         def by_column(of_units: Variable, g: Variable) -> Variable:
@@ -210,7 +211,7 @@ class OfOwnUnit(Method):
         for block, g in zip(blocks, carried):
             parts = [sum(by_column(way, g) * g[j] for j, way in enumerate(ways)) for ways in back]
             G.append(block.added_to(tensor.stack(parts)))
-        return G, [a + by_column(e, g) * g[0] for a, g in zip(sums, G)]
+        return G, [a + by_column(now.e, g) * g[0] for a, g in zip(sums, G)]
 
 
 class SnAp1(OfOwnUnit):
@@ -257,9 +258,11 @@ class Immediate(Method):
     def start(self, net: Net, dtype: str) -> Variables:
         return []
 
-    def advance(self, net, token, h, e, signs, carried, sums):  # type: ignore[no-untyped-def]
-        D = tensor.set_subtensor(tensor.zeros((1, net.S), h.dtype)[0, net.top], e)
-        _, blocks = derivatives(net, token, h, D)
+    def advance(
+        self, net: Net, now: Now, carried: Variables, sums: Variables
+    ) -> tuple[Variables, Variables]:
+        D = tensor.set_subtensor(tensor.zeros((1, net.S), now.h.dtype)[0, net.top], now.e)
+        _, blocks = derivatives(net, now.token, now.h, D)
         return [], [block.added_to_one(a) for block, a in zip(blocks, sums)]
 
 

@@ -16,7 +16,7 @@ from theano_rnn.online.gradient import (
     parameters_of_steps,
     random_signs,
 )
-from theano_rnn.online.methods import check_memory, parse
+from theano_rnn.online.methods import Now, check_memory, parse
 from theano_rnn.online.net import Net, unbroadcast
 
 
@@ -166,7 +166,7 @@ class OnlineStep:
         )
         e = theano.grad(loss, output)[0]
         sums = [tensor.zeros(shape, dtype) for shape in net.shapes()]
-        after_carried, sums = self.method.advance(net, token, h, e, signs, carried, sums)
+        after_carried, sums = self.method.advance(net, Now(token, h, e, signs), carried, sums)
         gradients = net.gradients(sums)
         for name, gradient in gradients_of_output(model, loss, output).items():
             gradients[name] = gradients.get(name, 0) + gradient
