@@ -5,7 +5,8 @@
               module of PyTorch
 ``measures``  all of these measures, from four modules:
               ``states``, the forward pass; ``errors``, how far the error reaches;
-              ``contributions``, to the gradient; ``jacobians``, and the exponents
+              ``contributions``, to the gradient; ``jacobians``, and the exponents;
+              ``conditioning``, the rank of long products
 ``graphs``    the compiled functions of a single step, which the measures call
 ``pairs``     which pairs of outputs and steps a truncation scheme keeps; sums by lag
 ``decay``     how the error decays with the lag: rate, half-life, horizon

@@ -33,6 +33,8 @@ from theano_rnn.online.gradient import parameters_of_steps
 from theano_rnn.online.methods import check_memory
 from theano_rnn.rnn import RNN
 
+#: The truncation schemes that are compared.
+SCHEMES = ("window", "chunk", "last")
 #: Gradients are timed this often, and the shortest time counts.
 TIMINGS = 3
 #: A function seed -> gradient.
@@ -190,7 +192,7 @@ def choose(
         except RNNError as error:
             left_out[method] = str(error)
     K = [2**e for e in range(len(x).bit_length()) if 2**e < len(x)]
-    return wanted + [f"{scheme}:{k}" for scheme in truncations.SCHEMES[1:] for k in K], left_out
+    return wanted + [f"{scheme}:{k}" for scheme in SCHEMES for k in K], left_out
 
 
 def checked(method: object) -> str:
@@ -198,15 +200,18 @@ def checked(method: object) -> str:
     if isinstance(method, str) and method in METHODS:
         return method
     try:
-        return str(truncations.parse(method))  # type: ignore[arg-type]
-    except RNNError as error:
+        cut = truncations.parse(method)  # type: ignore[arg-type]
+        if cut.scheme not in ("full", *SCHEMES):
+            raise RNNError(f"{cut} is not compared; use {', '.join(SCHEMES)}")
+        return str(cut)
+    except RNNError:
         if isinstance(method, str) and ":" in method:
             raise
         known = ", ".join(METHODS)
         raise RNNError(
             f"method {validation.shown(method)} is unknown; use {known}, or a truncation such as "
             "'window:4'"
-        ) from error
+        ) from None
 
 
 def check(model: RNN, method: str, x: Ints) -> None:

@@ -4,9 +4,9 @@ Outputs t and steps k count from 1 to T as in the equations; in an array they ar
 column k-1.
 """
 
+from theano_rnn.flow.conditioning import Conditioning
 from theano_rnn.flow.contributions import Contributions
-from theano_rnn.flow.jacobians import Jacobians
 
 
-class Measures(Contributions, Jacobians):
+class Measures(Contributions, Conditioning):
     """What ``Flow`` measures."""
