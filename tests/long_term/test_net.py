@@ -120,6 +120,17 @@ def test_omega_is_added_to_the_gradient_of_W_alone():
     assert all((gradients[name] == plain[name]).all() for name in "UVbc")
 
 
+@pytest.mark.slow
+def test_immediate_credit_leaves_early_inputs_without_a_gradient():
+    symbols = np.array([[4], [4], [0], [1], [0]])  # the last 3 outputs are asked for
+    x, y = tasks.one_hot(symbols, 5).astype("float64"), np.array([[0], [1], [2]])
+    E, _, full = compiled(net(ECHO, "lstm"))(x, y)
+    same, _, immediate = compiled(net(ECHO, "lstm", "immediate"))(x, y)
+    assert E == same and abs(full["V"] - immediate["V"]).max() < 1e-15
+    assert abs(full["U"][:, 4]).max() > 1e-3 and not immediate["U"][:, 4].any()
+    assert abs(immediate["U"][:, 0]).max() > 1e-3
+
+
 def test_an_update_is_clipped_where_that_is_a_remedy(monkeypatch):
     monkeypatch.setattr("theano_rnn.long_term.net.compile_function", function_in_python)
     _, x, y = echo()

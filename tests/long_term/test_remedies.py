@@ -21,6 +21,7 @@ def test_remedies_are_combined():
         ("", "remedy '' is unknown"),
         ("identity+orthogonal", "initialization both identity and orthogonal"),
         ("sgd+adam", "optimizer both sgd and adam"),
+        ("local+immediate", "credit both local and immediate"),
     ],
 )
 def test_a_bad_remedy_is_refused(remedy, said):
@@ -33,3 +34,15 @@ def test_remedies_in_another_order_are_the_same_trial():
     assert Trial("addition", 20, remedy="orthogonal, clip") == Trial(
         "addition", 20, remedy="clip+orthogonal"
     )
+
+
+@pytest.mark.parametrize(
+    "cell, remedy, said",
+    [
+        ("gru", "snap1", "in a step of gru it reaches all units"),
+        ("tanh", "omega+local", "omega is for the error that goes all ways back, not with local"),
+    ],
+)
+def test_a_method_that_does_not_fit_is_refused(cell, remedy, said):
+    with pytest.raises(RNNError, match=said):
+        Trial("addition", 20, cell=cell, remedy=remedy)

@@ -19,6 +19,7 @@ from theano_rnn.model import graph, initialization
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
+from theano_rnn.online.cut import cut
 from theano_rnn.optim import clipping, optimizers, regularization
 
 
@@ -91,10 +92,12 @@ class TaskNet:
         H = W.shape[1]
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
         starts = [tensor.zeros((B, H), self.dtype) for _ in range(self.cell.parts)]
+        credit, step = self.remedy.credit, self.cell.step
+        step = step if credit == "full" else cut(step, credit)
 
         def run(loop: truncations.Loop, inputs: Variables, starts: Variables) -> Variables:
             (p,) = inputs
-            return loop(self.cell.step, p, starts, self.cell.weights(*recurrent))
+            return loop(step, p, starts, self.cell.weights(*recurrent))
 
         states = truncations.states(truncations.Truncation("full"), run, [p], starts)
         A = self.task.answers

@@ -9,6 +9,8 @@ orthogonal, identity, spectral                      initialize W so; spectral ha
 chrono                                              initialize the gates to keep the state for up
                                                     to the length of a sequence
 momentum, nesterov, adagrad, rmsprop, adam          use this optimizer
+snap1, local, immediate                             leave out what these methods of
+                                                    ``theano_rnn.online`` leave out
 ==================================================  ==============================================
 
 Another cell is a remedy too, but is not in this list.
@@ -31,6 +33,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "identity": {"initialization": "identity"},
     "spectral": {"initialization": "spectral:1"},
     "chrono": {"is_chrono": True},
+    **{name: {"credit": name} for name in ("snap1", "local", "immediate")},
 }
 
 
@@ -42,6 +45,7 @@ class Remedy(NamedTuple):
     is_chrono: bool
     initialization: str
     optimizer: str
+    credit: str = "full"
 
 
 PLAIN = Remedy(
@@ -93,6 +97,15 @@ def check(text: str, cell: str) -> None:
     remedy = parse(text)
     if remedy.has_omega:
         check_omega(cell, "full")
+    if remedy.has_omega and remedy.credit != "full":
+        raise RNNError(
+            f"omega is for the error that goes all ways back, not with {remedy.credit}; leave "
+            "one of them out"
+        )
+    if remedy.credit != "full":
+        from theano_rnn.online import methods  # it waits for Theano
+
+        methods.check_cell(remedy.credit, cell)
     if remedy.is_chrono and not CELLS[cell].chrono:
         gated = ", ".join(name for name in CELLS if CELLS[name].chrono)
         raise RNNError(f"chrono is for the cells {gated}, not {cell}; leave it out")

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 from theano_rnn.common import memory, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
-from theano_rnn.engine import tensor
+from theano_rnn.engine import building, tensor
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.online.derivatives import derivatives, forward, is_nested, of_own_unit
 from theano_rnn.online.net import Net
@@ -311,3 +311,20 @@ def check_memory(method: Method, architecture: Architecture, P: int, dtype: str)
             f"{architecture.state_size:,} numbers, {needed / 1e9:,.1f} GB, and this process may "
             f"have {there / 1e9:,.1f}; use a smaller hidden_size, or uoro"
         )
+
+
+def check_cell(method: str, cell: str) -> None:
+    """Raise RNNError if a method is not defined for one layer of a cell.
+
+    Parameters
+    ----------
+    method : str
+    cell : str
+    """
+    architecture = Architecture(2, 1, cell)
+    with building():
+        parameters = {
+            name: tensor.TensorType("float64", [False] * len(shape))(name)
+            for name, shape in architecture.shapes.items()
+        }
+        parse(method).check(Net(architecture, parameters))
