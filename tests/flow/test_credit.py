@@ -57,11 +57,14 @@ def test_the_table_and_the_picture_have_every_method(found):
     assert table.row_count == len(found.rows)
     assert [*table.columns[0].cells] == [row.name for row in found.rows]
     figure = shown.figure(found)
-    names = [{mark.name for mark in panel.marks} for panel in figure.panels]
-    assert names[0] == names[1] == {"window:K", "last:K", "uoro", "immediate"}
-    assert names[2] == names[0] | {"full"}
-    levels = [m for m in figure.panels[1].marks if isinstance(m, Level)]
-    assert [level.y for level in levels] == [found["uoro"].bias, found["immediate"].bias]
+    cosine, norm, error, cost = [{mark.name for mark in panel.marks} for panel in figure.panels]
+    assert cosine == norm == {"window:K", "last:K", "uoro", "immediate"}
+    assert error == cosine | {"uoro, mean of 8"} and cost == cosine | {"full"}
+    levels = {m.name: m.y for m in figure.panels[2].marks if isinstance(m, Level)}
+    uoro = found["uoro"]
+    assert levels["uoro"] == pytest.approx((uoro.bias**2 + uoro.variance) ** 0.5)
+    assert levels["uoro, mean of 8"] == uoro.bias
+    assert levels["immediate"] == found["immediate"].bias
     assert shown.plot(found).axes
 
 

@@ -7,11 +7,12 @@ the recurrence. A method that draws at random gives another g with each draw; ba
     ratio      mean of |g| / |G|
     bias       |mean of g - G| / |G|, with the error that so few draws leave
     variance   mean of |g - mean of g|^2 / |G|^2
-    seconds    of one gradient
+    seconds    of one gradient, of the processor, on all threads together
     memory     bytes that it has to keep: states to go back through, or the influence
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ from theano_rnn.rnn import RNN
 
 #: The truncation schemes that are compared.
 SCHEMES = ("window", "chunk", "last")
-#: Gradients are timed this often, and the shortest time counts.
-TIMINGS = 3
+#: Seconds for which a gradient is repeated to be timed.
+TIMED = 0.1
 #: A function seed -> gradient.
 Gradient = Callable[[int], Parameters]
 
@@ -62,6 +63,11 @@ class Row:
     variance: float
     seconds: float
     memory: int
+
+    @property
+    def error(self) -> float:
+        """|g - G| / |G|, the root of its mean square over draws."""
+        return math.hypot(self.bias, self.variance**0.5)
 
     @property
     def is_online(self) -> bool:
@@ -279,12 +285,12 @@ def compared(found: Floats, full: Floats) -> tuple[float, float, float, float, f
 
 
 def seconds(gradient: Gradient) -> float:
-    """Of one gradient, the shortest of TIMINGS; it has been called before."""
-    times = []
-    for _ in range(TIMINGS):
-        start = time.perf_counter()
+    """Of the processor for one gradient: the least of as many as fit in TIMED, at least three."""
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < TIMED:
+        start = time.process_time()
         gradient(0)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 

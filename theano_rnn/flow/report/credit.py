@@ -23,8 +23,8 @@ LOOKS = {
     "local": (TEAL, "dot"),
     "immediate": ("#8c510a", "dash"),
 }
-#: A bias below it is rounding; it is drawn there.
-LEAST_BIAS = 1e-16
+#: An error below it is drawn as this one: that of rtrl is rounding.
+LEAST = 1e-4
 
 
 def table(found: Credits) -> Table:
@@ -34,7 +34,7 @@ def table(found: Credits) -> Table:
         title_justify="left",
     )
     made.add_column("method", no_wrap=True)
-    for column in ("cosine", "norm", "bias", "variance", "ms", "memory"):
+    for column in ("cosine", "norm", "bias", "variance", "CPU ms", "memory"):
         made.add_column(column, justify="right")
     for row in found.rows:
         error = f" ± {row.bias_error:.1g}" if row.variance else ""
@@ -85,16 +85,26 @@ def plot(found: Credits) -> "MatplotlibFigure":
 
 
 def figure(found: Credits) -> Figure:
-    """Cosine and bias by K, with a level for each forward method; and the cost of each."""
+    """Cosine, norm and error by K, with a level for each forward method; and what each costs."""
     by_K = K_axis(found.T)
-    bias = Axis("|mean gradient - full| / |full|", is_log=True)
-    cost = Axis("milliseconds a gradient", is_log=True), Axis("bytes to keep", is_log=True)
-    panels = [
-        Panel(marks(found, "cosine"), by_K, Axis("cosine with the full gradient")),
-        Panel(marks(found, "bias"), by_K, bias),
-        Panel(list(costs(found)), *cost),
+    error = Axis(f"|gradient - full| / |full|, {LEAST:g} if less", is_log=True)
+    cost = Axis("milliseconds of the processor", is_log=True), Axis("bytes to keep", is_log=True)
+    means: list[Mark] = [
+        Level(f"{row.name}, mean of {found.draws}", max(row.bias, LEAST), LOOKS[row.name][0])
+        for row in found.rows
+        if row.variance
     ]
-    return Figure(f"Credit through time: dE/d({found.of}), {found.T} steps", [panels], 15, 4.6)
+    rows = [
+        [
+            Panel(marks(found, "cosine"), by_K, Axis("cosine with the full gradient")),
+            Panel(marks(found, "ratio"), by_K, Axis("|gradient| / |full|", is_log=True)),
+        ],
+        [
+            Panel([*marks(found, "error"), *means], by_K, error),
+            Panel(list(costs(found)), *cost),
+        ],
+    ]
+    return Figure(f"Credit through time: dE/d({found.of}), {found.T} steps", rows, 12, 8.4)
 
 
 def marks(found: Credits, number: str) -> list[Mark]:
@@ -113,7 +123,7 @@ def marks(found: Credits, number: str) -> list[Mark]:
 def drawn(row: Row, number: str) -> float:
     """The number of a row as an axis shows it."""
     value: float = getattr(row, number)
-    return max(value, LEAST_BIAS) if number == "bias" else value
+    return max(value, LEAST) if number == "error" else value
 
 
 def of_schemes(found: Credits) -> Iterator[tuple[str, list[Row]]]:
