@@ -21,6 +21,7 @@ ON_THE_PAGE = re.findall(r"^::: (\S+)$", (ROOT / "docs/api.md").read_text(), re.
 #: How many examples a page has at least.
 LEAST = {
     "README.md": 8,
+    "docs/credit.md": 8,
     "docs/engine.md": 3,
     "docs/gradient-flow.md": 5,
     "docs/guide.md": 12,

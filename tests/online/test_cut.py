@@ -11,13 +11,13 @@ from theano_rnn.reference.online import online_gradients
 
 ALL = [
     (method, cell)
-    for cell in ("lstm", "gru", "tanh", "gru_after", "relu")
+    for cell in ("gru", "lstm", "tanh", "gru_after", "relu")
     for method in ("local", "snap1", "immediate")
     if (method, cell) != ("snap1", "gru")
 ]
 
 
-@pytest.mark.parametrize("method, cell", first(3, ALL))
+@pytest.mark.parametrize("method, cell", first(1, ALL))
 def test_backpropagation_through_cut_steps_is_the_method(method, cell, uncompiled, monkeypatch):
     kind = {**PLAIN, "cell": cell, "bias": True}
     parameters, x, y = net(kind, seed=1, T=5)

@@ -40,7 +40,7 @@ ALL = [
     for method in METHODS
 ]
 ALL = [pair for pair in ALL if is_defined(*pair)]
-QUICK = [("rtrl", "lstm"), ("snap1", "gru_after"), ("uoro", "tanh"), ("local", "gru")]
+QUICK = [("rtrl", "tanh"), ("snap1", "lstm"), ("uoro", "gru_after")]
 ALL.sort(key=lambda pair: (pair[0], pair[1]["cell"]) not in QUICK or pair[1]["embedding"])
 
 
@@ -92,6 +92,7 @@ def test_a_gradient_has_the_names_the_order_and_the_shapes_of_bptt(tanh, uncompi
     assert all(g.flags.c_contiguous for g in found.values())
 
 
+@pytest.mark.slow
 def test_the_signs_come_from_the_seed(tanh, uncompiled):
     model, x, y = tanh
     gradient = OnlineGradient(model, "uoro")
@@ -103,6 +104,7 @@ def test_the_signs_come_from_the_seed(tanh, uncompiled):
     assert set(signs.ravel()) == {-1, 1}
 
 
+@pytest.mark.slow
 def test_a_state_to_begin_in_is_that_of_the_step_before(tanh, uncompiled):
     """No parameter has influenced it: the gradient is that of a chunk."""
     model, x, y = tanh

@@ -14,8 +14,9 @@ the recurrence. A method that draws at random gives another g with each draw; ba
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, Optional
 
 import numpy as np
@@ -40,6 +41,8 @@ SCHEMES = ("window", "chunk", "last")
 TIMED = 0.1
 #: A function seed -> gradient.
 Gradient = Callable[[int], Parameters]
+#: A function x, y, K, seed -> gradient.
+OfScheme = Callable[[Ints, Ints, Optional[int], int], Parameters]
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,6 @@ def credit(
     RNNError
         For bad input, a method that is not defined for this network, or one that would need more
         than half of the memory.
-
-    Examples
-    --------
-    >>> from theano_rnn import RNN
-    >>> found = credit(RNN(7, 4, seed=1), [0, 3, 1, 2], [3, 1, 2, 5], ["rtrl", "window:1"])
-    >>> [row.name for row in found.rows], round(found["rtrl"].cosine, 12)
-    (['full', 'rtrl', 'window:1'], 1.0)
     """
     x, y = validation.token_pair(x, y, model.vocab_size)
     draws = validation.whole_number(draws, "draws", at_least=2)
@@ -159,7 +155,7 @@ def credit(
     same = RNN(**dataclasses.asdict(a), dtype="float64")
     same.set_parameters(model.parameters())
     wanted, left_out = choose(same, x, methods)
-    functions = dict(gradients(same, x, y, ["full", *wanted]))
+    functions = gradients(same, x, y, ["full", *wanted])
     full = flat(functions["full"](0), names)
     if not np.isfinite(full).all() or not full.any():
         what = "0" if not full.any() else "not finite"
@@ -227,28 +223,29 @@ def check(model: RNN, method: str, x: Ints) -> None:
     OnlineGradient(model, method)
 
 
-def gradients(
-    model: RNN, x: Ints, y: Ints, methods: Sequence[str]
-) -> Iterator[tuple[str, Gradient]]:
+def gradients(model: RNN, x: Ints, y: Ints, methods: Sequence[str]) -> dict[str, Gradient]:
     """A function seed -> gradient for each method."""
-    schemes = {}
+    found: dict[str, Gradient] = {}
+    schemes: dict[str, OfScheme] = {}
     for method in methods:
         if method in METHODS:
-            online = OnlineGradient(model, method)
-            is_random = online.method.is_random
-            yield (
-                method,
-                lambda seed, f=online, r=is_random: f(x, y, **({"seed": seed} if r else {})),
-            )
-        else:
-            cut = truncations.parse(method)
-            if cut.scheme not in schemes:
-                schemes[cut.scheme] = truncated(model, cut.scheme)
-            yield method, lambda seed, f=schemes[cut.scheme], K=cut.K: f(x, y, K)
+            found[method] = forward(model, x, y, method)
+            continue
+        cut = truncations.parse(method)
+        if cut.scheme not in schemes:
+            schemes[cut.scheme] = truncated(model, cut.scheme)
+        found[method] = partial(schemes[cut.scheme], x, y, cut.K)
+    return found
 
 
-def truncated(model: RNN, scheme: str) -> Callable[[Ints, Ints, Optional[int]], Parameters]:
-    """A function x, y, K -> gradient under a truncation scheme, compiled once for all K."""
+def forward(model: RNN, x: Ints, y: Ints, method: str) -> Gradient:
+    """The function of a forward method."""
+    gradient = OnlineGradient(model, method)
+    return lambda seed: gradient(x, y, seed=seed)
+
+
+def truncated(model: RNN, scheme: str) -> OfScheme:
+    """The function of a truncation scheme, compiled once for all K."""
     K = tensor.lscalar("K")
     cut = Truncation(scheme, None if scheme == "full" else K)
     symbols, _, network = model.network(truncation=cut)
@@ -257,7 +254,7 @@ def truncated(model: RNN, scheme: str) -> Callable[[Ints, Ints, Optional[int]], 
         inputs = [*symbols, *([] if cut.K is None else [K])]
         function = compile_function(inputs, found, name=scheme)
 
-    def gradient(x: Ints, y: Ints, K: Optional[int]) -> Parameters:
+    def gradient(x: Ints, y: Ints, K: Optional[int], seed: int) -> Parameters:
         arrays = [x[:, None], y, model.zero_state(1), *([] if K is None else [K])]
         table = model.architecture.table
         of_all = zip(model.shared, function(*arrays))

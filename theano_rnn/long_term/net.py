@@ -92,8 +92,8 @@ class TaskNet:
         H = W.shape[1]
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
         starts = [tensor.zeros((B, H), self.dtype) for _ in range(self.cell.parts)]
-        credit, step = self.remedy.credit, self.cell.step
-        step = step if credit == "full" else cut(step, credit)
+        credit, whole = self.remedy.credit, self.cell.step
+        step = whole if credit == "full" else cut(whole, credit)
 
         def run(loop: truncations.Loop, inputs: Variables, starts: Variables) -> Variables:
             (p,) = inputs

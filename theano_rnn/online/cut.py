@@ -34,7 +34,8 @@ def cut(step: StepFunction, method: str) -> StepFunction:
         if method == "immediate":
             return step(p, list(held.values()), weights)
         layer = Layer(p, before, weights, step(p, before, weights), step)
-        inputs, by = [p, *before, *weights], {}
+        inputs = [p, *before, *weights]
+        by: dict[Variable, Variable] = {}
         for product in products(layer):
             (x,) = replaced([product.x], by, inputs)
             (way,) = [x] if method == "snap1" else replaced([product.x], {**held, **by}, inputs)

@@ -110,7 +110,7 @@ def of_own_unit(
     actual = dict(zip(leaves, [layer.p, *layer.before, *(product.q for product in found)]))
     rows = [replaced(d, actual, layer.weights) for d in rows]
     of_leaves = [tensor.concatenate(column) for column in zip(*rows)]  # (parts, ...) each
-    back = [[of_leaves[1 + j][i] for j in range(n)] for i in range(n)]
+    back: list[Variables] = [[of_leaves[1 + j][i] for j in range(n)] for i in range(n)]
     of_W = [Block(product.x[0], dq) for product, dq in zip(found, of_leaves[1 + n :])]
     return back, net.blocks(token, row, [layer], of_leaves[:1]) + of_W
 
@@ -129,7 +129,7 @@ def element_wise(
     after : list of (n, H) expressions of the leaves
     """
     leaves = [v.type() for v in (layer.p, *layer.before)]
-    again = Layer(*leaves[:1], leaves[1:], layer.weights, (), layer.step)
+    again = Layer(leaves[0], leaves[1:], layer.weights, (), layer.step)
     again = again._replace(after=again.step(again.p, again.before, again.weights))
     whole = products(again)
     of_products = [product.q.type() for product in whole]

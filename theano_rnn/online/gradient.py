@@ -83,12 +83,12 @@ class OnlineGradient:
         """
         model, S = self.model, self.model.architecture.state_size
         x, y = validation.token_pair(x, y, model.vocab_size)
-        state = model.checked_state(None if state is None else [state], 1)
+        start = model.checked_state(None if state is None else np.array([state]), 1)
         tokens, position = np.unique(x, return_inverse=True)
         check_memory(
             self.method, model.architecture, parameters_of_steps(model, tokens.size), model.dtype
         )
-        arrays = [x[:, None], y, state, tokens, position.reshape(x.shape)]
+        arrays = [x[:, None], y, start, tokens, position.reshape(x.shape)]
         if self.method.is_random:
             if signs is None:
                 arrays.append(random_signs(seed, (len(x), S), model.dtype))
@@ -145,9 +145,10 @@ class OnlineGradient:
         def step(*given: Variable) -> list[Variable]:
             m = len(sequences)
             here = Net(net.architecture, dict(zip(names, given[m + end :])))
-            now, state, added = Now(*given[:m]), given[m : m + n], given[m + n : m + end]
-            state, added = self.method.advance(here, now, state, added)
-            return [unbroadcast(a) for a in (*state, *added)]
+            after, added = self.method.advance(
+                here, Now(*given[:m]), given[m : m + n], given[m + n : m + end]
+            )
+            return [unbroadcast(a) for a in (*after, *added)]
 
         outputs, updates = theano.scan(
             step,

@@ -226,7 +226,8 @@ def products(layer: Layer) -> list[Product]:
     for variable in theano.graph.basic.ancestors(layer.after):
         node = variable.owner
         if node is not None and isinstance(node.op, tensor.basic.Dot):
-            found[node.inputs[1]] = Product(*node.inputs, node.outputs[0])
+            x, M = node.inputs
+            found[M] = Product(x, M, node.outputs[0])
     return [found[M] for M in matrices(layer.weights)]
 
 

@@ -227,7 +227,8 @@ def own(G: Floats) -> Floats:
     """G (1, parts, H, G*H, ...) with the influence of row g*H + n on the unit n alone."""
     _, _, H, rows, *_ = G.shape
     is_own = np.arange(rows) % H == np.arange(H)[:, None]  # (H, G*H)
-    return G * is_own.reshape(is_own.shape + (1,) * (G.ndim - 4))
+    kept: Floats = G * is_own.reshape(is_own.shape + (1,) * (G.ndim - 4))
+    return kept
 
 
 def norm(arrays: Parameters) -> float:
