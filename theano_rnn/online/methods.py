@@ -101,7 +101,7 @@ class Method(ABC):
         """
 
 
-def zeros(net: Net, n: int, dtype: str) -> Variables:
+def _zeros(net: Net, n: int, dtype: str) -> Variables:
     """An (n, n_in, n_out) for each block."""
     return [tensor.zeros((n, *shape), dtype) for shape in net.shapes()]
 
@@ -118,17 +118,17 @@ class RTRL(Method):
         return architecture.state_size * P
 
     def start(self, net: Net, dtype: str) -> Variables:
-        return zeros(net, net.S, dtype)
+        return _zeros(net, net.S, dtype)
 
     def advance(
         self, net: Net, now: Now, carried: Variables, sums: Variables
     ) -> tuple[Variables, Variables]:
         J, blocks = derivatives(net, now.token, now.h, tensor.eye(net.S, dtype=now.h.dtype))
-        G = [block.added_to(times(J, g)) for block, g in zip(blocks, carried)]
-        return G, [a + times(now.e.dimshuffle("x", 0), g[net.top])[0] for a, g in zip(sums, G)]
+        G = [block.added_to(_times(J, g)) for block, g in zip(blocks, carried)]
+        return G, [a + _times(now.e.dimshuffle("x", 0), g[net.top])[0] for a, g in zip(sums, G)]
 
 
-def times(A: Variable, G: Variable) -> Variable:
+def _times(A: Variable, G: Variable) -> Variable:
     """A G, (n, n_in, n_out), of A (n, m) and G (m, n_in, n_out)."""
     shape = A.shape[0], G.shape[1], G.shape[2]
     return tensor.dot(A, G.reshape((G.shape[0], shape[1] * shape[2]))).reshape(shape)
@@ -162,15 +162,15 @@ class UORO(Method):
         _, blocks = derivatives(net, now.token, now.h, now.signs.dimshuffle("x", 0))  # nu' D_t
         w = [block.added_to_one(tensor.zeros_like(a)) for block, a in zip(blocks, v)]
         Ju = forward(net, now.token, now.h, u)
-        rho0 = root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
-        rho1 = root_of_ratio(net.squared_norm(w), tensor.sqr(now.signs).sum())
+        rho0 = _root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
+        rho1 = _root_of_ratio(net.squared_norm(w), tensor.sqr(now.signs).sum())
         u = rho0 * Ju + rho1 * now.signs
         v = [a / rho0 + b / rho1 for a, b in zip(v, w)]
         along = tensor.dot(now.e, u[net.top])
         return [u, *v], [a + along * b for a, b in zip(sums, v)]
 
 
-def root_of_ratio(a: Variable, b: Variable) -> Variable:
+def _root_of_ratio(a: Variable, b: Variable) -> Variable:
     """(a / b)^(1/4), the root of the ratio of norms whose squares are given; 1 if one is 0."""
     is_zero = tensor.eq(a, 0) | tensor.eq(b, 0)
     # Roots first: a quotient of squares would leave the range of float32.
@@ -197,7 +197,7 @@ class OfOwnUnit(Method):
         return architecture.state_size // architecture.hidden_size * P
 
     def start(self, net: Net, dtype: str) -> Variables:
-        return zeros(net, net.S // net.architecture.hidden_size, dtype)
+        return _zeros(net, net.S // net.architecture.hidden_size, dtype)
 
     def advance(
         self, net: Net, now: Now, carried: Variables, sums: Variables
