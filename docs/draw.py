@@ -102,13 +102,13 @@ KEPT: dict[str, tuple[Callable[[int, int], float], Callable[[int, int], float]]]
 
 def influence(units: int = 3, each: int = 4) -> str:
     """What each method keeps of G_t (units x parameters) and of J_t, and uoro's u v'."""
-    side, pitch, left, top = 22, 108, 128, 66
+    side, pitch, left, top, gap = 22, 108, 150, 66, 2.9
     columns = units * each
 
     def row(y: float, name: str, words: str) -> list[str]:
         return [
             text(left - 22, y + units * side / 2 + 6, name, weight="bold", anchor="end", size=18),
-            text(left + (columns + units + 4.4) * side, y + units * side / 2 + 6, words,
+            text(left + (columns + gap + units + 1.5) * side, y + units * side / 2 + 6, words,
                  anchor="start", size=16, fill=GREY),
         ]  # fmt: skip
 
@@ -126,7 +126,7 @@ def influence(units: int = 3, each: int = 4) -> str:
     }
     parts = [
         text(left + columns * side / 2, top - 24, "G_t: units by parameters", size=18),
-        text(left + (columns + 1.7 + units / 2) * side, top - 24, "J_t", size=18),
+        text(left + (columns + gap + units / 2) * side, top - 24, "J_t", size=18),
     ]
     for number, (name, (of_G, of_J)) in enumerate(KEPT.items()):
         y0 = top + number * pitch
@@ -135,16 +135,16 @@ def influence(units: int = 3, each: int = 4) -> str:
             for j in range(columns):
                 parts.append(cell(left + j * side, y0 + i * side, of_G(i, j // each)))
             for n in range(units):
-                x = left + (columns + 1.7 + n) * side
+                x = left + (columns + gap + n) * side
                 parts.append(cell(x, y0 + i * side, of_J(i, n)))
     y0 = top + len(KEPT) * pitch
     parts += row(y0, "uoro", words["uoro"])
     for i in range(units):
         parts.append(cell(left, y0 + i * side, 1))
         for n in range(units):
-            parts.append(cell(left + (columns + 1.7 + n) * side, y0 + i * side, 1))
-    parts += [cell(left + (1.6 + j) * side, y0 + side, 1) for j in range(columns)]
-    width, height = left + (columns + units + 14) * side, y0 + units * side + 24
+            parts.append(cell(left + (columns + gap + n) * side, y0 + i * side, 1))
+    parts += [cell(left + (1.4 + j) * side, y0 + side, 1) for j in range(columns)]
+    width, height = left + (columns + units + gap + 11) * side, y0 + units * side + 24
     return picture(width, height, "What each method carries from step to step", parts)
 
 
