@@ -8,6 +8,7 @@ nothing goes back: what the parameters did to the state goes forward with the st
 ``methods``      ``rtrl``, ``snap1``, ``uoro``, ``local``, ``immediate``: what each carries along
 ``gradient``     ``OnlineGradient``: the gradient of a text, as ``RNN.bptt`` returns it
 ``step``         ``OnlineStep``: the parameters change at each step of the text
+``cut``          the biased methods once more, by backpropagation through steps with ways cut
 """
 
 from theano_rnn.online.gradient import OnlineGradient
