@@ -106,7 +106,7 @@ def test_the_numbers_of_the_findings_are_those_of_the_flow(measured):
         cut = flow.truncated(f"{scheme}:{K}", ["W", "W2"])
         assert (found.cosines[scheme][i], found.ratios[scheme][i]) == cut
     assert (found.live, found.omega) == (flow.live_steps(), flow.omega())
-    assert found.exponent == flow.lyapunov(1, transient=3)[0]
+    assert found.exponent == flow.exponent()
     np.testing.assert_array_equal(found.left, left_by_lag(flow.norms))
     np.testing.assert_array_equal(found.products, flow.norms_by_lag())
     assert found.layers == 2
@@ -153,6 +153,17 @@ def test_a_report_is_left_with_the_words_of_the_text(called, folder):
     assert numbers["truncation"] == "last:4"
 
 
+def test_the_verdict_is_on_several_sentences_and_tells_how_much_they_differ(called):
+    code, out, err = called("run")
+    assert code == 0 and not err
+    n = int(re.search(r"(?:of|on|these) (\d+) texts", out)[1])
+    assert 2 < n <= 50 and f"in 95 % of the draws of {n} texts; single texts: " in out
+    code, out, _ = called("run", "--sentences", 1)
+    assert code == 0 and "texts" not in out.split("runs")[-1] and "this text" in out
+    code, out, _ = called("run", "--sentences", 5, "--steps", 9)
+    assert code == 0 and "of 5 texts" in out
+
+
 def test_steps_and_lag_limit_what_is_shown(called):
     code, out, _ = called("run", "--steps", 9, "--lag", 3)
     assert code == 0 and ", 9 steps:" in out
@@ -175,6 +186,8 @@ def test_steps_and_lag_limit_what_is_shown(called):
         (["run", "--steps", 3, "--lag", 3], "needs 4 steps"),
         (["run", "--steps", 0], "--steps"),
         (["run", "--lag", 0], "--lag"),
+        (["run", "--sentences", 0], "--sentences must be 1 or more, not 0"),
+        (["run", "--demo", "--sentences", 2], "--demo"),
         (["run", "--cosine", 2], "--cosine"),
         (["run", "--report", "text.txt"], "cannot be written"),
         (["run", "--report", "text.txt/in"], "cannot be written"),

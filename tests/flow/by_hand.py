@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from theano_rnn.flow.decay import Piece
+from theano_rnn.flow.exponents import Exponent
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.verdict import Verdict
 from theano_rnn.training import build
@@ -33,6 +35,7 @@ def findings_of(name, cell, T, rate, **changes):
         bound=1.25, bound_says="What the bound 1.25 says.",
         guaranteed=None, rate=rate, rate_start=0.9, half_life=1234.5, horizon=9, zeros=0.01,
         reasons=("a reason",), remedies=("--cell lstm: a remedy",),
+        pieces=(Piece(0, T - 1, rate, 0.9),),
     )  # fmt: skip
     settings = {
         "name": name, "cell": cell, "layers": 1,
@@ -51,7 +54,7 @@ def findings_of(name, cell, T, rate, **changes):
         "one_step": {"mean": 0.8765, "max": 1.2345, "above_1": 0.2468},
         "saturation": {"saturated": 0.3, "derivative": 0.4321, "dead": None, "gates": {}},
         "spectra": {"W": {"sigma_max": 1.25, "spectral_radius": 0.75}},
-        "live": 3.21, "omega": 0.123456, "exponent": -0.1234,
+        "live": 3.21, "omega": 0.123456, "exponent": Exponent(T, -0.1234, None, None),
         "curves": {cell: 3 * wave(T, 3)}, "open": abs(wave(3, T)), "open_name": f"{cell}'(z)",
     }  # fmt: skip
     return Findings(**{**settings, **changes})
@@ -80,7 +83,14 @@ def of_lstm():
 def of_sigmoid():
     """More steps than the page shows, a truncation that is longer, lags up to 99."""
     f = findings_of(
-        "sigmoid", "sigmoid", 170, 0.5, truncation="chunk:200", wanted=None, is_trained=False
+        "sigmoid",
+        "sigmoid",
+        170,
+        0.5,
+        truncation="chunk:200",
+        wanted=None,
+        is_trained=False,
+        exponent=Exponent(170, -0.1234, -0.1234, 0.0456),
     )
     f.left[90:] = 0
     return dataclasses.replace(f, lags=99)
@@ -97,9 +107,9 @@ FOUND = {"tanh": of_tanh, "lstm": of_lstm, "sigmoid": of_sigmoid, "relu": of_rel
 
 def flow_of(
     rate=0.5, T=5, sigma=1.5, radius=1.2, saturated=0.0, derivative=0.9, dead=0.0, gates=(),
-    closed=0.0, norms=None, cosine=1.0, **network,
+    closed=0.0, norms=None, cosine=1.0, path=0.0, overflow=None, parts=(), **network,
 ):  # fmt: skip
-    """A flow of which each lag leaves ``rate``."""
+    """A flow of which each lag leaves ``rate``, and ``path`` through a gate."""
     network["cell"] = "".join(network.get("cell", "tanh"))  # no literal, as from a file
     architecture = build.architecture(Settings(hidden_size=4, **network), 9)
     cell, layers = architecture.cell, architecture.layers
@@ -111,6 +121,10 @@ def flow_of(
     names = {"gru": "zrh", "lstm": "ifog"}.get(cell)
     W = {"W": {"sigma_max": sigma, "spectral_radius": radius}}
     return SimpleNamespace(
+        identity_path=lambda: (
+            np.array(path, float) if np.ndim(path) else [path ** np.arange(9)] * layers
+        ),
+        overflow=overflow, part_norms=dict(parts),
         T=T, norms=np.array(norms, float), first_lag=int(cell == "lstm"), recurrent=["W"],
         architecture=architecture, bound=lambda: gamma * sigma if has_bound else None,
         spectra=lambda: W, gates={n: np.array(v, float) for n, v in dict(gates).items()},
@@ -120,3 +134,10 @@ def flow_of(
             "gates": {} if names is None else {name: [closed, 0.0] for name in names[:-1]},
         },
     )  # fmt: skip
+
+
+def by_curve(curve):
+    """|dE_t/ds_k| of which ``curve[n]`` is left at lag n, (T, T)."""
+    T = len(curve)
+    t, k = np.arange(T)[:, None], np.arange(T)
+    return np.where(t >= k, np.asarray(curve, float)[abs(t - k)], 0.0)

@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from flow.by_hand import by_curve
 
 from theano_rnn import RNNError
 from theano_rnn.common import memory
@@ -17,10 +18,14 @@ from theano_rnn.flow.decay import (
     geometric_mean,
     half_life_of,
     horizon_of,
+    knot_of,
     left_by_lag,
-    rate_of,
+    line,
     share_of_zeros,
+    sums_by_lag,
 )
+from theano_rnn.flow.evidence import evidence
+from theano_rnn.flow.exponents import Exponent
 from theano_rnn.flow.findings import measure, plain, power
 from theano_rnn.flow.pairs import cosine, lengths_of
 from theano_rnn.flow.report.figures import by_lag_lines
@@ -229,29 +234,76 @@ def test_errors_below_the_smallest_do_not_count():
 
 
 def test_a_rate_needs_three_lags_of_which_one_is_not_zero():
-    assert rate_of(np.array([1, 0.5])) is None and rate_of(np.zeros(5)) is None
-    assert rate_of(np.array([1, 0.5, 0.25]), first=1) is None
-    assert rate_of(np.array([0, 0, 0.7, 0])) == (0, 0, 0, 0.7)
-    found = rate_of(np.array([9, 1, 0.5, 0.25]), first=1)
-    np.testing.assert_allclose(found, [0.5, 0.5, 0.5, 2])
-    np.testing.assert_allclose(rate_of(np.array([1, 0.5, 0])), [0.5, 0.5, 0.5, 1])
+    def last(curve, first=0):
+        return evidence([by_curve(np.array(curve, float))], first).last
+
+    assert last([1, 0.5]) is None and last([0, 0, 0, 0, 0]) is None
+    assert last([1, 0.5, 0.25], first=1) is None
+    assert last([1, 0, 0, 0]) == (0, 0, 0, 1)
+    np.testing.assert_allclose(last([9, 1, 0.5, 0.25], first=1), [1, 3, 0.5, 2])
+    np.testing.assert_allclose(last([1, 0.5, 0]), [0, 1, 0.5, 1])
+    np.testing.assert_allclose(last([1, 1e-280, 0])[2], 1e-280, rtol=1e-9)
 
 
-def test_the_range_of_a_rate_is_two_standard_errors_of_the_slope():
-    log, n, w = np.array([0.0, -1, -1, -3, -3]), np.arange(5), np.arange(5.0, 0, -1)
-    (slope, start), (variance, _) = (
-        np.polyfit(n, log, 1, w=w**0.5),
-        np.diag(np.polyfit(n, log, 1, w=w**0.5, cov=True)[1]),
-    )
-    spread = 2 * variance**0.5
-    found = rate_of(np.exp(log))
+def test_a_line_is_weighted_and_leaves_out_what_is_not_finite():
+    n, w = np.arange(5.0), np.arange(5.0, 0, -1)
+    log = np.array([[0.0, -1, -1, -3, -3], [0.0, 2, np.nan, 6, -np.inf], [1.0, *[np.nan] * 4]])
+    slope, height = line(n, log, np.tile(w, (3, 1)))
     np.testing.assert_allclose(
-        np.log(found), [slope, slope - spread, slope + spread, start], atol=1e-14
+        [slope[0], height[0]], np.polyfit(n, log[0], 1, w=w**0.5), atol=1e-12
     )
-    # Of two lags there is no error; and no number is beyond those of float64.
-    np.testing.assert_allclose(rate_of(np.array([1, 5e-324, 0])), [np.exp(-700)] * 3 + [1])
-    found = rate_of(np.array([5e-324, 1, 0]))
-    np.testing.assert_allclose(found, [np.exp(700)] * 3 + [np.exp(-700)])
+    np.testing.assert_allclose([slope[1], height[1]], [2, 0], atol=1e-12)
+    assert np.isnan(slope[2])
+
+
+def test_a_line_bends_where_two_pieces_are_better_by_half():
+    n = np.arange(20.0)
+    bent = -0.4 * n + 0.35 * np.maximum(0, n - 7)
+    assert knot_of(n, bent, 20 - n) == 7 and knot_of(n[:5], bent[:5], 20 - n[:5]) is None
+    assert knot_of(n, -0.4 * n, 20 - n) is None
+    assert knot_of(n, bent / 10, 20 - n) is None  # one line misses it by less than 5 %
+    wave = np.where(np.arange(20) % 2, 0.3, -0.3)
+    assert knot_of(n, wave, 20 - n) is None
+
+
+def test_one_text_has_ten_parts_and_several_are_a_group_each():
+    norms = by_curve(0.5 ** np.arange(25.0))
+    sums = sums_by_lag(norms, 0, 10)
+    assert sums.counts.shape == (10, 25) and sums.counts.sum() == 25 * 26 / 2
+    np.testing.assert_allclose(
+        sums.logs.sum(axis=0), np.log(0.5) * np.arange(25) * (25 - np.arange(25))
+    )
+    norms[24, 3], norms[10, 2], norms[20, 20] = np.inf, 0, 0
+    sums = sums_by_lag(norms, 0)
+    assert sums.overflow[0, 21] == 1 and sums.lost[0, 8] == 1 and sums.counts[0, 0] == 24
+    e = evidence([by_curve(0.5 ** np.arange(float(T))) for T in (4, 9, 9, 4, 4, 4)], 0)
+    assert e.texts == 6 and e.steps == 9 and e.longest == 8
+    np.testing.assert_allclose(e.spread, [0.5, 0.5])
+    assert evidence([np.eye(3)] * 19 + [np.eye(9)], 0).longest == 2  # a tenth have to be as long
+
+
+def test_a_lag_without_an_error_of_its_own_tells_nothing():
+    norms = by_curve(0.9 ** np.arange(20.0))
+    norms[15:] = 0  # nothing to predict there: no lag beyond 14 has a pair
+    e = evidence([norms], 0)
+    assert e.longest == 14 and e.horizon is None
+
+
+def test_ranges_are_those_of_the_texts_drawn_again():
+    rates = [0.5, 0.6, 0.7, 0.8, 0.9]
+    e = evidence([by_curve(rate ** np.arange(12.0)) for rate in rates], 0)
+    random = np.random.default_rng(0)
+    drawn = random.multinomial(5, [0.2] * 5, 400) @ np.log(rates) / 5
+    np.testing.assert_allclose(np.log(e.rate), np.percentile(drawn, [2.5, 97.5]), rtol=1e-9)
+    np.testing.assert_allclose(e.last.rate, np.exp(np.mean(np.log(rates))))
+    np.testing.assert_allclose(e.spread, np.percentile(rates, [2.5, 97.5]))
+
+
+def test_the_level_at_which_a_curve_ends_is_found():
+    n = np.arange(20.0)
+    for curve in (0.9 * 0.6**n + 0.1, (0.99 * 0.36**n + 0.01) ** 0.5, 1 / (0.9 * 0.6**n + 0.1)):
+        assert evidence([by_curve(curve / curve[0])], 0).levels == pytest.approx(0.1, rel=0.2)
+    assert evidence([by_curve(0.6**n)], 0).levels < 1e-4
 
 
 def test_half_lives_horizons_and_zeros_at_their_limits():
@@ -339,10 +391,10 @@ def whole(cell="gru", layers=2, T=60, **given):
     calls = {
         "shares": lambda W: np.where(t >= k, 1 / T, 0), "truncated": lambda cut, W: (0.5, 0.25),
         "norms_by_lag": lambda ends: np.full((ends, T), 0.5),
-        "identity_path": lambda ends, of="largest": np.full((layers, T), 0.5),
+        "identity_path": lambda ends=8, of="largest": np.full((layers, T), 0.5),
         "one_step_norms": lambda: np.array([0.5, 1.0, 1.5, 2.0]),
         "live_steps": lambda: 3.0, "omega": lambda: 0.5,
-        "lyapunov": lambda count, transient: np.array([-float(transient), -99.0])[:count],
+        "exponent": lambda: Exponent(T, -0.5, None, None),
         "spectra": lambda: {"W": {"sigma_max": 2.0, "spectral_radius": 0.5}},
     }  # fmt: skip
     gates = {"z": values, "r": values} if cell == "gru" else {}
@@ -361,7 +413,9 @@ def test_all_that_a_report_shows_is_asked_for_once():
     assert f.K[:10] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11]
     assert f.K[10:] == [13, 15, 17, 19, 22, 26, 30, 34, 39, 45, 52, 60]
     assert f.one_step == {"mean": 1.25, "max": 2.0, "above_1": 0.5}
-    assert f.exponent == -15 and f.lags == 7 and f.open_name == "gate z" and not f.is_trained
+    assert (
+        f.exponent.product == -0.5 and f.lags == 7 and f.open_name == "gate z" and not f.is_trained
+    )
     np.testing.assert_allclose(f.open[:, 0], [0.2, 0.21, 0.8, 0.81])
     assert f.open.shape == (4, 60) and f.products.shape == (8, 60)
     assert np.isnan(f.norms[0, 1]) and f.norms[1, 1] == 1 and f.radius is None

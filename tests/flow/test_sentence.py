@@ -1,9 +1,10 @@
 """Which sentence a report looks at: the first easy one, the longest, or another."""
 
+import numpy as np
 import pytest
 
 from theano_rnn import RNNError
-from theano_rnn.flow.sentence import axis_labels, choose, visible
+from theano_rnn.flow.sentence import axis_labels, choose, sample, visible
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import Settings
 
@@ -96,3 +97,19 @@ def test_tokens_are_shown_without_white_space_and_cut_to_twenty_letters():
     assert axis_labels(VOCABULARY, [2, 0]) == ["a", "</s>"]
     assert visible("x" * 20) == "x" * 20 and visible("x" * 21) == "x" * 19 + "…"
     assert visible("\n") == "\\n" and visible("a b") == "a␣b" and visible("abcd", 3) == "ab…"
+
+
+def test_a_sample_is_from_all_parts_of_a_text():
+    found = [np.arange(i, i + 5) for i in range(101)]
+    assert [ids[0] for ids in sample(found, 10, 3)] == [0, 50, 100]
+    assert len(sample(found, 10)) == 50 and len(sample(found, 100_000)) == 5
+    assert [len(ids) for ids in sample(found, 10, 3, steps=2)] == [3, 3, 3]
+
+
+def test_a_text_of_few_sentences_gives_parts_of_them():
+    long = np.arange(250)
+    parts = sample([long, np.array([7])], 10, 4)
+    assert [(p[0], p[-1]) for p in parts] == [(0, 100), (100, 200), (200, 249)]
+    assert sample([np.array([7])], 10) == []
+    with pytest.raises(RNNError, match="--sentences"):
+        sample([long], 10, 0)

@@ -607,6 +607,20 @@ def test_a_state_that_is_not_finite_is_not_saved(tmp_path, corpus, monkeypatch):
     assert Training(BATCHES, training.run, corpus, resume=True).state.step == 3
 
 
+def test_a_finite_gradient_whose_norm_overflows_is_named_as_that(tmp_path, corpus, monkeypatch):
+    training = new_training(tmp_path / "run", corpus, BATCHES)
+
+    def overflows(self, *arguments, **others):
+        raise NotFinite("as a step says")
+
+    huge = {"W": np.full((2, 2), 1e25, "float32")}
+    monkeypatch.setattr(Step, "__call__", overflows)
+    monkeypatch.setattr(type(training.model), "bptt", lambda self, x, y, mask: huge)
+    said = r"the gradient is finite, but its norm, 2e\+25, overflows float32: it is not finite in "
+    with pytest.raises(RNNError, match=said + "epoch 1, step 1"):
+        training.run_epochs(Callback())
+
+
 #: Trainings whose learning rate is too large: they explode within an epoch.
 EXPLODES = {
     "tanh": {"learning_rate": 3e38, "clip": None},

@@ -21,7 +21,12 @@ def parser() -> calling.Parser:
                    help="take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",
                    help="take the N-th sentence (default: the first of 16 to 32 tokens)")
-    p.add_argument("--steps", type=int, metavar="N", help="take only its first N tokens")
+    p.add_argument("--sentences", type=int, metavar="N",
+                   help="base the verdict on N sentences from all parts of the text (default: 50, "
+                   "fewer of a wide network), so that it tells how much they differ; 1: on the "
+                   "sentence that is shown alone")
+    p.add_argument("--steps", type=int, metavar="N",
+                   help="take only the first N tokens of each sentence")
     p.add_argument("--lag", type=int, metavar="N",
                    help="show lags of up to N steps (default: the whole sentence)")
     p.add_argument("--cosine", type=float, metavar="X",
@@ -37,7 +42,7 @@ def parser() -> calling.Parser:
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p = parser()
     arguments = p.parse_args(argv)
-    of_run = ("run", "text", "sentence", "steps", "lag", "cosine")
+    of_run = ("run", "text", "sentence", "sentences", "steps", "lag", "cosine")
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
         p.error("--demo has its own networks and its own sentence; give only --report with it")
     flow_torch.check(p, arguments)
@@ -67,7 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """Print the flow of a run on a sentence; return the path of the report, if there is one."""
-    from theano_rnn.flow import Flow, sentence
+    from theano_rnn.flow import Flow, Sample, sentence
     from theano_rnn.flow.findings import measure
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
@@ -76,19 +81,26 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
         raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
     model, vocabulary = load(arguments.run)
     settings = load_settings(Run.open(arguments.run))
+    count = arguments.sentences
+    if count is not None and count < 1:
+        raise RNNError(f"--sentences must be 1 or more, not {count}")
+    found = sentence.sentences(vocabulary, settings, arguments.text)
     x, y, number = sentence.choose(
-        vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag
-    )
+        vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag,
+        found,
+    )  # fmt: skip
     words, targets = sentence.axis_labels(vocabulary, x), sentence.axis_labels(vocabulary, y)
     say(f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
     with CONSOLE.status("measuring ..."):
         flow = Flow(model, x, y)
-        found = measure(
+        texts = [] if count == 1 else sentence.sample(found, flow.S, count, arguments.steps)
+        several = Sample(model, texts) if len(texts) > 1 else None
+        measured = measure(
             flow, words, targets, str(arguments.run), truncation=settings.truncation,
-            lags=arguments.lag, settings=settings, wanted=arguments.cosine,
+            lags=arguments.lag, settings=settings, wanted=arguments.cosine, sample=several,
         )  # fmt: skip
-    show(found)
-    return None if report is None else report.write(found)
+    show(measured)
+    return None if report is None else report.write(measured)
 
 
 def show_demo(report: Any) -> Optional[Path]:

@@ -22,7 +22,8 @@
 from theano_rnn.flow.credit import credit
 from theano_rnn.flow.flow import Flow
 from theano_rnn.flow.pairs import by_lag, reach
+from theano_rnn.flow.sample import Sample
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.flow.watch import watched
 
-__all__ = ["Flow", "Verdict", "by_lag", "credit", "reach", "verdict", "watched"]
+__all__ = ["Flow", "Sample", "Verdict", "by_lag", "credit", "reach", "verdict", "watched"]

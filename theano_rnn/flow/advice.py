@@ -7,8 +7,7 @@ from fractions import Fraction
 from typing import Any, Optional
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.flow.measures import Measures
-from theano_rnn.flow.reasons import MANY
+from theano_rnn.flow.reasons import MANY, Measured
 from theano_rnn.model import truncation
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.settings import NETWORK, Settings
@@ -43,7 +42,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def advise(
-    flow: Measures, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
+    flow: Measured, vanishes: bool, explodes: bool, settings: Optional[Settings] = None
 ) -> list[Advice]:
     """Changes of the settings that would help: accepted by ``train.py`` and not made yet.
 
@@ -86,11 +85,13 @@ def _what_is_new(advice: Advice, settings: Settings) -> Advice:
     )
 
 
-def _of_truncation(flow: Measures, settings: Settings) -> Iterator[Advice]:
+def _of_truncation(flow: Measured, settings: Settings) -> Iterator[Advice]:
     """Advice if the run's truncation, not its network, keeps the gradient short."""
     scheme = truncation.parse(settings.truncation)
+    if scheme.K is None:
+        return
     cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
-    if scheme.K is None or cosine >= ALIKE:
+    if cosine >= ALIKE:
         return
     why = f"the cosine of {settings.truncation} with the full gradient is {cosine:.2f} here"
     if settings.stream:
@@ -103,7 +104,7 @@ def _of_truncation(flow: Measures, settings: Settings) -> Iterator[Advice]:
     yield Advice({"truncation": "full"}, f"cut nothing; {why}")
 
 
-def _against_explosion(flow: Measures, settings: Settings) -> Iterator[Advice]:
+def _against_explosion(flow: Measured, settings: Settings) -> Iterator[Advice]:
     if not _is_clipped(settings):
         effect = "bound the step and keep its direction"
         yield Advice(CLIPPED, effect)
@@ -116,13 +117,13 @@ def _is_clipped(settings: Settings) -> bool:
     return 0 < (settings.clip or 0) <= CLIPPED["clip"] and settings.clip_by == "norm"
 
 
-def _even(flow: Measures) -> str:
+def _even(flow: Measured) -> str:
     """The initialization under which products of gamma W neither grow nor shrink."""
     gamma = CELLS[flow.architecture.cell].gamma or 1
     return "orthogonal" if gamma == 1 else f"spectral:{1 / gamma:g}"
 
 
-def _against_vanishing(flow: Measures, settings: Settings) -> Iterator[Advice]:
+def _against_vanishing(flow: Measured, settings: Settings) -> Iterator[Advice]:
     a, found = flow.architecture, flow.saturation()
     cell, gamma = CELLS[a.cell], CELLS[a.cell].gamma
     lstm = {"cell": "lstm", "bias": True}

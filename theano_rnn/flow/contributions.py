@@ -18,7 +18,7 @@ from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Parameters
 from theano_rnn.flow.errors import Errors
-from theano_rnn.flow.pairs import cosine, reach
+from theano_rnn.flow.pairs import cosine, lengths_of, reach
 
 #: The name of a parameter, or the names of several that count as one.
 Names = Union[str, Sequence[str]]
@@ -83,12 +83,14 @@ class Contributions(Errors):
         names = chosen(name, f.of_steps, "parameter of the steps")
         # Of the steps alone: a tied table is also V, and that part of it has no step.
         G = f.gradients(self.stored, self.x, before, self.total)
-        square = sum((G[n] ** 2).sum() for n in names)
-        if square == 0:
+        largest = max(float(abs(G[n]).max()) for n in names)
+        if largest == 0:
             return np.zeros((self.T, self.T))
-        directions = [g if n in names else np.zeros_like(g) for n, g in G.items()]
+        # Divided by its largest element, whose square could overflow.
+        directions = [g / largest if n in names else np.zeros_like(g) for n, g in G.items()]
+        square = sum((d**2).sum() for d in directions)
         response = f.responses(self.stored, self.x, before, *directions)  # (T, S)
-        shares: Floats = np.einsum("tks,ks->tk", self.errors, response) / square
+        shares: Floats = np.einsum("tks,ks->tk", self.errors, response) / largest / square
         return shares
 
     def truncated(self, scheme: str, name: Names = "W") -> tuple[float, float]:
@@ -106,12 +108,17 @@ class Contributions(Errors):
         cosine, ratio : float
             Both are 0 if the truncated gradient is 0.
         """
+        cut, full = self.cut_and_full(scheme, name)
+        norm = lengths_of(full)
+        return cosine(cut, full), float(lengths_of(cut) / norm) if norm > 0 else 0.0
+
+    def cut_and_full(self, scheme: str, name: Names = "W") -> tuple[Floats, Floats]:
+        """The truncated and the full gradient that ``truncated`` compares, (n,) each."""
         names = chosen(name, list(self.full), "parameter")
         gradient = self.gradient(reach(scheme, self.T))
         full = np.concatenate([self.full[n].ravel() for n in names])
         cut = np.concatenate([gradient[n].ravel() for n in names])
-        norm = np.linalg.norm(full)
-        return cosine(cut, full), float(np.linalg.norm(cut) / norm) if norm > 0 else 0.0
+        return cut, full
 
     def smallest_K(self, scheme: str, wanted: float, name: Names = "W") -> int:
         """The smallest K such that it and all larger K have a cosine of at least ``wanted``.

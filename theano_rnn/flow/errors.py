@@ -1,6 +1,7 @@
 """The errors: how much of each output's loss arrives at each step."""
 
 import functools
+from typing import Optional
 
 import numpy as np
 
@@ -44,6 +45,33 @@ class Errors(States):
     def norms(self) -> Floats:
         """|dE_t/dh_k|, (T, T)."""
         return lengths_of(self.errors)
+
+    @functools.cached_property
+    def part_norms(self) -> dict[str, Floats]:
+        """The norms of each part of the state apart, (T, T) by its name: s and c of an lstm.
+
+        Empty for a cell whose state is s alone.
+        """
+        cell, a = CELLS[self.architecture.cell], self.architecture
+        if cell.parts == 1:
+            return {}
+        errors = self.errors.reshape(self.T, self.T, a.layers, cell.parts, self.H)
+        return {
+            name: lengths_of(errors[:, :, :, part].reshape(self.T, self.T, -1))
+            for part, name in enumerate(cell.state)
+        }
+
+    @property
+    def overflow(self) -> Optional[str]:
+        """ "errors" if one of them is not finite, "norms" if only a norm is not; else None."""
+        if np.isfinite(self.norms).all():
+            return None
+        return "norms" if np.isfinite(self.errors).all() else "errors"
+
+    def forget(self) -> None:
+        """Free the arrays of all pairs and steps, T^2 S numbers; they are made again if needed."""
+        for name in ("_backpropagated", "total", "norms", "part_norms"):
+            vars(self).pop(name, None)
 
     @functools.cached_property
     def total(self) -> Floats:

@@ -10,9 +10,11 @@ import numpy as np
 from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.flow.curves import operating_points
 from theano_rnn.flow.decay import geometric_mean, left_by_lag
+from theano_rnn.flow.exponents import Exponent
 from theano_rnn.flow.jacobians import Spectra
 from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.pairs import by_lag
+from theano_rnn.flow.pool import Pool
 from theano_rnn.flow.states import Saturation
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.model.cells import CELLS
@@ -38,6 +40,7 @@ class Findings:
     losses : (T,) or None
         E_t of each word, in nats; None for a loss given by its gradient.
     verdict : Verdict
+        On the flow, or on a sample of texts.
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
     shares : (T, T)
@@ -76,8 +79,8 @@ class Findings:
         As ``Flow.spectra``.
     live, omega : float
         As ``Flow.live_steps`` and ``Flow.omega``.
-    exponent : float
-        The largest Lyapunov exponent, nats a step, the first quarter of the text left out.
+    exponent : Exponent
+        As ``Flow.exponent``.
     curves : dict
         ``operating_points``: z (T, n) by the name of a curve ("tanh", "gate f", ...).
     open : (units, T)
@@ -119,7 +122,7 @@ class Findings:
     spectra: Spectra
     live: float
     omega: float
-    exponent: float
+    exponent: Exponent
     curves: dict[str, Floats]
     open: Floats
     open_name: str
@@ -154,6 +157,7 @@ def measure(
     lags: Optional[int] = None,
     settings: Optional[Settings] = None,
     wanted: Optional[float] = None,
+    sample: Optional[Pool] = None,
 ) -> Findings:
     """Measure all that a report shows.
 
@@ -171,6 +175,8 @@ def measure(
         The settings of the run; None for a network that is not from a run.
     wanted : float, optional
         A cosine above 0 and at most 1: find the smallest K that reach it.
+    sample : Sample, optional
+        The verdict is on these texts; by default on the flow alone.
 
     Returns
     -------
@@ -188,6 +194,11 @@ def measure(
     network = {name: getattr(a, name) for name in NETWORK}
     assumed = Settings(truncation=truncation, **network) if settings is None else settings
     curves = operating_points(flow)
+    said = (
+        verdict(flow, assumed, geometric_mean(products))
+        if sample is None
+        else verdict(sample, assumed)
+    )
     return Findings(
         name=name,
         cell=a.cell,
@@ -195,7 +206,7 @@ def measure(
         inputs=list(inputs),
         targets=list(targets),
         losses=None if flow.y is None else flow.losses,
-        verdict=verdict(flow, assumed, geometric_mean(products)),
+        verdict=said,
         norms=np.where(np.tri(T, dtype=bool), flow.norms, np.nan),
         shares=shares,
         lags=T - 1 if lags is None else lags,
@@ -213,7 +224,7 @@ def measure(
         spectra=flow.spectra(),
         live=flow.live_steps(),
         omega=flow.omega(),
-        exponent=float(flow.lyapunov(1, transient=T // 4)[0]),
+        exponent=flow.exponent(),
         curves=curves,
         open=_open(flow, curves),
         is_text=flow.reads_tokens,

@@ -16,7 +16,7 @@ Spectra = dict[str, dict[str, float]]
 
 
 class Jacobians(States):
-    """dh_t/dh_k, its norms and exponents, and the spectra of W that bound them."""
+    """dh_t/dh_k, its norms, and the spectra of W that bound them."""
 
     def jacobian(self, t: int, k: int) -> Floats:
         """dh_t/dh_k, (S, S), for 0 <= k <= t <= T; row i belongs to element i of h_t.
@@ -145,49 +145,6 @@ class Jacobians(States):
             of_lags = products.max(axis=2) if of_units == "largest" else products.mean(axis=2)
             row[:, 1 : t + 1] = of_lags[:, : self.T - 1]
         return geometric_mean(carried)
-
-    def lyapunov(self, count: Optional[int] = None, transient: int = 0) -> Floats:
-        """Lyapunov exponents, the largest first, in nats a step, (count,).
-
-        By QR (Benettin et al. 1980): Q R = J_t Q, and the mean of log |R_ii| over the text. Only
-        a long text has exponents that do not depend on where it begins. The exponent of a
-        direction that a step maps to 0 is -inf.
-
-        Parameters
-        ----------
-        count : int, optional
-            The number of exponents; all S by default.
-        transient : int
-            The first steps, which turn the directions and do not count.
-
-        Returns
-        -------
-        (count,) array
-
-        Raises
-        ------
-        RNNError
-            For a count that is not from 1 to S, or a transient that leaves no step.
-
-        References
-        ----------
-        G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, Lyapunov characteristic exponents
-        for smooth dynamical systems (1980).
-        """
-        count = validation.whole_number(self.S if count is None else count, "count", at_least=1)
-        if count > self.S:
-            raise RNNError(f"count is {count}, and the state has {self.S} numbers")
-        transient = validation.whole_number(transient, "transient", at_least=0)
-        if transient >= self.T:
-            raise RNNError(f"transient is {transient}, and the text has {self.T} steps")
-        # Random directions: one along a unit that is off would be lost at the first step.
-        Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(self.S, count)))
-        sums = np.zeros(count)
-        for t in range(1, self.T + 1):
-            Q, R = np.linalg.qr(self.jacobian(t, t - 1) @ Q)
-            with np.errstate(divide="ignore"):
-                sums += np.log(abs(np.diag(R))) if t > transient else 0
-        return np.sort(sums / (self.T - transient))[::-1]
 
     def spectra(self) -> Spectra:
         """sigma_max and spectral radius of each W by name; with gates, of each gate's block.

@@ -6,7 +6,8 @@ column k-1.
 
 from theano_rnn.flow.conditioning import Conditioning
 from theano_rnn.flow.contributions import Contributions
+from theano_rnn.flow.exponents import Exponents
 
 
-class Measures(Contributions, Conditioning):
+class Measures(Contributions, Conditioning, Exponents):
     """What ``Flow`` measures."""

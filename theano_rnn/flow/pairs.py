@@ -48,8 +48,9 @@ def reach(scheme: str, T: int) -> Floats:
 
 def cosine(a: Floats, b: Floats) -> float:
     """The cosine of the angle between two arrays; 0 if one of them is 0."""
-    norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float((a * b).sum() / norms) if norms > 0 else 0.0
+    norms = float(lengths_of(a.ravel())), float(lengths_of(b.ravel()))
+    # Each by its own norm: a product of large ones would overflow.
+    return float((a / norms[0] * (b / norms[1])).sum()) if min(norms) > 0 else 0.0
 
 
 def by_lag(pairs: Floats) -> Floats:
@@ -74,7 +75,8 @@ def by_lag(pairs: Floats) -> Floats:
 
 def lengths_of(a: Floats) -> Floats:
     """2-norms along the last axis, also where the squares would leave the range of float64."""
-    scale = abs(a).max(axis=-1)
-    scale[scale == 0] = 1
-    lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
+    scale = np.asarray(abs(a).max(axis=-1))
+    scale = np.where(scale == 0, 1.0, scale)
+    with np.errstate(over="ignore"):  # the length itself may
+        lengths: Floats = scale * np.sqrt(((a / scale[..., None]) ** 2).sum(axis=-1))
     return lengths

@@ -1,4 +1,4 @@
-"""The sentence to measure: from a file, or from the validation text of a run."""
+"""The sentences to measure: from a file, or from the validation text of a run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Optional
@@ -16,6 +16,72 @@ from theano_rnn.training.settings import Settings
 
 #: By default the first sentence with a number of tokens in this range.
 EASY = (16, 32)
+#: The sentences of a sample, and the steps of each at most.
+SAMPLE, LONGEST = 50, 100
+#: What a sample may cost at most: the numbers of an array of errors, T^2 S for a state of S
+#: numbers, and the products of all its texts, T^2 S^2 each. Five texts are taken in any case.
+NUMBERS, PRODUCTS, LEAST = 25_000_000, 250_000_000_000, 5
+
+
+def sentences(
+    vocabulary: Vocabulary, settings: Settings, file: Optional[PathLike] = None
+) -> Sequence[Ints]:
+    """The sentences of a file, or of the validation text of the run.
+
+    Parameters
+    ----------
+    vocabulary, settings, file
+        As for ``choose``.
+
+    Returns
+    -------
+    list of arrays of token ids
+
+    Raises
+    ------
+    RNNError
+        If the text cannot be read.
+    """
+    return (
+        _of_file(vocabulary, settings, file) if file is not None else _of_run(vocabulary, settings)
+    )
+
+
+def sample(
+    found: Sequence[Ints], S: int, count: Optional[int] = None, steps: Optional[int] = None
+) -> list[Ints]:
+    """Sentences for a sample, from all parts of a text.
+
+    Parameters
+    ----------
+    found : list of arrays of token ids
+        As ``sentences`` returns them.
+    S : int
+        The numbers of the state: of a wide one fewer and shorter sentences are taken.
+    count : int, optional
+        The number of sentences. A text that has fewer gives several parts of its long ones.
+    steps : int, optional
+        Of each at most this many steps.
+
+    Returns
+    -------
+    list of arrays of token ids
+        At most ``count``, and none if no sentence has two tokens.
+    """
+    longest = min(LONGEST if steps is None else steps, max(2, int((NUMBERS / S) ** 0.5)))
+    if count is None:
+        count = min(SAMPLE, max(LEAST, PRODUCTS // (longest * S) ** 2))
+    count = validation.whole_number(count, "--sentences", at_least=1)
+    if len(found) >= count:
+        picked = np.linspace(0, len(found) - 1, count).round().astype(int).tolist()
+        parts = [found[i][: longest + 1] for i in picked]
+    else:
+        parts = [ids[at : at + longest + 1] for ids in found for at in range(0, len(ids), longest)]
+        picked = (
+            np.linspace(0, len(parts) - 1, min(count, len(parts))).round().astype(int).tolist()
+        )
+        parts = [parts[i] for i in picked]
+    return [part for part in parts if len(part) > 1]
 
 
 def choose(
@@ -25,6 +91,7 @@ def choose(
     number: Optional[int] = None,
     steps: Optional[int] = None,
     lag: Optional[int] = None,
+    found: Optional[Sequence[Ints]] = None,
 ) -> tuple[Ints, Ints, int]:
     """x and y of a sentence.
 
@@ -43,6 +110,8 @@ def choose(
         Take only this many steps from its start.
     lag : int, optional
         A lag that the sentence must be long enough for.
+    found : list of arrays of token ids, optional
+        The sentences, if they are read already.
 
     Returns
     -------
@@ -56,9 +125,7 @@ def choose(
         If the text cannot be read, has no known word, has no such sentence, or is too short for
         the lag.
     """
-    found = (
-        _of_file(vocabulary, settings, file) if file is not None else _of_run(vocabulary, settings)
-    )
+    found = sentences(vocabulary, settings, file) if found is None else found
     where = f"{file}" if file is not None else "the validation text of this run"
     words = [i for i, token in enumerate(vocabulary.tokens) if any(map(str.isalnum, token))]
     known_words = np.setdiff1d(words, [vocabulary.start, vocabulary.end, vocabulary.unknown])

@@ -12,7 +12,7 @@ from theano_rnn.common.types import Array, Floats, Tokens
 from theano_rnn.flow.followed import Network, followed
 from theano_rnn.flow.graphs import functions_of
 from theano_rnn.model.architecture import named
-from theano_rnn.model.cells import CELLS
+from theano_rnn.model.cells import CELLS, Cell
 from theano_rnn.rnn import RNN
 
 #: A gate below the first number counts as closed, above the second as open.
@@ -93,17 +93,21 @@ class States:
             - ``derivative``: mean phi'(z) of a plain cell;
             - ``gates``: {name: [share below 0.1, share above 0.9]}.
         """
-        cell, s = CELLS[self.architecture.cell], self.hidden()
-        ends = cell.activation.ends
-        return {
-            "saturated": float(((s < ends[0]) | (s > ends[1])).mean()) if ends else None,
-            "derivative": float(cell.activation.slope(s).mean()) if cell.is_plain else None,
-            "dead": None if ends else float((s == 0).all(axis=1).mean()),
-            "gates": {
-                name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
-                for name, gate in self.gates.items()
-            },
-        }
+        return saturation_of(CELLS[self.architecture.cell], self.hidden(), self.gates)
+
+
+def saturation_of(cell: Cell, s: Floats, gates: dict[str, Floats]) -> Saturation:
+    """``States.saturation``, of the states s of each layer, (layers, T, H), and the gates."""
+    ends = cell.activation.ends
+    return {
+        "saturated": float(((s < ends[0]) | (s > ends[1])).mean()) if ends else None,
+        "derivative": float(cell.activation.slope(s).mean()) if cell.is_plain else None,
+        "dead": None if ends else float((s == 0).all(axis=1).mean()),
+        "gates": {
+            name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
+            for name, gate in gates.items()
+        },
+    }
 
 
 def check_memory(what: str, steps: int, unit: int, power: int) -> None:

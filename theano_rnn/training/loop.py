@@ -326,8 +326,17 @@ class Training:
             good = f"the last good checkpoint is of epoch {last['epoch'] + 1}, step {last['step']}"
         except RNNError:
             good = "there is no checkpoint yet"
+        with np.errstate(over="ignore"):
+            norm = float(
+                np.sqrt(sum((g.astype("float64") ** 2).sum() for g in gradients.values()))
+            )
+        what = "the loss or the gradient is"
+        if not bad and norm**2 > float(np.finfo(model.dtype).max):
+            what = (
+                f"the gradient is finite, but its norm, {norm:.3g}, overflows {model.dtype}: it is"
+            )
         return (
-            f"the loss or the gradient is not finite in epoch {state.epoch + 1}, step "
+            f"{what} not finite in epoch {state.epoch + 1}, step "
             f"{state.step + 1}, and the step was not taken. Parameter {name}, of norm "
             f"{norms[name]:.3g}, has {'such a gradient' if bad else 'the largest norm'}. It read: "
             f"{text!r}; {good}. Try a smaller --learning-rate than {state.learning_rate:g}"

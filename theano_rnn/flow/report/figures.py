@@ -152,8 +152,13 @@ def by_lag_lines(f: Findings) -> list[Line]:
         Line("|dE_t/ds_k|, mean", n, f.left[n], BLUE, marker="dot"),
         Line("|ds_t/ds_k|, mean", n, mean[n], DARK, marker="dot"),
     ]
-    if v.rate and v.rate_start is not None:
-        lines.append(Line(f"rate {v.rate:.3g}", n, v.rate_start * power(v.rate, n), TEAL, "dot"))
+    for piece in v.pieces:
+        # The last one goes on to the longest lag; nothing is drawn of a rate of 0.
+        ends = f.lags if piece is v.pieces[-1] else min(piece.last, f.lags)
+        at = np.arange(piece.first if len(v.pieces) > 1 else 0, ends + 1)
+        if piece.rate > 0 and len(at):
+            drawn = piece.start * power(piece.rate, at)
+            lines.append(Line(f"rate {piece.rate:.3g}", at, drawn, TEAL, "dot"))
     if f.bound is not None and f.radius is not None:
         lines.append(Line("bound (gamma sigma_max)^n", n, power(f.bound, n), RED, "dash"))
         radius = power(f.radius, n)

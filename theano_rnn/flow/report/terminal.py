@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.flow.exponents import STARTS, Exponent
 from theano_rnn.flow.findings import Findings, power
 
 #: From the largest down, a character a decade; below them a space.
@@ -30,10 +31,7 @@ def verdict_lines(f: Findings) -> list[str]:
         f"One-step |ds_t/ds_{{t-1}}|: mean {one['mean']:.3g}, max {one['max']:.3g}, above 1 at "
         f"{percent(one['above_1'])} of the steps."
     )
-    lines.append(
-        f"The largest Lyapunov exponent along this text, without its first quarter, is "
-        f"{f.exponent:.3f} nats a step, a factor of {math.exp(f.exponent):.3g}."
-    )
+    lines.append(exponent_line(f.exponent))
     if f.truncation != "full":
         by = "Trained with" if f.is_trained else "Not trained; under"
         lines.append(
@@ -51,6 +49,29 @@ def possible(f: Findings) -> float:
     """The number of steps up to an output, the mean over the outputs that have an error."""
     own = np.flatnonzero(np.diag(f.norms))
     return float((own + 1).mean()) if len(own) else (f.T + 1) / 2
+
+
+def exponent_line(e: Exponent) -> str:
+    """The norm of the product, and of a long text the exponent, in the digits it has.
+
+    >>> exponent_line(Exponent(20, 0.0, None, None))
+    'The product of all 20 Jacobians has the norm 1, a factor of 1 a step.'
+    >>> exponent_line(Exponent(400, -0.1, -0.1234, 0.0456)).rpartition(". ")[2]
+    'The largest Lyapunov exponent on this text is -0.12 +- 0.05 nats a step (8 starts).'
+    """
+    norm = e.product * e.steps
+    size = f"{math.exp(norm):.3g}" if abs(norm) < 700 else f"10^{norm / math.log(10):.0f}"
+    size = "0" if math.isinf(norm) else size
+    said = f"The product of all {e.steps} Jacobians" if e.steps > 1 else "The only Jacobian"
+    said += f" has the norm {size}, a factor of {math.exp(e.product):.3g} a step."
+    if e.mean is None or e.spread is None:
+        return said
+    n = e.decimals
+    mean, spread = round(e.mean, n) + 0.0, max(e.spread, 10.0**-n)  # no minus before a zero
+    return (
+        f"{said} The largest Lyapunov exponent on this text is {mean:.{n}f} +- {spread:.{n}f} "
+        f"nats a step ({STARTS} starts)."
+    )
 
 
 def percent(share: float) -> str:
