@@ -21,8 +21,8 @@ from theano_rnn.flow.decay import (
     knot_of,
     left_by_lag,
     line,
-    share_of_zeros,
     sums_by_lag,
+    zeros_of,
 )
 from theano_rnn.flow.evidence import evidence
 from theano_rnn.flow.exponents import Exponent
@@ -311,10 +311,10 @@ def test_half_lives_horizons_and_zeros_at_their_limits():
     assert horizon_of(np.array([1, 0.01, 0.00999])) == 2
     assert horizon_of(np.array([1, 0.00999, 0.01])) is None
     assert horizon_of(np.array([0.001, 0.001])) == 0
-    assert share_of_zeros(np.eye(3)) == 1 and share_of_zeros(np.zeros((1, 1))) == 0
-    assert share_of_zeros(np.array([[5.0, 0, 0], [0, 5, 0], [1, 2, 5]])) == 1 / 3
+    assert zeros_of(np.eye(3)) == (3, 3) and zeros_of(np.zeros((1, 1))) == (0, 0)
+    assert zeros_of(np.array([[5.0, 0, 0], [0, 5, 0], [1, 2, 5]])) == (1, 3)
     # Outputs without an error of their own do not count.
-    assert share_of_zeros(np.array([[0.0, 0, 0], [0, 0, 0], [1, 0, 5]])) == 1 / 2
+    assert zeros_of(np.array([[0.0, 0, 0], [0, 0, 0], [1, 0, 5]])) == (1, 2)
 
 
 # ---- pairs

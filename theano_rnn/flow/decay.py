@@ -200,9 +200,3 @@ def zeros_of(norms: Floats) -> tuple[int, int]:
     t, k = np.tril_indices(len(norms), -1)
     below = norms[t, k][np.diagonal(norms)[t] != 0]
     return int((below == 0).sum()), len(below)
-
-
-def share_of_zeros(norms: Floats) -> float:
-    """The share of pairs t > k whose error is exactly 0, of the outputs that have an error."""
-    zeros, pairs = zeros_of(norms)
-    return zeros / pairs if pairs else 0.0
