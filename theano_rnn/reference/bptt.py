@@ -1,4 +1,4 @@
-"""Backpropagation through time, cut in four ways: one plain loop, four places to stop.
+"""Backpropagation through time, cut in five ways: one plain loop, four places to stop, one chance.
 
 With the sums restricted to the pairs (t, j) of the scheme, in each layer
 
@@ -16,6 +16,9 @@ states before the first of these steps are constants. With an embedding x_j = L[
 The gradient of a tied L (of U without an embedding) is the sum over its two uses; the use as V
 counts for every output. Under dropout the layer above or the output reads kept_t s_t, so the error
 that comes back from it is multiplied by kept_t too. Here t and j count from 0.
+
+Under ``artbp`` every output reaches the first step, but its error is multiplied by a_j on the way from
+step j to step j - 1: see `artbp_factors`.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from theano_rnn.reference.steps import (
     recurrent,
     top,
 )
-from theano_rnn.reference.types import Floats, Ints, Parameters
+from theano_rnn.reference.types import Bools, Floats, Ints, Parameters
 
 
 def bptt(
@@ -46,16 +49,17 @@ def bptt(
     kept: Floats,
     scheme: str,
     k: int | None,
+    factors: Floats,
 ) -> Parameters:
     """Gradients by the names of the parameters; each output t goes back to its first step.
 
     ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,),
-    kept is (T, layers, H). The scheme is the name of one of the four functions below; k is None
-    for full.
+    kept is (T, layers, H). The scheme is the name of one of the four functions below, or "artbp",
+    and k is None for full. factors is (T,), of `artbp_factors`; ones for the other schemes.
     """
     gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
     schemes: dict[str, Callable[[int, int, Any], int]]  # k is None for full
-    schemes = {"full": full, "window": window, "chunk": chunk, "last": last}
+    schemes = {"full": full, "window": window, "chunk": chunk, "last": last, "artbp": full}
     first_step = schemes[scheme]
     V, backward, T = output_matrix(parameters), CELLS[net.cell].backward, len(x)
     for t in reversed(range(T)):
@@ -95,7 +99,31 @@ def bptt(
                     gradients["L"][:, x[j]] += d_below  # dL += U' (dE_t/dz_j), at the token
                 else:
                     d[l - 1, 0] += kept[j, l - 1] * d_below  # dE_t/ds_j of the layer below
+            d = factors[j] * d  # all layers: the error that crosses from step j to j - 1
     return gradients
+
+
+def artbp_factors(cuts: Bools, k: int, alpha: float | None) -> Floats:
+    """a_j of anticipated reweighted truncated BPTT, (T,), for given cuts (T,).
+
+    ::
+
+        delta_{j-1} = e_{j-1} + a_j delta_j J_j        a_j = 0 where step j is cut from step j - 1
+                                                       a_j = 1 / (1 - c) elsewhere
+
+    c is the probability of that cut: 1/k or, after l steps without a cut and with alpha,
+    (alpha - 1) / ((alpha - 2) k + l). A cut so takes with probability c what the factor adds
+    otherwise, and the mean of a_j is 1: the gradient is unbiased. Before step 0 is no step to cut.
+
+    Tallec and Ollivier, Unbiasing truncated backpropagation through time (2017).
+    """
+    factors = np.ones(len(cuts))
+    l = 1  # steps since the last cut, or since the beginning
+    for j in range(1, len(cuts)):
+        c = 1 / k if alpha is None else (alpha - 1) / ((alpha - 2) * k + l)
+        factors[j] = 0 if cuts[j] else 1 / (1 - c)
+        l = 1 if cuts[j] else l + 1
+    return factors
 
 
 # The pictures show which step j (column) receives the error of which output t (row), for T = 6

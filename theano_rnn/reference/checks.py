@@ -16,7 +16,10 @@ from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Paramet
 #: With many more, the names of the parameters alone would fill the memory.
 MOST_LAYERS = 100
 
-SCHEMES = "full, window:K, chunk:K, last:K with an integer K >= 1"
+SCHEMES = (
+    "full, window:K, chunk:K, last:K with an integer K >= 1, or artbp:K, artbp:K:alpha with K >= 2"
+    " and alpha > 2"
+)
 
 
 def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding: bool) -> Net:
@@ -218,14 +221,34 @@ def checked_positive(name: str, value: Any) -> float:
     return float(value)
 
 
-def parse_truncation(truncation: str) -> tuple[str, int | None]:
-    """``"window:4"`` -> ``("window", 4)`` and ``"full"`` -> ``("full", None)``."""
+def checked_cuts(cuts: Any, shape: tuple[int, ...], scheme: str) -> Bools:
+    """Where the error is cut under artbp, booleans (T,) or (T, B); no cut for other schemes."""
+    if scheme != "artbp":
+        if cuts is not None:
+            raise ValueError(f"cuts are for truncation artbp:K, not for {scheme}: leave them out")
+        return np.zeros(shape, dtype=bool)
+    if cuts is None:
+        raise ValueError("cuts is None: artbp needs booleans, true where the error is cut")
+    cuts = _of_objects("cuts", cuts)
+    if cuts.shape != shape:
+        raise ValueError(f"cuts has shape {cuts.shape}: pass {shape}, that of x")
+    for place, value in np.ndenumerate(cuts):
+        if not isinstance(value, (Real, np.bool_)) or value not in (0, 1):
+            raise ValueError(f"cuts{list(place)} is {value!r}: pass booleans, or 0 and 1")
+    return cuts.astype(bool)
+
+
+def parse_truncation(truncation: str) -> tuple[str, int | None, float | None]:
+    """Scheme, K and alpha: ``"window:4"`` -> ``("window", 4, None)``, or ``ValueError``."""
     if isinstance(truncation, str):
         if truncation == "full":
-            return "full", None
+            return "full", None, None
         match = re.fullmatch(r"(window|chunk|last):([0-9]+)", truncation)
         if match and int(match[2]) >= 1:
-            return match[1], int(match[2])
+            return match[1], int(match[2]), None
+        match = re.fullmatch(r"artbp:([0-9]+)(?::([0-9]+(?:\.[0-9]+)?))?", truncation)
+        if match and int(match[1]) >= 2 and (match[2] is None or float(match[2]) > 2):
+            return "artbp", int(match[1]), None if match[2] is None else float(match[2])
     raise ValueError(f"truncation is {truncation!r}: pass one of {SCHEMES}")
 
 
@@ -250,5 +273,6 @@ def chosen_truncation(truncation: str, bptt_truncate: object, truncate_gradient:
                 " or truncation='full' alone"
             )
         truncation = f"{scheme}:{int(k)}"
-    scheme, k = parse_truncation(truncation)
-    return scheme if k is None else f"{scheme}:{k}"
+    scheme, k, alpha = parse_truncation(truncation)
+    words = [scheme, *(str(part) for part in (k, alpha) if part is not None)]
+    return ":".join(words).removesuffix(".0")

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from theano_rnn.reference.bptt import artbp_factors
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.checks import (
+    checked_cuts,
     checked_kept,
     checked_net,
     checked_pair,
@@ -37,6 +39,7 @@ def frozen_state_loss(
     tied: bool = False,
     embedding: bool = False,
     kept: Array | None = None,
+    cuts: Array | None = None,
 ) -> float:
     """Summed cross-entropy with the states before each cut held constant.
 
@@ -52,11 +55,13 @@ def frozen_state_loss(
     x, y : sequence of T ints
         Token ids and their targets.
     truncation : str
-        ``"full"``, ``"window:K"``, ``"chunk:K"`` or ``"last:K"``.
+        As `NumpyRNN` takes it.
     cell, layers, bias, tied, embedding
         The network, as in `NumpyRNN`.
     kept : array (T, layers, H), optional
         The dropout mask, as in `NumpyRNN.ce_error`.
+    cuts : array (T,) of booleans, optional
+        For ``"artbp:K"``, as in `NumpyRNN.bptt`.
 
     Returns
     -------
@@ -70,11 +75,14 @@ def frozen_state_loss(
     net = checked_net(cell, layers, bias, tied, embedding)
     parameters = checked_parameters(parameters, net)
     x, y = checked_pair(x, y, table(parameters).shape[1])
-    scheme, k = parse_truncation(truncation)
+    scheme, k, alpha = parse_truncation(truncation)
     frozen = _checked_states(frozen_states, net, len(x), parameters["W"].shape[1])
     kept = checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters)
     if k is None:  # full
         return _full(net, parameters, frozen, x, y, kept)
+    if scheme == "artbp":
+        factors = artbp_factors(checked_cuts(cuts, (len(x),), scheme), k, alpha)
+        return _artbp(net, parameters, frozen, x, y, kept, factors)
     loss = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
     return loss(net, parameters, frozen, x, y, kept, k)
 
@@ -129,6 +137,25 @@ def _last(
     s = frozen[start - 1]
     for t in range(start, len(x)):
         s = next_state(net, parameters, x[t], s, kept[t])
+        loss += output_loss(parameters, top(s, kept[t]), y[t])
+    return loss
+
+
+def _artbp(
+    net: Net,
+    parameters: Parameters,
+    frozen: Floats,
+    x: Ints,
+    y: Ints,
+    kept: Floats,
+    factors: Floats,
+) -> float:
+    """Step t reads frozen + a_t (s - frozen), s_{t-1} in value, and a_t times it in derivative."""
+    loss = 0.0
+    s = frozen[-1]
+    for t in range(len(x)):
+        before = frozen[t - 1] + factors[t] * (s - frozen[t - 1])
+        s = next_state(net, parameters, x[t], before, kept[t])
         loss += output_loss(parameters, top(s, kept[t]), y[t])
     return loss
 

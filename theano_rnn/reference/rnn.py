@@ -7,8 +7,9 @@ from typing import cast
 
 import numpy as np
 
-from theano_rnn.reference.bptt import bptt
+from theano_rnn.reference.bptt import artbp_factors, bptt
 from theano_rnn.reference.checks import (
+    checked_cuts,
     checked_kept,
     checked_net,
     checked_pair,
@@ -44,7 +45,9 @@ class NumpyRNN:
     truncation : str
         Where `bptt` cuts: ``"full"``, ``"window:K"`` (every output reaches K + 1 steps, the
         tutorial's loop), ``"chunk:K"`` (pieces of K steps) or ``"last:K"`` (the last K steps of
-        the sequence only, what ``theano.scan`` does). All layers are cut at the same step. The
+        the sequence only, what ``theano.scan`` does), or ``"artbp:K"`` and ``"artbp:K:alpha"``
+        (cuts at random, after K steps on average, which `bptt` is given, and factors that keep the
+        gradient unbiased). All layers are cut at the same step. The
         gradients of V and c are not cut, nor that of a tied L or U in its use as V.
     cell : str
         With s' = s_{t-1} and sigma the logistic function:
@@ -123,7 +126,7 @@ class NumpyRNN:
 
     @property
     def truncation(self) -> str:
-        """The scheme, written ``"full"``, ``"window:K"``, ``"chunk:K"`` or ``"last:K"``."""
+        """The scheme, such as ``"window:4"``."""
         return self._truncation
 
     @property
@@ -286,7 +289,12 @@ class NumpyRNN:
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(
-        self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Array | None = None
+        self,
+        x: Tokens,
+        y: Tokens,
+        mask: Mask | None = None,
+        kept: Array | None = None,
+        cuts: Array | None = None,
     ) -> Parameters:
         """The gradients of E under the truncation, by the names of the parameters.
 
@@ -296,25 +304,38 @@ class NumpyRNN:
         ----------
         x, y, mask, kept
             As in `ce_error`.
+        cuts : array (T,), or (T, B) of a batch, of booleans, or 0 and 1
+            For ``"artbp:K"``, and only there: true at the steps t whose error does not reach step
+            t - 1. What it holds at the first step, and in the padding of a batch, is ignored.
 
         Returns
         -------
         dict of arrays
         """
-        scheme, k = parse_truncation(self._truncation)
-        gradients = [
-            bptt(self._net, self._parameters, self._states(x, kept), x, y, kept, scheme, k)
-            for x, y, kept in self._sentences(x, y, mask, kept)
-        ]
+        scheme, k, alpha = parse_truncation(self._truncation)
+        sentences = self._sentences(x, y, mask, kept)
+        cuts = checked_cuts(cuts, np.shape(x), scheme).reshape((-1, len(sentences)))
+        gradients = []
+        for b, (x, y, kept) in enumerate(sentences):
+            a = np.ones(len(x))
+            if scheme == "artbp" and k is not None:
+                a = artbp_factors(cuts[: len(x), b], k, alpha)
+            a = a.astype(self._parameters["W"].dtype)
+            s = self._states(x, kept)
+            gradients.append(bptt(self._net, self._parameters, s, x, y, kept, scheme, k, a))
         return {name: cast(Floats, sum(g[name] for g in gradients)) for name in self._parameters}
 
-    def sgd_step(self, x: Tokens, y: Tokens, learning_rate: float) -> float:
+    def sgd_step(
+        self, x: Tokens, y: Tokens, learning_rate: float, cuts: Array | None = None
+    ) -> float:
         """Subtract learning_rate times the gradient of one sentence; return its loss before.
 
         Parameters
         ----------
         x, y : sequences of T ints
         learning_rate : float
+        cuts : array (T,) of booleans, optional
+            As in `bptt`.
 
         Returns
         -------
@@ -324,7 +345,7 @@ class NumpyRNN:
         learning_rate = checked_positive("learning_rate", learning_rate)
         x, y = checked_pair(x, y, self.vocab_size)
         loss = self.ce_error(x, y)
-        gradients = self.bptt(x, y)
+        gradients = self.bptt(x, y, cuts=cuts)
         self.set_parameters(
             {name: p - learning_rate * gradients[name] for name, p in self.parameters().items()}
         )
