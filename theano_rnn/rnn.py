@@ -24,6 +24,7 @@ from theano_rnn.interop import model_file, npz, torch_state
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single
+from theano_rnn.model.cuts import of_call
 from theano_rnn.model.draw import Draw
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
@@ -65,8 +66,9 @@ class RNN(LanguageModel):
         The share of a layer's states that the layer above or the output does not read, in
         training only; the others are scaled up by 1 / (1 - dropout).
     truncation : str
-        Where the gradient is cut: "full", "window:K", "chunk:K" or "last:K"; the module
-        ``theano_rnn.model.truncation`` shows each as a loop and a picture.
+        Where the gradient is cut: "full", "window:K", "chunk:K", "last:K", or at random "artbp:K"
+        or "artbp:K:alpha"; the module ``theano_rnn.model.truncation`` shows each as a loop and a
+        picture.
     bptt_truncate : int, optional
         K of "window:K", as the tutorial writes it.
     truncate_gradient : int, optional
@@ -75,7 +77,7 @@ class RNN(LanguageModel):
         The distribution of the first parameters; ``theano_rnn.model.initialization`` lists the
         names.
     seed : int
-        Seeds the first parameters, and the dropout of steps that are given no generator.
+        Seeds the first parameters, and the dropout and cuts that are given no generator.
     dtype : str, optional
         "float32" or "float64"; by default Theano's floatX.
 
@@ -91,7 +93,7 @@ class RNN(LanguageModel):
         The parameters as shared variables, by name. The table is stored transposed,
         (vocab_size, ...).
     random : numpy.random.Generator
-        Draws the dropout of a step that is given no generator of its own.
+        Draws the dropout and the cuts of a step that is given no generator of its own.
 
     Raises
     ------
@@ -404,7 +406,13 @@ class RNN(LanguageModel):
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
     def bptt(
-        self, x: Tokens, y: Tokens, mask: Optional[Mask] = None, kept: Optional[Array] = None
+        self,
+        x: Tokens,
+        y: Tokens,
+        mask: Optional[Mask] = None,
+        kept: Optional[Array] = None,
+        cuts: Optional[Array] = None,
+        seed: Union[int, np.random.Generator, None] = None,
     ) -> Parameters:
         """Gradients of E under the model's truncation, by the names of the parameters.
 
@@ -415,6 +423,10 @@ class RNN(LanguageModel):
         kept : (T, layers, H) array, of a batch (T, B, layers, H), optional
             The dropout mask: factors of the states that the layer above or the output reads. Ones,
             so no dropout, where not given.
+        cuts : array of booleans of the shape of x, optional
+            For "artbp:K": true at the steps t whose error does not reach step t-1.
+        seed : int or numpy.random.Generator, optional
+            Draws the cuts of "artbp:K" that are not given; by default ``random`` does.
 
         Returns
         -------
@@ -430,6 +442,15 @@ class RNN(LanguageModel):
             kept = validation.finite_array(kept, "kept", shape, self.dtype)
             kept = kept.reshape((-1, batch.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
             arrays.append(np.ascontiguousarray(batch.arranged(kept)))
+        if cuts is not None and seed is not None:
+            raise RNNError("cuts and seed both say where the error is cut; give one of them")
+        if seed is None:
+            random = self.random
+        elif isinstance(seed, np.random.Generator):
+            random = seed
+        else:
+            random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
+        arrays += of_call(self._truncation, cuts, np.shape(x), random, self.dtype)
         gradients = self.compiled("gradients", batch.is_masked, kept is not None)(*arrays)
         return {name: self._as_documented(name, g) for name, g in zip(self.shared, gradients)}
 

@@ -28,6 +28,8 @@ class Inputs(NamedTuple):
     position: Variable = None  # (N,) which of the T*B states predicts each target
     # In training with dropout, factors of the states as the layer above or the output reads them:
     dropout_mask: Variable = None  # (layers, T, B, H)
+    # Under artbp, factors of the error on its way from each step to the one before:
+    factors: Variable = None  # (T, B)
 
 
 class Network(NamedTuple):
@@ -80,7 +82,9 @@ def network(
         p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, masks)
         return states
 
-    states = truncations.states(truncation, run, [p, *masks], starts, inputs.mask)
+    states = truncations.states(
+        truncation, run, [p, *masks], starts, inputs.mask, inputs.factors
+    )
     top = _dropped_out(states[-cell.parts], masks, -1)
     output = top.reshape((T * B, H))
     if inputs.position is not None:

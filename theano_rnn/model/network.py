@@ -43,7 +43,7 @@ class LanguageModel:
         The parameters as shared variables, by name. The table (U, or L) is stored transposed,
         (vocab_size, ...), so that a token is a row.
     random : numpy.random.Generator
-        Draws the dropout of a step that is given no generator of its own.
+        Draws the dropout and the cuts of a step that is given no generator of its own.
 
     Raises
     ------
@@ -205,11 +205,13 @@ class LanguageModel:
         Returns
         -------
         symbols : list of symbolic variables
-            In the order of ``BatchInputs.arrays()``, then the state and the dropout mask.
+            In the order of ``BatchInputs.arrays()``, then the state, the dropout mask, and the
+            factors of artbp.
         inputs : theano_rnn.model.graph.Inputs
             The same variables by name.
         network : theano_rnn.model.graph.Network
         """
+        truncation = truncation or self._truncation
         inputs = graph.Inputs(
             x=tensor.lmatrix("x"),
             y=tensor.lvector("y"),
@@ -217,11 +219,10 @@ class LanguageModel:
             mask=tensor.matrix("mask", "bool") if is_masked else None,
             position=tensor.lvector("position") if is_masked else None,
             dropout_mask=tensor.tensor4("dropout_mask", self.dtype) if has_dropout else None,
+            factors=tensor.matrix("factors", self.dtype) if truncation.scheme == "artbp" else None,
         )
-        x, y, state, mask, position, dropout_mask = inputs
-        symbols = [a for a in (x, y, mask, position, state, dropout_mask) if a is not None]
+        x, y, state, mask, position, *others = inputs
+        symbols = [a for a in (x, y, mask, position, state, *others) if a is not None]
         with building(floatX=self.dtype):
-            net = graph.network(
-                self.architecture, truncation or self._truncation, self.shared, inputs
-            )
+            net = graph.network(self.architecture, truncation, self.shared, inputs)
         return symbols, inputs, net

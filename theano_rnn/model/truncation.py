@@ -1,4 +1,4 @@
-"""Where backpropagation through time is cut: four schemes, and they are not the same.
+"""Where backpropagation through time is cut: five schemes, and they are not the same.
 
 Each function below runs a stack of recurrences over the steps 1..T and returns the states. The
 values are the same under every scheme; what differs is which steps the error of an output
@@ -8,10 +8,10 @@ and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
 Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
 z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
-earlier. All four take the arguments of ``states``: run, inputs, starts and mask; K is the
-scheme's.
+earlier. All take the arguments of ``states``: run, inputs, starts and mask; K is the scheme's.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -28,7 +28,9 @@ Loop = Callable[[StepFunction, Variable, Variables, Variables], Variables]
 #: (loop, inputs, starts) -> the states of all layers.
 Run = Callable[[Loop, Variables, Variables], Variables]
 
-SCHEMES = ("full", "window", "chunk", "last")
+SCHEMES = ("full", "window", "chunk", "last", "artbp")
+#: Schemes that cut where a formula says, and not at random.
+FIXED = SCHEMES[:4]
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,19 @@ class Truncation:
     Attributes
     ----------
     scheme : str
-        "full", "window", "chunk" or "last".
+        "full", "window", "chunk", "last" or "artbp".
     K : int or None
+    alpha : float or None
+        Of artbp, if its cuts are those of a heavy tail; see ``theano_rnn.model.cuts``.
     """
 
     scheme: str
     K: Optional[int] = None
+    alpha: Optional[float] = None
 
     def __str__(self) -> str:
-        return self.scheme if self.K is None else f"{self.scheme}:{self.K}"
+        words = [self.scheme, *(str(part) for part in (self.K, self.alpha) if part is not None)]
+        return ":".join(words).removesuffix(".0")
 
 
 def parse(
@@ -54,7 +60,7 @@ def parse(
     bptt_truncate: Optional[int] = None,
     truncate_gradient: Optional[int] = None,
 ) -> Truncation:
-    """The scheme meant by "full", "window:K", "chunk:K" or "last:K".
+    """The scheme meant by "full", "window:K", "chunk:K", "last:K", "artbp:K" or "artbp:K:alpha".
 
     Parameters
     ----------
@@ -71,7 +77,8 @@ def parse(
     Raises
     ------
     RNNError
-        For an unknown scheme, a K that is not a whole number of at least 1, or two schemes.
+        For an unknown scheme, a K that is not a whole number of at least 1 (2 for artbp), an alpha
+        that is not a number above 2, or two schemes.
 
     Examples
     --------
@@ -97,27 +104,60 @@ def parse(
     if truncation == "full":
         return Truncation("full")
     scheme, colon, K = str(truncation).partition(":")
+    if scheme == "adaptive":
+        raise RNNError(
+            f"truncation {shown(truncation)} chooses K before each epoch of a training, and here is "
+            "none; only train takes it: give 'window:K' or 'chunk:K'"
+        )
     if scheme not in SCHEMES[1:] or not colon:
         raise RNNError(
-            f"truncation {shown(truncation)} is unknown; use 'full', 'window:K', 'chunk:K' or "
-            "'last:K' with K a whole number of at least 1, as in 'window:4'"
+            f"truncation {shown(truncation)} is unknown; use 'full', 'window:K', 'chunk:K', "
+            "'last:K' or 'artbp:K' with K a whole number of at least 1, as in 'window:4'"
         )
     where = f"truncation {str(truncation)[:40]!r}"
-    if K.isascii() and K.isdigit():  # int() would take " 4 " too, and refuse 5000 digits
-        return Truncation(scheme, _steps(int(K) if len(K) <= 40 else 10**40, where))
-    return Truncation(scheme, _steps(K, where))
+    if scheme == "artbp":
+        K, colon, alpha = K.partition(":")
+        return Truncation(scheme, _steps(_number(K), where, 2), _alpha(alpha if colon else None, where))
+    return Truncation(scheme, _steps(_number(K), where))
 
 
-def _steps(K: object, where: str) -> int:
-    if not isinstance(K, Integral) or isinstance(K, bool) or K < 1:
-        raise RNNError(f"{where}: K must be a whole number of at least 1, not {shown(K)}")
+def _number(K: str) -> object:
+    """A whole number; a text that is none stays. int() would take " 4 ", and refuse 5000 digits."""
+    if K.isascii() and K.isdigit():
+        return int(K) if len(K) <= 40 else 10**40
+    return K
+
+
+def _alpha(text: Optional[str], where: str) -> Optional[float]:
+    if text is None:
+        return None
+    is_number = text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "."
+    if not is_number or not 2 < float(text) < math.inf:
+        raise RNNError(
+            f"{where}: alpha must be a number above 2, not {shown(text)}; the runs between two cuts "
+            "have no mean length otherwise"
+        )
+    return float(text)
+
+
+def _steps(K: object, where: str, at_least: int = 1) -> int:
+    if not isinstance(K, Integral) or isinstance(K, bool) or K < at_least:
+        why = "; with 1 every step would be cut" if at_least == 2 and K == 1 else ""
+        raise RNNError(
+            f"{where}: K must be a whole number of at least {at_least}, not {shown(K)}{why}"
+        )
     if int(K) >= 2**31:
         raise RNNError(f"{where}: K is longer than any sequence; use 'full'")
     return int(K)
 
 
 def states(
-    truncation: Truncation, run: Run, inputs: Variables, starts: Variables, mask: Variable = None
+    truncation: Truncation,
+    run: Run,
+    inputs: Variables,
+    starts: Variables,
+    mask: Variable = None,
+    factors: Variable = None,
 ) -> Variables:
     """States of a stack of recurrences, whose gradient is cut as the scheme says.
 
@@ -135,6 +175,8 @@ def states(
     mask : (T, B) boolean expression, optional
         False where a sequence of the batch has no token; its state stays as it is there.
         Sequences begin at the first step; under ``last`` they end at the last step instead.
+    factors : (T, B) expression, for ``artbp`` only
+        a_t, as ``cuts.factors`` makes them.
 
     Returns
     -------
@@ -147,6 +189,8 @@ def states(
     """
     if truncation.scheme == "full":
         return full(run, inputs, starts, mask)
+    if truncation.scheme == "artbp":
+        return artbp(run, inputs, starts, mask, factors)
     assert truncation.K is not None
     scheme = {"window": window, "chunk": chunk, "last": last}[truncation.scheme]
     return scheme(run, inputs, starts, mask, truncation.K)
@@ -262,6 +306,35 @@ def window(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: in
     return [s[-1].reshape((T, B, s.shape[2])) for s in windows]
 
 
+def artbp(
+    run: Run, inputs: Variables, starts: Variables, mask: Variable, factors: Variable
+) -> Variables:
+    """The error is cut at random, and multiplied where it is not: on average nothing is cut.
+
+    ::
+
+        for t in range(T):                      t=1     1
+            delta = error[t]                    t=2     1 1
+            for j in range(t, -1, -1):          t=3     1 1 1
+                dW += outer(delta, s[j - 1])    t=4     1 1 1 1      on average
+                delta = a[j] * back(delta, j)   t=5     1 1 1 1 1
+                                                t=6     1 1 1 1 1 1
+
+    With K = 2 and a cut before steps 3 and 4, the terms of one draw have these factors, as
+    1/(1 - 1/K) = 2::
+
+        t=1     1
+        t=2     2 1
+        t=3     . . 1
+        t=4     . . . 1
+        t=5     . . . 2 1
+        t=6     . . . 4 2 1
+
+    ``theano_rnn.model.cuts`` draws the cuts and makes the factors (T, B) of them.
+    """
+    return run(partial(_loop, mask=mask, factors=factors), inputs, starts)
+
+
 def _loop(
     step: StepFunction,
     p: Variable,
@@ -270,32 +343,36 @@ def _loop(
     *,
     mask: Variable = None,
     is_first: Variable = None,
+    factors: Variable = None,
     truncate_gradient: int = -1,
 ) -> Variables:
     """The states of one layer: the only scan over the steps of a recurrence.
 
-    Where ``is_first`` (T,) is true, the gradient does not reach the state before. Where ``mask``
-    (T, B) is false, the state stays as it is.
+    Where ``is_first`` (T,) is true, the gradient does not reach the state before; ``factors``
+    (T, B) multiply it. Where ``mask`` (T, B) is false, the state stays as it is.
     """
 
     def scan_step(*arguments: Variable) -> Variables:
         rest = list(arguments)
         is_first_t: Variable = None if is_first is None else rest.pop(0)
+        factor_t: Variable = None if factors is None else rest.pop(0).dimshuffle(0, "x")
         mask_t: Variable = None if mask is None else rest.pop(0)
         p_t, before, weights = rest[0], rest[1 : n + 1], rest[n + 1 :]
         if is_first is not None:
-            frozen = [theano.gradient.disconnected_grad(s) for s in before]
+            frozen = [constant(s) for s in before]
             before = [tensor.switch(is_first_t, *pair) for pair in zip(frozen, before)]
+        if factors is not None:  # the value is s_{t-1}, its gradient is multiplied
+            before = [s + (factor_t - 1) * (s - constant(s)) for s in before]
         after = step(p_t, before, weights)
         if mask is not None:
             mask_t = mask_t.dimshuffle(0, "x")
             after = [tensor.switch(mask_t, *pair) for pair in zip(after, before)]
         return after
 
-    n = len(starts)
+    constant, n = theano.gradient.disconnected_grad, len(starts)
     states, updates = theano.scan(
         scan_step,
-        sequences=[a for a in (is_first, mask, p) if a is not None],
+        sequences=[a for a in (is_first, factors, mask, p) if a is not None],
         outputs_info=list(starts),
         non_sequences=list(weights),
         truncate_gradient=truncate_gradient,

@@ -21,6 +21,7 @@ from theano_rnn.engine import building, compile_function, exclusive, ifelse, ten
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model.architecture import named
 from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
+from theano_rnn.model.cuts import of_call
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.optim import optimizers, regularization
@@ -137,6 +138,7 @@ class Step:
         mask: Optional[Mask] = None,
         state: Optional[Array] = None,
         random: Optional[np.random.Generator] = None,
+        cuts: Optional[Array] = None,
     ) -> tuple[float, float, Floats]:
         """Take a step.
 
@@ -150,7 +152,9 @@ class Step:
         state : (B, state_size) array, optional
             The state in which the sequences begin; zeros by default.
         random : numpy.random.Generator, optional
-            Draws the dropout; by default the model's own.
+            Draws the dropout and the cuts of artbp; by default the model's own.
+        cuts : array of booleans of the shape of x, optional
+            Cuts of artbp that are not drawn, as ``RNN.bptt`` takes them.
 
         Returns
         -------
@@ -173,7 +177,10 @@ class Step:
         batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right)
         numbers = self._checked_numbers(learning_rate, clip)
         arrays = [*batch.arrays(), model.checked_state(state, batch.rows)]
-        arrays += [*self._drawn_dropout(batch, random), *numbers]
+        random = self._checked_random(random)
+        arrays += self._drawn_dropout(batch, random)
+        arrays += of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
+        arrays += numbers
         function = self.function(batch.is_masked, is_single=batch.rows == 1)
         try:
             loss, *norm, after = function(*arrays)
@@ -199,16 +206,17 @@ class Step:
         # Theano takes a Python float for a float32 only where floatX is float32.
         return [np.asarray(number, dtype) for number in numbers]
 
-    def _drawn_dropout(
-        self, batch: BatchInputs, random: Optional[np.random.Generator]
-    ) -> list[Floats]:
-        """The dropout mask; nothing where the model has no dropout."""
-        if not self.model.architecture.dropout:
-            return []
+    def _checked_random(self, random: Optional[np.random.Generator]) -> np.random.Generator:
         random = self.model.random if random is None else random
         if not isinstance(random, np.random.Generator):
             given = validation.shown(random)
             raise RNNError(f"random is {given}; pass a generator, numpy.random.default_rng(seed)")
+        return random
+
+    def _drawn_dropout(self, batch: BatchInputs, random: np.random.Generator) -> list[Floats]:
+        """The dropout mask; nothing where the model has no dropout."""
+        if not self.model.architecture.dropout:
+            return []
         return [dropout_mask(self.model, batch.x.shape, random)]
 
     def function(self, is_masked: bool = False, is_single: bool = True) -> Function:
