@@ -44,10 +44,13 @@ from theano_rnn.engine.compiling import LEFT_OUT
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs
+from theano_rnn.model.cuts import of_call
 from theano_rnn.model.truncation import Truncation
 
 SCHEMES = ("full", "window", "chunk", "last")
 CUTTING = SCHEMES[1:]
+#: And the one whose cuts are given.
+ALL_SCHEMES = (*SCHEMES, "artbp")
 # T = 6, K = 2: which step j (column) receives the error of which output t (row).
 PICTURES = {
     "full": ("x.....", "xx....", "xxx...", "xxxx..", "xxxxx.", "xxxxxx", 21),
@@ -138,6 +141,8 @@ def uncompiled(monkeypatch):
 def compiled(scheme, dtype="float64", in_python=False, **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 
+    Under artbp it takes cuts too, booleans of the shape of x.
+
     The graph of the model, but with parameters and K as inputs. ``kind`` is that of
     ``kinds.KINDS``; x and y are one sequence or a batch, with ``is_masked`` one with a mask, the
     fifth argument. ``in_python`` is for ``function_in_python``.
@@ -151,24 +156,27 @@ def compiled(scheme, dtype="float64", in_python=False, **kind):
     }
     x, y, state = tensor.lmatrix("x"), tensor.lvector("y"), tensor.matrix("state", dtype)
     masks = [tensor.matrix("mask", "bool"), tensor.lvector("position")] if is_masked else []
-    inputs = graph.Inputs(x, y, state, *masks)
+    factors = tensor.matrix("factors", dtype) if scheme == "artbp" else None
+    inputs = graph.Inputs(x, y, state, *masks, factors=factors)
     truncation = Truncation(scheme, None if scheme == "full" else K)
     with theano.config.change_flags(floatX=dtype):
         net = graph.network(architecture, truncation, parameters, inputs)
         gradients = theano.grad(net.loss, list(parameters.values()))
     outputs = [tensor.nnet.softmax(net.logits), net.loss, *gradients]
-    cut = [] if scheme == "full" else [K]
+    cut = {"full": [], "artbp": [factors]}.get(scheme, [K])
     compile_it = function_in_python if in_python else compile_function
     function = compile_it([x, y, *masks, state, *parameters.values(), *cut], outputs)
 
-    def run(parameters, x, y, K=None, mask=None):
+    def run(parameters, x, y, K=None, mask=None, cuts=None):
         vocab_size = parameters[architecture.table].shape[1]
         batch = batch_inputs(x, y, mask, vocab_size, align_right=scheme == "last")
         H = parameters["W"].shape[1]
         state = np.zeros((batch.rows, H * architecture.state_size), dtype)
         stored = {**parameters, architecture.table: parameters[architecture.table].T}
         values = [np.ascontiguousarray(stored[name]) for name in architecture.shapes]
-        arrays = [*batch.arrays(), state, *values, *([] if scheme == "full" else [K])]
+        given = {"full": lambda: [], "artbp": lambda: of_call(
+            Truncation(scheme, K), cuts, np.shape(x), None, dtype)}  # fmt: skip
+        arrays = [*batch.arrays(), state, *values, *given.get(scheme, lambda: [K])()]
         o, loss, *gradients = function(*arrays)
         named = dict(zip(architecture.shapes, gradients))
         named[architecture.table] = named[architecture.table].T

@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import SCHEMES, compiled, first, function_in_python, named, some
+from conftest import ALL_SCHEMES, compiled, first, function_in_python, named, some
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds import GATES, assert_same
@@ -22,7 +22,7 @@ from theano_rnn.reference import NumpyRNN
 #: What a kind is made of.
 FACTORS = {
     "cell": tuple(GATES),
-    "scheme": SCHEMES,
+    "scheme": ALL_SCHEMES,
     "layers": (1, 2),
     "bias": (False, True),
     "tied": (False, True),
@@ -35,7 +35,7 @@ ALL = [
     if not kind["tied"] or kind["embedding"] or GATES[kind["cell"]] == 1
 ]
 #: The tutorial's net, which test_graph.py has under every scheme: the first kind of each.
-PLAIN = [next(kind for kind in ALL if kind["scheme"] == scheme) for scheme in SCHEMES]
+PLAIN = [next(kind for kind in ALL if kind["scheme"] == scheme) for scheme in ALL_SCHEMES]
 
 
 def subsets(kinds, n):
@@ -97,11 +97,12 @@ def random_batch(rng, vocab_size, lengths, padding):
     return x, y, None if mask.all() else mask
 
 
-def alone(oracle, x, y, mask):
+def alone(oracle, x, y, mask, cuts=None):
     """E and gradients, summed over the sequences, each by itself and in its own length."""
     lengths = [len(x)] * x.shape[1] if mask is None else mask.sum(axis=0)
     sequences = [(x[:T, b], y[:T, b]) for b, T in enumerate(lengths)]
-    gradients = [oracle.bptt(*sequence) for sequence in sequences]
+    given = [{} if cuts is None else {"cuts": cuts[:T, b]} for b, T in enumerate(lengths)]
+    gradients = [oracle.bptt(*sequence, **cut) for sequence, cut in zip(sequences, given)]
     loss = sum(oracle.ce_error(*sequence) for sequence in sequences)
     return loss, {name: sum(g[name] for g in gradients) for name in gradients[0]}
 
@@ -137,10 +138,13 @@ def errors(run, kind, dtype, seed, H, D, vocab_size, K, lengths, padding, scale)
         padding = 1
     x, y, mask = random_batch(rng, vocab_size, lengths, padding)
     assert (mask is not None) == kind["is_masked"]
-    _, loss, gradients = run(values, x, y, K, mask)
+    cuts = None
+    if kind["scheme"] == "artbp":
+        K, cuts = K + 1, rng.random(x.shape) < 0.3
+    _, loss, gradients = run(values, x, y, K, mask, cuts)
     exact = {name: value.astype("float64") for name, value in values.items()}
     oracle = NumpyRNN(exact, named(kind["scheme"], K), **network(kind))
-    expected_loss, expected = alone(oracle, x, y, mask)
+    expected_loss, expected = alone(oracle, x, y, mask, cuts)
     assert list(gradients) == list(expected)
     assert {g.dtype for g in gradients.values()} == {np.dtype(dtype)}
     return [error(loss, expected_loss), *(error(gradients[n], expected[n]) for n in expected)]
@@ -161,7 +165,7 @@ def test_some_kinds_meet_every_pair_of_settings_the_first_six_every_one_and_many
     assert subsets(SOME + PLAIN, 2) == subsets(ALL, 2)
     assert subsets(SOME[:6] + PLAIN, 1) == subsets(ALL, 1)
     assert subsets(MANY, 4) == subsets(ALL, 4)
-    assert len(ALL) == len(IN_TURN) == 672 and len(SOME) < 25 and len(MANY) < 160
+    assert len(ALL) == len(IN_TURN) == 840 and len(SOME) < 30 and len(MANY) < 200
 
 
 @pytest.mark.parametrize("kind", first(1, SOME), ids=words)
@@ -209,6 +213,7 @@ KEPT = [
     ({"cell": "gru", "tied": True, "embedding": True}, "last:2", (2, 5, 3)),
     ({"cell": "tanh", "bias": True, "embedding": True}, "full", (7, 7)),
     ({"cell": "tanh", "layers": 2}, "chunk:2", (2, 5, 3)),
+    ({"cell": "gru_after", "layers": 2, "bias": True}, "artbp:2:4", (2, 5, 3)),
 ]
 
 
@@ -221,9 +226,10 @@ def test_factors_of_dropout_are_those_of_the_steps_as_given(kind, truncation, le
     x, y = (x, y) if lengths else (x[:, 0], y[:, 0])
     shape = (*x.shape, model.architecture.layers, 4)
     kept = rng.uniform(0.5, 2, shape) * (rng.uniform(size=shape) > 1 / 3)
-    assert_same(
-        model.bptt(x, y, mask=mask, kept=kept), oracle.bptt(x, y, mask=mask, kept=kept), 1e-12
-    )
+    given = {"mask": mask, "kept": kept}
+    if truncation.startswith("artbp"):
+        given["cuts"] = rng.random(x.shape) < 0.3
+    assert_same(model.bptt(x, y, **given), oracle.bptt(x, y, **given), 1e-12)
 
 
 @pytest.mark.slow

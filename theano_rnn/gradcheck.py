@@ -18,6 +18,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Parameters
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.cuts import draw
 from theano_rnn.model.initialization import initial
 from theano_rnn.reference import (
     NumpyRNN,
@@ -104,7 +105,14 @@ def cross_check(
     hidden_size: int = 8,
     vocab_size: int = 12,
     length: int = 10,
-    schemes: Sequence[str] = ("full", "window:1", "window:4", "chunk:4", "last:4"),
+    schemes: Sequence[str] = (
+        "full",
+        "window:1",
+        "window:4",
+        "chunk:4",
+        "last:4",
+        "artbp:4",
+    ),
     seed: int = 0,
     nets: int = 3,
     dtype: str = "float64",
@@ -122,7 +130,7 @@ def cross_check(
     length : int
         T, the number of tokens of each sentence.
     schemes : sequence of str
-        Each "full", "window:K", "chunk:K" or "last:K".
+        Each as ``RNN`` takes it. The cuts of artbp are drawn from the seed.
     seed : int
         Seeds the parameters and the sentences.
     nets : int
@@ -200,11 +208,14 @@ def _check_net(
     kind: dict[str, Any] = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
     kind["embedding"] = a.embedding_size is not None
     oracle = NumpyRNN(parameters, model.truncation, **kind)
-    gradients, expected = model.bptt(x, y), oracle.bptt(x, y)
+    cuts: dict[str, Any] = {}
+    if model.truncation.startswith("artbp"):
+        cuts["cuts"] = draw(truncations.parse(model.truncation), (len(x), 1), rng)[:, 0]
+    gradients, expected = model.bptt(x, y, **cuts), oracle.bptt(x, y, **cuts)
     frozen = oracle.hidden_states(x)
 
     def surrogate(perturbed: Parameters) -> float:
-        return frozen_state_loss(perturbed, frozen, x, y, model.truncation, **kind)
+        return frozen_state_loss(perturbed, frozen, x, y, model.truncation, **kind, **cuts)
 
     return [
         relative_error(model.ce_error(x, y), oracle.ce_error(x, y)),

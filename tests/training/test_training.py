@@ -20,6 +20,8 @@ from theano_rnn.common import files
 from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.engine import theano
 from theano_rnn.flow import Flow, watched
+from theano_rnn.model import cuts
+from theano_rnn.model.truncation import parse
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
 from theano_rnn.text.corpus import build_corpus, count_tokens, pairs
@@ -43,6 +45,11 @@ STREAM = dataclasses.replace(
     SETTINGS, cell="lstm", layers=2, stream=True, truncation="chunk:7", batch_size=3,
     optimizer="momentum", learning_rate=0.1,
 )  # fmt: skip
+#: Cuts at random, of sentences and of a stream; and K chosen, likewise.
+ARTBP = dataclasses.replace(BATCHES, truncation="artbp:3:4")
+ARTBP_STREAM = dataclasses.replace(STREAM, truncation="artbp:7")
+ADAPTIVE = dataclasses.replace(SETTINGS, truncation="adaptive:0.2")
+ADAPTIVE_STREAM = dataclasses.replace(STREAM, truncation="adaptive:0.5")
 MODELS, STEPS = {}, {}
 QUICK = {"MODELS": {}, "STEPS": {}}
 
@@ -63,6 +70,7 @@ def compiled_once(monkeypatch):
 
     def step(settings, model):
         key = model, settings.optimizer, settings.clip_by, settings.l2, settings.omega
+        key += (settings.truncation, settings.stream)
         shared = STEPS.setdefault(key, make_step(settings, model))
         shared.set_state({name: np.zeros_like(value) for name, value in shared.state().items()})
         return shared
@@ -282,8 +290,13 @@ def left_behind(run):
         pytest.param(VALUES, (4,), marks=pytest.mark.slow),
         pytest.param(BATCHES, (3,), marks=pytest.mark.slow),
         pytest.param(STREAM, (18,), marks=pytest.mark.slow),
+        (ADAPTIVE, (15,)),
+        pytest.param(ADAPTIVE_STREAM, (2,), marks=pytest.mark.slow),
+        pytest.param(ARTBP, (15,), marks=pytest.mark.slow),
+        pytest.param(ARTBP_STREAM, (5,), marks=pytest.mark.slow),
     ],
-    ids=["sentences", "batches", "stream", "clipped values", "batches early", "stream late"],
+    ids="sentences batches stream clipped-values batches-early stream-late adaptive "
+    "adaptive-stream artbp artbp-stream".split(),
 )
 def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
     tmp_path, corpus, settings, stops
@@ -299,6 +312,49 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
         resumed = Training(settings, halted.run, corpus, resume=True)
         resumed.run_epochs(Callback())
         assert left_behind(resumed.run) == whole
+
+
+def test_a_stream_under_artbp_is_cut_anew_in_each_epoch_at_steps_that_the_seed_draws(
+    tmp_path, corpus
+):
+    training = new_training(tmp_path / "run", corpus, ARTBP_STREAM)
+    pieces = training._pieces(training._stream)
+    assert training.steps_per_epoch == len(pieces)
+    lengths = [len(x) for x, _ in pieces]
+    assert sum(lengths) == training._stream.steps and len(set(lengths)) > 1
+    for whole, part in zip(*[[np.concatenate([xy[n] for xy in s]) for n in (0, 1)]
+                             for s in (training._stream, pieces)]):  # fmt: skip
+        np.testing.assert_array_equal(whole, part)
+    truncation = parse(ARTBP_STREAM.truncation)
+    random = np.random.default_rng([3, 0, 0, 2])
+    cut = cuts.draw(truncation, (training._stream.steps, 1), random)
+    assert np.cumsum(lengths)[:-1].tolist() == np.flatnonzero(cut).tolist()
+    training.state.epoch = 1
+    assert [len(x) for x, _ in training._pieces(training._stream)] != lengths
+    # Within a piece nothing is cut.
+    assert not training._cut_of(pieces[0][0])["cuts"].any()
+
+
+@pytest.mark.parametrize(
+    "settings", [ADAPTIVE, pytest.param(ADAPTIVE_STREAM, marks=pytest.mark.slow)]
+)
+def test_adaptive_truncation_chooses_K_before_each_epoch_and_writes_its_bias(
+    tmp_path, corpus, settings
+):
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(Callback())
+    scheme = "chunk" if settings.stream else "window"
+    for record in training.run.metrics():
+        assert record["truncation"].startswith(f"{scheme}:")
+        assert 0 < record["relative_bias"] < float(settings.truncation.partition(":")[2])
+        assert 0 < record["relative_bias_error"] < 0.1
+    # Of the parameters before the epoch: those of the first are the initial ones.
+    again = new_training(tmp_path / "again", corpus, settings)
+    again._choose_K()
+    first_K = training.run.metrics()[0]["truncation"]
+    assert first_K == f"{scheme}:{again.state.K}"
+    if settings.stream:
+        assert len(again._pieces(again._stream)[0][0]) == again.state.K
 
 
 class Interrupted(Callback):
@@ -334,7 +390,7 @@ def test_a_run_interrupted_in_an_evaluation_resumes_there(tmp_path, corpus, wher
 
 
 def test_trying_the_speed_changes_nothing(tmp_path, corpus):
-    for number, settings in enumerate((SETTINGS, BATCHES, STREAM)):
+    for number, settings in enumerate((SETTINGS, BATCHES, STREAM, ADAPTIVE)):
         training = new_training(tmp_path / str(number), corpus, settings)
         before = {name: value.copy() for name, value in training._arrays().items()}
         assert training.tokens_per_second(seconds=0.01) > 0

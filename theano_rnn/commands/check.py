@@ -31,10 +31,10 @@ def parser() -> calling.Parser:
     add(
         "--truncation",
         nargs="+",
-        default=["full", "window:1", "window:4", "chunk:4", "last:4"],
+        default=["full", "window:1", "window:4", "chunk:4", "last:4", "artbp:4"],
         metavar="SCHEME",
-        help="where the gradient is cut: full, window:K, chunk:K or last:K, one or several "
-        "(full window:1 window:4 chunk:4 last:4)",
+        help="where the gradient is cut: full, window:K, chunk:K, last:K or artbp:K[:alpha], one "
+        "or several (full window:1 window:4 chunk:4 last:4 artbp:4)",
     )
     add("--cell", default="tanh", help=f"{', '.join(CELLS)} (tanh)")
     add("--layers", type=int, default=1, help="recurrences on top of each other (1)")

@@ -45,7 +45,9 @@ def parser() -> calling.Parser:
     network.add_argument("--cell", default="tanh", help="default %(default)s")
     network.add_argument("--layers", type=int, default=1, help="default %(default)s")
     network.add_argument(
-        "--truncation", default="full", help="full, window:K, chunk:K or last:K (%(default)s)"
+        "--truncation",
+        default="full",
+        help="full, window:K, chunk:K, last:K or artbp:K (%(default)s)",
     )
     network.add_argument(
         "--mask", action="store_true", help="for batches of sequences of different lengths"

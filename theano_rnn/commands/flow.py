@@ -1,6 +1,7 @@
 """Show how far back the error of a trained run reaches, and why it stops there."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -80,7 +81,12 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     if arguments.cosine is not None and not 0 < arguments.cosine <= 1:
         raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
     model, vocabulary = load(arguments.run)
-    settings = load_settings(Run.open(arguments.run))
+    run = Run.open(arguments.run)
+    settings = load_settings(run)
+    if settings.truncation.startswith("adaptive"):  # it had the K of the last epoch
+        chosen = [record["truncation"] for record in run.metrics() if "truncation" in record]
+        cut = chosen[-1] if chosen else "chunk:20" if settings.stream else "full"
+        settings = dataclasses.replace(settings, truncation=cut)
     count = arguments.sentences
     if count is not None and count < 1:
         raise RNNError(f"--sentences must be 1 or more, not {count}")

@@ -139,6 +139,7 @@ class Display(Watching):
             f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
             f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
             f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
+            + chosen_K(r)
         )
         assert self.training is not None
         say(indented(self.sample(self.training)))
@@ -157,6 +158,15 @@ class Display(Watching):
             carry=settings.stream,
         )
         return text
+
+
+def chosen_K(r: dict[str, Any]) -> str:
+    """The K of an epoch and its relative bias, where adaptive truncation chose it."""
+    if "relative_bias" not in r:
+        return ""
+    bias, error = r["relative_bias"], r["relative_bias_error"]
+    found = "unknown" if bias is None else f"{bias:.3f}"
+    return f"  {r['truncation']}, relative bias {found}" + (f" +- {error:.3f}" if error else "")
 
 
 def indented(text: str) -> str:

@@ -12,10 +12,12 @@ from theano_rnn.model import truncation
 def reach(scheme: str, T: int) -> Floats:
     """1 where step k (column) receives the error of output t (row) under a scheme, else 0.
 
+    Under artbp it is 1 everywhere, the mean over all cuts.
+
     Parameters
     ----------
     scheme : str
-        "full", "window:K", "chunk:K" or "last:K".
+        Such as "window:4".
     T : int
         The number of steps.
 
@@ -42,6 +44,7 @@ def reach(scheme: str, T: int) -> Floats:
         "window": lambda: (t >= k) & (t - k <= K),
         "chunk": lambda: (t >= k) & (t // K == k // K),
         "last": lambda: (t >= k) & (k >= T - K),
+        "artbp": lambda: t >= k,
     }
     return schemes[cut.scheme]().astype(np.float64)
 

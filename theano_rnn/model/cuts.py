@@ -5,8 +5,8 @@ by 1/(1 - c_t) where it does not::
 
     delta_{t-1} = e_{t-1} + a_t delta_t J_t       a_t = 0 with probability c_t, else 1/(1 - c_t)
 
-The mean of a_t is 1, whatever was drawn before it, so the mean of the gradient over all cuts is the
-full gradient. A run is the steps from one cut to the next; it has K steps on average.
+The mean of a_t is 1, whatever was drawn before it, so the mean of the gradient over all cuts is
+the full gradient. A run is the steps from one cut to the next; it has K steps on average.
 
 =================  ========================================  ===================================
 ``artbp:K``        c = 1/K                                   the factors grow as (1 - 1/K)^-lag
@@ -14,15 +14,15 @@ full gradient. A run is the steps from one cut to the next; it has K steps on av
                    after l steps without a cut               likelier, alpha above 2
 =================  ========================================  ===================================
 
-Cuts are drawn here, outside the graph, once a sequence and the same for all layers. The graph reads
-the factors a_t.
+Cuts are drawn here, outside the graph, once a sequence and the same for all layers. The graph
+reads the factors a_t.
 
 References
 ----------
 C. Tallec, Y. Ollivier, Unbiasing truncated backpropagation through time (2017), arXiv 1705.08209.
 """
 
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -52,9 +52,7 @@ def probabilities(truncation: Truncation, T: int) -> Floats:
     return (alpha - 1) / ((alpha - 2) * K + np.arange(1, T + 1))
 
 
-def draw(
-    truncation: Truncation, shape: tuple[int, ...], random: np.random.Generator
-) -> Bools:
+def draw(truncation: Truncation, shape: tuple[int, ...], random: np.random.Generator) -> Bools:
     """Cuts of B sequences, each with its own.
 
     Parameters
@@ -160,7 +158,9 @@ def of_call(
     """
     if truncation.scheme != "artbp":
         if cuts is not None:
-            raise RNNError(f"cuts are for truncation artbp:K, not for {truncation}; leave them out")
+            raise RNNError(
+                f"cuts are for truncation artbp:K, not for {truncation}; leave them out"
+            )
         return []
     if cuts is None:
         found = draw(truncation, (shape[0], int(np.prod(shape[1:]))), random)

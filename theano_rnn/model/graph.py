@@ -82,9 +82,7 @@ def network(
         p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, masks)
         return states
 
-    states = truncations.states(
-        truncation, run, [p, *masks], starts, inputs.mask, inputs.factors
-    )
+    states = truncations.states(truncation, run, [p, *masks], starts, inputs.mask, inputs.factors)
     top = _dropped_out(states[-cell.parts], masks, -1)
     output = top.reshape((T * B, H))
     if inputs.position is not None:

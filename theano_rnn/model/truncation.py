@@ -96,18 +96,18 @@ def parse(
             "one scheme; give one of them"
         )
     if bptt_truncate is not None:
-        return Truncation("window", _steps(bptt_truncate, "bptt_truncate"))
+        return Truncation("window", whole_K(bptt_truncate, "bptt_truncate"))
     if truncate_gradient is not None:
         if isinstance(truncate_gradient, Integral) and truncate_gradient == -1:
             return Truncation("full")
-        return Truncation("last", _steps(truncate_gradient, "truncate_gradient"))
+        return Truncation("last", whole_K(truncate_gradient, "truncate_gradient"))
     if truncation == "full":
         return Truncation("full")
     scheme, colon, K = str(truncation).partition(":")
     if scheme == "adaptive":
         raise RNNError(
-            f"truncation {shown(truncation)} chooses K before each epoch of a training, and here is "
-            "none; only train takes it: give 'window:K' or 'chunk:K'"
+            f"truncation {shown(truncation)} chooses K before each epoch of a training, and here "
+            "is none; only train takes it: give 'window:K' or 'chunk:K'"
         )
     if scheme not in SCHEMES[1:] or not colon:
         raise RNNError(
@@ -116,31 +116,49 @@ def parse(
         )
     where = f"truncation {str(truncation)[:40]!r}"
     if scheme == "artbp":
-        K, colon, alpha = K.partition(":")
-        return Truncation(scheme, _steps(_number(K), where, 2), _alpha(alpha if colon else None, where))
-    return Truncation(scheme, _steps(_number(K), where))
+        steps, colon, alpha = K.partition(":")
+        known = whole_K(_number(steps), where, at_least=2)
+        return Truncation(scheme, known, _alpha(alpha, where) if colon else None)
+    return Truncation(scheme, whole_K(_number(K), where))
 
 
 def _number(K: str) -> object:
-    """A whole number; a text that is none stays. int() would take " 4 ", and refuse 5000 digits."""
+    """A whole number, or the text that is none."""
+    # int() would take " 4 " too, and refuse 5000 digits.
     if K.isascii() and K.isdigit():
         return int(K) if len(K) <= 40 else 10**40
     return K
 
 
-def _alpha(text: Optional[str], where: str) -> Optional[float]:
-    if text is None:
-        return None
-    is_number = text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "."
+def _alpha(text: str, where: str) -> float:
+    is_number = text.isascii() and text.replace(".", "", 1).isdigit()
     if not is_number or not 2 < float(text) < math.inf:
         raise RNNError(
-            f"{where}: alpha must be a number above 2, not {shown(text)}; the runs between two cuts "
-            "have no mean length otherwise"
+            f"{where}: alpha must be a number above 2, not {shown(text)}; the runs between two "
+            "cuts have no mean length otherwise"
         )
     return float(text)
 
 
-def _steps(K: object, where: str, at_least: int = 1) -> int:
+def whole_K(K: object, where: str, at_least: int = 1) -> int:
+    """K, checked.
+
+    Parameters
+    ----------
+    K : int
+    where : str
+        What has this K, for the message.
+    at_least : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    RNNError
+        If it is not a whole number, below the least, or longer than any sequence.
+    """
     if not isinstance(K, Integral) or isinstance(K, bool) or K < at_least:
         why = "; with 1 every step would be cut" if at_least == 2 and K == 1 else ""
         raise RNNError(

@@ -19,11 +19,13 @@ from theano_rnn.common.types import (
 )
 from theano_rnn.engine import building, compile_function, exclusive, ifelse, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
+from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import named
 from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
 from theano_rnn.model.cuts import of_call
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
+from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim import optimizers, regularization
 from theano_rnn.optim.clipping import CLIPPINGS
 
@@ -47,6 +49,9 @@ class Step:
     omega : float
         Factor of the regularizer Omega of Pascanu et al. (2013), for plain cells; see
         ``theano_rnn.optim.regularization``. 0 is none.
+    scheme : str, optional
+        "window" or "chunk": each step is given its own K, and no K is compiled anew. By default
+        the truncation is the model's.
     **constants
         The constants of the optimizer, such as ``momentum=0.95``.
 
@@ -70,6 +75,7 @@ class Step:
         clip_by: Optional[str] = "norm",
         l2: float = 0.0,
         omega: float = 0.0,
+        scheme: Optional[str] = None,
         **constants: float,
     ) -> None:
         is_name = isinstance(clip_by, str) and clip_by in CLIPPINGS
@@ -80,7 +86,12 @@ class Step:
         self.l2 = validation.at_least_zero(l2, "l2", model.dtype)
         self.omega = validation.at_least_zero(omega, "omega", model.dtype)
         if self.omega:
-            regularization.check_omega(model.architecture.cell, model.truncation)
+            cut = model.truncation if scheme is None else "one with another K in each step"
+            regularization.check_omega(model.architecture.cell, cut)
+        if scheme not in (None, "window", "chunk"):
+            given = validation.shown(scheme)
+            raise RNNError(f"scheme {given} has no K to give; use 'window', 'chunk' or None")
+        self.scheme = scheme
         parameters = list(model.shared.values())
         self.optimizer = optimizers.Optimizer(optimizer, parameters, **constants)
         # Clipped by value, the gradients of the two uses of a tied table must be added before.
@@ -139,6 +150,7 @@ class Step:
         state: Optional[Array] = None,
         random: Optional[np.random.Generator] = None,
         cuts: Optional[Array] = None,
+        K: Optional[int] = None,
     ) -> tuple[float, float, Floats]:
         """Take a step.
 
@@ -155,6 +167,8 @@ class Step:
             Draws the dropout and the cuts of artbp; by default the model's own.
         cuts : array of booleans of the shape of x, optional
             Cuts of artbp that are not drawn, as ``RNN.bptt`` takes them.
+        K : int, optional
+            Of this step, where the Step was made with a ``scheme``.
 
         Returns
         -------
@@ -180,7 +194,7 @@ class Step:
         random = self._checked_random(random)
         arrays += self._drawn_dropout(batch, random)
         arrays += of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
-        arrays += numbers
+        arrays += [*numbers, *self._checked_K(K)]
         function = self.function(batch.is_masked, is_single=batch.rows == 1)
         try:
             loss, *norm, after = function(*arrays)
@@ -205,6 +219,17 @@ class Step:
             )
         # Theano takes a Python float for a float32 only where floatX is float32.
         return [np.asarray(number, dtype) for number in numbers]
+
+    def _checked_K(self, K: Optional[int]) -> list[int]:
+        """K where each step has its own; nothing elsewhere."""
+        if self.scheme is None:
+            if K is not None:
+                raise RNNError(
+                    f"K is {validation.shown(K)}, but this step is truncated as its model is; "
+                    "leave it out, or make the Step with a scheme"
+                )
+            return []
+        return [truncations.whole_K(K, f"{self.scheme}:K of a step")]
 
     def _checked_random(self, random: Optional[np.random.Generator]) -> np.random.Generator:
         random = self.model.random if random is None else random
@@ -242,7 +267,10 @@ class Step:
 
     def _compile(self, is_masked: bool, is_single: bool) -> Function:
         model = self.model
-        symbols, inputs, net = model.network(is_masked, bool(model.architecture.dropout))
+        K = [] if self.scheme is None else [tensor.lscalar("K")]
+        truncation = None if self.scheme is None else Truncation(self.scheme, *K)
+        has_dropout = bool(model.architecture.dropout)
+        symbols, inputs, net = model.network(is_masked, has_dropout, truncation)
         learning_rate = tensor.scalar("learning_rate", model.dtype)
         clip = None if self.clip_by is None else tensor.scalar("clip", model.dtype)
         E = net.loss if is_single else net.loss / inputs.x.shape[1].astype(model.dtype)
@@ -251,7 +279,7 @@ class Step:
                 norm, updates = self._row_updates(net, inputs, E, learning_rate, clip, is_single)
             else:
                 norm, updates = self._whole_updates(net, inputs, E, learning_rate, clip)
-        symbols += [learning_rate] + [clip] * (clip is not None)
+        symbols += [learning_rate] + [clip] * (clip is not None) + K
         outputs = [net.loss] + [norm] * (clip is not None) + [net.after]
         return compile_function(symbols, outputs, updates, name="step")
 

@@ -17,8 +17,8 @@ The gradient of a tied L (of U without an embedding) is the sum over its two use
 counts for every output. Under dropout the layer above or the output reads kept_t s_t, so the error
 that comes back from it is multiplied by kept_t too. Here t and j count from 0.
 
-Under ``artbp`` every output reaches the first step, but its error is multiplied by a_j on the way from
-step j to step j - 1: see `artbp_factors`.
+Under ``artbp`` every output reaches the first step, but its error is multiplied by a_j on the way
+from step j to step j - 1: see `artbp_factors`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ model reads ``s[:-1]`` and predicts ``s[1:]``, so a sequence of ``n`` tokens has
 All arrays are time first, (T, B).
 """
 
+import copy
 import operator
 from collections.abc import Sequence
 from typing import Union, overload
@@ -232,6 +233,8 @@ class Stream(Sequence[Piece]):
         The number of tokens that all pieces together predict, n // B * B.
     left_out : int
         The number of tokens at the end of the text that are in no row.
+    rows, steps : int
+        B, and the steps of a row, n // B.
 
     Raises
     ------
@@ -261,7 +264,7 @@ class Stream(Sequence[Piece]):
 
     def __init__(self, sequences: Sequence[Ints], batch_size: int, steps: int) -> None:
         B = validation.whole_number(batch_size, "batch size", at_least=1)
-        self._steps = validation.whole_number(steps, "steps", at_least=1)
+        steps = validation.whole_number(steps, "steps", at_least=1)
         n = int(step_counts(sequences).sum())
         if n < B:
             raise RNNError(
@@ -277,10 +280,31 @@ class Stream(Sequence[Piece]):
                 for ends in (slice(-1), slice(1, None))
             )
         self._x, self._y = _rows(x, B), _rows(y, B)  # (n // B, B)
+        self.rows, self.steps = B, len(self._x)
+        self._starts = np.arange(0, self.steps, steps)  # of the pieces
+
+    def cut_every(self, steps: int) -> "Stream":
+        """The same rows in pieces of so many steps."""
+        return self.cut_at(np.arange(steps, self.steps, steps))
+
+    def cut_at(self, steps: Ints) -> "Stream":
+        """The same rows in pieces that begin at these steps, and at the first.
+
+        Parameters
+        ----------
+        steps : increasing integers above 0
+
+        Returns
+        -------
+        Stream
+        """
+        other = copy.copy(self)
+        other._starts = np.concatenate([[0], steps])
+        return other
 
     def __len__(self) -> int:
         """The number of pieces."""
-        return -(-len(self._x) // self._steps)
+        return len(self._starts)
 
     @overload
     def __getitem__(self, i: int) -> Piece: ...
@@ -289,11 +313,12 @@ class Stream(Sequence[Piece]):
     def __getitem__(self, i: slice) -> list[Piece]: ...
 
     def __getitem__(self, i: Union[int, slice]) -> Union[Piece, list[Piece]]:
-        """Piece i: x and y, each (K, B) or shorter; for a slice a list of pieces."""
+        """Piece i: x and y, each (steps, B); for a slice a list of pieces."""
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        start = range(len(self))[operator.index(i)] * self._steps  # IndexError if out of range
-        steps = slice(start, start + self._steps)
+        i = range(len(self))[operator.index(i)]  # IndexError if out of range
+        start, *following = self._starts[i : i + 2]
+        steps = slice(start, following[0] if following else None)
         return self._x[steps].astype(np.int64, copy=False), self._y[steps].astype(
             np.int64, copy=False
         )

@@ -13,10 +13,13 @@ from theano_rnn.text.corpus import Corpus, load_corpus
 from theano_rnn.text.reading import Progress, read_text
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.adaptive import Adaptive
 from theano_rnn.training.settings import NETWORK, Settings
 
 #: Tokens of the median sentence, and steps of an epoch, beyond which a user is warned.
 LONG, FEW = 200, 50
+#: Tokens of each row of a stream in a step, where adaptive truncation has yet to choose them.
+USUAL = 20
 
 
 def build(settings: Settings, corpus: Corpus) -> tuple[RNN, Step, Optional[Stream]]:
@@ -140,8 +143,8 @@ def warnings(settings: Settings, corpus: Corpus) -> list[str]:
             f"is slow to learn. Better {where}read the text as a stream in pieces: "
             "--stream --truncation chunk:35 --batch-size 20"
         )
-    if settings.steps is not None:
-        tokens = settings.batch_size * settings.steps
+    if settings.stream:
+        tokens = settings.batch_size * (settings.steps or USUAL)
         steps, of = -(-int(lengths.sum()) // tokens), f"{tokens:,} tokens"
     else:
         steps = -(-len(lengths) // settings.batch_size)
@@ -186,13 +189,20 @@ def build_model(settings: Settings, vocab_size: int, **changes: Any) -> RNN:
     """
     arguments = {
         **{name: getattr(settings, name) for name in NETWORK},
-        # A piece of a stream is one chunk: within it the gradient is whole.
-        "truncation": "full" if settings.stream else settings.truncation,
+        "truncation": _of_model(settings),
         "initialization": settings.initialization,
         "seed": settings.seed,
         **changes,
     }
     return RNN(vocab_size, **arguments)
+
+
+def _of_model(settings: Settings) -> str:
+    cut = settings.cut
+    if isinstance(cut, Adaptive):
+        return "full"  # the steps are given K
+    # A piece of a stream is one chunk: within it the gradient is whole, or weighs as artbp says.
+    return "full" if settings.stream and cut.scheme == "chunk" else settings.truncation
 
 
 def build_step(settings: Settings, model: RNN) -> Step:
@@ -207,9 +217,11 @@ def build_step(settings: Settings, model: RNN) -> Step:
     -------
     Step
     """
+    cut = settings.cut
     return Step(
         model,
         settings.optimizer,
+        scheme=cut.of(False) if isinstance(cut, Adaptive) and not settings.stream else None,
         clip_by=settings.clip_by,
         l2=settings.l2,
         omega=settings.omega,
@@ -233,6 +245,6 @@ def build_stream(settings: Settings, corpus: Corpus) -> Optional[Stream]:
     RNNError
         If the text has fewer tokens than rows.
     """
-    if settings.steps is None:
+    if not settings.stream:
         return None
-    return Stream(corpus.train, settings.batch_size, settings.steps)
+    return Stream(corpus.train, settings.batch_size, settings.steps or USUAL)

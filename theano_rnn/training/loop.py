@@ -11,10 +11,12 @@ import numpy as np
 
 from theano_rnn import engine
 from theano_rnn.common.errors import NotFinite, RNNError
-from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Record
+from theano_rnn.common.types import Array, Bools, Floats, Function, Ints, Parameters, Record
+from theano_rnn.model import cuts
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import Corpus, count_tokens
-from theano_rnn.training import build, evaluation
+from theano_rnn.training import adaptive, build, evaluation
+from theano_rnn.training.adaptive import Adaptive
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.result import judge
@@ -131,6 +133,7 @@ class Training:
                 architecture = build.architecture(settings, corpus.vocabulary.size)
                 architecture.check_parameters(parameters(found[0]))
         self.model, self.step, self._stream = build.build(settings, corpus)
+        self._errors: Optional[Function] = None  # compiled where K is chosen
         self._carried: Optional[Floats] = None  # the state that the stream has reached
         self.state = first_state(settings, corpus)
         if found is not None:
@@ -196,7 +199,7 @@ class Training:
     def steps_per_epoch(self) -> int:
         """The steps of an epoch."""
         if self._stream is not None:
-            return len(self._stream)
+            return len(self._pieces(self._stream))
         if self.settings.batch_size == 1:
             return len(self.corpus.train)
         return len(
@@ -220,7 +223,8 @@ class Training:
         try:
             for x, y, mask in self._examples():
                 self.step(x, y, state.learning_rate, self.settings.clip, mask=mask,
-                          state=self._carried, random=np.random.default_rng(0))  # fmt: skip
+                          state=self._carried, random=np.random.default_rng(0),
+                          **self._cut_of(x))  # fmt: skip
                 now = time.perf_counter()
                 if begun is None:  # the first one compiles
                     begun = now
@@ -264,9 +268,11 @@ class Training:
         """x, y and mask of each step of this epoch, from the current step on."""
         settings, first = self.settings, self.state.step
         seed = [settings.seed, self.state.epoch]
+        self._choose_K()
         if self._stream is not None:
-            for i in range(first, len(self._stream)):
-                yield (*self._stream[i], None)
+            pieces = self._pieces(self._stream)
+            for i in range(first, len(pieces)):
+                yield (*pieces[i], None)
         elif settings.batch_size == 1:
             order = np.random.default_rng(seed).permutation(len(self.corpus.train))
             for n in order[first:]:
@@ -276,6 +282,40 @@ class Training:
             groups = batches.buckets(self.corpus.train, settings.batch_size, seed)
             for group in groups[first:]:
                 yield batches.batch([self.corpus.train[n] for n in group])
+
+    def _choose_K(self) -> None:
+        """K of this epoch, where it is chosen: the seed and the parameters say which."""
+        state, settings = self.state, self.settings
+        cut = settings.cut
+        if not isinstance(cut, Adaptive) or state.K is not None:
+            return
+        if self._errors is None:
+            self._errors = adaptive.compile_errors(self.model)
+        random = np.random.default_rng([settings.seed, state.epoch, 0, 2])
+        sample = adaptive.sample_of(self.corpus.train, self._stream, random)
+        state.K, state.bias, state.bias_error = adaptive.choose(
+            cut, settings.stream, self._errors, self.model, sample, random
+        )
+
+    def _pieces(self, stream: batches.Stream) -> batches.Stream:
+        """The stream in the pieces of this epoch, one a step."""
+        cut, state = self.settings.cut, self.state
+        if isinstance(cut, Adaptive):
+            self._choose_K()
+            assert state.K is not None
+            return stream.cut_every(state.K)
+        if cut.scheme == "artbp":  # a piece is a run, from one cut to the next
+            random = np.random.default_rng([self.settings.seed, state.epoch, 0, 2])
+            return stream.cut_at(np.flatnonzero(cuts.draw(cut, (stream.steps, 1), random)))
+        return stream
+
+    def _cut_of(self, x: Ints) -> dict[str, Any]:
+        """What a step is told of where it is cut."""
+        if self.step.scheme is not None:
+            return {"K": self.state.K}
+        if self._stream is not None and self.model.truncation.startswith("artbp"):
+            return {"cuts": np.zeros(x.shape, bool)}  # a piece has no cut within
+        return {}
 
     def _take_step(self, x: Ints, y: Ints, mask: Optional[Bools]) -> tuple[float, float, int]:
         """One step, counted in the state. Returns its loss, gradient norm and tokens."""
@@ -288,7 +328,7 @@ class Training:
             self._carried[begins < settings.state_reset] = 0
         loss, norm, after = self.step(
             x, y, state.learning_rate, settings.clip,
-            mask=mask, state=self._carried, random=random,
+            mask=mask, state=self._carried, random=random, **self._cut_of(x),
         )  # fmt: skip
         self._carried = None if self._stream is None else after
         tokens = int(np.size(y) if mask is None else mask.sum())
@@ -353,6 +393,13 @@ class Training:
                 f"no step of epoch {state.epoch + 1} could be taken, as no loss or gradient was "
                 f"finite; try a smaller --learning-rate than {state.learning_rate:g}"
             )
+        cut, chosen = settings.cut, {}
+        if isinstance(cut, Adaptive):
+            chosen = {
+                "truncation": f"{cut.of(settings.stream)}:{state.K}",
+                "relative_bias": state.bias,
+                "relative_bias_error": state.bias_error,
+            }
         valid_loss = evaluation.text_loss(self.model, self.corpus.valid, settings.stream)
         if not math.isfinite(valid_loss):
             raise RNNError(
@@ -376,6 +423,7 @@ class Training:
             "skipped": state.skipped,
             "tokens": state.tokens,
             "seconds": state.seconds,
+            **chosen,
             **callback.metrics(self),
         }
 

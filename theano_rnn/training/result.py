@@ -121,9 +121,12 @@ def _sizes(name: str, tokens: int, size: Size) -> Record:
 
 def _dynamic_loss(settings: Settings, corpus: Corpus, model: RNN, learning_rate: float) -> float:
     """The loss of a copy of the model, without dropout, that learns from the test text by SGD."""
-    learner = build.build_model(settings, corpus.vocabulary.size, dropout=0.0)
-    learner.set_parameters(model.parameters())
     plain = dataclasses.replace(settings, optimizer="sgd", l2=0.0, omega=0.0)
+    if settings.truncation.startswith(("adaptive", "artbp")):  # pieces of one length, and no draw
+        cut = f"chunk:{settings.steps or build.USUAL}" if settings.stream else "full"
+        plain = dataclasses.replace(plain, truncation=cut)
+    learner = build.build_model(plain, corpus.vocabulary.size, dropout=0.0)
+    learner.set_parameters(model.parameters())
     return evaluation.dynamic_loss(
-        build.build_step(plain, learner), corpus.test, learning_rate, settings.clip, settings.steps
+        build.build_step(plain, learner), corpus.test, learning_rate, settings.clip, plain.steps
     )

@@ -28,14 +28,17 @@ from theano_rnn.common.fields import (
     whole_number,
 )
 from theano_rnn.common.names import did_you_mean
-from theano_rnn.model import initialization, truncation
+from theano_rnn.model import initialization
 from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim import regularization
 from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.text.reading import known_encoding
 from theano_rnn.text.sentences import ENDS
 from theano_rnn.text.tokens import LEVELS, RULES, Form
+from theano_rnn.training import adaptive
+from theano_rnn.training.adaptive import Adaptive
 
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
@@ -133,17 +136,22 @@ class Settings:
         parsed(initialization.check, ", ".join(initialization.SCHEMES), "NAME"),
         f"how the parameters begin: {', '.join(initialization.SCHEMES)}")
     truncation: str = setting("full",
-        parsed(truncation.parse, "full, window:K, chunk:K, last:K", "SCHEME"),
+        parsed(adaptive.parse, "full, window:K, chunk:K, last:K, artbp:K[:alpha], "
+            "adaptive:TOLERANCE", "SCHEME"),
         "where the gradient is cut. full: nowhere; window:K: each output's error goes back K "
         "steps; chunk:K: it stays within its chunk of K steps; last:K: only the errors of the "
-        "last K outputs go back, and only through these K steps")
+        "last K outputs go back, and only through these K steps; artbp:K: at random, after K "
+        "steps on average, and what is not cut weighs more, so that the gradient has no bias; "
+        "adaptive:TOLERANCE: before each epoch the smallest K of window (of chunk with --stream) "
+        "whose relative bias is below the tolerance, as in adaptive:0.1")
 
     batch_size: int = setting(1, whole_number(1),
         "sentences in a step, or rows of a stream; a larger batch is more tokens a second, but "
         "fewer steps in an epoch", group="training", metavar="B")
     stream: bool = setting(False, SWITCH,
         "read the text as one long text in B parallel rows, and carry the state from step to "
-        "step; needs --truncation chunk:K, and a step takes K tokens of each row")
+        "step; needs --truncation chunk:K, and a step takes K tokens of each row. With artbp:K "
+        "it takes those up to the next cut, with adaptive K is chosen")
     state_reset: float = setting(0.0, SHARE,
         "probability that a row of a stream begins a step at the zero state, not at the carried "
         "one: the network learns to begin, as it must where it is used",
@@ -213,17 +221,27 @@ class Settings:
         Form(self.level, self.tokenized, self.lower)  # of which not all go together
         if self.omega:
             regularization.check_omega(self.cell, self.truncation)
-        if self.stream and self.steps is None:
+        cut = self.cut
+        scheme = cut.of(self.stream) if isinstance(cut, Adaptive) else cut.scheme
+        if self.stream and scheme not in ("chunk", "artbp"):
             raise RNNError(
-                f"a stream needs truncation chunk:K, not {self.truncation}; a step takes K tokens "
-                "of each row, as in chunk:20"
+                f"a stream needs truncation chunk:K, artbp:K or adaptive:TOLERANCE, not "
+                f"{self.truncation}; a step takes K tokens of each row, as in chunk:20"
             )
 
     @property
+    def cut(self) -> Union[Truncation, Adaptive]:
+        """What ``truncation`` says."""
+        return adaptive.parse(self.truncation)
+
+    @property
     def steps(self) -> Optional[int]:
-        """K, the tokens of each row of a stream in a step; None without a stream."""
-        scheme = truncation.parse(self.truncation)
-        return scheme.K if self.stream and scheme.scheme == "chunk" else None
+        """K, the tokens of each row of a stream in a step, on average under artbp.
+
+        None without a stream, and where adaptive chooses it.
+        """
+        cut = self.cut
+        return cut.K if self.stream and isinstance(cut, Truncation) else None
 
     @classmethod
     def from_dict(cls, values: object, where: str) -> "Settings":

@@ -53,6 +53,9 @@ class State:
         Of the process that began.
     text, valid, test : int or None
         Checksums of the tokens to train on, to validate and to test; None in older runs.
+    K, bias, bias_error : int or None, float or None
+        Of the current epoch under adaptive truncation: K, its estimated relative bias and the
+        error of that.
     loss, tokens, norm, clipped, skipped, seconds
         Sums over the steps of the current epoch: E in nats, tokens, norms of the gradient, steps
         that were clipped, steps that could not be taken, seconds without compiling.
@@ -67,6 +70,9 @@ class State:
     text: Optional[int] = None  # checksums of the tokens of each split
     valid: Optional[int] = None
     test: Optional[int] = None
+    K: Optional[int] = None  # of the current epoch, where adaptive truncation chooses it
+    bias: Optional[float] = None
+    bias_error: Optional[float] = None
     # sums over the steps of the current epoch
     loss: float = 0.0
     tokens: int = 0
@@ -129,6 +135,11 @@ def state_of(values: Record) -> State:
         value = getattr(state, name)
         if not isinstance(value, (int, float)) or not -1e300 < value:  # nor NaN
             raise RNNError(f"{name} of its state is no number, but {validation.shown(value)}")
+    if state.K is not None:
+        validation.whole_number(state.K, "K of its state", at_least=1)
+    for name in ("bias", "bias_error"):
+        if getattr(state, name) is not None:
+            validation.at_least_zero(getattr(state, name), f"{name} of its state")
     if state.seconds_to_first_step is not None:
         validation.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
     return state

@@ -181,7 +181,8 @@ NAMES = {
     "dropout": st.sampled_from([0, 0.5]),
     "initialization": st.sampled_from(["uniform", "uniform:0.1", "glorot", "orthogonal",
                                        "identity", "spectral:1.1"]),
-    "truncation": st.sampled_from(["full", "window:2", "chunk:3", "last:4"]),
+    "truncation": st.sampled_from(["full", "window:2", "chunk:3", "last:4", "artbp:2:4",
+                                   "adaptive:0.1"]),
     "seed": SEEDS,
 }  # fmt: skip
 SIZES = mostly(st.one_of(st.integers(1, 9), st.sampled_from([np.int8(99), 10**9, 30_000])))

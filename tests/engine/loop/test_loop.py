@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SCHEMES, first, named, some
+from conftest import ALL_SCHEMES, first, named, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import environment, run_python
@@ -238,10 +238,11 @@ def network(cell, scheme, is_masked, is_on):
     x, y, state = tensor.lmatrix("x"), tensor.lvector("y"), tensor.dmatrix("state")
     masks = [tensor.matrix("mask", "bool"), tensor.lvector("position")] if is_masked else []
     with theano.config.change_flags(floatX="float64"):
-        inputs = graph.Inputs(x, y, state, *masks)
+        factors = [tensor.dmatrix("factors")] if scheme == "artbp" else []
+        inputs = graph.Inputs(x, y, state, *masks, factors=factors[0] if factors else None)
         net = graph.network(architecture, parse(named(scheme, 2)), parameters, inputs)
         gradients = theano.grad(net.loss, list(parameters.values()))
-    given = [x, y, *masks, state, *parameters.values()]
+    given = [x, y, *masks, state, *parameters.values(), *factors]
     return architecture, function(given, [net.loss, *gradients], is_on)
 
 
@@ -258,10 +259,11 @@ def results(cell, scheme, is_masked, is_on=True):
         shapes = Architecture(6, H, cell).shapes
         values = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
         values["U"] = np.ascontiguousarray(values["U"].T)
-        yield f(rng.integers(6, size=(T, B)), y, *masks, state, *values.values())
+        factors = [rng.choice([0, 2.0], size=(T, B))] if scheme == "artbp" else []
+        yield f(rng.integers(6, size=(T, B)), y, *masks, state, *values.values(), *factors)
 
 
-RECURRENCES = list(itertools.product(GATES, SCHEMES, (False, True)))
+RECURRENCES = list(itertools.product(GATES, ALL_SCHEMES, (False, True)))
 #: Those of the default run.
 SOME = [("tanh", "full", False), ("gru", "chunk", True)]
 
@@ -389,7 +391,7 @@ for name in test_loop.PROGRAMS:
             given = test_loop.arrays(name, lengths, rng, change=change)
             test_loop.program(name, True)(*given)
 for cell in test_loop.GATES:
-    for scheme in test_loop.SCHEMES:
+    for scheme in test_loop.ALL_SCHEMES:
         for is_masked in (False, True):
             list(test_loop.results(cell, scheme, is_masked))
 print("went through")
