@@ -15,7 +15,7 @@
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
 # make matrix     prints a table of Python x NumPy x compiler: tests, gradients, speed; takes an hour
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
-# make kinds      compares all 672 kinds of networks with NumPy, where test-all has some 150
+# make kinds      compares all 840 kinds of networks with NumPy, where test-all has some 150
 # make approve    accepts the words that reports have now: do it after reading the difference
 #
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter, VENV=.venv-3.9 another folder.

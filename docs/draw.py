@@ -1,4 +1,6 @@
-"""Draws unrolled.svg, truncations.svg, influence.svg beside itself: ``python docs/draw.py``.
+"""Draws unrolled.svg, truncations.svg, artbp.svg, influence.svg beside itself.
+
+By ``python docs/draw.py``.
 
 Plain Python and SVG, on white cards, so that they can be read on white and on dark pages.
 """
@@ -48,6 +50,40 @@ def truncations(T: int = 6, K: int = 2) -> str:
             ]
     title = f"Which step receives the error of which output, in {T} steps and K = {K}"
     return picture(left + across + T * side + 26, top + 2 * down - 26, title, parts)
+
+
+def artbp(T: int = 6, K: int = 2, cuts: tuple[int, ...] = (3, 4)) -> str:
+    """Two triangles of factors: those of one draw, cut before these steps, and their mean."""
+    side, across, left, top = 34, 290, 62, 48
+    grown = K / (K - 1)  # 1 / (1 - c), where c = 1 / K
+    parts = []
+    for number, name in enumerate(("one draw of artbp:2", "the mean of all draws")):
+        x0, y0 = left + number * across, top
+        for t in range(1, T + 1):
+            for j in range(1, t + 1):
+                x, y = x0 + (j - 1) * side, y0 + (t - 1) * side
+                is_cut = number == 0 and any(j < cut <= t for cut in cuts)
+                factor = 0 if is_cut else grown ** (t - j) if number == 0 else 1
+                parts.append(
+                    f'<rect x="{x}" y="{y}" width="{side - 3}" height="{side - 3}" rx="3" '
+                    f'fill="{BLUE if factor else PALE}"/>'
+                )
+                if factor:
+                    parts.append(text(x + 15.5, y + 21, f"{factor:g}", size=15, fill="#ffffff"))
+        for n in range(1, T + 1):
+            centre = (n - 1) * side + 16
+            parts += [
+                text(x0 + centre, y0 + T * side + 15, str(n), size=14, fill=GREY),
+                text(x0 - 13, y0 + centre + 5, str(n), size=14, fill=GREY),
+            ]
+        parts += [
+            text(x0 + T * side / 2, y0 - 14, name, weight="bold"),
+            text(x0 + T * side / 2, y0 + T * side + 37, "reaches step j, times", size=15),
+            f'<g transform="translate({x0 - 32} {y0 + T * side / 2}) rotate(-90)">'
+            f"{text(0, 0, 'error of output t', size=15)}</g>",
+        ]
+    title = "Factors of the error of each output at each step under artbp:2"
+    return picture(left + across + T * side + 26, top + T * side + 56, title, parts)
 
 
 def unrolled(words: tuple[str, ...] = ("the", "keys", "to", "it"), ahead: str = "are") -> str:
@@ -200,5 +236,6 @@ def picture(width: float, height: float, title: str, parts: list[str]) -> str:
 
 if __name__ == "__main__":
     (HERE / "truncations.svg").write_text(truncations(), encoding="utf-8")
+    (HERE / "artbp.svg").write_text(artbp(), encoding="utf-8")
     (HERE / "unrolled.svg").write_text(unrolled(), encoding="utf-8")
     (HERE / "influence.svg").write_text(influence(), encoding="utf-8")

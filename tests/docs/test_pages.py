@@ -86,6 +86,7 @@ def test_the_drawings_are_those_of_the_script():
     assert draw["truncations"]() == read(ROOT / "docs/truncations.svg")
     assert draw["unrolled"]() == read(ROOT / "docs/unrolled.svg")
     assert draw["influence"]() == read(ROOT / "docs/influence.svg")
+    assert draw["artbp"]() == read(ROOT / "docs/artbp.svg")
 
 
 def test_the_drawing_of_the_schemes_shows_the_pictures_of_the_tests():

@@ -39,6 +39,8 @@ class TaskNet:
     length : int
         The length of the sequences, if chrono is a remedy.
     dtype : str
+    truncation : str
+        Where the gradient is cut, as ``RNN`` takes it.
 
     Attributes
     ----------
@@ -59,9 +61,11 @@ class TaskNet:
         alpha: float = 2.0,
         length: int = 100,
         dtype: str = "float32",
+        truncation: str = "full",
     ) -> None:
         self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
         self.clip, self.alpha = clip, alpha
+        self.truncation = truncations.parse(truncation)
         # The parameters of a language model without the lookup table: x_t is a vector already.
         model = Architecture(
             task.outputs, hidden_size, cell, bias=True, embedding_size=task.inputs
@@ -72,12 +76,15 @@ class TaskNet:
             values["b"] = chrono(cell, hidden_size, length, seed).astype(dtype)
         self.shared = {name: theano.shared(value, name) for name, value in values.items()}
 
-    def network(self, x: Variable) -> tuple[Variable, Variables, Variable]:
+    def network(
+        self, x: Variable, factors: Variable = None
+    ) -> tuple[Variable, Variables, Variable]:
         """The inputs of the recurrence, its states, and the outputs that count.
 
         Parameters
         ----------
         x : (T, B, inputs) expression
+        factors : (T, B) expression, for truncation "artbp:K"
 
         Returns
         -------
@@ -99,7 +106,7 @@ class TaskNet:
             (p,) = inputs
             return loop(step, p, starts, self.cell.weights(*recurrent))
 
-        states = truncations.states(truncations.Truncation("full"), run, [p], starts)
+        states = truncations.states(self.truncation, run, [p], starts, factors=factors)
         A = self.task.answers
         output = states[0][-A:].reshape((A * B, H))
         o = tensor.dot(output, V.T) + c
@@ -157,6 +164,8 @@ class TaskNet:
     def compile_update(self, learning_rate: float) -> Function:
         """A function (x, y) -> E before the update, norm of the gradient before clipping.
 
+        Under truncation "artbp:K" it takes the factors of its cuts too, (T, B).
+
         Parameters
         ----------
         learning_rate : float
@@ -166,15 +175,17 @@ class TaskNet:
         compiled function
         """
         x, y = self.symbols()
+        is_drawn = self.truncation.scheme == "artbp"
+        factors = [tensor.matrix("factors", self.dtype)] if is_drawn else []
         with building(floatX=self.dtype):
-            p, states, o = self.network(x)
+            p, states, o = self.network(x, *factors)
             E = self.loss(o, y)
             gradients = self.gradients(E, p, states).values()
             clip = self.clip if self.remedy.is_clipped else np.inf
             clipped, norm = clipping.clip_by_norm(list(gradients), clip)
             optimizer = optimizers.Optimizer(self.remedy.optimizer, list(self.shared.values()))
             updates = optimizer.updates(clipped, learning_rate)
-        return compile_function([x, y], [E, norm], updates, name="update")
+        return compile_function([x, y, *factors], [E, norm], updates, name="update")
 
     def compile_answer(self) -> Function:
         """A function (x) -> o (answers, B, outputs).

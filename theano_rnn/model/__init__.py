@@ -3,6 +3,7 @@
 ``cells``           one step of each recurrence, and what the package knows about it
 ``activations``     the activations of the cells in NumPy, for reports
 ``truncation``      the loop over the steps, and where its gradient is cut
+``cuts``            the cuts of artbp, drawn at random, and their factors
 ``architecture``    the settings of a network, and the shapes of its parameters
 ``graph``           cell, loop, softmax and loss as one graph
 ``initialization``  the first values of the parameters

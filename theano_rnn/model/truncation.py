@@ -6,6 +6,9 @@ reaches when the states are differentiated. All layers of a stack are cut at the
 the pictures, rows are outputs t, columns are steps j, T = 6 and K = 2. In the terms of Williams
 and Peng (1990), window:K is BPTT(K+1; 1) and chunk:K is BPTT(K; K).
 
+A network is truncated as one of them says. ``theano_rnn.training.adaptive`` chooses K of two of
+them anew before each epoch of a training.
+
 Notation of the loops, for one layer of tanh: ``error[t]`` is dE_t/dz_t, where
 z_t = U x_t + W s_{t-1}, and ``back(delta, j)`` is W' delta * (1 - s_{j-1}^2), the error one step
 earlier. All take the arguments of ``states``: run, inputs, starts and mask; K is the scheme's.

@@ -194,7 +194,7 @@ class Step:
         random = self._checked_random(random)
         arrays += self._drawn_dropout(batch, random)
         arrays += of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
-        arrays += [*numbers, *self._checked_K(K)]
+        arrays += numbers + self._checked_K(K)
         function = self.function(batch.is_masked, is_single=batch.rows == 1)
         try:
             loss, *norm, after = function(*arrays)
@@ -220,7 +220,7 @@ class Step:
         # Theano takes a Python float for a float32 only where floatX is float32.
         return [np.asarray(number, dtype) for number in numbers]
 
-    def _checked_K(self, K: Optional[int]) -> list[int]:
+    def _checked_K(self, K: Optional[int]) -> list[Array]:
         """K where each step has its own; nothing elsewhere."""
         if self.scheme is None:
             if K is not None:
@@ -229,7 +229,7 @@ class Step:
                     "leave it out, or make the Step with a scheme"
                 )
             return []
-        return [truncations.whole_K(K, f"{self.scheme}:K of a step")]
+        return [np.asarray(truncations.whole_K(K, f"{self.scheme}:K of a step"))]
 
     def _checked_random(self, random: Optional[np.random.Generator]) -> np.random.Generator:
         random = self.model.random if random is None else random

@@ -235,7 +235,8 @@ def checked_cuts(cuts: Any, shape: tuple[int, ...], scheme: str) -> Bools:
     for place, value in np.ndenumerate(cuts):
         if not isinstance(value, (Real, np.bool_)) or value not in (0, 1):
             raise ValueError(f"cuts{list(place)} is {value!r}: pass booleans, or 0 and 1")
-    return cuts.astype(bool)
+    checked: Bools = cuts.astype(bool)
+    return checked
 
 
 def parse_truncation(truncation: str) -> tuple[str, int | None, float | None]:
@@ -274,5 +275,5 @@ def chosen_truncation(truncation: str, bptt_truncate: object, truncate_gradient:
             )
         truncation = f"{scheme}:{int(k)}"
     scheme, k, alpha = parse_truncation(truncation)
-    words = [scheme, *(str(part) for part in (k, alpha) if part is not None)]
-    return ":".join(words).removesuffix(".0")
+    parts = [scheme, *(str(part) for part in (k, alpha) if part is not None)]
+    return ":".join(parts).removesuffix(".0")

@@ -2,6 +2,7 @@
 
 ``settings``     one field per setting: default, values, what it does
 ``recipes``      the settings of published systems
+``adaptive``     K chosen before each epoch
 ``build``        the corpus, the network, the step and the stream that settings ask for
 ``loop``         epochs of steps, each followed by an evaluation and a checkpoint
 ``state``        where a training stands, and the learning rate of the next epoch

@@ -195,8 +195,9 @@ def relative_bias(scheme: str, squares: Floats, sums: Floats, is_longer: bool) -
     if not size > 0:  # nor NaN
         return np.full(LONGEST, np.inf)
     if scheme == "chunk":
-        return np.cumsum(E)[:-1] / lags[1:] / size
-    return E[1:] / size
+        E = np.concatenate([E[:1], np.cumsum(E)[:-1] / lags[1:]])
+    biases: Floats = E[1:] / size
+    return biases
 
 
 def _fitted(phi: Floats) -> tuple[float, float]:
@@ -251,7 +252,7 @@ def choose(
 
     def bias(of: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return relative_bias(scheme, *of, is_longer)
+            return relative_bias(scheme, of[0], of[1], is_longer)
 
     biases = bias(both.sum(axis=0))
     enough = np.flatnonzero(biases < wanted.tolerance)
