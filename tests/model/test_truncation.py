@@ -30,6 +30,10 @@ from theano_rnn.reference import NumpyRNN
         ({"truncation": "window:04"}, "window:4"),
         ({"truncation": "chunk:1"}, "chunk:1"),
         ({"truncation": "last:2147483647"}, "last:2147483647"),
+        ({"truncation": "artbp:1000000"}, "artbp:1000000"),
+        ({"truncation": "artbp:4:4.0"}, "artbp:4:4"),
+        ({"truncation": "artbp:4:2.5"}, "artbp:4:2.5"),
+        ({"truncation": "artbp:4:20"}, "artbp:4:20"),
         ({"bptt_truncate": 4}, "window:4"),
         ({"bptt_truncate": np.int64(4), "truncation": "full"}, "window:4"),
         ({"truncate_gradient": 4}, "last:4"),
@@ -44,7 +48,8 @@ def test_every_name_of_a_scheme_is_understood(words, expected):
     assert truncations.parse(str(truncation)) == truncation
 
 
-UNKNOWN = "use 'full', 'window:K', 'chunk:K' or 'last:K' with K a whole number of at least 1"
+UNKNOWN = "use 'full', 'window:K', 'chunk:K', 'last:K' or 'artbp:K' with K a whole number of at"
+NOT_ALPHA = "alpha must be a number above 2, not"
 NOT_WHOLE = "K must be a whole number of at least 1, not"
 BAD_SCHEMES = [
     ("", UNKNOWN),
@@ -74,6 +79,17 @@ BAD_SCHEMES = [
     ("last:000", "at least 1, not 0"),
     ("chunk:2147483648", "longer than any sequence; use 'full'"),
     ("chunk:" + "9" * 5000, "longer than any sequence; use 'full'"),
+    ("artbp", UNKNOWN),
+    ("artbp:0", "truncation 'artbp:0': K must be a whole number of at least 2, not 0"),
+    ("artbp:1", "at least 2, not 1; with 1 every step would be cut"),
+    ("artbp::4", "at least 2, not ''"),
+    ("artbp:4:", f"{NOT_ALPHA} ''"),
+    ("artbp:4:1", f"{NOT_ALPHA} '1'"),
+    ("artbp:4:2", f"{NOT_ALPHA} '2'"),
+    ("artbp:4:nan", f"{NOT_ALPHA} 'nan'"),
+    ("artbp:4:5:6", f"{NOT_ALPHA} '5:6'"),
+    ("artbp:4:" + "9" * 500, NOT_ALPHA),
+    ("adaptive:0.1", "only train takes it: give 'window:K' or 'chunk:K'"),
 ]
 
 

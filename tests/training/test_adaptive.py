@@ -1,7 +1,5 @@
 """K chosen before each epoch: the estimate against NumPy and closed forms, the choice, the run."""
 
-import json
-
 import numpy as np
 import pytest
 from conftest import first, function_in_python
@@ -224,9 +222,8 @@ def test_a_step_with_a_scheme_takes_any_K_and_is_compiled_once():
 
 
 def test_the_K_of_an_epoch_is_printed_with_its_bias():
-    record = {"truncation": "window:7", "relative_bias": 0.0834, "relative_bias_error": 0.0041}
-    assert chosen_K(record) == "  window:7, relative bias 0.083 +- 0.004"
+    record = {"K": 7, "relative_bias": 0.0834, "relative_bias_error": 0.0041}
+    assert chosen_K(record) == "  K 7, relative bias 0.083 +- 0.004"
     assert chosen_K({}) == ""
-    record = json.loads('{"truncation": "chunk:200", "relative_bias": null, '
-                        '"relative_bias_error": null}')  # fmt: skip
-    assert chosen_K(record) == "  chunk:200, relative bias unknown"
+    record = {"K": 200, "relative_bias": None, "relative_bias_error": None}
+    assert chosen_K(record) == "  K 200, relative bias unknown"

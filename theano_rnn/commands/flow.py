@@ -75,6 +75,7 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """Print the flow of a run on a sentence; return the path of the report, if there is one."""
     from theano_rnn.flow import Flow, Sample, sentence
     from theano_rnn.flow.findings import measure
+    from theano_rnn.training.adaptive import LONGEST, Adaptive
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
 
@@ -83,9 +84,9 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     model, vocabulary = load(arguments.run)
     run = Run.open(arguments.run)
     settings = load_settings(run)
-    if settings.truncation.startswith("adaptive"):  # it had the K of the last epoch
-        chosen = [record["truncation"] for record in run.metrics() if "truncation" in record]
-        cut = chosen[-1] if chosen else "chunk:20" if settings.stream else "full"
+    if isinstance(settings.cut, Adaptive):  # the last epoch had one K
+        chosen = [record["K"] for record in run.metrics() if "K" in record]
+        cut = f"{settings.cut.of(settings.stream)}:{[LONGEST, *chosen][-1]}"
         settings = dataclasses.replace(settings, truncation=cut)
     count = arguments.sentences
     if count is not None and count < 1:

@@ -162,11 +162,11 @@ class Display(Watching):
 
 def chosen_K(r: dict[str, Any]) -> str:
     """The K of an epoch and its relative bias, where adaptive truncation chose it."""
-    if "relative_bias" not in r:
+    if "K" not in r:
         return ""
     bias, error = r["relative_bias"], r["relative_bias_error"]
     found = "unknown" if bias is None else f"{bias:.3f}"
-    return f"  {r['truncation']}, relative bias {found}" + (f" +- {error:.3f}" if error else "")
+    return f"  K {r['K']}, relative bias {found}" + (f" +- {error:.3f}" if error else "")
 
 
 def indented(text: str) -> str:

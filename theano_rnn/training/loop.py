@@ -393,10 +393,10 @@ class Training:
                 f"no step of epoch {state.epoch + 1} could be taken, as no loss or gradient was "
                 f"finite; try a smaller --learning-rate than {state.learning_rate:g}"
             )
-        cut, chosen = settings.cut, {}
-        if isinstance(cut, Adaptive):
+        chosen = {}
+        if state.K is not None:
             chosen = {
-                "truncation": f"{cut.of(settings.stream)}:{state.K}",
+                "K": state.K,
                 "relative_bias": state.bias,
                 "relative_bias_error": state.bias_error,
             }

@@ -19,6 +19,9 @@ TAGS = {
     "gradient_norm": "training/gradient_norm",
     "clipped": "training/clip_rate",
     "skipped": "training/skipped_steps",
+    "K": "training/K",
+    "relative_bias": "training/relative_bias",
+    "relative_bias_error": "training/relative_bias_error",
 }
 
 #: Metrics without a tag: the step of an event, and the two that give tokens/s.

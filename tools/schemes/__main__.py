@@ -92,7 +92,7 @@ def of_text(scheme: str, arguments: argparse.Namespace) -> Iterator[Curve]:
             Training(settings, run, build.build_corpus(settings)).run_epochs(Callback())
             metrics = run.metrics()
         seconds = np.cumsum([record["seconds"] for record in metrics])
-        print(scheme, seed, [record.get("truncation") for record in metrics], file=sys.stderr)
+        print(scheme, seed, [record.get("K") for record in metrics], file=sys.stderr)
         yield [(float(s), record["valid_loss"]) for s, record in zip(seconds, metrics)]
 
 
