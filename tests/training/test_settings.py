@@ -41,7 +41,7 @@ from theano_rnn.training.settings import Settings
             "uniform, uniform:R, glorot, orthogonal, identity or spectr",
         ),
         ({"initialization": "spectral:0"}, "R must be a positive number"),
-        ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K' or 'last:K'"),
+        ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K', 'last:K' or 'artbp:K'"),
         ({"truncation": "chunk:0"}, "at least 1, not 0"),
         # the step
         ({"optimizer": "adamw"}, "use sgd, momentum, nesterov, adagrad, rmsprop, adam"),
@@ -54,8 +54,11 @@ from theano_rnn.training.settings import Settings
         ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid, relu, not lstm"),
         ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
-        ({"stream": True}, "needs truncation chunk:K, not full"),
-        ({"stream": True, "truncation": "window:4"}, "chunk:K, not window:4"),
+        ({"stream": True}, "adaptive:TOLERANCE, not full"),
+        (
+            {"stream": True, "truncation": "window:4"},
+            "artbp:K or adaptive:TOLERANCE, not window:4",
+        ),
         ({"stream": "no"}, "stream must be True or False, not 'no'"),
         # the schedule
         ({"learning_rate": 0}, "learning_rate must be a positive, finite number, not 0"),

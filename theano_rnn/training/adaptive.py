@@ -258,8 +258,10 @@ def choose(
     enough = np.flatnonzero(biases < wanted.tolerance)
     K = int(enough[0]) + 1 if len(enough) else LONGEST
     again = random.integers(len(both), size=(RESAMPLES, len(both)))
-    spread = float(np.std([bias(both[i].sum(axis=0))[K - 1] for i in again]))
-    return Choice(K, *(a if math.isfinite(a) else None for a in (float(biases[K - 1]), spread)))
+    here = float(biases[K - 1])
+    others = np.array([bias(both[i].sum(axis=0))[K - 1] for i in again])
+    error = float(np.std(others)) if np.isfinite(others).all() else None
+    return Choice(K, here if math.isfinite(here) else None, error)
 
 
 def sample_of(

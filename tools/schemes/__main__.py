@@ -1,8 +1,8 @@
 """Print how far each truncation scheme comes in how many seconds, on a task or on a text.
 
-Of ``task``, Pascanu's temporal order, the loss is that of new sequences; the answer is one output,
-the last, and what decides it lies near the beginning and near the middle. Of ``text`` it is that of
-the validation sentences. Seconds are those of the steps: compiling and evaluating do not count.
+Of ``task``, temporal order, the loss is that of new sequences; the answer is one output, the last,
+and what decides it lies near the beginning and near the middle. Of ``text`` it is that of the
+validation sentences. Seconds are those of the steps: compiling and evaluating do not count.
 Each figure is the mean over the seeds, with their standard deviation.
 """
 
