@@ -57,7 +57,7 @@ from theano_rnn.training.settings import Settings
         ({"stream": True}, "adaptive:TOLERANCE, not full"),
         (
             {"stream": True, "truncation": "window:4"},
-            "artbp:K or adaptive:TOLERANCE, not window:4",
+            "adaptive:TOLERANCE, not window:4",
         ),
         ({"stream": "no"}, "stream must be True or False, not 'no'"),
         # the schedule
