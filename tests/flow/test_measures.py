@@ -331,6 +331,7 @@ def test_the_pairs_of_each_scheme():
         drawn = ["".join(".x"[int(hears)] for hears in row) for row in reach(scheme, 5)]
         assert " ".join(drawn) == rows
     assert reach("full", 1).tolist() == [[1]]
+    assert (reach("artbp:2:4", 5) == reach("full", 5)).all()  # on average
     with pytest.raises(RNNError, match="T must be"):
         reach("full", 0)
     pairs = np.arange(9.0).reshape(3, 3)

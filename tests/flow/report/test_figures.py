@@ -1,5 +1,6 @@
 """The figures of a report: what they show, and that Plotly and Matplotlib draw the same."""
 
+import dataclasses
 import itertools
 
 import matplotlib.style
@@ -301,3 +302,5 @@ def test_a_truncation_longer_than_the_text_is_marked_at_its_end():
     assert (star.x, star.y, star.marker) == ([170], [0.4567], "star")
     assert star.colour == figures.COLOURS["chunk"]
     assert len(figures.truncation(of_lstm()).panels[0].marks) == 3
+    drawn = dataclasses.replace(of_sigmoid(), truncation="artbp:4:4")  # its mean cuts nothing
+    assert len(figures.truncation(drawn).panels[0].marks) == 3

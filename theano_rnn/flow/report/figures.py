@@ -274,7 +274,7 @@ def truncation(f: Findings) -> Figure:
     if f.wanted is not None:
         marks.append(Level(f"wanted: {f.wanted}", f.wanted, DARK))
     scheme, _, K = f.truncation.partition(":")
-    if K:
+    if scheme in f.cosines:  # not full, and not artbp, whose mean is
         name = f"trained with {f.truncation}" if f.is_trained else f.truncation
         at = [min(int(K), f.T)], [f.cosine]
         marks.append(Line(name, *at, COLOURS[scheme], "", marker="star"))
