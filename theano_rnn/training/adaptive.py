@@ -62,7 +62,16 @@ class Adaptive:
     scheme: Optional[str] = None
 
     def of(self, is_stream: bool) -> str:
-        """The scheme whose K is chosen."""
+        """The scheme whose K is chosen.
+
+        Parameters
+        ----------
+        is_stream : bool
+
+        Returns
+        -------
+        str
+        """
         return self.scheme or ("chunk" if is_stream else "window")
 
 
