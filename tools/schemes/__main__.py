@@ -2,7 +2,8 @@
 
 Of ``task``, temporal order, the loss is that of new sequences; the answer is one output, the last,
 and what decides it lies near the beginning and near the middle. Of ``text`` it is that of the
-validation sentences. Seconds are those of the steps: compiling and evaluating do not count.
+validation sentences. Seconds are those of the steps: compiling and evaluating do not count. On the
+task they are of the processor, which does not depend on what else runs; set OPENBLAS_NUM_THREADS=1.
 Each figure is the mean over the seeds, with their standard deviation.
 """
 
@@ -71,10 +72,10 @@ def of_task(scheme: str, arguments: argparse.Namespace) -> Iterator[Curve]:
             losses = []
             for _ in range(BLOCK):
                 x, y = task.generate(random, length, 20)
-                begun = time.perf_counter()  # to draw the cuts is a part of the step
+                begun = time.thread_time()  # to draw the cuts is a part of the step
                 factors = cuts.of_call(net.truncation, None, x.shape[:2], random, net.dtype)
                 losses.append(update(x, y, *factors)[0])
-                seconds += time.perf_counter() - begun
+                seconds += time.thread_time() - begun
             curve.append((seconds, float(np.mean(losses))))
         yield curve
 
