@@ -22,6 +22,7 @@ References
 C. Tallec, Y. Ollivier, Unbiasing truncated backpropagation through time (2017), arXiv 1705.08209.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -68,14 +69,21 @@ def draw(truncation: Truncation, shape: tuple[int, ...], random: np.random.Gener
         True at the steps t whose error does not reach step t-1; never at the first.
     """
     T, B = shape
-    # P(a run has more than l steps) = prod_{i=1..l} (1 - c_i), for l = 1 .. T-1
-    longer = np.cumprod(1 - probabilities(truncation, T - 1))
-    runs = 1 + np.searchsorted(-longer, -random.random((T, B)))  # as many as there may be
+    minus_longer, _ = _tables(truncation, T)
+    # As many runs as there may be; u in [0, 1) is the chance of a longer one.
+    runs = 1 + np.searchsorted(minus_longer, -random.random((T, B)))
+    at = np.cumsum(runs, axis=0)  # (T, B) steps that begin a run
     cuts = np.zeros((T, B), bool)
-    at = np.minimum(np.cumsum(runs, axis=0), T)
-    row, column = np.nonzero(at < T)
-    cuts[at[row, column], column] = True
+    is_within = at < T
+    cuts[at[is_within], np.nonzero(is_within)[1]] = True
     return cuts
+
+
+@functools.lru_cache(maxsize=64)
+def _tables(truncation: Truncation, T: int) -> tuple[Floats, Floats]:
+    """For l = 1, ..., T-1 steps: -P(a run has more), to search in; and 1/(1 - c), one more."""
+    c = probabilities(truncation, T)
+    return -np.cumprod(1 - c[:-1]), 1 / (1 - c)
 
 
 def factors(truncation: Truncation, cuts: Bools, dtype: str) -> Floats:
@@ -91,11 +99,15 @@ def factors(truncation: Truncation, cuts: Bools, dtype: str) -> Floats:
     -------
     (T, B) array of the dtype
     """
-    t = np.arange(len(cuts))[:, None]
-    begins = np.maximum.accumulate(np.where(cuts, t, 0))  # of the run that step t is in
-    l = t[1:] - begins[:-1]  # steps of the run before step t
-    a = np.ones(cuts.shape)
-    a[1:] = np.where(cuts[1:], 0, 1 / (1 - probabilities(truncation, len(cuts))[l - 1]))
+    _, grown = _tables(truncation, len(cuts))
+    if truncation.alpha is None:  # the same for any l
+        a = np.where(cuts, 0, grown[0])
+    else:
+        t = np.arange(len(cuts))[:, None]
+        begins = np.maximum.accumulate(np.where(cuts, t, 0))  # of the run that step t is in
+        a = np.ones(cuts.shape)
+        a[1:] = np.where(cuts[1:], 0, grown[(t[1:] - begins[:-1]) - 1])
+    a[0] = 1
     return a.astype(dtype)
 
 
@@ -163,7 +175,7 @@ def of_call(
             )
         return []
     if cuts is None:
-        found = draw(truncation, (shape[0], int(np.prod(shape[1:]))), random)
+        found = draw(truncation, (shape[0], shape[1] if len(shape) > 1 else 1), random)
     else:
         found = checked(cuts, shape)
     return [factors(truncation, found, dtype)]

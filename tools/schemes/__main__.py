@@ -3,7 +3,7 @@
 Of ``task``, temporal order, the loss is that of new sequences; the answer is one output, the last,
 and what decides it lies near the beginning and near the middle. Of ``text`` it is that of the
 validation sentences. Seconds are those of the steps: compiling and evaluating do not count. On the
-task they are of the processor, which does not depend on what else runs; set OPENBLAS_NUM_THREADS=1.
+task they are of the processor, and do not depend on what else runs; set OPENBLAS_NUM_THREADS=1.
 Each figure is the mean over the seeds, with their standard deviation.
 """
 
