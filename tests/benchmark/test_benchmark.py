@@ -219,7 +219,13 @@ def test_startup_counts_modules_and_starts_cold_once(fake):
 
 def test_truncation_is_relative_to_full(fake):
     rows = sections.truncation(BRIEF)
-    assert [row["truncation"] for row in rows] == ["full", "window:4", "chunk:4", "last:4"]
+    assert [row["truncation"] for row in rows] == [
+        "full",
+        "window:4",
+        "chunk:4",
+        "last:4",
+        "artbp:4",
+    ]
     assert [program.spec.truncation for program in fake.made] == [r["truncation"] for r in rows]
     assert all(row["times_full"]["median"] == pytest.approx(1) for row in rows)
 

@@ -31,7 +31,7 @@ BATCH: dict[str, Any] = {"vocab_size": 10000, "hidden_size": 200, "T": 35, "B": 
 PROGRAMS = ("ours", "stock")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
 BATCH_SIZES = (16, 32, 64)
-TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4")
+TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4", "artbp:4")
 #: The comparisons with JAX and PyTorch: workload, cell, truncation, and T if not the workload's.
 BESIDE_PEERS = (
     ("sentence", "tanh", "full", None),
