@@ -393,7 +393,7 @@ class Training:
                 f"no step of epoch {state.epoch + 1} could be taken, as no loss or gradient was "
                 f"finite; try a smaller --learning-rate than {state.learning_rate:g}"
             )
-        chosen = {}
+        chosen: Record = {}
         if state.K is not None:
             chosen = {
                 "K": state.K,
