@@ -32,8 +32,6 @@ Loop = Callable[[StepFunction, Variable, Variables, Variables], Variables]
 Run = Callable[[Loop, Variables, Variables], Variables]
 
 SCHEMES = ("full", "window", "chunk", "last", "artbp")
-#: Schemes that cut where a formula says, and not at random.
-FIXED = SCHEMES[:4]
 
 
 @dataclass(frozen=True)
