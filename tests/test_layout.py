@@ -12,7 +12,7 @@ PACKAGE = ROOT / "theano_rnn"
 #: The rooms from bottom to top. A room imports what is below it or beside it, never above.
 FLOORS = [
     {"common"},
-    {"engine", "reference", "text", "baselines"},
+    {"engine", "reference", "text", "baselines", "explore"},
     {"model"},
     {"optim", "interop", "online"},
     {"rnn", "gradcheck"},

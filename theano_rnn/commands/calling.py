@@ -49,6 +49,7 @@ COMMANDS = {
     "compare": Command("train the same text with one cell after another", "compare_cells.py"),
     "flow": Command("see how far back a trained run learns, and why", "gradient_flow.py"),
     "credit": Command("compare ways to assign credit through time", "credit.py"),
+    "explore": Command("write a page that shows each step of the gradient", "explore.py"),
     "tasks": Command("try remedies on tasks whose answer lies far back", "long_term.py"),
     "benchmark": Command("measure speed and memory", "benchmark.py"),
     "doctor": Command("see what Theano found on this machine, and what is missing"),
