@@ -6,7 +6,8 @@
 # make check      prints the largest differences between compiled, NumPy and numerical gradients
 # make benchmark  prints speed and memory, beside PyTorch and JAX
 # make docs       builds the pages of docs/ into site/
-# make figures    draws the figures of README and docs/ again
+# make figures    draws the figures of README and docs/ again, but for one:
+# make explore    draws docs/explore.png, a picture of the page of theano-rnn explore, in Chromium
 #
 # These judge the tests and the program; tools/README.md describes them:
 # make coverage   prints which lines and branches the tests run
@@ -28,7 +29,7 @@ PYTHONS ?= python3.9 python3.10 python3.11 python3.12 python3.13
 MADE := $(VENV)/.made
 
 .NOTPARALLEL:
-.PHONY: train test test-all test-peers lint check benchmark docs figures \
+.PHONY: train test test-all test-peers lint check benchmark docs figures explore \
 	coverage mutation fuzz reproduce matrix killed kinds approve clean environment
 
 # What train and test install first.
@@ -104,6 +105,13 @@ figures: $(MADE)
 	$(BIN)/python scripts/gradient_flow.py --demo --report runs/figures/demo
 	cp runs/figures/default/loss.png runs/figures/demo/gradient_flow.png \
 		runs/figures/flow/activation.png runs/figures/flow/lag.png docs/
+
+# The page after four clicks. Root says CHROMIUM="chromium --no-sandbox".
+CHROMIUM := chromium
+explore:
+	$(PYTHON) -m theano_rnn explore --output runs/explore.html
+	$(CHROMIUM) --headless --disable-background-networking --hide-scrollbars \
+		--window-size=1280,900 --screenshot=docs/explore.png "file://$(CURDIR)/runs/explore.html#at=4"
 
 # JAX and PyTorch want another NumPy than Theano: they have an environment of their own.
 $(PEERS)/.made: theano_rnn/benchmark/peers.txt

@@ -1,4 +1,4 @@
-"""A headless Chromium, clicked like a person's, through the WebDriver protocol: nothing to install.
+"""A headless Chromium, clicked like a person's, through the WebDriver protocol.
 
 It needs ``chromium`` (or ``google-chrome``) and ``chromedriver`` on the path.
 """
@@ -33,7 +33,10 @@ class Browser:
 
     def __init__(self, port):
         self._root = f"http://127.0.0.1:{port}"
-        options = {"args": OPTIONS, "binary": shutil.which("chromium") or shutil.which("google-chrome")}
+        options = {
+            "args": OPTIONS,
+            "binary": shutil.which("chromium") or shutil.which("google-chrome"),
+        }
         capabilities = {
             "alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         }
@@ -85,7 +88,9 @@ class Browser:
         if full:
             size = self.run("return [innerWidth, document.documentElement.scrollHeight]")
             options["clip"] = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
-        path.write_bytes(base64.b64decode(self._devtools("Page.captureScreenshot", **options)["data"]))
+        path.write_bytes(
+            base64.b64decode(self._devtools("Page.captureScreenshot", **options)["data"])
+        )
 
     def _devtools(self, command, **arguments):
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": arguments})

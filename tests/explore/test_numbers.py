@@ -92,7 +92,7 @@ def test_each_click_shows_the_terms_of_the_reference(page, network):
     chromium = page(f"{options}&scale={scale:g}&input={input:g}&seed={seed}")
     start = chromium.run(READ)
     x, y = ([int(token) for token in start[name].split()] for name in "xy")
-    parameters = {name: np.array(start[name]) for name in "UVW"}
+    parameters = {name: np.array(start[name], dtype=float) for name in "UVW"}
     W, V = parameters["W"], parameters["V"]
     assert len(x) == T and W.shape == (H, H)
     assert np.linalg.norm(W, 2) == pytest.approx(scale, rel=1e-12)

@@ -1,8 +1,8 @@
 """Write a page that shows backpropagation through time, one step at a time.
 
-It is one file that needs no network: open it in any browser. A tanh network of 1 to 4 units reads 2 to
-8 words. Each click sends the error one step back, and shows every product and every term of dW; sliders
-and buttons change the weights, the input, the activation and the truncation.
+It is one file that needs no network: open it in any browser. A tanh network of 1 to 4 units
+reads 2 to 8 words. Each click sends the error one step back, and shows every product and every
+term of dW; sliders and buttons change the weights, the input, the activation and the truncation.
 """
 
 import argparse
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Optional
 
 from theano_rnn.commands import calling
-from theano_rnn.commands.console import say
 from theano_rnn.common.errors import RNNError
 
 
@@ -43,6 +42,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if output.exists() and explore.TITLE not in output.read_bytes()[:2000].decode("latin-1"):
             raise RNNError(f"{output} is there already and is another file; give another name")
         files.replace(output, explore.page().encode("utf-8"))
-    say(f"The page is {output}. Open it in a browser, at this address:")
-    say(output.resolve().as_uri())
+    print(f"The page is {output}. Open it in a browser, at this address:")
+    print(output.resolve().as_uri())
     return 0

@@ -4,6 +4,8 @@ A file may be endless, or a link to somebody else's file. All functions raise ``
 ``strerror`` says what is wrong; ``writing`` turns it into an ``RNNError``.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import fcntl
@@ -14,10 +16,12 @@ import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Optional
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Optional
 
 from theano_rnn.common.errors import RNNError, RNNWarning
-from theano_rnn.common.types import PathLike
+
+if TYPE_CHECKING:
+    from theano_rnn.common.types import PathLike  # which imports NumPy
 
 #: Most bytes of a JSON file of a run or of a grid, and of a file with a line per epoch or trial.
 SMALL, LINES = 2**20, 2**26

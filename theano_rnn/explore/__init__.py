@@ -1,4 +1,4 @@
-"""The page that shows backpropagation through time, one step at a time, of a network of a few units.
+"""The page that shows backpropagation through time of a small network, one step at a time.
 
 It is one file that loads nothing: ``page.html`` with its style and its programs put in.
 
