@@ -114,7 +114,7 @@ def test_only_the_command_that_is_called_is_imported():
     assert python(code).stdout.splitlines()[-1] == modules
 
 
-SLOW = "theano tokenizers scipy matplotlib plotly dask distributed tensorboardX torch".split()
+SLOW = "theano tokenizers scipy matplotlib dask distributed tensorboardX torch".split()
 
 
 @pytest.mark.parametrize("name", ["train", "tasks", "compare", "flow", "generate", "check"])

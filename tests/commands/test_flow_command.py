@@ -231,7 +231,7 @@ def test_a_folder_is_refused_before_anything_is_computed(called, monkeypatch):
 
 
 def test_a_report_without_what_draws_it_is_one_line(called, folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, _, err = called("run", "--report", "undrawn")
     assert code == 2 and "pip install 'theano-rnn[report]'" in err
     assert len(err.splitlines()) == 1 and not (folder / "undrawn").exists()

@@ -8,6 +8,7 @@ which writes words.txt; the change of that file is then read as any other. The f
 here are made of numbers; what a network has of them is proved in test_verdict and test_findings.
 """
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -384,6 +385,8 @@ def of_figure(figure):
 
 
 def of_section(section):
+    text = re.sub(r"</?m(?:ath|[a-z]+)\b[^>]*>", "", section.text)  # MathML, letter by letter
+    section = dataclasses.replace(section, text=text)
     text = section.text if len(section.text) < 3000 else section.text[:900] + " ..."
     figure = [] if section.figure is None else of_figure(section.figure)
     return [f"## {section.title}", text, *figure]

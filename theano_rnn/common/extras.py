@@ -7,7 +7,7 @@ from theano_rnn.common.errors import RNNError
 
 #: The modules of each extra of pyproject.toml that the package imports.
 EXTRAS = {
-    "report": ("matplotlib", "plotly"),
+    "report": ("matplotlib",),
     "sweep": ("dask", "distributed"),
     "tensorboard": ("tensorboardX",),
 }

@@ -19,7 +19,6 @@ sys.path[:0] = [str(ROOT)]
 
 import hypothesis
 import matplotlib.pyplot
-import plotly
 import pytest
 import scipy
 import tokenizers
@@ -33,7 +32,7 @@ from mutation.covering import covering
 from mutation.trying import Result, Trials
 
 #: What the forks need not import again.
-WARM = (hypothesis, matplotlib.pyplot, plotly, pytest, scipy, tokenizers, theano_rnn.engine)
+WARM = (hypothesis, matplotlib.pyplot, pytest, scipy, tokenizers, theano_rnn.engine)
 
 
 def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:

@@ -3,7 +3,9 @@
 ``folder``       writes the report's folder
 ``html``         the page
 ``figures``      the figures, described once; ``marks`` and ``axes``, what they are made of
-``interactive``  draws them with Plotly, for the page
+``colours``      their colours, in the light and in the dark
+``interactive``  describes them for ``figures.js``, which draws them in the page
+``symbols``      symbols as MathML, with what they mean; ``headline``, the first sentence
 ``png``          draws them with Matplotlib, as PNG
 ``terminal``     the report in characters
 """

@@ -1,6 +1,6 @@
 """The figures of a report: what each shows, in which colours and dashes; two renderers draw them.
 
-``interactive`` draws them with Plotly, for the page, and ``png`` with Matplotlib.
+``interactive`` describes them for the script of the page, and ``png`` draws them with Matplotlib.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,12 +24,16 @@ from theano_rnn.flow.report.axes import (
     log_range,
     words_axis,
 )
+from theano_rnn.flow.report.colours import BLUE, GOLD, GREY, INK, ORANGE, SKY
 from theano_rnn.flow.report.marks import Bars, Figure, Level, Line, Map, Mark, Panel, Slider
 from theano_rnn.model.cells import CELLS
 
-BLUE, ORANGE, GREEN, RED, TEAL = "#3b528b", "#e08214", "#1b7837", "#b2182b", "#21918c"
-DARK, GREY = "#555555", "#bbbbbb"
-COLOURS = {"window": GREEN, "chunk": "#2166ac", "last": RED}
+#: The colour, dash and marker of each scheme.
+SCHEMES = {
+    "window": (BLUE, "solid", "dot"),
+    "chunk": (ORANGE, "dash", "square"),
+    "last": (INK, "dashdot", "dot"),
+}
 #: The lowest power of ten a colour stands for, below the largest; and where maps are compared.
 DECADES, DECADES_COMPARED = 12, 6
 #: Points of one word on all curves together, and of all words on one.
@@ -108,7 +112,7 @@ def one_output(f: Findings) -> Figure:
     active = len(losses) // 2 + int(losses[len(losses) // 2 :].argmax())
     low, high = log_range(norms, above=1.3)
     panel = Panel(
-        [Bars("|dE_t/ds_k|", steps, norms[active], BLUE)],
+        [Bars("|dE_t/ds_k|", steps, norms[active], ORANGE)],
         words_axis(f.inputs, "step k" + READ * f.is_text, first),
         Axis("|dE_t/ds_k|", is_log=True, range=(max(low, high / 10**DECADES) / 1.3, high)),
     )
@@ -129,7 +133,7 @@ def lag(f: Findings) -> Figure:
     """The norms by lag, the fitted rate and the bounds."""
     n = np.arange(f.lags + 1)
     ends = [
-        Line("|ds_t/ds_k| from one end t", n, row[n], GREY, width=0.8, hover=[])
+        Line("|ds_t/ds_k| from one end t", n, row[n], INK, width=0.8, opacity=0.35, hover=[])
         for row in f.products
     ]
     seen = np.concatenate([f.left[n], f.products[:, n].ravel(), [1.0]])
@@ -149,8 +153,8 @@ def by_lag_lines(f: Findings) -> list[Line]:
     mean = np.where(by_all, geometric_mean(f.products), np.nan)
     v = f.verdict
     lines = [
-        Line("|dE_t/ds_k|, mean", n, f.left[n], BLUE, marker="dot"),
-        Line("|ds_t/ds_k|, mean", n, mean[n], DARK, marker="dot"),
+        Line("|dE_t/ds_k|, mean", n, f.left[n], ORANGE, marker="dot"),
+        Line("|ds_t/ds_k|, mean", n, mean[n], INK, "long", marker="square"),
     ]
     for piece in v.pieces:
         # The last one goes on to the longest lag; nothing is drawn of a rate of 0.
@@ -158,14 +162,14 @@ def by_lag_lines(f: Findings) -> list[Line]:
         at = np.arange(piece.first if len(v.pieces) > 1 else 0, ends + 1)
         if piece.rate > 0 and len(at):
             drawn = piece.start * power(piece.rate, at)
-            lines.append(Line(f"rate {piece.rate:.3g}", at, drawn, TEAL, "dot"))
+            lines.append(Line(f"rate {piece.rate:.3g}", at, drawn, GOLD, "dot"))
     if f.bound is not None and f.radius is not None:
-        lines.append(Line("bound (gamma sigma_max)^n", n, power(f.bound, n), RED, "dash"))
+        lines.append(Line("bound (gamma sigma_max)^n", n, power(f.bound, n), GREY, "dash"))
         radius = power(f.radius, n)
-        lines.append(Line("(gamma spectral radius)^n", n, radius, ORANGE, "dashdot"))
+        lines.append(Line("(gamma spectral radius)^n", n, radius, SKY, "dashdot"))
     for layer, carried in enumerate([] if f.carried is None else f.carried, 1):
         name = "through the gates" + (f", layer {layer}" if f.layers > 1 else "")
-        lines.append(Line(name, n, carried[n], GREEN, "dash"))
+        lines.append(Line(name, n, carried[n], BLUE, "dash"))
     return lines
 
 
@@ -177,8 +181,8 @@ def contributions(f: Findings) -> Figure:
     """The share of dE/dW at each lag, and their sum up to it."""
     n = np.arange(f.lags + 1)
     marks: list[Mark] = [
-        Bars("at this lag", n, f.contributions[n], BLUE),
-        Line("up to this lag", n, np.cumsum(f.contributions)[n], ORANGE),
+        Bars("at this lag", n, f.contributions[n], ORANGE),
+        Line("up to this lag", n, np.cumsum(f.contributions)[n], INK),
     ]
     panel = Panel(marks, lag_axis(f.lags), Axis("share of dE/dW", is_percent=True))
     return Figure("What each lag contributes to dE/dW", [[panel]])
@@ -196,9 +200,9 @@ def operating(f: Findings, first: int = 0) -> Figure:
     for name, z in f.curves.items():
         far = farthest(z)
         grid, here = np.linspace(-far, far, 201), subsample(z.ravel(), ALL_POINTS)
-        curves = ("value", activation, BLUE), ("derivative", derivative, ORANGE)
-        marks: list[Mark] = [Line(of, grid, curve(name, grid), c) for of, curve, c in curves]
-        for of, curve, colour in curves:
+        curves = ("value", activation, BLUE, "solid"), ("derivative", derivative, INK, "dash")
+        marks: list[Mark] = [Line(of, grid, curve(name, grid), c, d) for of, curve, c, d in curves]
+        for of, curve, colour, _ in curves:
             points.append(4 * len(panels) + len(marks))
             y = curve(name, here)
             marks.append(Line(f"{of}, this text", here, y, colour, "", marker="dot", opacity=0.35))
@@ -269,15 +273,16 @@ def truncation(f: Findings) -> Figure:
     for scheme, cosines in f.cosines.items():
         cuts = zip(f.K, cosines, f.ratios[scheme])
         hover = [f"{scheme}:{K}\ncosine {c:.3f}\nnorm {r:.3g} of the full" for K, c, r in cuts]
-        line = Line(f"{scheme}:K", f.K, cosines, COLOURS[scheme], marker="dot", hover=hover)
+        colour, dash, marker = SCHEMES[scheme]
+        line = Line(f"{scheme}:K", f.K, cosines, colour, dash, marker=marker, hover=hover)
         marks.append(line)
     if f.wanted is not None:
-        marks.append(Level(f"wanted: {f.wanted}", f.wanted, DARK))
+        marks.append(Level(f"wanted: {f.wanted}", f.wanted, GREY))
     scheme, _, K = f.truncation.partition(":")
     if scheme in f.cosines:  # not full, and not artbp, whose mean is
         name = f"trained with {f.truncation}" if f.is_trained else f.truncation
         at = [min(int(K), f.T)], [f.cosine]
-        marks.append(Line(name, *at, COLOURS[scheme], "", marker="star"))
+        marks.append(Line(name, *at, SCHEMES[scheme][0], "", marker="star"))
     panel = Panel(marks, K_axis(f.T), Axis("cosine with the full dE/dW"))
     return Figure("Truncation", [[panel]])
 
@@ -319,9 +324,10 @@ def each(several: Sequence[Findings]) -> list[Named]:
 def lags(several: Sequence[Findings]) -> Figure:
     """The share of the error left by lag, a line for each network."""
     lines: list[Mark] = []
-    for f, colour in zip(several, (BLUE, ORANGE, GREEN, RED) * len(several)):
+    styles = (ORANGE, "solid"), (BLUE, "dash"), (INK, "dashdot"), (GOLD, "dot")
+    for f, (colour, dash) in zip(several, styles * len(several)):
         n = np.arange(f.lags + 1)
-        lines.append(Line(f.name, n, f.left[n], colour, marker="dot"))
+        lines.append(Line(f.name, n, f.left[n], colour, dash, marker="dot"))
     seen = np.concatenate([f.left for f in several])
     y = Axis("left of |dE_t/ds_k|", is_log=True, range=log_range(seen, 2, 2))
     panel = Panel(lines, lag_axis(max(f.lags for f in several)), y)

@@ -16,6 +16,7 @@ from theano_rnn.common.types import PathLike
 from theano_rnn.flow import demo
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.report import html, png
+from theano_rnn.flow.report.headline import headline
 
 
 class Report:
@@ -61,7 +62,7 @@ class Report:
         Path
         """
         title = f"The gradient flow of {f.name}"
-        made = html.page(title, html.sections_of(f), html.numbers_of(f))
+        made = html.page(title, headline(f), html.sections_of(f), html.numbers_of(f))
         return self._write({"report.html": made.encode("utf-8"), **png.pictures(f)})
 
     def write_demo(self, several: list[Findings]) -> Path:
@@ -78,7 +79,8 @@ class Report:
         """
         schemes = demo.MEANT, demo.DONE
         numbers = {f.name: html.numbers_of(f) for f in several}
-        made = html.page("Gradient flow", html.demo_sections(several, *schemes), numbers)
+        said, sections = html.demo_said(several), html.demo_sections(several, *schemes)
+        made = html.page("The gradient flow of four untrained networks", said, sections, numbers)
         return self._write(
             {
                 "report.html": made.encode("utf-8"),

@@ -1,78 +1,108 @@
-"""report.html: one page that needs no other file and no network, its figures interactive (Plotly).
+"""report.html: one page that needs no other file and no network; its own script draws the figures.
 
 All text from files is escaped, so none of it becomes markup.
 """
 
 import dataclasses
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Optional
 
 from theano_rnn.common.types import Record
-from theano_rnn.flow.findings import Findings
-from theano_rnn.flow.report import figures, interactive, terminal
+from theano_rnn.flow.decay import geometric_mean
+from theano_rnn.flow.findings import Findings, power
+from theano_rnn.flow.report import colours, figures, interactive, terminal
 from theano_rnn.flow.report.axes import MOST_STEPS, first_step
-from theano_rnn.flow.report.interactive import marked
+from theano_rnn.flow.report.headline import headline
+from theano_rnn.flow.report.interactive import as_json, marked
 from theano_rnn.flow.report.marks import Figure
+from theano_rnn.flow.report.symbols import typeset
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 2em auto; max-width: 1100px;
-       padding: 0 1em; }
-h1, div.verdict, p.sentence { overflow-wrap: anywhere; }
-h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
-div.verdict { background: #f3f3f7; border-left: 4px solid #3b528b; padding: .6em 1em; }
-div.verdict p, div.verdict ul { margin: .3em 0; }
-p.sentence { background: #fafafa; padding: .4em 1em; }
-div.wide { overflow-x: auto; }
-sub { color: #888; } table { border-collapse: collapse; }
-td, th { padding: .15em .8em; text-align: right; white-space: nowrap;
-         border-bottom: 1px solid #ddd; }
-td:first-child, th:first-child { text-align: left; }
-"""
-#: The least width of a figure for each panel of a row, in pixels; a narrow window scrolls it.
-LEAST_WIDTH = 280
+#: The product of Jacobians, as MathML.
+PRODUCT = (
+    '<div class="formula"><math display="block"><mfrac><mrow><mo>∂</mo><msub><mi>s</mi><mi>t</mi>'
+    "</msub></mrow><mrow><mo>∂</mo><msub><mi>s</mi><mi>k</mi></msub></mrow></mfrac><mo>=</mo>"
+    "<msub><mi>J</mi><mi>t</mi></msub><msub><mi>J</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow>"
+    "</msub><mo>⋯</mo><msub><mi>J</mi><mrow><mi>k</mi><mo>+</mo><mn>1</mn></mrow></msub>"
+    '<mo separator="true">,</mo><mspace width="1em"></mspace><msub><mi>J</mi><mi>j</mi></msub>'
+    "<mo>=</mo><mfrac><mrow><mo>∂</mo><msub><mi>s</mi><mi>j</mi></msub></mrow><mrow><mo>∂</mo>"
+    "<msub><mi>s</mi><mrow><mi>j</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac></math></div>"
+)
+#: What the symbols mean, where no pointer can rest on them.
+SYMBOLS = {
+    "dE_t/ds_k": "how much of the error of output t arrives at step k",
+    "ds_t/ds_k": "the product of the Jacobians of the steps between: how the state of step t "
+    "answers to that of step k",
+    "gamma": "the largest slope of the activation: 1 for tanh and relu, 1/4 for sigmoid",
+    "sigma_max(W)": "the largest singular value of W, by which it can stretch a vector at most",
+    "dE/dW": "the gradient of the loss by W, a sum over all pairs of an output and a step",
+    "Omega": "how far the steps are from keeping the norm of the error; 0 is best",
+}
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, HTML under it, and a figure or None."""
+    """A heading, HTML under it, a figure or None, and sections in it; folded, or open at first."""
 
     id: str
     title: str
     text: str
     figure: Optional[Figure] = None
+    is_folded: bool = False
+    inside: tuple["Section", ...] = ()
 
 
-def page(title: str, sections: list[Section], numbers: Record) -> str:
-    """The page as HTML; the element "numbers" holds ``numbers`` as JSON."""
-    from plotly.offline import get_plotlyjs  # 5 MB, for those who want a page
+def page(title: str, said: str, sections: list[Section], numbers: Record) -> str:
+    """The page as HTML; the element "numbers" holds ``numbers`` as JSON.
 
-    data = json.dumps(numbers, allow_nan=False, ensure_ascii=False)
-    data = data.replace("<", "\\u003c").replace(">", "\\u003e")  # nothing ends the element
+    Parameters
+    ----------
+    title : str
+    said : str
+        The first sentence.
+    sections : list of Section
+    numbers : dict
+    """
+    contents = "".join(
+        f'<li><a href="#at-{s.id}">{marked(s.title)}</a></li>' for s in sections[1:]
+    )
     return "\n".join(
         [
             "<!DOCTYPE html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<style>{STYLE}</style>",
-            f"<script>{get_plotlyjs()}</script></head><body>",
-            f"<h1>{html.escape(title)}</h1>",
-            *map(section_html, sections),
-            f'<script type="application/json" id="numbers">{data}</script>',
+            f"<style>{palette()}\n{_read('report.css')}</style></head><body>",
+            f'<h1>{html.escape(said)}</h1>\n<p class="lead">{html.escape(title)}</p>',
+            section_html(sections[0]),
+            f'<nav aria-label="Contents"><ul>{contents}</ul></nav>',
+            *map(section_html, sections[1:]),
+            f'<script type="application/json" id="numbers">{as_json(numbers)}</script>',
+            f"<script>{_read('panels.js')}{_read('figures.js')}</script>",
             "</body></html>\n",
         ]
     )
 
 
+def _read(name: str) -> str:
+    return (resources.files("theano_rnn.flow.report") / name).read_text(encoding="utf-8")
+
+
+def palette() -> str:
+    """The colours of the figures as variables of CSS, in the light and in the dark."""
+    light = "".join(f"--c{colour[1:]}:{colour};" for colour in colours.DARK)
+    dark = "".join(f"--c{colour[1:]}:{other};" for colour, other in colours.DARK.items())
+    return f":root{{{light}}}\n@media (prefers-color-scheme: dark){{:root{{{dark}}}}}"
+
+
 def section_html(s: Section) -> str:
-    made = f'<h2>{marked(s.title)}</h2>\n<div class="text">{s.text}</div>'
-    if s.figure is None:
-        return made
-    width = LEAST_WIDTH * max(map(len, s.figure.rows))
-    drawn = interactive.html_of(s.figure, s.id)
-    return f'{made}\n<div class="wide"><div style="min-width:{width}px">{drawn}</div></div>'
+    figure = "" if s.figure is None else interactive.html_of(s.figure, s.id)
+    inside = f'<div class="text">{s.text}</div>\n{figure}{"".join(map(section_html, s.inside))}'
+    if s.is_folded:
+        return f'<details id="at-{s.id}"><summary>{marked(s.title)}</summary>{inside}</details>'
+    heading = f"<h2>{marked(s.title)}</h2>" if s.title else ""
+    return f'<section id="at-{s.id}">{heading}\n{inside}</section>'
 
 
 def drawn(id: str, figure: Figure, text: str = "") -> Section:
@@ -84,52 +114,76 @@ def drawn(id: str, figure: Figure, text: str = "") -> Section:
 
 
 def sections_of(f: Findings) -> list[Section]:
-    """All figures of one model."""
+    """All figures of one model; the first section is the first screen."""
     first = first_step(f.T)
     predicted, read = ", with the word to predict", ", with the word that it reads"
     if not f.is_text:
         predicted = read = ""
     return [
-        Section("verdict", "Verdict", verdict_html(f) + sentence_html(f)),
-        drawn(
+        Section(
             "heat",
-            figures.heat(f, first),
-            marked(
-                f"Row t: the error of output t{predicted}. Column k: step k{read}. The colour is "
-                "log10 |dE_t/ds_k|: how much of that error arrives at that step. s is all that "
-                "the network carries from step to step: the whole state of every layer. Grey: "
-                "exactly 0."
+            "",
+            to_do_html(f)
+            + "<p>"
+            + marked(
+                f"Look at how fast a row fades to the left. Row: an output{predicted}. Column: a "
+                f"step{read}. The colour is log10 |dE_t/ds_k|, how much of that error arrives at "
+                "that step. Grey: exactly 0."
             )
-            + window_html(f, "heat.png"),
-        ),
-        drawn(
-            "reach",
-            figures.one_output(f),
-            "The slider picks the output whose error is shown; it begins at the largest loss of "
-            "the second half." + window_html(f),
+            + f"{window_html(f, 'heat.png')}</p>",
+            figures.heat(f, first),
         ),
         drawn("lag", figures.lag(f), lag_html(f)),
         drawn(
             "activation",
             figures.operating(f, first),
-            "The activation and its derivative, as in the tutorial, and the values that this "
-            f"model takes on this text. The slider picks a {'word' if f.is_text else 'step'}."
+            "Look at how many points lie where the derivative is small: there the error is "
+            f"multiplied by little. The slider picks a {'word' if f.is_text else 'step'}."
             + window_html(f),
         ),
         drawn(
             "saturation",
             figures.saturation(f, first),
-            marked(" ".join(terminal.saturation_lines(f)))
+            "Look for dark rows: units that let little through at any step. "
+            + marked(" ".join(terminal.saturation_lines(f)))
             + " Each row is a unit, layer by layer, the least open at the bottom."
             + window_html(f, "saturation.png"),
         ),
         drawn(
             "contributions",
             figures.contributions(f),
-            "The share of the gradient of W that comes over each lag; the shares add up to 1.",
+            marked(
+                "Look at where the line reaches 100 %: what lies further back adds nothing to "
+                "dE/dW. Each bar is the share that comes over one lag; they add up to 1."
+            ),
         ),
         drawn("truncation", figures.truncation(f), truncation_html(f)),
+        drawn(
+            "reach",
+            figures.one_output(f),
+            "The slider picks the output whose error is shown; it begins at the largest loss of "
+            "the second half." + window_html(f),
+        ),
+        Section(
+            "verdict", "The verdict in full", verdict_html(f) + sentence_html(f), is_folded=True
+        ),
+        symbols_section(),
     ]
+
+
+def to_do_html(f: Findings) -> str:
+    """The verdict in two words, and what to do."""
+    v = f.verdict
+    kind = f"<p><b>{html.escape(v.kind[0].upper() + v.kind[1:])}.</b> {marked(v.bound_says)}</p>"
+    items = "".join(f"<li>{marked(remedy)}</li>" for remedy in v.remedies)
+    what = f"<p><b>What to do</b></p><ul>{items}</ul>" if items else ""
+    return kind + what
+
+
+def symbols_section() -> Section:
+    """What the symbols mean, folded."""
+    rows = "".join(f"<dt>{typeset(s)}</dt><dd>{means}</dd>" for s, means in SYMBOLS.items())
+    return Section("symbols", "The symbols", f"<dl>{rows}</dl>", is_folded=True)
 
 
 def numbers_of(f: Findings) -> Record:
@@ -147,15 +201,38 @@ def verdict_html(f: Findings) -> str:
 
 
 def lag_html(f: Findings) -> str:
-    return marked(
+    said = marked(
+        "Look at the slope: a straight line is a constant factor a step. The error of an output "
+        "arrives at an earlier step through a product of Jacobians, one for each step between."
+    )
+    thin = marked(
         "Thin: |ds_t/ds_{t-n}| from several ends t; their mean is drawn as far back as all of "
         f"them reach. {f.verdict.bound_says}"
     )
+    return f"<p>{said}</p>{PRODUCT}{products_html(f)}<p>{thin}</p>"
+
+
+def products_html(f: Findings) -> str:
+    """The norm of the product of Jacobians, its bound and the error left, at some lags."""
+    reached = f.products.shape[1] if f.products.size else 0
+    lags = [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n <= min(f.lags, reached - 1)]
+    means = geometric_mean(f.products)
+    rows = [("steps back", [str(n) for n in lags])]
+    rows.append(("the product's norm, mean", [f"{means[n]:.3g}" for n in lags]))
+    if f.bound is not None:
+        rows.append(("its bound", [f"{power(f.bound, n):.3g}" for n in lags]))
+    rows.append(("left of the error", [f"{f.left[n]:.3g}" for n in lags]))
+    cells = "".join(
+        f"<tr><th>{name}</th>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+        for name, row in rows
+    )
+    return f'<div class="wide"><table>{cells}</table></div>' if lags else ""
 
 
 def truncation_html(f: Findings) -> str:
-    text = f"The cosine of the truncated dE/dW with the full one, for {len(f.K)} K from 1 to {f.T}"
-    text += ", the length of the text; the ratio of their norms stands at each point."
+    text = marked("Look at where a line leaves 1: a larger K brings nothing more. ")
+    text += marked("The cosine of the truncated dE/dW with the full one, ")
+    text += f"for {len(f.K)} K from 1 to {f.T}, the length of the text."
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
         text += f" {whose} {html.escape(f.truncation)}: {f.cosine:.3f}."
@@ -189,14 +266,23 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
     cosine = {scheme: tanh.cosines[scheme][tanh.K.index(K)] for scheme in ("window", "last")}
     networks = list(figures.each(several))
     return [
-        Section("sentence", "The sentence", sentence_html(tanh)),
+        Section(
+            "sentence",
+            "",
+            "<p>Four networks of 50 units read one sentence. None is trained: you see what "
+            "learning begins with. In it “are” has to agree with “keys”, 20 words before: can the "
+            "error of “are” reach “keys”? The page shows how much of each word's error reaches "
+            "each step before it, in each network, and what Britz's tutorial (2015) cuts away by "
+            f"mistake.</p>{sentence_html(tanh)}",
+        ),
         Section(
             "fault",
             "The fault of Britz's tutorial",
             f"Its NumPy code follows each word's error {K} steps back: {meant}. Its Theano code "
             f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
-            f"of nothing else. The cosine of dE/dW with the full one is {cosine['window']:.3f} "
-            f"with {meant} and {cosine['last']:.3f} with {done}. White: left out.",
+            f"of nothing else. The cosine of {marked('dE/dW')} with the full one is "
+            f"{cosine['window']:.3f} with {meant} and {cosine['last']:.3f} with {done}. Look at "
+            "what is left: white is left out.",
             figures.maps([figures.masked(tanh, (meant, done))]),
         ),
         Section(
@@ -205,27 +291,36 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
         Section(
             "cells",
             "Four untrained networks",
-            cells_html(several),
+            "<p>Look at the left of the last rows: a bright one still has the error there.</p>"
+            + cells_html(several),
             figures.maps([networks[i : i + 2] for i in range(0, len(networks), 2)]),
         ),
-        drawn("lags", figures.lags(several)),
-        *[section for i, f in enumerate(several) for section in cell_sections(i, f)],
+        drawn("lags", figures.lags(several), "Look at the slopes, and where they fall below 1 %."),
+        *[cell_section(i, f) for i, f in enumerate(several)],
+        symbols_section(),
     ]
 
 
-def cell_sections(i: int, f: Findings) -> list[Section]:
-    """The sections of one network of the demonstration."""
-    wanted = "verdict", "lag", "activation", "saturation", "contributions"
-    return [
-        dataclasses.replace(
-            section,
-            id=f"{section.id}{i}",
-            title=f"{f.name}: {section.title[0].lower() + section.title[1:]}",
-            text=verdict_html(f) if section.id == "verdict" else section.text,
-        )
-        for section in sections_of(f)
-        if section.id in wanted
-    ]
+def demo_said(several: list[Findings]) -> str:
+    """The first sentence of the demonstration."""
+    tanh = headline(several[0])
+    return f"In an untrained {several[0].name} network {tanh[0].lower()}{tanh[1:]}"
+
+
+def cell_section(i: int, f: Findings) -> Section:
+    """One network of the demonstration: its verdict, and its figures, folded."""
+    wanted = "lag", "activation", "saturation", "contributions"
+    return Section(
+        f"network{i}",
+        f"{f.name}: {f.verdict.kind}",
+        f"<p>{html.escape(headline(f))}</p>{verdict_html(f)}",
+        is_folded=True,
+        inside=tuple(
+            dataclasses.replace(section, id=f"{section.id}{i}", is_folded=True)
+            for section in sections_of(f)
+            if section.id in wanted
+        ),
+    )
 
 
 def cells_html(several: Sequence[Findings]) -> str:

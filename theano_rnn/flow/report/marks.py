@@ -15,8 +15,9 @@ from theano_rnn.flow.report.axes import Axis
 class Line:
     """A line, points, or both.
 
-    ``dash`` is "solid", "dash", "dashdot", "dot", or "" for points alone; ``marker`` is "", "dot"
-    or "star". ``hover`` is the text of each point: [] for none, None for the renderer's own.
+    ``dash`` is "solid", "dash", "dashdot", "dot", "long", or "" for points alone; ``marker`` is
+    "", "dot", "square" or "star". ``hover`` is the text of each point: [] for none, None for the
+    renderer's own.
     """
 
     name: str

@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 
 #: Beyond them Matplotlib's own arithmetic over- or underflows.
 DRAWN = 1e-280, 1e280
-DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":", "": ""}
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": "--",
+    "dashdot": "-.",
+    "dot": ":",
+    "": "",
+    "long": (0, (8, 3)),
+}
 #: What Matplotlib calls the markers, and their size.
 MARKERS: dict[str, dict[str, Any]] = {
     "": {},
     "dot": {"marker": ".", "markersize": 6},
+    "square": {"marker": "s", "markersize": 4},
     "star": {"marker": "*", "markersize": 14},
 }
 

@@ -1,0 +1,70 @@
+"""The first sentence of a report, and its symbols."""
+
+import dataclasses
+import math
+import re
+
+import pytest
+from flow.by_hand import findings_of
+
+from theano_rnn.flow.report.headline import headline
+from theano_rnn.flow.report.symbols import SYMBOLS, typeset
+
+
+def said(T=20, inputs=None, **numbers):
+    f = findings_of("x", "tanh", T, 0.5)
+    verdict = dataclasses.replace(f.verdict, **{"horizon": None, **numbers})
+    return headline(dataclasses.replace(f, verdict=verdict, inputs=inputs or f.inputs))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ({"rate": 0.72, "half_life": 2.11, "horizon": 14},
+         "The error halves every 2.1 words; after 14 words less than 1 % is left."),
+        ({"rate": 0.5, "half_life": 1.0, "horizon": 1},
+         "The error halves every 1 word; after 1 word less than 1 % is left."),
+        ({"rate": 0.95, "half_life": 13.5},
+         "The error halves every 14 words; after 19 words, the most here, 1 % or more is left."),
+        ({"rate": 2.0, "half_life": 1.04},
+         "The error doubles every 1 word, going back over 19 words."),
+        ({"rate": 1.0, "half_life": math.inf},
+         "The error keeps its size over all 19 words of this text."),
+        ({"rate": 0.9999, "half_life": 6931.0},
+         "The error keeps its size over all 19 words of this text."),
+        ({"rate": 0.0, "half_life": 0.0}, "Nothing of the error is left one word back."),
+        ({"rate": None, "half_life": None, "T": 2},
+         "This text of 2 words is too short to say how far the error reaches."),
+        ({"rate": 0.5, "half_life": 1.5, "horizon": 7, "inputs": list("some letters and so")},
+         "The error halves every 1.5 characters; after 7 characters less than 1 % is left."),
+        ({"rate": 0.5, "half_life": 1.5, "horizon": 7, "inputs": ["␣the", "␣un", "seen"] * 7},
+         "The error halves every 1.5 tokens; after 7 tokens less than 1 % is left."),
+    ],
+)  # fmt: skip
+def test_the_first_sentence_has_the_half_life_and_the_horizon(numbers, sentence):
+    assert said(**numbers) == sentence
+
+
+@pytest.mark.parametrize(
+    ("plain", "letters", "meaning"),
+    [
+        ("|dE_t/ds_k|", "‖∂Et/∂sk‖", "the norm of how much of the error of output t arrives at"),
+        ("dE/dW", "∂E/∂W", "the gradient of the loss E by W"),
+        ("ds_t/ds_{t-1}", "∂st/∂st−1", "the Jacobian of one step"),
+        ("|ds_t/ds_{t-n}|", "‖∂st/∂st−n‖", "the norm of the product of the Jacobians from step"),
+        ("gamma sigma_max(W)", "γσmax(W)", "the bound on the norm of one Jacobian"),
+        ("sigma_max", "σmax", "the largest singular value of W"),
+        ("Omega", "Ω", "how far the steps are"),
+    ],
+)  # fmt: skip
+def test_a_symbol_is_mathml_and_says_what_it_means(plain, letters, meaning):
+    made = typeset(f"a < b: {plain}, twice {plain}.")
+    assert made.startswith("a &lt; b: <span") and made.count("<math>") == 2
+    (first, _) = re.findall(r'title="(.*?)"><math>(.*?)</math>', made)
+    assert re.sub("<.*?>", "", first[1]) == letters and first[0].startswith(meaning)
+
+
+def test_words_that_only_resemble_a_symbol_stay_words():
+    for plain in ("gammas", "dEar/dWell", "Omegas", "a/b", "sd_t/ds"):
+        assert typeset(plain) == plain
+    assert typeset("(a)^n") == "(a)<sup><i>n</i></sup>" and len(SYMBOLS) == 6

@@ -1,0 +1,83 @@
+"""The page of a report as its reader has it: a phone, the dark, the keyboard, and how soon."""
+
+import time
+
+import pytest
+from browser import browser, missing
+from flow.by_hand import FOUND
+
+from theano_rnn.flow.report.headline import headline
+from theano_rnn.flow.report.html import numbers_of, page, sections_of
+
+pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    for name, make in FOUND.items():
+        f = make()
+        made = page(f"The gradient flow of {f.name}", headline(f), sections_of(f), numbers_of(f))
+        (folder / f"{name}.html").write_text(made, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", FOUND)
+def test_a_page_fits_its_window_and_has_no_error(chromium, pages, name, width):
+    chromium.device(width, 844)
+    chromium.open(pages / f"{name}.html")
+    chromium.device(width, 844)
+    drawn = "return [...document.querySelectorAll('section .figure')].every(f => f.querySelector('svg'))"
+    assert chromium.run(drawn)
+    assert chromium.run("return document.documentElement.scrollWidth") <= width
+    assert not chromium.errors()
+
+
+def test_the_longest_page_shows_within_three_seconds(chromium, pages):
+    chromium.device(1280, 900)
+    start = time.perf_counter()
+    chromium.open(pages / "sigmoid.html")  # 150 steps
+    assert chromium.run("return document.querySelectorAll('.figure svg').length") > 6
+    assert time.perf_counter() - start < 3
+
+
+def test_the_first_screen_has_the_sentence_what_to_do_and_the_map(chromium, pages):
+    chromium.device(1280, 900)
+    chromium.open(pages / "tanh.html")
+    chromium.device(1280, 900)
+    tops = chromium.run(
+        "return ['h1', '#at-heat ul', '#heat svg'].map("
+        "s => document.querySelector(s).getBoundingClientRect().top)"
+    )
+    assert 0 <= tops[0] < tops[1] < tops[2] < 450
+
+
+def test_arrow_keys_go_from_pair_to_pair(chromium, pages):
+    chromium.device(1280, 900)
+    chromium.open(pages / "tanh.html")
+    told = "return document.querySelector('#heat .told').textContent"
+    chromium.press("left", "#heat svg")
+    assert chromium.run(told).startswith("output 12, “the”") and "step 12" in chromium.run(told)
+    chromium.press("left", "#heat svg")
+    assert "step 11, “cat”" in chromium.run(told)
+
+
+def test_a_folded_part_is_drawn_when_it_opens_and_the_colours_are_of_the_dark(chromium, pages):
+    chromium.device(1280, 900, "dark")
+    chromium.open(pages / "lstm.html")
+    assert (
+        chromium.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)"
+    )
+    stroke = (
+        "return getComputedStyle(document.querySelector('#contributions svg path[stroke]')).stroke"
+    )
+    assert chromium.run(stroke) == "rgb(255, 138, 76)"  # the error's orange, in the dark
+    chromium.click("#at-symbols summary")
+    assert "Jacobians" in chromium.run("return document.querySelector('#at-symbols dl').innerText")
