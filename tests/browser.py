@@ -66,6 +66,12 @@ class Browser:
     def press(self, key, selector="body"):
         self._call("POST", f"/element/{self._find(selector)}/value", {"text": KEYS.get(key, key)})
 
+    def strike(self, key):
+        """Press a key where the focus is."""
+        strokes = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]
+        keyboard = {"type": "key", "id": "keyboard", "actions": strokes}
+        self._call("POST", "/actions", {"actions": [keyboard]})
+
     def _find(self, selector):
         found = self._call("POST", "/element", {"using": "css selector", "value": selector})
         return found[ELEMENT]

@@ -96,6 +96,12 @@ function makeSlider({ prefix, labels, active }, set) {
   return made;
 }
 
+/* Where the arrow keys begin: the last target, of a map that in the last column of the last row. */
+function lastOf(targets) {
+  const place = ({ row, column }, i) => (row === undefined ? i : 1e4 * row + column);
+  return targets.reduce((best, t, i) => (place(t, i) > place(targets[best], best) ? i : best), 0);
+}
+
 /* The text of the nearest target under the pointer, or of the one that the arrow keys have reached. */
 function follow(svg, targets, told) {
   const cursor = svg.querySelector(".cursor");
@@ -126,6 +132,7 @@ function follow(svg, targets, told) {
     ];
     if (!step || !targets.length) return;
     event.preventDefault();
+    if (at < 0) return tell(lastOf(targets));
     const now = targets[at];
     if (now && now.row !== undefined) {
       const next = targets.findIndex(
@@ -133,11 +140,7 @@ function follow(svg, targets, told) {
       );
       return tell(next < 0 ? at : next);
     }
-    tell(
-      at < 0
-        ? targets.length - 1
-        : Math.min(Math.max(at + step[0] + step[1], 0), targets.length - 1),
-    );
+    tell(Math.min(Math.max(at + step[0] + step[1], 0), targets.length - 1));
   });
 }
 
