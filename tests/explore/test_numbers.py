@@ -32,6 +32,7 @@ SLOPES = {
 }
 #: activation, scheme, K, T, H, the kind and the scale of W, the size of the input, seed
 NETWORKS = [
+    ("tanh", "window", 1, 4, 3, "random", 1.3, 0.7, 4),
     ("tanh", "window", 2, 5, 3, "random", 1.4, 0.5, 4),
     ("relu", "last", 4, 8, 4, "identity", 1.0, 1.0, 10),
     ("sigmoid", "chunk", 3, 8, 2, "orthogonal", 5.0, 2.0, 10),

@@ -175,7 +175,10 @@ def to_do_html(f: Findings) -> str:
     """The verdict in two words, and what to do."""
     v = f.verdict
     kind = f"<p><b>{html.escape(v.kind[0].upper() + v.kind[1:])}.</b> {marked(v.bound_says)}</p>"
-    items = "".join(f"<li>{marked(remedy)}</li>" for remedy in v.remedies)
+    items = ""
+    for remedy in v.remedies:
+        options, _, effect = remedy.partition(": ")
+        items += f"<li><code>{html.escape(options)}</code>: {marked(effect)}</li>"
     what = f"<p><b>What to do</b></p><ul>{items}</ul>" if items else ""
     return kind + what
 
@@ -270,9 +273,10 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
             "sentence",
             "",
             "<p>Four networks of 50 units read one sentence. None is trained: you see what "
-            "learning begins with. In it “are” has to agree with “keys”, 20 words before: can the "
-            "error of “are” reach “keys”? The page shows how much of each word's error reaches "
-            "each step before it, in each network, and what Britz's tutorial (2015) cuts away by "
+            "learning begins with. In the sentence “are” has to agree with “keys”, 20 words "
+            "before: can the error of “are” reach “keys”? The page shows how much of each word's "
+            "error reaches each step before it, in each network, and what Britz's tutorial (2015) "
+            "cuts away by "
             f"mistake.</p>{sentence_html(tanh)}",
         ),
         Section(
@@ -282,7 +286,7 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
             f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
             f"of nothing else. The cosine of {marked('dE/dW')} with the full one is "
             f"{cosine['window']:.3f} with {meant} and {cosine['last']:.3f} with {done}. Look at "
-            "what is left: white is left out.",
+            "what is left: the empty squares are left out.",
             figures.maps([figures.masked(tanh, (meant, done))]),
         ),
         Section(
