@@ -362,7 +362,7 @@ def test_the_page_marks_the_cosine_that_was_asked_for(tanh):
     assert marks_of(figures.truncation(tanh[1]))[f"wanted: {WANTED}"].y == WANTED
     none = figures.truncation(dataclasses.replace(tanh[1], wanted=None))
     assert not any("wanted" in name for name in marks_of(none))
-    text = page("x", sections_of(tanh[1]), numbers_of(tanh[1]))
+    text = page("x", "y", sections_of(tanh[1]), numbers_of(tanh[1]))
     assert all(line in text for line in terminal.smallest_K_lines(tanh[1]))
 
 
@@ -376,7 +376,7 @@ def test_the_maps_of_several_are_those_of_each(tanh):
 @pytest.mark.parametrize("kind", ["tanh", "two layers of lstm"])
 def test_the_page_carries_each_number_as_json(tanh, kind):
     f = tanh[1] if kind == "tanh" else measured(**KINDS[kind])[1]
-    text = page("x", sections_of(f), numbers_of(f))
+    text = page("x", "y", sections_of(f), numbers_of(f))
     (found,) = re.findall('<script type="application/json" id="numbers">(.*?)</script>', text)
     numbers = json.loads(found)
     for field in dataclasses.fields(f):
