@@ -68,3 +68,9 @@ def test_words_that_only_resemble_a_symbol_stay_words():
     for plain in ("gammas", "dEar/dWell", "Omegas", "a/b", "sd_t/ds"):
         assert typeset(plain) == plain
     assert typeset("(a)^n") == "(a)<sup><i>n</i></sup>" and len(SYMBOLS) == 6
+
+
+def test_of_real_numbers_the_first_sentence_counts_steps():
+    f = findings_of("x", "tanh", 20, 0.5, is_text=False)
+    f = dataclasses.replace(f, verdict=dataclasses.replace(f.verdict, half_life=2.5, horizon=14))
+    assert headline(f) == "The error halves every 2.5 steps; after 14 steps less than 1 % is left."
