@@ -9,7 +9,8 @@ from theano_rnn.common import extras
 from theano_rnn.flow.credit import Credits, Row
 from theano_rnn.flow.report import png
 from theano_rnn.flow.report.axes import Axis, K_axis
-from theano_rnn.flow.report.figures import COLOURS, DARK, TEAL
+from theano_rnn.flow.report.colours import GREY, SKY
+from theano_rnn.flow.report.figures import SCHEMES
 from theano_rnn.flow.report.marks import Figure, Level, Line, Mark, Panel
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 #: Colour and dash of each forward method.
 LOOKS = {
-    "rtrl": (DARK, "solid"),
+    "rtrl": (GREY, "solid"),
     "snap1": ("#e08214", "dash"),
     "uoro": ("#762a83", "dashdot"),
-    "local": (TEAL, "dot"),
+    "local": (SKY, "dot"),
     "immediate": ("#8c510a", "dash"),
 }
 #: An error below it is drawn as this one: that of rtrl is rounding.
@@ -113,7 +114,7 @@ def marks(found: Credits, number: str) -> list[Mark]:
     for scheme, rows in of_schemes(found):
         K = [int(row.name.partition(":")[2]) for row in rows]
         y = [drawn(row, number) for row in rows]
-        made.append(Line(f"{scheme}:K", K, y, COLOURS[scheme], marker="dot"))
+        made.append(Line(f"{scheme}:K", K, y, *SCHEMES[scheme][:2], marker=SCHEMES[scheme][2]))
     for row in found.rows:
         if row.is_online:
             made.append(Level(row.name, drawn(row, number), *LOOKS[row.name]))
@@ -128,7 +129,7 @@ def drawn(row: Row, number: str) -> float:
 
 def of_schemes(found: Credits) -> Iterator[tuple[str, list[Row]]]:
     """The rows of each truncation scheme, by K."""
-    for scheme in COLOURS:
+    for scheme in SCHEMES:
         rows = [row for row in found.rows if row.name.startswith(f"{scheme}:")]
         if rows:
             yield scheme, sorted(rows, key=lambda row: int(row.name.partition(":")[2]))
@@ -138,7 +139,7 @@ def costs(found: Credits) -> Iterator[Mark]:
     """A point for each method."""
     for scheme, rows in of_schemes(found):
         x, y = [1e3 * row.seconds for row in rows], [row.memory for row in rows]
-        yield Line(f"{scheme}:K", x, y, COLOURS[scheme], "", marker="dot")
+        yield Line(f"{scheme}:K", x, y, SCHEMES[scheme][0], "", marker=SCHEMES[scheme][2])
     for row in found.rows:
         if row.is_online or row.name == "full":
             colour = LOOKS[row.name][0] if row.is_online else "#000000"
