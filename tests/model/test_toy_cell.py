@@ -115,4 +115,4 @@ def test_its_gradient_is_followed_and_reported(tmp_path):
     assert "none is known for the cell leaky" in found.verdict.bound_says
     assert list(found.curves) == ["tanh"]
     Report(tmp_path).write(found)
-    assert (tmp_path / "report.html").stat().st_size > 10**5
+    assert (tmp_path / "report.html").stat().st_size > 3 * 10**4
