@@ -179,6 +179,7 @@ class FakeStep:
     """Records what it is given, and changes nothing."""
 
     compiled = 1
+    scheme = None
 
     def __init__(self, seen):
         self.seen = seen
