@@ -37,7 +37,16 @@ ENDLESS = 1000.0
 
 
 def label_of(e: Evidence) -> str:
-    """The label of what was seen; never "proved to vanish"."""
+    """The label of what was seen; never "proved to vanish".
+
+    Parameters
+    ----------
+    e : Evidence
+
+    Returns
+    -------
+    str
+    """
     if e.last is None or e.rate is None:
         return UNKNOWN
     if e.zeros > 0.5 or e.horizon is not None:

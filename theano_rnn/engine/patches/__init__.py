@@ -10,6 +10,7 @@ from theano_rnn.engine.patches import (
     many_inputs,
     scan_perform,
     scan_pushout,
+    shape_feature,
     threads,
 )
 
@@ -22,6 +23,7 @@ PATCHES = (
     compile_cache.write_keys_whole,  # one process deletes a module that others use
     compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
     many_inputs.install,  # a fused Op of 32 inputs fails in Python, and so in DebugMode
+    shape_feature.install,  # some graphs with gates compile for ever
     threads.install,  # two threads that call one function mix their numbers
 )
 
