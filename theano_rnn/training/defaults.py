@@ -18,8 +18,11 @@ FITTING: dict[str, dict[str, Any]] = {
     "bpe": {**RECIPES["words"], "level": "bpe"},
     "char": RECIPES["characters"],
 }
-#: For more than LARGE characters: more rows take less time, and more text needs less dropout.
-LARGE, MANY_ROWS = 500_000, {"batch_size": 32, "dropout": 0.1, "learning_rate": 0.004}
+#: For more than LARGE characters: one layer and more rows take less time, and more text needs less
+#: dropout.
+LARGE, MANY_ROWS = 500_000, {
+    "layers": 1, "hidden_size": 256, "batch_size": 32, "dropout": 0.1, "learning_rate": 0.004,
+}  # fmt: skip
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
 TOKENS = {"word": 2_200_000, "bpe": 2_200_000, "char": 5_000_000}
 #: The learning rate where an optimizer is given without one.

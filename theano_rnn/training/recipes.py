@@ -62,7 +62,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "characters": {
         "level": "char",
         "cell": "lstm",
-        "hidden_size": 256,
+        "layers": 2,
+        "hidden_size": 200,
         "bias": True,
         "dropout": 0.3,
         "initialization": "glorot",
