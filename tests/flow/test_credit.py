@@ -89,6 +89,15 @@ def test_by_default_all_that_is_defined_is_there_and_the_rest_has_its_reason(unc
     assert abs(found["rtrl"].cosine - 1) < 1e-12 and found["rtrl"].bias < 1e-12
 
 
+@pytest.mark.slow
+def test_rtrl_that_takes_minutes_is_compared_only_if_it_is_asked_for(uncompiled, monkeypatch):
+    monkeypatch.setitem(credit.__globals__, "MOST_PRODUCTS", 100)
+    model = RNN(7, 3, seed=1)
+    found = credit(model, X, Y, draws=2)
+    assert "--methods rtrl" in found.left_out["rtrl"]
+    assert [row.name for row in credit(model, X, Y, ["rtrl"]).rows] == ["full", "rtrl"]
+
+
 def test_what_cannot_be_compared_is_one_message(monkeypatch):
     model = RNN(7, 4, layers=2)
     for methods, words in [

@@ -39,6 +39,8 @@ from theano_rnn.rnn import RNN
 SCHEMES = ("window", "chunk", "last")
 #: Seconds for which a gradient is repeated to be timed.
 TIMED = 0.1
+#: Multiplications of rtrl, some seconds, beyond which it is left out where no method was named.
+MOST_PRODUCTS = 10**10
 #: A function seed -> gradient.
 Gradient = Callable[[int], Parameters]
 #: A function x, y, K, seed -> gradient.
@@ -190,6 +192,8 @@ def choose(
     for method in METHODS:
         try:
             check(model, method, x)
+            if method == "rtrl":
+                check_time(model, x)
             wanted.append(method)
         except RNNError as error:
             left_out[method] = str(error)
@@ -221,6 +225,17 @@ def check(model: RNN, method: str, x: Ints) -> None:
     P = parameters_of_steps(model, len(np.unique(x)))
     check_memory(METHODS[method], model.architecture, P, model.dtype)
     OnlineGradient(model, method)
+
+
+def check_time(model: RNN, x: Ints) -> None:
+    """Raise RNNError if rtrl takes minutes: it is compared only if it is asked for."""
+    P, S = parameters_of_steps(model, len(np.unique(x))), model.architecture.state_size
+    products = len(x) * S**2 * P  # of numbers, in J G at each step
+    if products > MOST_PRODUCTS:
+        raise RNNError(
+            f"it would take {products:.1e} multiplications; ask for it with --methods rtrl, or "
+            "take a shorter text"
+        )
 
 
 def gradients(model: RNN, x: Ints, y: Ints, methods: Sequence[str]) -> dict[str, Gradient]:
@@ -282,9 +297,9 @@ def compared(found: Floats, full: Floats) -> tuple[float, float, float, float, f
 
 
 def seconds(gradient: Gradient) -> float:
-    """Of the processor for one gradient: the least of as many as fit in TIMED, at least three."""
+    """Of the processor for one gradient: the least of some; of one, if that takes a second."""
     times: list[float] = []
-    while len(times) < 3 or sum(times) < TIMED:
+    while (len(times) < 3 and sum(times) < 1) or sum(times) < TIMED:
         start = time.process_time()
         gradient(0)
         times.append(time.process_time() - start)

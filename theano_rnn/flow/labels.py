@@ -68,13 +68,33 @@ def label_of(e: Evidence) -> str:
 
 
 def is_none(rate: Range) -> bool:
-    """Whether a rate may be 1, or is as good as 1."""
+    """Whether a rate may be 1, or is as good as 1.
+
+    Parameters
+    ----------
+    rate : Range
+
+    Returns
+    -------
+    bool
+    """
     least = math.log(2) / ENDLESS
     return rate.low <= 1 <= rate.high or max(abs(math.log(r)) for r in rate) < least
 
 
 def is_fast(e: Evidence, rate: float) -> bool:
-    """Whether less than 1 %, or more than 100 times as much, would be there at lag 90."""
+    """Whether less than 1 %, or more than 100 times as much, would be there at lag 90.
+
+    Parameters
+    ----------
+    e : Evidence
+    rate : float
+        At which it goes on from the longest lag.
+
+    Returns
+    -------
+    bool
+    """
     assert e.last is not None
     log = math.log(e.left[-1]) + max(0, WITHIN - e.longest) * math.log(rate)
     return (-log if e.last.rate < 1 else log) > math.log(1 / LOST)
@@ -97,7 +117,16 @@ def _change(e: Evidence, falls: bool) -> float:
 
 
 def levels_off(e: Evidence) -> bool:
-    """Whether the curve seems to end above 1 %, or below 100 times as much."""
+    """Whether the curve seems to end above 1 %, or below 100 times as much.
+
+    Parameters
+    ----------
+    e : Evidence
+
+    Returns
+    -------
+    bool
+    """
     return e.levels is not None and e.levels > LOST
 
 
@@ -105,6 +134,14 @@ def is_steady(e: Evidence) -> bool:
     """Whether the last third of the lags goes on as the last piece does.
 
     Their ranges overlap, or the logs of the rates are within a factor of two.
+
+    Parameters
+    ----------
+    e : Evidence
+
+    Returns
+    -------
+    bool
     """
     assert e.rate is not None
     if e.bends or e.tail is None:
