@@ -10,12 +10,13 @@ from statistics import median
 from typing import Optional
 
 #: A block of steps with one number of threads: at least so many steps and seconds.
-STEPS, SECONDS = 2, 0.05
+STEPS, SECONDS = 2, 0.25
 #: Blocks of each number in a comparison.
 ROUNDS = 3
 #: Seconds from one comparison to the next.
 PAUSE = 60.0
-#: A comparison comes sooner if steps take so many times what they took in the last one.
+#: With more than one thread a comparison comes sooner if steps take so many times what they took
+#: in the last one. What slows one thread down slows more threads down too.
 SLOWER = 1.25
 #: More threads are taken only if one needs so many times their time: they disturb other programs.
 GAIN = 1.03
@@ -66,7 +67,7 @@ class ThreadChoice:
         self._block = []
         if self._best is None:
             self._continue_comparison()
-        elif self._is_slow() or self._since >= PAUSE:
+        elif (self.threads > 1 and self._is_slow()) or self._since >= PAUSE:
             self._compare()
 
     def _compare(self) -> None:
