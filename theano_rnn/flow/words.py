@@ -60,7 +60,7 @@ def _first(observed: str, e: Evidence) -> str:
         DECAYS: f"The gradient decays slowly, and does not fall to 1 % as far as {this} {reach}.",
         GROWS: f"The gradient grows slowly, and not 100-fold as far as {this} {reach}.",
         KEPT: f"The gradient is kept on {this}: it neither clearly decays nor grows.",
-        UNKNOWN: f"{this[0].upper()}{this[1:]} {has} too short to say.",
+        UNKNOWN: f"{this[0].upper()}{this[1:]} {has} too short to say how the gradient goes on.",
     }[observed]
     if observed == VANISHES and e.horizon is None and e.zeros <= 0.5:
         return f"The gradient vanishes, but {this} {has} too short to see 1 % left."
