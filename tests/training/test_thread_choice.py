@@ -49,7 +49,7 @@ def test_steps_that_become_slow_are_compared_again_before_the_pause_is_over():
     while len(used) < 1 + 2 * thread_choice.ROUNDS:
         choice.step(100, 0.06 / choice.threads)
     assert choice.threads == 2
-    for _ in range(20):  # 3 seconds: the pause is 20
+    for _ in range(20):  # 3 seconds: the pause is a minute
         choice.step(100, 0.15)
     assert len(used) > 1 + 2 * thread_choice.ROUNDS
 
@@ -62,3 +62,15 @@ def test_one_slow_block_is_no_reason():
     for n in range(100):
         choice.step(100, 0.15 if n % 10 == 0 else 0.03)
     assert len(used) == 1 + 2 * thread_choice.ROUNDS
+
+
+def test_one_thread_that_becomes_slow_is_no_reason():
+    used = []
+    choice = ThreadChoice(used.append, 2)
+    while len(used) < 1 + 2 * thread_choice.ROUNDS:
+        choice.step(100, 0.06 * choice.threads)
+    assert choice.threads == 1
+    compared = len(used)
+    for _ in range(100):  # 30 seconds, each step five times as slow
+        choice.step(100, 0.3)
+    assert len(used) == compared
