@@ -4,7 +4,7 @@
 # make test-peers compares gradients and parameters with PyTorch's; tests of the comparison with JAX
 # make lint       checks style (ruff) and types (mypy)
 # make check      prints the largest differences between compiled, NumPy and numerical gradients
-# make benchmark  prints speed and memory, beside PyTorch and JAX
+# make benchmark  prints speed and memory, beside other programs, and what has changed since the last time
 # make docs       builds the pages of docs/ into site/
 # make figures    draws the figures of README and docs/ again, but for one:
 # make explore    draws docs/explore.png, a picture of the page of theano-rnn explore, in Chromium
@@ -16,7 +16,8 @@
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
 # make matrix     prints a table of Python x NumPy x compiler: tests, gradients, speed; takes an hour
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
-# make kinds      compares all 840 kinds of networks with NumPy, where test-all has some 150
+# make kinds      compares all 960 kinds of networks with NumPy, where test-all has some 200
+# make verdicts   prints how often the verdict on a gradient is right where the truth is known
 # make approve    accepts the words that reports have now: do it after reading the difference
 #
 # Each makes .venv first. PYTHON=python3.9 picks another interpreter, VENV=.venv-3.9 another folder.
@@ -30,7 +31,7 @@ MADE := $(VENV)/.made
 
 .NOTPARALLEL:
 .PHONY: train test test-all test-peers lint check benchmark docs figures explore \
-	coverage mutation fuzz reproduce matrix killed kinds approve clean environment
+	coverage mutation fuzz reproduce matrix killed kinds verdicts approve clean environment
 
 # What train and test install first.
 environment: $(MADE) $(MADE)-test
@@ -76,6 +77,9 @@ coverage: $(MADE)-proofs
 mutation: $(MADE)-proofs
 	PYTHONPATH=tools:tests $(BIN)/python -m mutation
 
+verdicts: $(MADE)-test
+	PYTHONPATH=.:tests $(BIN)/python -m flow.family
+
 approve: $(MADE)-test
 	APPROVE=1 $(BIN)/python -m pytest tests/flow/test_words.py
 	git diff tests/flow/words.txt
@@ -90,7 +94,7 @@ check: $(MADE)
 	$(BIN)/python scripts/check_gradients.py
 
 benchmark: $(MADE) $(PEERS)/.made
-	$(BIN)/python scripts/benchmark.py --peers
+	$(BIN)/python scripts/benchmark.py --peers --compare docs/benchmarks.json
 
 # Read it at site/index.html. Its search wants a server: python -m http.server --directory site
 docs: $(MADE)-docs
@@ -120,7 +124,7 @@ $(PEERS)/.made: theano_rnn/benchmark/peers.txt
 	@touch $@
 
 # The environment is made again when the interpreter or the pins have changed.
-$(MADE): EXTRAS := report,sweep
+$(MADE): EXTRAS := report,search
 $(MADE)-test: EXTRAS := test
 $(MADE)-proofs: EXTRAS := proofs
 $(MADE)-docs: EXTRAS := docs

@@ -1,10 +1,11 @@
-"""Draws unrolled.svg, truncations.svg, artbp.svg, influence.svg beside itself.
+"""Draws unrolled, truncations, artbp, influence, diagonal and flossing (.svg) beside itself.
 
 By ``python docs/draw.py``.
 
 Plain Python and SVG, on white cards, so that they can be read on white and on dark pages.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Callable
@@ -148,11 +149,6 @@ def influence(units: int = 3, each: int = 4) -> str:
                  anchor="start", size=16, fill=GREY),
         ]  # fmt: skip
 
-    def cell(x: float, y: float, share: float) -> str:
-        fill = PALE if share == 0 else BLUE
-        opacity = f' fill-opacity="{share:g}"' if 0 < share < 1 else ""
-        return f'<rect x="{x:g}" y="{y:g}" width="19" height="19" rx="3" fill="{fill}"{opacity}/>'
-
     words = {
         "rtrl": "all, exact",
         "snap1": "a parameter's own unit",
@@ -169,19 +165,87 @@ def influence(units: int = 3, each: int = 4) -> str:
         parts += row(y0, name, words[name])
         for i in range(units):
             for j in range(columns):
-                parts.append(cell(left + j * side, y0 + i * side, of_G(i, j // each)))
+                parts.append(square(left + j * side, y0 + i * side, of_G(i, j // each)))
             for n in range(units):
                 x = left + (columns + gap + n) * side
-                parts.append(cell(x, y0 + i * side, of_J(i, n)))
+                parts.append(square(x, y0 + i * side, of_J(i, n)))
     y0 = top + len(KEPT) * pitch
     parts += row(y0, "uoro", words["uoro"])
     for i in range(units):
-        parts.append(cell(left, y0 + i * side, 1))
+        parts.append(square(left, y0 + i * side, 1))
         for n in range(units):
-            parts.append(cell(left + (columns + gap + n) * side, y0 + i * side, 1))
-    parts += [cell(left + (1.4 + j) * side, y0 + side, 1) for j in range(columns)]
+            parts.append(square(left + (columns + gap + n) * side, y0 + i * side, 1))
+    parts += [square(left + (1.4 + j) * side, y0 + side, 1) for j in range(columns)]
     width, height = left + (columns + units + gap + 11) * side, y0 + units * side + 24
     return picture(width, height, "What each method carries from step to step", parts)
+
+
+def diagonal(units: int = 3) -> str:
+    """The Jacobians of three steps and their product, of tanh and of mingru."""
+    side, left, top, pitch = 22, 130, 60, 112
+    kept: dict[str, Callable[[int, int], float]] = {
+        "tanh": lambda i, n: 1,
+        "mingru": lambda i, n: i == n,
+    }
+    parts = []
+    for number, (name, of_J) in enumerate(kept.items()):
+        y0 = top + number * pitch
+        middle = y0 + units * side / 2
+        parts.append(text(left - 24, middle + 6, name, weight="bold", anchor="end", size=18))
+        for at, label in enumerate(("J_3", "J_2", "J_1", "ds_3/ds_0")):
+            x0 = left + at * (units + 1.7) * side
+            parts.append(text(x0 + units * side / 2, y0 - 14, label, size=17))
+            if at:
+                sign = "=" if label[0] == "d" else "·"
+                parts.append(text(x0 - 0.9 * side, middle + 7, sign))
+            for i in range(units):
+                for n in range(units):
+                    parts.append(square(x0 + n * side, y0 + i * side, of_J(i, n)))
+    width = left + 3 * (units + 1.7) * side + units * side + 24
+    title = "The Jacobians of three steps and their product"
+    return picture(width, top + pitch + units * side + 24, title, parts)
+
+
+#: The mean of the four exponents that credit.md prints, by the number of updates.
+FLOSSED = {0: -0.62, 50: -0.047, 100: -0.034, 300: -0.002}
+
+
+def flossing(steps: int = 100, least: int = -27) -> str:
+    """What is left of an error after some steps, at the exponents before and after flossing."""
+    left, top, width, height = 84, 40, 420, 240
+
+    def at(n: float, log: float) -> tuple[float, float]:
+        return left + n / steps * width, top + log / least * height
+
+    parts = [text(left + width / 2, top + height + 46, "steps back", size=16)]
+    for n in range(0, steps + 1, 25):
+        x, y = at(n, least)
+        parts += [text(x, y + 22, str(n), size=14, fill=GREY)]
+    for power in range(0, least - 1, -9):
+        x, y = at(0, power)
+        label = "1" if power == 0 else f"1e{power}"
+        parts += [
+            f'<path d="M{x:g} {y:g} H{x + width:g}" stroke="{PALE}"/>',
+            text(x - 10, y + 5, label, size=14, fill=GREY, anchor="end"),
+        ]
+    for number, (updates, exponent) in enumerate(FLOSSED.items()):
+        x, y = at(steps, exponent * steps / math.log(10))
+        colour = BLUE if updates else RED
+        parts += [
+            f'<path d="M{left} {top} L{x:g} {y:g}" stroke="{colour}" stroke-width="2.4" '
+            f'stroke-dasharray="{("none", "9 4", "3 3", "none")[number]}"/>',
+            text(x + 10, y + (5, 14, 3, -6)[number], f"{updates} updates" if updates else "before",
+                 size=15, fill=colour, anchor="start"),
+        ]  # fmt: skip
+    title = "What is left of an error, before flossing and after some updates of it"
+    return picture(left + width + 112, top + height + 62, title, parts)
+
+
+def square(x: float, y: float, share: float) -> str:
+    """A square of a matrix, blue where there is something."""
+    fill = PALE if share == 0 else BLUE
+    opacity = f' fill-opacity="{share:g}"' if 0 < share < 1 else ""
+    return f'<rect x="{x:g}" y="{y:g}" width="19" height="19" rx="3" fill="{fill}"{opacity}/>'
 
 
 def text(
@@ -234,8 +298,8 @@ def picture(width: float, height: float, title: str, parts: list[str]) -> str:
     )
 
 
+DRAWINGS = (truncations, artbp, unrolled, influence, diagonal, flossing)
+
 if __name__ == "__main__":
-    (HERE / "truncations.svg").write_text(truncations(), encoding="utf-8")
-    (HERE / "artbp.svg").write_text(artbp(), encoding="utf-8")
-    (HERE / "unrolled.svg").write_text(unrolled(), encoding="utf-8")
-    (HERE / "influence.svg").write_text(influence(), encoding="utf-8")
+    for draw in DRAWINGS:
+        (HERE / f"{draw.__name__}.svg").write_text(draw(), encoding="utf-8")

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 
 #: Without these, Chromium asks its makers for news, in vain where there is no network.
@@ -55,6 +56,8 @@ class Browser:
         """Open a file with ``settings`` after the #."""
         self._call("POST", "/url", {"url": "about:blank"})  # or only the # would change
         self._call("POST", "/url", {"url": f"{path.as_uri()}#{settings}"})
+        while self.run("return document.readyState") != "complete":  # at times it returns early
+            time.sleep(0.01)
 
     def run(self, script, *arguments):
         """What a JavaScript function body returns."""

@@ -44,6 +44,7 @@ from theano_rnn.engine.compiling import LEFT_OUT
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs
+from theano_rnn.model.cells import CELLS
 from theano_rnn.model.cuts import of_call
 from theano_rnn.model.truncation import Truncation
 
@@ -116,13 +117,20 @@ def pytest_runtest_protocol(item):
         yield
 
 
-def function_in_python(inputs, outputs, updates=(), name=None):
+def function_in_python(inputs, outputs, updates=(), name=None, precision="float32"):
     """``compile_function``, all but the loops run by the Ops' Python instead of their C.
 
     It takes two seconds, where a graph whose arithmetic on shapes is not in the compile cache yet
     takes 10 to 40.
     """
+    assert precision == "float32"
     return theano.function(inputs, outputs, updates=updates, mode=IN_PYTHON, name=name)
+
+
+@pytest.fixture
+def random():
+    """A generator that begins anew: what a test draws depends on no test before it."""
+    return np.random.default_rng(1)
 
 
 @pytest.fixture
@@ -141,14 +149,15 @@ def uncompiled(monkeypatch):
 def compiled(scheme, dtype="float64", in_python=False, **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 
-    Under artbp it takes cuts too, booleans of the shape of x.
+    Under artbp it takes cuts too, booleans of the shape of x, and alpha.
 
     The graph of the model, but with parameters and K as inputs. ``kind`` is that of
     ``kinds.KINDS``; x and y are one sequence or a batch, with ``is_masked`` one with a mask, the
     fifth argument. ``in_python`` is for ``function_in_python``.
     """
-    is_masked, size = kind.pop("is_masked", False), kind.pop("embedding", False)
-    architecture = Architecture(1, 1, **kind, embedding_size=1 if size else None)
+    is_masked = kind.pop("is_masked", False)
+    size = int(kind.pop("embedding", False)) + int(kind.pop("projection", False))
+    architecture = Architecture(1, 1, **kind, embedding_size=size or None)
     K = tensor.lscalar("K")
     parameters = {
         name: tensor.TensorType(dtype, [False] * len(shape))(name)
@@ -167,15 +176,15 @@ def compiled(scheme, dtype="float64", in_python=False, **kind):
     compile_it = function_in_python if in_python else compile_function
     function = compile_it([x, y, *masks, state, *parameters.values(), *cut], outputs)
 
-    def run(parameters, x, y, K=None, mask=None, cuts=None):
+    def run(parameters, x, y, K=None, mask=None, cuts=None, alpha=None):
         vocab_size = parameters[architecture.table].shape[1]
         batch = batch_inputs(x, y, mask, vocab_size, align_right=scheme == "last")
-        H = parameters["W"].shape[1]
+        H = len(parameters["U"]) // CELLS[architecture.cell].G
         state = np.zeros((batch.rows, H * architecture.state_size), dtype)
         stored = {**parameters, architecture.table: parameters[architecture.table].T}
         values = [np.ascontiguousarray(stored[name]) for name in architecture.shapes]
         given = {"full": lambda: [], "artbp": lambda: of_call(
-            Truncation(scheme, K), cuts, np.shape(x), None, dtype)}  # fmt: skip
+            Truncation(scheme, K, alpha), cuts, np.shape(x), None, dtype)}  # fmt: skip
         arrays = [*batch.arrays(), state, *values, *given.get(scheme, lambda: [K])()]
         o, loss, *gradients = function(*arrays)
         named = dict(zip(architecture.shapes, gradients))
@@ -183,3 +192,18 @@ def compiled(scheme, dtype="float64", in_python=False, **kind):
         return o, float(loss), named
 
     return run
+
+
+@pytest.fixture
+def caller(monkeypatch, capsys):
+    """A command, called in this process: its exit code, its output and its errors."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(main, *arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call

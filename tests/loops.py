@@ -28,9 +28,11 @@ def loop_of(outputs):
 
 
 def function(inputs, outputs, is_on=True, mode=IN_PYTHON):
-    mode = mode if is_on else mode.excluding("native_loop")
+    mode = mode if is_on else mode.excluding("native_loop", "reused_products")
     f = theano.function(inputs, outputs, mode=mode, on_unused_input="ignore")
-    assert (bool(loops(f)), bool(scans(f.maker.fgraph.outputs))) == (is_on, not is_on)
+    # The errors under window:K go back in a Scan of K rounds, whose products are large.
+    left = [n for n in scans(f.maker.fgraph.outputs) if "errors" not in str(n.op.name)]
+    assert (bool(loops(f)), bool(left)) == (is_on, not is_on)
     return f
 
 

@@ -2,19 +2,28 @@
 
 import numpy as np
 import pytest
+from kinds import GATES, PLAIN, is_defined
 
 from theano_rnn import RNNError, gradcheck
 from theano_rnn.commands.check import main
-from theano_rnn.gradcheck import cross_check, differences_error, relative_error
+from theano_rnn.gradcheck import (
+    cross_check,
+    cross_check_online,
+    differences_error,
+    relative_error,
+)
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
+from theano_rnn.online import METHODS
 from theano_rnn.reference import NumpyRNN
+from theano_rnn.reference.online import online_gradients
 
 SMALL = "--hidden-size 3 --vocab-size 5 --length 6 --nets 2".split()
+NONE = ["--online"]
 
 
 def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(capsys):
-    assert main(SMALL + ["--truncation", "full", "window:2"]) == 0
+    assert main(SMALL + NONE + ["--truncation", "full", "window:2"]) == 0
     out, err = capsys.readouterr()
     (heading,) = (line for line in out.splitlines() if "window:2" in line)
     assert heading.index("full") < heading.index("window:2")
@@ -27,7 +36,7 @@ def test_the_script_prints_a_column_for_each_scheme_and_exits_with_0(capsys):
 @pytest.mark.slow
 def test_any_network_is_checked_parameter_by_parameter(capsys):
     kind = "--cell lstm --layers 2 --bias --embedding-size 4 --truncation chunk:2".split()
-    assert main(SMALL + kind) == 0
+    assert main(SMALL + NONE + kind) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in "L U V W b c U2 W2 b2".split():
         assert any(f"dE/d{name} " in line for line in lines)
@@ -35,10 +44,10 @@ def test_any_network_is_checked_parameter_by_parameter(capsys):
 
 def test_the_script_exits_with_1_where_theanos_truncation_poses_as_the_window(capsys, monkeypatch):
     monkeypatch.setattr(truncations, "window", truncations.last)
-    assert main(SMALL + ["--truncation", "window:2"]) == 1
+    assert main(SMALL + NONE + ["--truncation", "window:2"]) == 1
     out = capsys.readouterr().out
     assert "miss" in out and "pass" not in out
-    assert "1 of 1 schemes miss." in out.splitlines()[-1]
+    assert "1 of 1 columns miss." in out.splitlines()[-1]
 
 
 def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatch):
@@ -54,7 +63,7 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
     class NumpyModel(NumpyRNN):
         """In place of the compiled model: with the same fault as the oracle."""
 
-        architecture = Architecture(5, 3)
+        architecture, vocab_size, dtype = Architecture(5, 3), 5, "float64"
 
         def __init__(self):
             super().__init__({"U": np.zeros((3, 5)), "V": np.zeros((5, 3)), "W": np.zeros((3, 3))})
@@ -65,12 +74,49 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
     assert not row.passed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cell, dtype", [*((cell, "float64") for cell in GATES), ("lstm", "float32")]
+)
+def test_every_forward_method_passes_for_every_cell_where_it_is_defined(cell, dtype, uncompiled):
+    methods = [m for m in METHODS if is_defined(m, {**PLAIN, "cell": cell})]
+    rows = list(cross_check_online(3, 5, 6, methods, nets=2, dtype=dtype, cell=cell, bias=True))
+    assert [row.method for row in rows] == methods and all(row.passed for row in rows), rows
+    assert [row.method for row in rows if row.full is not None] == ["rtrl"]
+
+
+def test_rtrl_is_in_the_table_and_misses_where_a_step_forgets_the_influence(
+    capsys, monkeypatch, uncompiled
+):
+    scheme = ["--truncation", "full"]
+    assert main(SMALL + scheme) == 0
+    out = capsys.readouterr().out
+    assert "rtrl" in out and "full gradient" in out and "miss" not in out
+    monkeypatch.setattr(gradcheck, "online_gradients", lambda *a, **kind: faulty(*a, **kind))
+
+    def faulty(parameters, x, y, method, signs, **kind):
+        return online_gradients(parameters, x, y, "immediate", **kind)
+
+    assert main(SMALL + scheme) == 1
+    assert "1 of 2 columns miss." in capsys.readouterr().out
+
+
+def test_a_large_network_has_no_forward_method_unless_it_is_asked_for(monkeypatch):
+    assert not list(cross_check_online(hidden_size=500))
+    good = dict(gradients={"U": 0, "W": 1e-13}, full=1e-13, tolerance=1e-12)
+    assert gradcheck.OnlineRow("rtrl", **good).passed
+    assert gradcheck.OnlineRow("local", **{**good, "full": None}).passed
+    for bad in (np.nan, 1e-4):
+        for change in ({"full": bad}, {"gradients": {"U": 0, "W": bad}}):
+            assert not gradcheck.OnlineRow("rtrl", **{**good, **change}).passed
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ("--length 0", "length must be a whole number of at least 1, not 0"),
-        ("--hidden-size -1", "hidden_size must be"),
-        ("--vocab-size 0", "vocab_size must be"),
+        ("--hidden-size -1", "--hidden-size must be"),
+        ("--vocab-size 0", "--vocab-size must be"),
         ("--nets 0", "nets must be"),
         ("--seed -1", "seed must be"),
         ("--dtype float16", "dtype 'float16' is unknown"),
@@ -80,7 +126,13 @@ def test_a_fault_in_the_numpy_loops_is_a_miss_against_the_differences(monkeypatc
             "--cell rnn",
             "cell 'rnn' is unknown; use tanh, sigmoid, relu, gru, gru_after, lstm",
         ),
-        ("--cell gru --tied", "set embedding_size=8, or tied=False"),
+        ("--cell gru --tied", "set --embedding-size 8, or"),
+        ("--online rtlr", "method 'rtlr' is unknown; use rtrl, snap1"),
+        ("--online snap1 --layers 2", "snap1 follows what a parameter does to its own unit"),
+        (
+            "--online rtrl --hidden-size 500",
+            "rtrl would carry the influence of 256,000 parameters on a state of 500 numbers",
+        ),
         ("--layers 0", "layers must be a whole number of at least 1"),
         ("--length ten", "--length must be a whole number, not 'ten'"),
         ("--depth 3", "--depth is unknown"),
@@ -100,7 +152,7 @@ def test_help_explains_every_argument(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
-    for name in "hidden-size vocab-size length truncation seed nets dtype".split():
+    for name in "hidden-size vocab-size length truncation online seed nets dtype".split():
         assert f"--{name}" in out
     assert "exit code" in out
 

@@ -12,14 +12,14 @@ PACKAGE = ROOT / "theano_rnn"
 #: The rooms from bottom to top. A room imports what is below it or beside it, never above.
 FLOORS = [
     {"common"},
-    {"engine", "reference", "text", "baselines", "explore"},
+    {"engine", "reference", "text", "baselines", "explore", "studies"},
     {"model"},
     {"optim", "interop", "online"},
     {"rnn", "gradcheck"},
     {"long_term", "training"},
     {"flow"},
     {"runs"},
-    {"benchmark"},
+    {"benchmark", "search"},
     {"commands"},
     {"__init__", "__main__"},
 ]

@@ -1,6 +1,7 @@
 """theano_rnn.train and theano_rnn.load: the code of the commands, in a call."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     (tmp_path / "text.txt").write_text(" ".join(sentences))
     found = run.score(sentences)
     assert run.score(tmp_path / "text.txt") == found
+    assert re.fullmatch(r"Score\(perplexity=[\d.]+, .*, tokens=\d+, .* sentences\)", repr(found))
     assert [sentence for sentence, _ in found.sentences] == sentences
     ids = [run.vocabulary.encode(sentence) for sentence in sentences]
     losses = [run.model.ce_error(s[:-1], s[1:]) for s in ids]

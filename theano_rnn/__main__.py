@@ -17,18 +17,30 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return commands.run(name, given[1:])
     if name == "help" and given[1:] and given[1] in COMMANDS:
         return commands.run(given[1], ["--help"])
-    if name == "help" and given[1:]:
+    if name == "help" and given[1:] and not given[1].startswith("-") and given[1] != "help":
         name = given[1]
     elif name in ("-h", "--help", "help"):
         return _print(overview())
     elif name in ("-V", "--version"):
         return _print(f"{calling.PROGRAM} {__version__}")
     wrong = "give a command;"
-    if name is not None:
+    if name is not None and name.startswith("-"):
+        wrong = f"{name.split('=')[0]:.60} stands before any command; {_meant(name)}".rstrip()
+    elif name is not None:
         wrong = f"command {name!r:.60} is unknown; {did_you_mean(name, COMMANDS)}".rstrip()
     known = ", ".join(COMMANDS)
-    print(f"{calling.package()}: {wrong} the commands are {known}", file=sys.stderr)
+    calling.complain(f"{calling.package()}: {wrong} the commands are {known}")
     return 2
+
+
+def _meant(option: str) -> str:
+    """The command that has an option like this one, and the option."""
+    for command in COMMANDS:
+        known = calling.option_strings(command)
+        meant = did_you_mean(option.split("=")[0], known)
+        if meant:
+            return meant.replace("mean ", f"mean {calling.program(command)} ")
+    return ""
 
 
 def _print(text: str) -> int:

@@ -3,6 +3,9 @@
 First the loops are checked against finite differences of ``frozen_state_loss``: the truncated
 gradient is its true gradient. Then the compiled graph is checked against the loops. The loops are
 independent of the graph: ``theano_rnn.reference`` imports nothing else of the package.
+
+The forward methods of ``theano_rnn.online`` are checked against their twins in NumPy, and rtrl,
+whose gradient is exact, against the full gradient too.
 """
 
 import dataclasses
@@ -20,12 +23,15 @@ from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cuts import draw
 from theano_rnn.model.initialization import initial
+from theano_rnn.online import OnlineGradient
+from theano_rnn.online.gradient import parameters_of_steps, random_signs
 from theano_rnn.reference import (
     NumpyRNN,
     directional_difference,
     finite_differences,
     frozen_state_loss,
 )
+from theano_rnn.reference.online import online_gradients
 from theano_rnn.rnn import RNN
 
 #: The largest relative errors of Theano against NumPy, which always computes in float64. Both are
@@ -40,6 +46,8 @@ DIFFERENCES_TOLERANCE = 1e-5
 FEW_PARAMETERS = 1000
 #: beyond it, along this many random directions of each parameter.
 DIRECTIONS = 5
+#: Numbers of the influence dh_t/dtheta that the forward methods in NumPy may carry.
+MOST_INFLUENCE = 10**7
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,33 @@ class Row:
             all(error <= self.tolerance for error in graph)
             and self.differences <= DIFFERENCES_TOLERANCE
         )
+
+
+@dataclass(frozen=True)
+class OnlineRow:
+    """The largest relative errors of one forward method, over all nets.
+
+    Attributes
+    ----------
+    method : str
+    gradients : dict of float
+        Of the gradient of each parameter, Theano against NumPy.
+    full : float or None
+        Of the full gradient by backpropagation, the method in NumPy against the loops; for rtrl.
+    tolerance : float
+        The bound for ``gradients``; ``full`` is always float64, and has the bound of that.
+    """
+
+    method: str
+    gradients: dict[str, float]
+    full: Optional[float]
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every error is within its tolerance. NaN never is."""
+        is_full = self.full is None or self.full <= TOLERANCES["float64"]
+        return is_full and all(error <= self.tolerance for error in self.gradients.values())
 
 
 def relative_error(a: ArrayLike, b: ArrayLike) -> float:
@@ -149,33 +184,130 @@ def cross_check(
     RNNError
         For bad input, before any function is compiled.
     """
-    length = validation.whole_number(length, "length", at_least=1)
-    seed = validation.whole_number(seed, "seed", at_least=0)
-    nets = validation.whole_number(nets, "nets", at_least=1)
-    if dtype not in TOLERANCES:
-        raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
+    seeds = _seeds(length, seed, nets, dtype)
     if isinstance(schemes, str) or not len(schemes):
         raise RNNError(f"schemes is {schemes!r}; pass a list such as ['full', 'window:4']")
     names = [str(truncations.parse(scheme)) for scheme in schemes]
     architecture = Architecture(vocab_size, hidden_size, cell, layers, bias, tied, embedding_size)
-    seeds = np.random.SeedSequence(seed).generate_state(nets).tolist()
     return (_check_scheme(name, architecture, length, seeds, dtype) for name in names)
+
+
+def cross_check_online(
+    hidden_size: int = 8,
+    vocab_size: int = 12,
+    length: int = 10,
+    methods: Optional[Sequence[str]] = None,
+    seed: int = 0,
+    nets: int = 3,
+    dtype: str = "float64",
+    cell: str = "tanh",
+    layers: int = 1,
+    bias: bool = False,
+    tied: bool = False,
+    embedding_size: Optional[int] = None,
+) -> Iterator[OnlineRow]:
+    """Yield the errors of gradients, one forward method after the other.
+
+    Parameters
+    ----------
+    methods : sequence of str, optional
+        Each as ``theano_rnn.online.OnlineGradient`` takes it; by default rtrl, and none for a
+        network too large. The signs of uoro are drawn from the seed.
+    hidden_size, vocab_size, length, seed, nets, dtype, cell, layers, bias, tied, embedding_size
+        As ``cross_check`` takes them; the networks and sentences are the same.
+
+    Returns
+    -------
+    iterator of OnlineRow
+
+    Raises
+    ------
+    RNNError
+        For bad input, a method that is not defined for the network, or a network too large,
+        before any function is compiled.
+    """
+    seeds = _seeds(length, seed, nets, dtype)
+    architecture = Architecture(vocab_size, hidden_size, cell, layers, bias, tied, embedding_size)
+    model = RNN(**dataclasses.asdict(architecture), dtype=dtype)
+    S, P = architecture.state_size, parameters_of_steps(model, vocab_size)
+    if S * P > MOST_INFLUENCE:
+        if methods:
+            raise RNNError(
+                f"the NumPy loops of {', '.join(methods)} would carry the influence of {P:,} "
+                f"parameters on a state of {S:,} numbers, for some minutes; use a smaller "
+                "hidden_size or vocab_size"
+            )
+        methods = []
+    methods = ["rtrl"] if methods is None else methods
+    found = [OnlineGradient(model, method) for method in methods]
+    return (_check_method(model, gradient, length, seeds) for gradient in found)
+
+
+def _seeds(length: int, seed: int, nets: int, dtype: str) -> list[int]:
+    """The seed of each net, once these arguments are checked."""
+    validation.whole_number(length, "length", at_least=1)
+    seed = validation.whole_number(seed, "seed", at_least=0)
+    nets = validation.whole_number(nets, "nets", at_least=1)
+    if dtype not in TOLERANCES:
+        raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
+    seeds: list[int] = np.random.SeedSequence(seed).generate_state(nets).tolist()
+    return seeds
+
+
+def _nets(
+    model: RNN, length: int, seeds: list[int]
+) -> Iterator[tuple[Parameters, Ints, Ints, np.random.Generator]]:
+    """Parameters in float64, which the model has too, a sentence, and the generator for more."""
+    for net_seed in seeds:
+        parameters = random_parameters(model.architecture, net_seed, model.dtype)
+        model.set_parameters(parameters)
+        rng = np.random.default_rng([net_seed, 1])
+        x, y = rng.integers(model.vocab_size, size=(2, length))
+        yield {name: value.astype(np.float64) for name, value in parameters.items()}, x, y, rng
+
+
+def _kind(a: Architecture) -> dict[str, Any]:
+    """The network as the NumPy loops take it."""
+    kind: dict[str, Any] = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
+    return {**kind, "embedding": a.embedding_size is not None, "projection": a.has_projection}
 
 
 def _check_scheme(
     truncation: str, architecture: Architecture, length: int, seeds: list[int], dtype: str
 ) -> Row:
     model = RNN(**dataclasses.asdict(architecture), truncation=truncation, dtype=dtype)
-    errors = []
-    for net_seed in seeds:
-        parameters = random_parameters(architecture, net_seed, dtype)
-        rng = np.random.default_rng([net_seed, 1])
-        x, y = rng.integers(architecture.vocab_size, size=(2, length))
-        errors.append(_check_net(model, parameters, x, y, rng))
+    errors = [_check_net(model, *net) for net in _nets(model, length, seeds)]
     # np.max, unlike max, does not lose a NaN.
     loss, *gradients, differences = np.max(errors, axis=0).tolist()
     names = dict(zip(architecture.shapes, gradients))
     return Row(truncation, loss, names, differences, TOLERANCES[dtype])
+
+
+def _check_method(
+    model: RNN, gradient: OnlineGradient, length: int, seeds: list[int]
+) -> OnlineRow:
+    method, errors = gradient.method, []
+    kind = _kind(model.architecture)
+    for parameters, x, y, rng in _nets(model, length, seeds):
+        signs = None
+        if method.is_random:
+            signs = random_signs(rng, (length, model.architecture.state_size), "float64")
+        found = gradient(x, y, signs=signs)
+        expected = online_gradients(parameters, x, y, method.name, signs, **kind)
+        full = NumpyRNN(parameters, **kind).bptt(x, y) if method.name == "rtrl" else expected
+        errors.append(
+            [
+                *(relative_error(found[name], expected[name]) for name in parameters),
+                max(relative_error(expected[name], full[name]) for name in parameters),
+            ]
+        )
+    *gradients, full_error = np.max(errors, axis=0).tolist()
+    return OnlineRow(
+        method.name,
+        dict(zip(model.architecture.shapes, gradients)),
+        full_error if method.name == "rtrl" else None,
+        TOLERANCES[model.dtype],
+    )
 
 
 def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Parameters:
@@ -202,11 +334,7 @@ def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Para
 def _check_net(
     model: RNN, parameters: Parameters, x: Ints, y: Ints, rng: np.random.Generator
 ) -> list[float]:
-    model.set_parameters(parameters)
-    parameters = {name: value.astype(np.float64) for name, value in parameters.items()}
-    a = model.architecture
-    kind: dict[str, Any] = {"cell": a.cell, "layers": a.layers, "bias": a.bias, "tied": a.tied}
-    kind["embedding"] = a.embedding_size is not None
+    kind = _kind(model.architecture)
     oracle = NumpyRNN(parameters, model.truncation, **kind)
     cuts: dict[str, Any] = {}
     if model.truncation.startswith("artbp"):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
@@ -21,12 +21,15 @@ from theano_rnn.common.types import (
 )
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.interop import model_file, npz, torch_state
+from theano_rnn.model import dropout as dropouts
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
-from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single
+from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single, steps_of_piece
 from theano_rnn.model.cuts import of_call
 from theano_rnn.model.draw import Draw
+from theano_rnn.model.dropout import Kept
 from theano_rnn.model.network import LanguageModel
+from theano_rnn.model.pieces import summed
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim.step import Step
 
@@ -58,13 +61,16 @@ class RNN(LanguageModel):
         Whether to add biases: b, b2, ... to the layers and c to the logits. The bias of lstm's
         forget gate starts at 1.
     tied : bool
-        Whether V is the transpose of the table, the matrix in which tokens are looked up.
+        Whether V is the transpose of the table, the matrix in which tokens are looked up. If that
+        is an L of D rows, D not H, then V is L' P with a projection P (D, H).
     embedding_size : int, optional
         D: tokens are looked up in a table L (D, vocab_size), and U is (G*H, D). Without it the
         table is U.
     dropout : float
         The share of a layer's states that the layer above or the output does not read, in
         training only; the others are scaled up by 1 / (1 - dropout).
+    variational, dropout_input, dropout_output, dropout_recurrent, dropout_embedding, weight_drop
+        Other kinds of dropout; ``theano_rnn.model.dropout`` says what each hides.
     truncation : str
         Where the gradient is cut: "full", "window:K", "chunk:K", "last:K", or at random "artbp:K"
         or "artbp:K:alpha"; the module ``theano_rnn.model.truncation`` shows each as a loop and a
@@ -136,6 +142,12 @@ class RNN(LanguageModel):
         tied: bool = False,
         embedding_size: Optional[int] = None,
         dropout: float = 0.0,
+        variational: bool = False,
+        dropout_input: float = 0.0,
+        dropout_output: Optional[float] = None,
+        dropout_recurrent: float = 0.0,
+        dropout_embedding: float = 0.0,
+        weight_drop: float = 0.0,
         truncation: str = "full",
         bptt_truncate: Optional[int] = None,
         truncate_gradient: Optional[int] = None,
@@ -144,8 +156,10 @@ class RNN(LanguageModel):
         dtype: Optional[str] = None,
     ) -> None:
         architecture = Architecture(
-            vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout
-        )
+            vocab_size, hidden_size, cell, layers, bias, tied, embedding_size, dropout,
+            variational, dropout_input, dropout_output, dropout_recurrent, dropout_embedding,
+            weight_drop,
+        )  # fmt: skip
         architecture.check_memory()
         cut = truncations.parse(truncation, bptt_truncate, truncate_gradient)
         super().__init__(architecture, cut, initialization, seed, dtype)
@@ -202,9 +216,10 @@ class RNN(LanguageModel):
         Parameters
         ----------
         path : str or Path
-            A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H).
+            A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H), or those that the
+            settings need.
         **settings
-            The settings of RNN except the sizes. The file must hold the arrays that they need.
+            The settings of RNN except the sizes.
 
         Returns
         -------
@@ -217,13 +232,17 @@ class RNN(LanguageModel):
         """
         values = npz.load(path)
         table = "U" if settings.get("embedding_size") is None else "L"
-        for name in (table, "W"):
+        output = table if settings.get("tied") else "V"
+        if output == "L" and "P" in values:
+            output = "P"
+        for name in (table, output):
             if name not in values or np.ndim(values[name]) != 2 or values[name].size == 0:
                 raise RNNError(
                     f"{path} has no matrix {name}, it holds {sorted(values)}; pass a file of the "
                     "arrays of RNN.parameters()"
                 )
-        sizes = values[table].shape[1], values["W"].shape[1]
+        H = values[output].shape[0 if output == table else 1]  # of V', or of V or P
+        sizes = values[table].shape[1], H
         known = {field.name for field in dataclasses.fields(Architecture)}
         network = {name: value for name, value in settings.items() if name in known}
         try:
@@ -336,8 +355,15 @@ class RNN(LanguageModel):
         -------
         int64 array of the shape of x
         """
-        tokens: Ints = np.argmax(self.forward_propagation(x), axis=-1)
-        return tokens
+        tokens = batch_x(x, self.vocab_size, whole=1)
+        T, B = tokens.shape
+        n, state = steps_of_piece(T, B, whole=1), self.zero_state(B)
+        found = []
+        for begin in range(0, T, n):  # o of all steps may not fit in the memory
+            o, state = self.compiled("forward")(tokens[begin : begin + n], state)
+            found.append(np.argmax(o, axis=-1))
+        best: Ints = np.concatenate(found)
+        return best if is_single(x) else best.reshape((T, B))
 
     def ce_error(self, x: Tokens, y: Tokens, mask: Optional[Mask] = None) -> float:
         """Cross-entropy E, in nats, summed over all tokens.
@@ -372,10 +398,10 @@ class RNN(LanguageModel):
         loss : float
         state : (B, state_size) array
         """
-        batch = batch_inputs(x, y, mask, self.vocab_size, align_right=False)
+        batch = batch_inputs(x, y, mask, self.vocab_size, align_right=False, whole=1)
         state = self.checked_state(state, batch.rows)
-        loss, after = self.compiled("loss", batch.is_masked)(*batch.arrays(), state)
-        return float(loss), after
+        loss, _, after = summed(self.compiled("loss", batch.is_masked), batch, state, whole=1)
+        return loss, after
 
     def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy of sequences X with targets Y, in nats, summed over all tokens.
@@ -410,7 +436,7 @@ class RNN(LanguageModel):
         x: Tokens,
         y: Tokens,
         mask: Optional[Mask] = None,
-        kept: Optional[Array] = None,
+        kept: Optional[Kept] = None,
         cuts: Optional[Array] = None,
         seed: Union[int, np.random.Generator, None] = None,
     ) -> Parameters:
@@ -420,9 +446,11 @@ class RNN(LanguageModel):
         ----------
         x, y, mask
             As in ``ce_error``.
-        kept : (T, layers, H) array, of a batch (T, B, layers, H), optional
-            The dropout mask: factors of the states that the layer above or the output reads. Ones,
-            so no dropout, where not given.
+        kept : (T, layers, H) array, of a batch (T, B, layers, H), or dict, optional
+            The masks of dropout: factors of the states that the layer above or the output reads.
+            A dict has masks by their kinds: "states", such an array; "input" (T, D) or (T, B, D);
+            "embedding" (vocab_size,); "recurrent" (layers, H) or (B, layers, H); "weights"
+            (layers, G*H, H). Ones, so no dropout, where not given.
         cuts : array of booleans of the shape of x, optional
             For "artbp:K": true at the steps t whose error does not reach step t-1.
         seed : int or numpy.random.Generator, optional
@@ -433,15 +461,11 @@ class RNN(LanguageModel):
         dict
             dE/dU (G*H, vocab_size), dE/dV (vocab_size, H), dE/dW (G*H, H) and so on, in order.
         """
-        batch = batch_inputs(x, y, mask, self.vocab_size, self.align_right)
-        state = self.zero_state(batch.rows)
-        arrays = [*batch.arrays(), state]
+        whole = self._truncation.K if self._truncation.scheme == "chunk" else None
+        batch = batch_inputs(x, y, mask, self.vocab_size, self.align_right, whole)
+        masks = dropouts.NO_MASKS
         if kept is not None:
-            a = self.architecture
-            shape = (*np.shape(x), a.layers, a.hidden_size)
-            kept = validation.finite_array(kept, "kept", shape, self.dtype)
-            kept = kept.reshape((-1, batch.rows, a.layers, a.hidden_size)).transpose(2, 0, 1, 3)
-            arrays.append(np.ascontiguousarray(batch.arranged(kept)))
+            masks = dropouts.checked(self.architecture, kept, batch, is_single(x), self.dtype)
         if cuts is not None and seed is not None:
             raise RNNError("cuts and seed both say where the error is cut; give one of them")
         if seed is None:
@@ -450,8 +474,10 @@ class RNN(LanguageModel):
             random = seed
         else:
             random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
-        arrays += of_call(self._truncation, cuts, np.shape(x), random, self.dtype)
-        gradients = self.compiled("gradients", batch.is_masked, kept is not None)(*arrays)
+        factors = of_call(self._truncation, cuts, np.shape(x), random, self.dtype)
+        function = self.compiled("gradients", batch.is_masked, masks.kinds())
+        state = self.zero_state(batch.rows)
+        _, gradients, _ = summed(function, batch, state, whole, masks, factors)
         return {name: self._as_documented(name, g) for name, g in zip(self.shared, gradients)}
 
     def sgd_step(
@@ -583,14 +609,14 @@ class RNN(LanguageModel):
 
     # ---- compiled functions, each once, when first used
 
-    def compiled(self, name: str, *variant: bool) -> Function:
+    def compiled(self, name: str, *variant: Hashable) -> Function:
         """A compiled function: "forward", "loss" or "gradients".
 
         Parameters
         ----------
         name : str
-        *variant : bool
-            For "loss": is_masked. For "gradients": is_masked and has_dropout.
+        *variant
+            For "loss": is_masked. For "gradients": is_masked, and a tuple of the kinds of masks.
 
         Returns
         -------
@@ -616,9 +642,9 @@ class RNN(LanguageModel):
         symbols, _, net = self.network(is_masked, truncation=FULL)
         return compile_function(symbols, [net.loss, net.after], name="loss")
 
-    def _gradients(self, is_masked: bool, has_dropout: bool) -> Function:
-        symbols, _, net = self.network(is_masked, has_dropout)
+    def _gradients(self, is_masked: bool, dropped: tuple[str, ...]) -> Function:
+        symbols, _, net = self.network(is_masked, dropped)
         # Scan makes the gradients of outputs that nothing reads: zeros of type floatX.
         with building(floatX=self.dtype):
             gradients = theano.grad(net.loss, list(self.shared.values()))
-        return compile_function(symbols, gradients, name="gradients")
+        return compile_function(symbols, [net.loss, *gradients, net.after], name="gradients")

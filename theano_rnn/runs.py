@@ -17,7 +17,7 @@ from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
 from theano_rnn.training import load as run_files
 from theano_rnn.training.loop import Callback, Training
-from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
@@ -57,6 +57,13 @@ class Score:
     tokens: int
     unknown: float
     sentences: tuple[tuple[str, float], ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"Score(perplexity={self.perplexity:.4g}, word_perplexity={self.word_perplexity:.4g}, "
+            f"bits_per_byte={self.bits_per_byte:.4g}, tokens={self.tokens}, "
+            f"unknown={self.unknown:.2g}, {len(self.sentences)} sentences)"
+        )
 
 
 class TrainedRun:
@@ -232,7 +239,8 @@ def train(
         if recipe is not None and recipe not in RECIPES:
             raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
         values = {} if recipe is None else RECIPES[recipe]
-        chosen = Settings.from_dict({**values, **given}, where)
+        chosen = Settings.from_dict(replaced(values, given), where)
+        chosen.check_given(given)
     with start.new(chosen, run, source, given=given.keys() if left_open else None) as training:
         training.run_epochs(Watching() if callback is None else callback)
         training.result()

@@ -1,5 +1,6 @@
 """The benchmark: both programs compute the same, the result has its shape. Nothing is timed."""
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from theano_rnn.benchmark import child, machine, programs, sections
+from theano_rnn.benchmark import busy, child, machine, programs, roofline, sections
 from theano_rnn.commands import benchmark
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine.blas import usable_cores
+from theano_rnn.optim.optimizers import OPTIMIZERS
 
 TINY = {"vocab_size": 11, "hidden_size": 5, "T": 7}
 BRIEF = sections.Conditions(rounds=2, seconds=1e-4, warm_starts=2)
@@ -48,6 +50,8 @@ class FakeProgram:
 
     def ask(self, do, T=None, steps=1):
         T = self.spec.T if T is None else T
+        if do == "largest_loop":
+            return {"seconds": [0.5, 0.25]}
         if do == "memory":
             return {"bytes": 1000 * T}
         if do == "losses":
@@ -61,9 +65,22 @@ class FakeProgram:
         pass
 
 
+class FakeMachine:
+    """Needs half of what ours needs for the operations of 20 tokens, nothing for reads."""
+
+    operations = 1e11
+
+    def __init__(self, threads):
+        assert threads in (1, usable_cores())
+
+    def milliseconds(self, cell, vocab_size, hidden_size, T, B=1):
+        return T / 20, 0.0
+
+
 @pytest.fixture
 def fake(monkeypatch):
     monkeypatch.setattr(sections, "Program", FakeProgram)
+    monkeypatch.setattr(roofline, "Machine", FakeMachine)
     monkeypatch.setattr(programs, "REST", 0)
     monkeypatch.setattr(FakeProgram, "made", [])
     return FakeProgram
@@ -82,6 +99,13 @@ def test_ours_and_stock_have_the_same_losses_and_parameters(both):
         a, b = (np.array(answer["parameters"][name]) for answer in (ours, stock))
         assert a.shape == b.shape == shape
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_only_the_loops_of_the_largest_step_are_compiled(tmp_path):
+    with programs.Program(child.Spec("ours", **TINY), compiledir=tmp_path) as ours:
+        seconds = ours.ask("largest_loop")["seconds"]
+    assert 2 <= len(seconds) <= 9 and all(0 < each < 60 for each in seconds)
 
 
 @pytest.mark.slow
@@ -164,10 +188,14 @@ def test_peers_run_in_an_environment_of_their_own_on_all_cores(fake):
     assert [(r["workload"], r["cell"], r["truncation"]) for r in rows] == [
         case[:3] for case in sections.BESIDE_PEERS
     ]
-    assert list(rows[0]["programs"]) == ["ours", "jax", "torch", "stock", "limit"]
-    assert list(rows[1]["programs"]) == ["ours", "jax"]
+    peers = ["jax", "torch", "torch.compile", "pytensor", "pytensor-c"]
+    assert list(rows[0]["programs"]) == ["ours", *peers, "stock", "limit"]
+    assert list(rows[1]["programs"]) == ["ours", "jax"] and "roofline" not in rows[1]
+    assert list(rows[3]["programs"]) == ["ours", *peers, "limit"]
+    assert rows[0]["roofline"]["share"]["median"] == pytest.approx(0.5)
+    assert rows[0]["roofline"]["of"] == "operations"
     for program in fake.made:
-        is_peer = program.spec.program in ("jax", "torch")
+        is_peer = program.spec.program in peers
         assert program.python == ("/theirs" if is_peer else None)
         assert program.threads == usable_cores()
     jax = rows[0]["programs"]["jax"]
@@ -194,10 +222,13 @@ PEERS = SCRIPT.parent.parent / ".venv-peers" / "bin" / "python"
 @pytest.mark.parametrize("B", [1, 3])
 @pytest.mark.parametrize("cell", sections.CELLS)
 @pytest.mark.parametrize("truncation", ["full", "window:4", "chunk:4"])
-@pytest.mark.parametrize("program", ["jax", "torch"])
+@pytest.mark.parametrize("program", sections.PEERS)
 def test_peers_have_the_losses_and_parameters_of_ours(program, truncation, cell, B):
-    if program == "torch" and (truncation != "full" or cell not in ("tanh", "lstm")):
-        pytest.skip("not written for PyTorch, or another network there")
+    written = {"jax": sections.CELLS, "torch": ("tanh", "lstm")}.get(
+        program.partition(".")[0], ("tanh", "gru", "lstm")
+    )
+    if cell not in written or (program != "jax" and truncation != "full"):
+        pytest.skip("not written for this peer, or another network there")
     spec = child.Spec("ours", 11, 5, 12, cell=cell, truncation=truncation, B=B)
     theirs = dataclasses.replace(spec, program=program)
     with programs.Program(spec) as a, programs.Program(theirs, python=PEERS) as b:
@@ -208,6 +239,57 @@ def test_peers_have_the_losses_and_parameters_of_ours(program, truncation, cell,
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_options_are_relative_to_plain_sgd_and_dropouts_to_two_layers_without(fake):
+    rows = sections.options(BRIEF)
+    assert [row["option"] for row in rows] == [
+        *sections.OPTIONS, *sections.DROPOUTS, *sections.OF_A_SENTENCE
+    ]  # fmt: skip
+    assert all(row["times_first"]["median"] == pytest.approx(1) for row in rows)
+    optimizers = {program.spec.step.get("optimizer", "sgd") for program in fake.made}
+    assert optimizers == set(OPTIMIZERS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [*sections.OPTIONS, *sections.DROPOUTS])
+def test_each_option_trains(option):
+    network, step = sections.OPTIONS.get(option) or (
+        {**sections.TIED, **sections.DROPOUTS[option]}, {"optimizer": "adam"}
+    )  # fmt: skip
+    network = {"embedding_size": TINY["hidden_size"], **network}
+    spec = child.Spec("ours", **TINY, cell="lstm", network=network, step=step)
+    train, parameters = child.load_ours(spec)
+    before = parameters()
+    x, y = np.random.default_rng(0).integers(11, size=(2, 7))
+    assert train(x, y) > 0
+    assert all((before[name] != value).any() for name, value in parameters().items())
+
+
+@pytest.mark.parametrize("names", [["float32", "bf16"], ["float32"]])
+def test_precisions_are_those_of_the_machine(fake, monkeypatch, names):
+    monkeypatch.setattr(sections, "has_bf16", lambda: "bf16" in names)
+    rows = sections.precision(BRIEF)
+    assert [(r["cell"], r["precision"]) for r in rows] == [
+        (cell, name) for cell in sections.TRAINED for name in names
+    ]
+    assert [p.spec.step["precision"] for p in fake.made] == names * len(sections.TRAINED)
+    assert all(program.threads == usable_cores() for program in fake.made)
+    assert all(row["times_as_fast"]["median"] == pytest.approx(1) for row in rows)
+
+
+def test_training_is_relative_to_its_steps(monkeypatch):
+    monkeypatch.setattr(sections.whole, "rates", lambda folder, mode, cell, epochs: (200.0, 100.0))
+    rows = sections.training(BRIEF)
+    assert [row["share"] for row in rows] == [0.5] * 3 * len(sections.whole.MODES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", sections.whole.MODES)
+def test_a_training_as_a_whole_is_measured(mode, tmp_path, monkeypatch):
+    monkeypatch.setattr(sections.whole, "SENTENCES", 60)
+    sections.whole.write_text(tmp_path / "text.txt", seed=0)
+    assert min(sections.whole.rates(tmp_path, mode, "tanh", epochs=2)) > 0
+
+
 def test_startup_counts_modules_and_starts_cold_once(fake):
     ours, stock = sections.startup(BRIEF)
     assert (ours["program"], stock["program"]) == ("ours", "stock")
@@ -215,6 +297,7 @@ def test_startup_counts_modules_and_starts_cold_once(fake):
     # The fake makes one a start.
     assert ours["modules"] == stock["modules"] == 1
     assert ours["modules_after_warm_starts"] == 3
+    assert ours["largest_loop_seconds"] == 0.5
 
 
 def test_truncation_is_relative_to_full(fake):
@@ -248,9 +331,50 @@ def test_less_than_a_tenth_of_a_batch_of_sentences_is_padding():
 
 def test_length_tells_the_bytes_each_token_adds(fake):
     rows = sections.length(BRIEF)
-    assert [row["T"] for row in rows] == [100, 1000, 10000] * 3
+    assert [row["T"] for row in rows] == [100, 1000, 10_000] * 3 + [1_000_000]
     assert [row["bytes_per_token"] for row in rows[:3]] == [None, 1000, 1000]
     assert rows[2]["us_per_token"]["median"] == pytest.approx(100)
+
+
+class FakeChoice(FakeProgram):
+    """One thread takes a second for 50 tokens, two for 100; to compare them 6 seconds for 300."""
+
+    def ask(self, do, threads=1, seconds=1, steps=0):
+        if do == "compare_threads":
+            return {"tokens": 300, "seconds": 6}
+        return {"tokens": 50 if threads == 1 else 100, "seconds": 1}
+
+
+def test_what_threads_0_reaches_counts_a_comparison_a_minute(monkeypatch):
+    beside = []
+    count = lambda n: contextlib.nullcontext(beside.append(n))  # noqa: E731
+    monkeypatch.setattr(busy, "busy_processes", count)
+    monkeypatch.setattr(busy, "Program", FakeChoice)
+    monkeypatch.setattr(busy, "REST", 0)
+    monkeypatch.setattr(busy, "most_threads", lambda: 2)
+    rows = sections.busy(BRIEF)
+    assert beside == [0, 1, 2, 4] * 2 == [row["processes"] for row in rows]
+    for row in rows:
+        assert row["tokens_per_second"] == {0: 95, 1: 50, 2: 100} and row["share"] == 0.95
+    cells = [list(column.cells) for column in benchmark.busy(rows).columns]
+    assert cells[0][::4] == ["words", "characters"] and cells[1][:4] == ["0", "1", "2", "4"]
+    assert [column[0] for column in cells[2:]] == ["95.0", "50.0", "100", "0.95"]
+
+
+def test_busy_processes_end_with_the_block():
+    with busy.busy_processes(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.poll() is not None for process in processes)
+
+
+@pytest.mark.slow
+def test_a_program_chooses_its_threads_and_takes_those_it_is_given(both):
+    ours, _ = both
+    for answer in (
+        ours.ask("compare_threads"),
+        *(ours.ask("run_with_threads", threads=n, seconds=0.1) for n in (0, 1)),
+    ):
+        assert answer["tokens"] > 0 and answer["seconds"] > 0.1
 
 
 def test_spread_keeps_every_round():
@@ -276,9 +400,7 @@ def test_a_compiler_that_is_not_there_is_named():
 
 @pytest.mark.parametrize("text", ["", "step", "steps,", "steps;length"])
 def test_unknown_sections_are_refused(text):
-    with pytest.raises(
-        RNNError, match="is unknown; use peers, steps, cells, padding, startup, truncation"
-    ):
+    with pytest.raises(RNNError, match="is unknown; use peers, steps, cells, options, precision"):
         sections.parse_sections(text)
 
 
@@ -386,7 +508,7 @@ def test_script_writes_nothing_but_json_to_stdout(script, fake, monkeypatch, cap
     assert list(result) == ["machine", "settings", "steps"]
 
 
-def test_script_reports_a_program_that_ended(script, monkeypatch, capsys):
+def test_script_reports_a_program_that_ended(script, fake, monkeypatch, capsys):
     def ended(settings):
         raise programs.ProgramError("stock ended: no memory")
 

@@ -17,7 +17,9 @@ from kinds import GATES, KINDS, named, net
 
 from theano_rnn import RNN, Flow
 from theano_rnn.interop.torch_state import recurrence_from_torch
+from theano_rnn.online import OnlineGradient
 from theano_rnn.reference import NumpyRNN
+from theano_rnn.reference.online import online_gradients
 
 PEERS = os.environ.get("PEERS_PYTHON") or str(ROOT / ".venv-peers" / "bin" / "python")
 PROGRAM = Path(__file__).with_name("torch_oracle.py")
@@ -63,7 +65,7 @@ def sequences(kind, seed):
 def relative(found, expected):
     """The largest difference by the largest element expected."""
     assert np.shape(found) == expected.shape
-    return abs(found - expected).max() / abs(expected).max()
+    return abs(found - expected).max() / (abs(expected).max() or 1)  # of relu all may be 0
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,86 @@ def test_the_functions_of_a_model_as_they_are_used_have_the_gradients_of_autogra
     model.set_parameters(parameters)
     E, gradients = model.ce_error(x, y, mask), model.bptt(x, y, mask)
     assert_equal_autograd(autograd[f"{named(kind)} batch"], E, gradients)
+
+
+# ---- credit assigned in other ways
+
+
+#: K of artbp, and the steps whose error does not reach the step before.
+K, CUT = 3, np.array([False, False, True, False, True, False])
+
+
+def ways(kind):
+    """The ways to assign credit that autograd can express, beside the full gradient."""
+    # A gru's way past W is within PyTorch's cell, where nothing can be detached.
+    has_local = kind["layers"] == 1 and not kind["embedding"] and "gru" not in kind["cell"]
+    return ["immediate", "artbp"] + ["local"] * has_local
+
+
+@pytest.fixture(scope="module")
+def credited(tmp_path_factory):
+    """E and gradients of PyTorch by the kind and the way."""
+    folder = tmp_path_factory.mktemp("credited")
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    for n, kind in enumerate(OF_TWO_LAYERS):
+        parameters, x, y, _ = sequences(kind, n)
+        one = {"x": x[:, :1], "y": y[:, :1], "mask": np.ones_like(x[:, :1])}
+        factors = np.where(CUT, 0, K / (K - 1))[:, None]
+        for method in ways(kind):
+            given = {**parameters, **one, "factors": factors}
+            path = folder / "in" / f"{named(kind)} {method}.safetensors"
+            write(path, given, {**kind, "method": method})
+    ask("gradients", folder / "in", folder / "out")
+    return {path.stem: safetensors.numpy.load_file(path) for path in (folder / "out").iterdir()}
+
+
+def of_sequence(kind):
+    """Parameters, and one sequence."""
+    parameters, x, y, _ = sequences(kind, OF_TWO_LAYERS.index(kind))
+    return parameters, x[:, 0], y[:, 0]
+
+
+@pytest.mark.parametrize("kind", OF_TWO_LAYERS, ids=named)
+def test_numpy_assigns_credit_as_autograd_does_with_states_detached_or_scaled(
+    autograd, credited, kind
+):
+    parameters, x, y = of_sequence(kind)
+    E = NumpyRNN(parameters, **kind).ce_error(x, y)
+    rtrl = online_gradients(parameters, x, y, "rtrl", **kind)
+    assert_equal_autograd(autograd[f"{named(kind)} one"], E, rtrl)
+    for method in ways(kind):
+        if method == "artbp":
+            found = NumpyRNN(parameters, f"artbp:{K}", **kind).bptt(x, y, cuts=CUT)
+        else:
+            found = online_gradients(parameters, x, y, method, **kind)
+        assert_equal_autograd(credited[f"{named(kind)} {method}"], E, found)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=named(kind), marks=SLOW * (kind["cell"] != "lstm"))
+        for kind in OF_TWO_LAYERS
+        if kind["layers"] == 1 and kind["bias"] and not kind["embedding"] and not kind["tied"]
+    ],
+)
+def test_the_compiled_methods_assign_credit_as_autograd_does(autograd, credited, kind, uncompiled):
+    parameters, x, y = of_sequence(kind)
+    E, model = NumpyRNN(parameters, **kind).ce_error(x, y), of_a_kind(kind, 0)
+    model.set_parameters(parameters)
+    rtrl = OnlineGradient(model, "rtrl")(x, y)
+    assert_equal_autograd(autograd[f"{named(kind)} one"], E, rtrl)
+    for method in ways(kind):
+        if method == "artbp":
+            model = RNN(
+                5, 3, cell=kind["cell"], bias=True, truncation=f"artbp:{K}", dtype="float64"
+            )
+            model.set_parameters(parameters)
+            found = model.bptt(x, y, cuts=CUT)
+        else:
+            found = OnlineGradient(model, method)(x, y)
+        assert_equal_autograd(credited[f"{named(kind)} {method}"], E, found)
 
 
 # ---- parameters, there and back

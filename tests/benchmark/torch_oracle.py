@@ -1,6 +1,7 @@
 """What the tests ask of PyTorch: a program for its interpreter, which has no Theano.
 
-    python torch_oracle.py gradients IN OUT   E and dE/d of our parameters, by autograd
+    python torch_oracle.py gradients IN OUT   E and dE/d of our parameters, by autograd, also with
+                                              states detached or gradients scaled between steps
     python torch_oracle.py load IN OUT        logits of a file of ours, as torch_module loads it
     python torch_oracle.py make IN OUT        modules of PyTorch's own drawing: state and logits
     python torch_oracle.py flow IN OUT        such modules, and where the error of a loss arrives
@@ -78,15 +79,23 @@ def gru_step(p, W, s):
     return z * s + (1 - z) * torch.tanh(p_h + (r * s) @ W_h.t())
 
 
+def mingru_step(p, W, s):
+    """Feng et al. (2024), with z for their 1 - z. There is no W."""
+    p_z, p_h = p.chunk(2, dim=1)
+    z = torch.sigmoid(p_z)
+    return z * s + (1 - z) * p_h
+
+
 def by_steps(kind: dict, parameters: dict, x):
     """States of the top layer of a cell that PyTorch has no module of: step by step."""
-    step = {"sigmoid": sigmoid_step, "gru": gru_step}[kind["cell"]]
+    steps = {"sigmoid": sigmoid_step, "gru": gru_step, "mingru": mingru_step}
+    step, gates = steps[kind["cell"]], {"sigmoid": 1, "gru": 3, "mingru": 2}[kind["cell"]]
     for l in range(kind["layers"]):
         suffix = "" if l == 0 else str(l + 1)
         p = x @ parameters["U" + suffix].t()
         p = p + parameters["b" + suffix] if kind["bias"] else p
-        W, states = parameters["W" + suffix], []
-        s = torch.zeros(x.shape[1], W.shape[1])
+        W, states = parameters.get("W" + suffix), []
+        s = torch.zeros(x.shape[1], p.shape[2] // gates)
         for p_t in p:
             s = step(p_t, W, s)
             states.append(s)
@@ -94,13 +103,72 @@ def by_steps(kind: dict, parameters: dict, x):
     return x
 
 
-def loss(kind: dict, parameters: dict, x, y, mask):
+#: Cells of PyTorch's for one step, in place of the modules.
+CELLS = {"tanh": nn.RNNCell, "relu": nn.RNNCell, "gru_after": nn.GRUCell, "lstm": nn.LSTMCell}
+
+
+def by_cells(kind: dict, parameters: dict, x, hand_on):
+    """States of the top layer, whose way to the next step is what ``hand_on`` makes of it.
+
+    ``hand_on(t, state)`` is the state that step t reads, of the one before, (s,) or (s, c).
+    """
+    H = parameters["W"].shape[1] if "W" in parameters else parameters["U"].shape[0] // 2
+    for l in range(kind["layers"]):
+        suffix = "" if l == 0 else str(l + 1)
+        state = (torch.zeros(x.shape[1], H),) * (2 if kind["cell"] == "lstm" else 1)
+        if kind["cell"] in CELLS:
+            make, order = CELLS[kind["cell"]], MODULES[kind["cell"]][1]
+            settings = {"nonlinearity": kind["cell"]} if make is nn.RNNCell else {}
+            cell = make(x.shape[2], H, bias=kind["bias"], **settings)
+            tensors = theirs(parameters, l, order, kind["cell"])
+            tensors = {name[: name.rindex("_")]: a for name, a in tensors.items()}
+            assert tensors.keys() == dict(cell.named_parameters()).keys()
+        step = {"sigmoid": sigmoid_step, "gru": gru_step, "mingru": mingru_step}.get(kind["cell"])
+        states = []
+        for t, x_t in enumerate(x):
+            state = hand_on(t, state)
+            if step is None:
+                given = state if kind["cell"] == "lstm" else state[0]
+                after = functional_call(cell, tensors, (x_t, given))
+                state = after if isinstance(after, tuple) else (after,)
+            else:
+                p = x_t @ parameters["U" + suffix].t()
+                p = p + parameters["b" + suffix] if kind["bias"] else p
+                state = (step(p, parameters.get("W" + suffix), state[0]),)
+            states.append(state[0])
+        x = torch.stack(states)
+    return x
+
+
+def cutting(method: str, factors):
+    """``hand_on`` of ``by_cells`` for a way to assign credit; ``factors`` (T, B) are artbp's."""
+
+    def scaled(a, s):
+        s = s.clone()
+        if s.requires_grad:
+            s.register_hook(lambda g: a[:, None] * g)
+        return s
+
+    def hand_on(t, state):
+        if method == "artbp":
+            return tuple(scaled(factors[t], s) for s in state)
+        # What W multiplies is constant; an lstm's c goes past W.
+        kept = state[1:] if method == "local" else ()
+        return tuple(s.detach() for s in state[: len(state) - len(kept)]) + kept
+
+    return hand_on
+
+
+def loss(kind: dict, parameters: dict, x, y, mask, factors=None):
     """E, summed over the tokens that the mask has. x, y, mask (T, B)."""
     if kind["embedding"]:
         inputs = embedding(x, parameters["L"].t())
     else:
         inputs = nn.functional.one_hot(x, parameters["U"].shape[1]).to(torch.float64)
-    s = (by_module if kind["cell"] in MODULES else by_steps)(kind, parameters, inputs)
+    if "method" in kind:
+        s = by_cells(kind, parameters, inputs, cutting(kind["method"], factors))
+    else:
+        s = (by_module if kind["cell"] in MODULES else by_steps)(kind, parameters, inputs)
     table = parameters["L" if kind["embedding"] else "U"]
     logits = s @ (table if kind["tied"] else parameters["V"].t())
     logits = logits + parameters["c"] if kind["bias"] else logits
@@ -111,9 +179,10 @@ def loss(kind: dict, parameters: dict, x, y, mask):
 def gradients(arrays: dict, kind: dict) -> dict:
     """E and the gradients of one net."""
     x, y, mask = (arrays.pop(name) for name in ("x", "y", "mask"))
+    factors = arrays.pop("factors", None)
     for array in arrays.values():
         array.requires_grad_(True)
-    E = loss(kind, arrays, x, y, mask)
+    E = loss(kind, arrays, x, y, mask, factors)
     found = torch.autograd.grad(E, list(arrays.values()))
     return {"E": E.detach(), **dict(zip(arrays, found))}
 

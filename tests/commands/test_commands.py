@@ -14,6 +14,7 @@ from conftest import ROOT
 from theano_rnn import __main__ as console
 from theano_rnn import __version__
 from theano_rnn.commands import COMMANDS, calling, compare, train
+from theano_rnn.common.errors import RNNError
 from theano_rnn.training import loop
 
 CALLED = {
@@ -73,6 +74,7 @@ def test_help_and_version_wait_for_nothing():
     [
         ("trian", "command 'trian' is unknown; did you mean train? the commands are"),
         ("help trian", "command 'trian' is unknown; did you mean train? the commands are"),
+        ("--hiden 4", "any command; did you mean theano-rnn train --hidden-size? the commands"),
         ("train --hiden 4", "--hiden is unknown; did you mean --hidden-size? theano-rnn train"),
         ("train --hidden 4", "--hidden is unknown; did you mean --hidden-size? theano-rnn train"),
         ("train --cell gur", "--cell 'gur' is unknown; did you mean gru? theano-rnn train"),
@@ -269,3 +271,23 @@ def test_a_wheel_has_all_files_of_the_package(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith("theano_rnn/")}
     assert files == packed and "theano_rnn/benchmark/peers.txt" in files
+
+
+def test_a_message_for_python_names_the_option(capsys):
+    @calling.ends_in_a_line("generate")
+    def main(argv=None):
+        raise RNNError("top_k must be 1 or more; a name such as top_p stays; or skip_unknown=True")
+
+    assert main() == 2
+    said = "--top-k must be 1 or more; a name such as top_p stays; or --skip-unknown\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_at_a_terminal_an_error_is_broken_between_words(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    calling.complain("theano-rnn: " + "word " * 20)
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    calling.complain("theano-rnn: " + "word " * 20)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and all(len(line) <= 40 and line.endswith("word") for line in lines)

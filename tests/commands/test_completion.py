@@ -28,8 +28,12 @@ def test_bash_completes_commands_options_and_values(script):
         return done.stdout.split()
 
     assert completed("theano-rnn", "tr") == ["train"]
+    assert completed("theano-rnn", "he") == ["help"]
+    assert completed("theano-rnn", "help", "doc") == ["doctor"]
     assert completed("theano-rnn", "train", "--hid") == ["--hidden-size"]
     assert completed("theano-rnn", "train", "--cell", "gru") == ["gru", "gru_after"]
+    assert completed("theano-rnn", "search", "--cell", "gru") == ["gru", "gru_after"]
+    assert completed("theano-rnn", "search", "--tied", "") == ["yes", "no"]
 
 
 def test_every_command_is_completed(script):

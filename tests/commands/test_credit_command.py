@@ -1,5 +1,7 @@
 """theano-rnn credit on a tiny run, and how it refuses bad input."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from theano_rnn.training.run_folder import Run
 
 
 @pytest.fixture
-def called(monkeypatch, capsys, uncompiled):
+def called(monkeypatch, caller, uncompiled):
     """Exit code, output and errors, of a run that is a model and a sentence."""
     x, y = np.random.default_rng(0).integers(4, size=(2, 5))
     model = RNN(4, 3, cell="gru", seed=1)
@@ -20,16 +22,7 @@ def called(monkeypatch, capsys, uncompiled):
     monkeypatch.setattr(load, "load_settings", lambda run: None)
     monkeypatch.setattr(Run, "open", lambda run: None)
     monkeypatch.setattr(sentence, "choose", lambda *given: (x, y, 3))
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments):
-        try:
-            code = credit.main(["run", *map(str, arguments)])
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return call
+    return functools.partial(caller, credit.main, "run")
 
 
 @pytest.mark.slow

@@ -42,14 +42,21 @@ def test_the_doctor_survives_and_says_what_is_in_the_way(flags, words):
         assert word in printed
 
 
-@pytest.mark.parametrize("cell", first(1, ["tanh", "lstm"]))
+@pytest.mark.parametrize("cell", first(1, ["tanh", "gru"]))
 def test_the_command_prints_each_loop(capsys, monkeypatch, cell):
     monkeypatch.setattr(CONSOLE, "_width", 150)  # so that no phrase is broken
-    assert main(["explain", "--cell", cell, "--truncation", "window:2", "--mask"]) == 0
+    assert main(["explain", "--cell", cell, "--truncation", "last:2", "--mask"]) == 0
     out = capsys.readouterr().out
-    assert out.count("yes") == 3 and "grad_of_recurrence" in out
-    if cell == "lstm":
+    assert out.count("yes") == 2 and "grad_of_recurrence" in out
+    if cell == "gru":
         assert "for a block of steps at once" in out
+
+
+def test_the_command_says_why_a_loop_stays_theanos(capsys, monkeypatch):
+    monkeypatch.setattr(CONSOLE, "_width", 150)
+    assert main(["explain", "--truncation", "window:2"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "errors" in line)
+    assert "no" in line and "a slice of rows, whose number it computes" in line
 
 
 def test_the_command_refuses_another_cell_in_one_line(capsys):

@@ -1,6 +1,7 @@
 """scripts/gradient_flow.py as a user runs it, on a tiny run; and how it refuses bad input."""
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
@@ -41,19 +42,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def called(folder, monkeypatch, capsys):
-    """Exit code, output and errors of the script in this process."""
+def called(folder, monkeypatch, caller):
+    """Exit code, output and errors of the command in this process."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments):
-        try:
-            code = flow.main([str(a) for a in arguments])
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return call
+    return functools.partial(caller, flow.main)
 
 
 def test_a_run_is_answered_in_the_terminal(called):

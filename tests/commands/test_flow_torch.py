@@ -1,5 +1,6 @@
 """flow --torch as a user runs it, on files of numbers; and how it refuses bad input."""
 
+import functools
 import json
 import re
 
@@ -28,7 +29,12 @@ def folder(tmp_path_factory):
     safetensors.numpy.save_file(both, folder / "conv.safetensors")
     safetensors.numpy.save_file({"conv.weight": np.ones((2, 2))}, folder / "no.safetensors")
     X = random.normal(size=(T, N))
-    arrays = {"X": X, "E": random.normal(size=(T, H)), "batch": X[None], "tokens": np.arange(6)}
+    arrays = {
+        "X": X,
+        "E": random.normal(size=(T, H)),
+        "batch": np.stack([X, -X, 2 * X]),
+        "tokens": np.arange(6),
+    }
     arrays["nan"] = np.where(np.arange(N) == 2, np.nan, X)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -38,19 +44,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def called(folder, monkeypatch, capsys):
+def called(folder, monkeypatch, caller):
     """Exit code, output and errors of the command in this process."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments):
-        try:
-            code = flow.main(list(map(str, arguments)))
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return call
+    return functools.partial(caller, flow.main)
 
 
 def test_the_flow_of_a_module_is_that_of_from_torch(called, folder):
@@ -85,6 +82,16 @@ def test_a_file_alone_is_enough_and_the_page_is_written(called, folder):
     assert "No targets were given: each token predicts the next." in out
 
 
+def test_of_several_sequences_the_verdict_is_on_all(called, folder):
+    code, out, _ = called("--torch", "bare.safetensors", "--inputs", "batch.npy")
+    said = " ".join(out.split())
+    assert code == 0
+    assert (
+        "The inputs are 3 sequences of 8 steps: the first is shown, the verdict is on all" in said
+    )
+    assert "in 95 % of the draws of 3" in said or "These 3" in said or "on 3" in said
+
+
 @pytest.mark.parametrize("arguments, complaint", [
     ("--torch nowhere", "nowhere: No such file"),
     ("--torch module.pt", "module.pt is not a safetensors file"),
@@ -94,7 +101,7 @@ def test_a_file_alone_is_enough_and_the_page_is_written(called, folder):
     ("--torch conv.safetensors --names net.core=rnn", '"conv.weight" is unknown'),
     ("--torch bare.safetensors --cell gru", "no module for the cell gru"),
     ("--torch bare.safetensors --inputs nan.npy", "inputs[0, 2] is nan, and 8 of its values"),
-    ("--torch bare.safetensors --inputs batch.npy", "inputs has shape (1, 8, 4), not (T, 4); of"),
+    ("--torch bare.safetensors --inputs batch.npy --loss-gradient E.npy", "are 3 sequences"),
     ("--torch bare.safetensors --inputs E.npy", "inputs has shape (8, 3), not (T, 4)"),
     ("--torch bare.safetensors --inputs none.npy", "none.npy: No such file"),
     ("--torch bare.safetensors --inputs module.pt", "module.pt is not an .npy file of an array"),

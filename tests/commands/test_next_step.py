@@ -7,7 +7,12 @@ import pytest
 from theano_rnn.commands.next_step import what_to_try
 from theano_rnn.training.settings import Settings
 
-BEATEN = {"test_perplexity": 90.0, "bigram_perplexity": 110.0, "kneser_ney_perplexity": 64.0}
+BEATEN = {
+    "epochs": 3,
+    "test_perplexity": 90.0,
+    "bigram_perplexity": 110.0,
+    "kneser_ney_perplexity": 64.0,
+}
 
 
 def metrics(valid, train=4.4, clipped=0.1):
@@ -20,6 +25,13 @@ def metrics(valid, train=4.4, clipped=0.1):
         ({"epochs": 8}, metrics([5.0, 4.6, 4.5]), "--resume runs/x --epochs 16"),
         ({"epochs": 1}, metrics([5.0]), "--epochs 2"),
         ({"dropout": 0.1}, metrics([4.5, 4.4, 4.6], train=3.5), "by heart: --dropout 0.3"),
+        (
+            {"dropout_output": 0.5},  # with it, dropout is between layers only
+            metrics([4.5, 4.4, 4.6], train=3.5),
+            "by heart: --dropout-output 0.6, or more text",
+        ),
+        ({"dropout": 0.7}, metrics([4.5, 4.4, 4.6], train=3.5), "learns by heart: more text"),
+        ({"minutes": 5}, metrics([5.0, 4.6, 4.5]), "--resume runs/x --minutes 10"),
         ({}, metrics([4.5, 4.499], clipped=0.8), "80% of the steps were clipped: --learning-rate"),
         ({}, metrics([4.5, 4.499]), "--cell lstm"),
         ({"cell": "lstm"}, metrics([4.5, 4.499]), "--hidden-size 200"),

@@ -12,6 +12,7 @@ from rich.console import Console
 from theano_rnn.commands import console, progress
 from theano_rnn.commands import training as training_command
 from theano_rnn.text.vocabulary import Vocabulary
+from theano_rnn.training.budget import Budget
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.state import State
 
@@ -32,6 +33,7 @@ def training(**changes):
     settings = Settings(**{"epochs": 4, **changes})
     return SimpleNamespace(
         settings=settings, state=State(), steps_per_epoch=50, model=Says(),
+        budget=Budget(settings.epochs, settings.minutes, train=1000, valid=300),
         corpus=SimpleNamespace(
             token_counts={"train": 1000, "valid": 300, "test": 200}, vocabulary=VOCABULARY
         ),
@@ -124,16 +126,22 @@ def test_the_bar_fits_the_terminal_and_leaves_nothing_behind(output, width):
 
 def test_the_plan_is_steps_and_time_and_what_would_shorten_hours(output):
     plan = progress.plan(training(), 100.0)
-    assert plan == "4 epochs of 50 steps: about 44 seconds, at 100 tokens a second."
+    assert plan == "4 epochs of 50 steps: about 44 seconds at 100 tokens a second."
     resumed = training(patience=2, epochs=8)
     resumed.state = State(epoch=6, tokens=500)
-    assert ": at most about 17 seconds," in progress.plan(resumed, 100.0)
+    plan = progress.plan(resumed, 100.0)
+    assert plan.startswith("2 more epochs of 50 steps: about 17 seconds at 100 tokens a second")
+    assert plan.endswith(", less if --patience ends it.")
     long = progress.plan(training(epochs=400), 10.0)
     assert "about 12 hours" in long
     assert long.endswith(
         "Shorter: --batch-size 32, --hidden-size 50, --epochs 32, a shorter text."
     )
     assert progress.plan(training(epochs=1), None) == "1 epoch of 50 steps."
+    # 1,100 tokens an epoch, validation included; the minutes end first, or the epochs do.
+    plan = progress.plan(training(epochs=400, minutes=1.1), 100.0)
+    assert plan == "About 6.0 epochs of 50 steps in 1 minute, at 100 tokens a second."
+    assert progress.plan(training(epochs=4, minutes=1.1), 100.0).startswith("4 epochs of 50")
 
 
 def test_there_is_a_line_a_minute_where_the_output_is_no_terminal(output, monkeypatch):
@@ -143,11 +151,26 @@ def test_there_is_a_line_a_minute_where_the_output_is_no_terminal(output, monkey
     display = begun()
     file.truncate(0)
     with display.shown():
-        for now[0] in (101.0, 159.0, 161.0, 170.0, 222.0):
-            display.step(State(loss=25.0, tokens=10), 25.0, 3.0, 400)
+        for i, now[0] in enumerate((101.0, 159.0, 161.0, 170.0, 222.0), start=1):
+            tokens = 400 * i
+            state = State(loss=2.5 * tokens, tokens=tokens, seconds=now[0] - 100)
+            display.step(state, 25.0, 3.0, 400)
     lines = file.getvalue().strip("\0").splitlines()
     assert len(lines) == 2 and all("loss 2.500" in line for line in lines)
-    assert lines[0].startswith("epoch 1  30%") and "left" in lines[1]
+    assert lines[0].startswith("epoch 1  30%") and "20 tokens/s" in lines[0]
+    assert "left" in lines[1]
+
+
+def test_with_minutes_the_percentage_is_that_of_the_time(output, monkeypatch):
+    file, now = output(80, is_terminal=False), [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    display = begun(training(epochs=400, minutes=10))
+    for now[0], elapsed in [(161.0, 150.0), (191.0, 180.0), (222.0, 210.0)]:
+        state = State(loss=25.0, tokens=10, seconds=0.5, begun=0.0, elapsed=elapsed)
+        display.step(state, 25.0, 3.0, 400)
+    lines = file.getvalue().splitlines()[-2:]
+    assert lines[0].startswith("epoch 1  25%") and lines[1].startswith("epoch 1  35%")
+    assert "20 tokens/s" in lines[1] and lines[1].endswith("left")
 
 
 def test_a_sample_follows_each_epoch(output):

@@ -10,10 +10,10 @@ import pytest
 from conftest import ROOT
 
 from theano_rnn.commands import tasks
-from theano_rnn.long_term import cluster
 from theano_rnn.long_term.grid import DEFAULT, expand, read_grid
 from theano_rnn.long_term.results import Results, trial_of
 from theano_rnn.long_term.trial import Trial, learn
+from theano_rnn.studies import cluster
 
 SCRIPT = ROOT / "scripts" / "long_term.py"
 QUICK = ["--task", "temporal_order", "--length", "10", "--hidden-size", "20"]
@@ -92,6 +92,7 @@ def test_a_sweep_without_dask_is_one_line(called, tmp_path, monkeypatch):
         (["--task", "addition", "--length", 9], "length must be a whole number of at least 10"),
         ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; use clip"),
         ([*QUICK, "--remedy", "omega", "--cell", "lstm"], "not lstm"),
+        ([*QUICK, "--flossing", 0], "flossing must be a whole number of at least 1, not 0"),
         ([*QUICK, "--seeds", 0], "--seeds must be at least 1"),
         ([*QUICK, "--scheduler", "tcp://localhost:1"], "--scheduler is for a sweep"),
         (["--sweep", "--length", 10, "--seeds", 2], "leave out --length, --seeds"),
@@ -162,7 +163,7 @@ def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
 ):
     from distributed import LocalCluster
 
-    monkeypatch.setattr(cluster, "learn", fake_learn)  # its worker is a thread of this process
+    monkeypatch.setattr(tasks, "learn", fake_learn)  # its worker is a thread of this process
     trials = read_grid(grid)
     with Results(tmp_path / "kept") as results:
         results.add(record_of(trials[0]))
@@ -175,7 +176,7 @@ def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
         assert "2 trials failed and have no record" in out
         assert "2/2 500" in out and "0/2" in out  # clip and sgd at length 10
         assert len(lines(tmp_path / "kept")) == 6
-        monkeypatch.setattr(cluster, "learn", record_of)
+        monkeypatch.setattr(tasks, "learn", record_of)
         code, out, _ = called("--sweep", grid, *options)
     assert code == 0 and "8 trials, 6 of them in kept/results.jsonl" in out
     records = [json.loads(line) for line in lines(tmp_path / "kept")]

@@ -43,9 +43,10 @@ def test_every_option_that_a_page_names_is_known():
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", source.read_text(encoding="utf-8")))
     for program in [*(ROOT / "tools").rglob("*.py")]:
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", program.read_text(encoding="utf-8")))
+    from theano_rnn.long_term.trial import Trial
     from theano_rnn.training.settings import Settings
 
-    for name, field in Settings.__dataclass_fields__.items():
+    for name, field in {**Trial.__dataclass_fields__, **Settings.__dataclass_fields__}.items():
         known |= {"--" + name.replace("_", "-"), field.metadata.get("option", {}).get("off")}
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", read(page)))
@@ -82,11 +83,8 @@ def test_every_page_is_in_the_navigation():
 
 
 def test_the_drawings_are_those_of_the_script():
-    draw = runpy.run_path(str(ROOT / "docs/draw.py"))
-    assert draw["truncations"]() == read(ROOT / "docs/truncations.svg")
-    assert draw["unrolled"]() == read(ROOT / "docs/unrolled.svg")
-    assert draw["influence"]() == read(ROOT / "docs/influence.svg")
-    assert draw["artbp"]() == read(ROOT / "docs/artbp.svg")
+    for draw in runpy.run_path(str(ROOT / "docs/draw.py"))["DRAWINGS"]:
+        assert draw() == read(ROOT / "docs" / f"{draw.__name__}.svg")
 
 
 def test_the_drawing_of_the_schemes_shows_the_pictures_of_the_tests():

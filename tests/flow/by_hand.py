@@ -117,16 +117,17 @@ def flow_of(
     t, k = np.arange(T)[:, None], np.arange(T)
     if norms is None:
         norms = np.where(t >= k, rate ** abs(t - k), 0.0)
-    has_bound = gamma is not None and layers == 1
-    names = {"gru": "zrh", "lstm": "ifog"}.get(cell)
+    bound = None if gamma is None or layers > 1 else gamma * sigma
+    bound = 1.0 if cell == "mingru" and layers == 1 else bound
+    names = {"gru": "zrh", "lstm": "ifog", "mingru": "zh"}.get(cell)
     W = {"W": {"sigma_max": sigma, "spectral_radius": radius}}
     return SimpleNamespace(
         identity_path=lambda: (
             np.array(path, float) if np.ndim(path) else [path ** np.arange(9)] * layers
         ),
-        overflow=overflow, part_norms=dict(parts),
+        overflow=overflow, part_norms=dict(parts), is_module=False,
         T=T, norms=np.array(norms, float), first_lag=int(cell == "lstm"), recurrent=["W"],
-        architecture=architecture, bound=lambda: gamma * sigma if has_bound else None,
+        architecture=architecture, bound=lambda: bound,
         spectra=lambda: W, gates={n: np.array(v, float) for n, v in dict(gates).items()},
         truncated=lambda scheme, name: (cosine, 1.0),
         saturation=lambda: {

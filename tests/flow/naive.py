@@ -15,7 +15,7 @@ class Stack:
 
     def __init__(self, parameters, cell, layers):
         self.p, self.cell, self.layers = parameters, CELLS[cell], layers
-        self.shape = (layers, self.cell.parts, parameters["W"].shape[1])
+        self.shape = (layers, self.cell.parts, len(parameters["U"]) // self.cell.gates)
 
     def of(self, name, l, default=0.0):
         return self.p.get(name if l == 0 else f"{name}{l + 1}", default)

@@ -27,6 +27,7 @@ KINDS = {
     "gru": {"cell": "gru"},
     "gru_after with biases": {"cell": "gru_after", "bias": True},
     "lstm": {"cell": "lstm", "bias": True, "embedding_size": 3},
+    "mingru": {"cell": "mingru", "bias": True},
     "two layers of gru": {"cell": "gru", "layers": 2, "bias": True},
     "two layers of lstm": {"cell": "lstm", "layers": 2},
 }
@@ -178,7 +179,8 @@ def test_the_numbers_that_are_proved_are_neither_all_nor_none(tanh):
 def test_of_a_cell_with_gates_each_number_is_that_of_flow(kind):
     """Whose are proved one by one beside the measures."""
     flow, f = measured(**KINDS[kind])
-    W = ["W", "W2"][: f.layers]
+    W = ["U"] if kind == "mingru" else ["W", "W2"][: f.layers]
+    assert f.gradient == f"dE/d{W[0]}"
     agree(f.norms[np.tril_indices(T)], flow.norms[np.tril_indices(T)])
     agree(f.left, left_by_lag(flow.norms, 1 if f.cell == "lstm" else 0))
     agree(f.shares, flow.shares(W))
@@ -190,11 +192,11 @@ def test_of_a_cell_with_gates_each_number_is_that_of_flow(kind):
     agree(f.products, flow.norms_by_lag())
     agree(f.carried, flow.identity_path())
     assert (flow.identity_path(of_units="mean") <= f.carried).all()
-    assert f.bound is None and f.radius is None
+    assert f.bound == (1 if kind == "mingru" else None) and f.radius is None
     product = np.log(np.linalg.norm(flow.jacobian(T, 0), 2)) / T
     agree(f.exponent, {"steps": T, "product": product, "mean": None, "spread": None})
     agree((f.live, f.omega), (flow.live_steps(), flow.omega()))
-    gate = {"gru": "z", "gru_after": "z", "lstm": "f"}[f.cell]
+    gate = {"gru": "z", "gru_after": "z", "lstm": "f", "mingru": "z"}[f.cell]
     values = np.concatenate(list(flow.gates[gate]), axis=1).T
     assert f.open_name == f"gate {gate}"
     agree(f.open, values[np.argsort(values.mean(axis=1))])
@@ -207,6 +209,7 @@ def test_the_candidates_are_what_the_gates_let_in(kind):
     states = flow.states.reshape(T + 1, layers, parts // layers, H)
     points = operating_points(flow)
     name = "tanh g" if "tanh(c)" in points else "tanh h"
+    name = "linear h" if kind == "mingru" else name
     new = activation(name, points[name]).reshape(T, layers, H)
     gates = {n: g.transpose(1, 0, 2) for n, g in flow.gates.items()}  # (T, layers, H)
     if name == "tanh g":

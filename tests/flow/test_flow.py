@@ -11,7 +11,7 @@ from kinds import GATES
 from theano_rnn import RNN, RNNError
 from theano_rnn.common import memory
 from theano_rnn.engine import compile_function
-from theano_rnn.flow import Flow, by_lag, graphs, reach
+from theano_rnn.flow import Flow, by_lag, graphs, reach, watched
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.model.cells import CELLS
 from theano_rnn.reference import NumpyRNN
@@ -25,8 +25,10 @@ KINDS = {
     "gru": {"cell": "gru", "bias": True},
     "gru_after": {"cell": "gru_after", "bias": True},
     "lstm": {"cell": "lstm", "bias": True, "embedding_size": 2},
+    "mingru": {"cell": "mingru", "bias": True},
     "two layers of tanh, tied": {"layers": 2, "tied": True},
     "two layers of lstm": {"cell": "lstm", "layers": 2},
+    "tanh, projected": {"bias": True, "tied": True, "embedding_size": 2},
 }
 STEP = 1e-6
 
@@ -48,7 +50,9 @@ def flow(kind="tanh", seed=0, T=T, scale=1.0, state=True):
 def oracle(parameters, kind, truncation="full"):
     settings = {n: value for n, value in KINDS[kind].items() if n != "embedding_size"}
     embedding = "embedding_size" in KINDS[kind]
-    return NumpyRNN(parameters, truncation, embedding=embedding, **settings)
+    return NumpyRNN(
+        parameters, truncation, embedding=embedding, projection="P" in parameters, **settings
+    )
 
 
 def after(model_flow, h, t):
@@ -166,7 +170,7 @@ def test_one_contribution_is_an_outer_product():
 @pytest.mark.parametrize("kind", KINDS)
 def test_shares_are_each_contribution_along_the_gradient_and_add_up_to_one(kind):
     model_flow, _ = flow(kind)
-    name = "W2" if "two layers" in kind else "W"
+    name = model_flow.recurrent[-1]
     shares, G = model_flow.shares(name), model_flow.gradient()[name]
     assert abs(shares.sum() - 1) < 1e-12
     for t, k in [(0, 0), (5, 1), (3, 3), (2, 4)]:
@@ -336,6 +340,24 @@ def test_of_a_gru_without_W_the_gates_carry_all_that_is_carried(kind):
     bare = Flow(model, model_flow.x, model_flow.y)
     np.testing.assert_allclose(bare.jacobian(4, 3), np.diag(bare.gates["z"][0, 3]), atol=1e-14)
     np.testing.assert_allclose(bare.identity_path()[0], geometric_mean(bare.norms_by_lag()))
+
+
+def test_a_cell_without_W_has_no_spectra_and_its_products_are_those_of_its_gate():
+    model_flow, _ = flow("mingru")
+    assert model_flow.spectra() == {} and model_flow.recurrent == ["U"]
+    z = model_flow.gates["z"][0]
+    np.testing.assert_allclose(model_flow.jacobian(4, 2), np.diag(z[2] * z[3]), atol=1e-15)
+    norms = model_flow.norms_by_lag()
+    np.testing.assert_allclose(model_flow.identity_path()[0], geometric_mean(norms), rtol=1e-13)
+    assert model_flow.bound() == 1 and np.nanmax(norms) <= 1
+    two = RNN(VOCAB, H, cell="mingru", layers=2)
+    assert Flow(two, model_flow.x, model_flow.y).bound() is None
+
+
+def test_of_a_cell_without_W_training_watches_what_there_is():
+    found = watched(RNN(VOCAB, H, cell="mingru"), [[0, 3, 1, 2], [1, 4]])
+    assert found["sigma_max"] is None and found["spectral_radius"] is None
+    assert found["omega"] > 0 and 1 < found["live_steps"] < 2
 
 
 # ---- saturation, exponents

@@ -8,9 +8,11 @@ import safetensors.numpy
 from kinds import assert_same
 
 from theano_rnn import RNN, Flow, RNNError
+from theano_rnn.flow import Sample
 from theano_rnn.flow.findings import measure
 from theano_rnn.flow.followed import Network
-from theano_rnn.flow.of_torch import STEPS, of_torch
+from theano_rnn.flow.of_torch import STEPS, network_of
+from theano_rnn.flow.of_torch import of_torch as of_network
 from theano_rnn.flow.report import figures, html, terminal
 from theano_rnn.interop.torch_state import to_torch
 
@@ -22,6 +24,10 @@ TOKENS = RANDOM.integers(VOCAB, size=T + 1)
 
 def language_model(cell="tanh", **settings):
     return RNN(VOCAB, H, cell=cell, embedding_size=N, dtype="float64", seed=2, **settings)
+
+
+def of_torch(source, *given, names=None, **more):
+    return of_network(network_of(source, None, names), *given, **more)
 
 
 def state_of(model, prefix="rnn."):
@@ -65,8 +71,8 @@ def test_of_a_language_model_it_is_the_flow_of_the_model(tmp_path):
     assert real.labels()[0] == ["x1", "x2", "x3", "x4", "x5", "x6"]
 
 
-def test_a_decoder_of_any_number_of_outputs_has_the_error_of_its_softmax():
-    V, c, y = RANDOM.normal(size=(5, H)), RANDOM.normal(size=5), RANDOM.integers(5, size=T)
+def test_a_decoder_of_any_number_of_outputs_has_the_error_of_its_softmax(random):
+    V, c, y = random.normal(size=(5, H)), random.normal(size=5), random.integers(5, size=T)
     state = {**state_of(language_model()), "fc.weight": V, "fc.bias": c}
     flow = Flow.from_torch(state, X, y)
     o = np.exp(flow.states[1:] @ V.T + c)
@@ -77,11 +83,12 @@ def test_a_decoder_of_any_number_of_outputs_has_the_error_of_its_softmax():
 
 
 @pytest.mark.slow
-def test_real_inputs_of_a_tied_network_leave_its_output():
-    model = RNN(VOCAB, H, embedding_size=H, tied=True, dtype="float64")
+@pytest.mark.parametrize("D", [H, H + 1])
+def test_real_inputs_of_a_tied_network_leave_its_output(D):
+    model = RNN(VOCAB, H, embedding_size=D, tied=True, dtype="float64")
     x, y, L = TOKENS[:-1], TOKENS[1:], model.parameters()["L"]
     flow = Flow(model, L.T[x], y)
-    np.testing.assert_array_equal(flow.own, Flow(model, x, y).own)
+    np.testing.assert_allclose(flow.own, Flow(model, x, y).own, rtol=0, atol=1e-15)
 
 
 def test_what_is_not_given_is_drawn_the_same_each_time_and_said():
@@ -106,6 +113,51 @@ def test_what_is_not_given_is_drawn_the_same_each_time_and_said():
     assert of_torch(bare, loss_gradient=E).x.shape == (T, N)
     assert of_torch(words, targets=TOKENS).x.shape == TOKENS.shape
     assert of_torch(bare, X, loss_gradient=E).assumed == []
+
+
+def test_a_sample_of_sequences_pools_their_flows(random):
+    inputs, errors = random.normal(size=(3, T, N)), random.normal(size=(3, T, H))
+    sample = Sample.from_torch(BARE, inputs, loss_gradient=errors)
+    for norms, x, e in zip(sample.norms, inputs, errors):
+        np.testing.assert_array_equal(norms, Flow.from_torch(BARE, x, loss_gradient=e).norms)
+    words, tokens = language_model(), random.integers(VOCAB, size=(4, T + 1))
+    state = to_torch(words.parameters(), words.architecture)
+    found, expected = Sample.from_torch(state, tokens), Sample(words, tokens)
+    np.testing.assert_array_equal(found.norms, expected.norms)
+    no_list = "^inputs must be a list or an array of sequences, one or more$"
+    for given, message in [
+        ({"inputs": inputs, "loss_gradient": errors[:2]}, "3 sequences of inputs and 2 of loss"),
+        ({"inputs": inputs[:0]}, no_list),
+        ({"inputs": 3}, no_list),
+        ({"inputs": inputs[0, 0]}, no_list),
+        ({"inputs": [X, X[:, :2]]}, r"^inputs has shape \(6, 2\), not \(T, 4\)$"),
+    ]:
+        with pytest.raises(RNNError, match=message):
+            Sample.from_torch(BARE, **given)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "relu", "gru_after", "lstm"])
+@pytest.mark.parametrize("initialization", ["uniform", "spectral:3"])
+def test_what_helps_a_module_is_said_in_terms_of_pytorch(cell, initialization, random):
+    model = language_model(cell, initialization=initialization)
+    given = {"cell": "relu"} if cell == "relu" else {}
+    x = random.normal(size=(40, N))
+    said = Flow.from_torch(state_of(model), x, **given).verdict().remedies
+    assert not [line for line in said if "--" in line]
+    for function in re.findall(r"torch\.(nn\.[\w.]+)", " ".join(said)):
+        assert function in FUNCTIONS
+    if cell == "tanh":
+        assert len(said) >= 3
+
+
+#: What PyTorch has.
+FUNCTIONS = {
+    "nn.utils.clip_grad_norm_",
+    "nn.init.orthogonal_",
+    "nn.init.eye_",
+    "nn.RNN",
+    "nn.LSTM",
+}
 
 
 @pytest.fixture(scope="module")

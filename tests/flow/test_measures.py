@@ -41,6 +41,7 @@ def by_hand(cell="tanh", layers=1, T=4, H=2, **given):
     cell = "".join(cell)  # as one that is read from a file, and not the object of a literal
     flow.architecture = Architecture(5, H, cell, layers)
     flow.T, flow.H, flow.S = T, H, flow.architecture.state_size
+    flow.is_module = False
     vars(flow).update(given)
     return flow
 
@@ -182,6 +183,7 @@ def test_spectra_are_of_each_gates_rows_and_the_bound_is_of_one_layer_without_ga
         ("tanh", [[0.95, -0.91], [0.9, 0]], 2 / 4, 1 - (0.95**2 + 0.91**2 + 0.81) / 4, None),
         ("gru", [[0.95, -0.91], [0.9, 0]], 2 / 4, None, None),
         ("gru_after", [[0.95, -0.95], [0.91, 0.05]], 3 / 4, None, None),
+        ("mingru", [[0.95, 0], [0.91, 0]], None, None, None),
         ("sigmoid", [[0.05, 0.1], [0.9, 0.95]], 2 / 4, (2 * 0.0475 + 2 * 0.09) / 4, None),
         ("relu", [[2, 0], [0, 0]], None, 1 / 4, 1 / 2),
         ("relu", [[2, 1], [1, 0]], None, 3 / 4, 0),

@@ -14,6 +14,7 @@ KINDS = {
     "tanh": ("tanh", 1, False), "two of tanh": ("tanh", 2, True), "relu": ("relu", 2, True),
     "gru_after": ("gru_after", 2, True),
     "lstm": ("lstm", 2, True), "gru": ("gru", 1, False), "sigmoid": ("sigmoid", 3, False),
+    "mingru": ("mingru", 2, True),
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def flow(vocabulary):
 def test_a_flow_is_shown_with_its_sizes_and_its_verdict(flow):
     assert repr(flow) == f"Flow(tanh, 2 layers, H = 4, T = {flow.T} steps)"
     shown = flow._repr_html_()
+    assert repr(flow.verdict()) == f"Verdict({flow.verdict().kind!r}: {flow.verdict().words})"
     assert repr(flow) in shown and flow.verdict()._repr_html_() in shown
     assert flow.verdict() == verdict(flow)
 

@@ -128,6 +128,12 @@ UNPROVED = [
     ({"cell": "sigmoid", "sigma": 4.0}, "cannot explode", "= 0.25 x 4 = 1, so"),
     ({"layers": 2}, "proves nothing here", "2 layers"),
     ({"cell": "lstm", "gates": {"f": [[[0.5]]]}}, "proves nothing here", "the cell lstm"),
+    (
+        {"cell": "mingru", "gates": {"z": [[[0.5]]]}},
+        "cannot explode: ds_t/ds_{t-1} = diag(z_t), and no z exceeds 1, so",
+        "whatever the text",
+    ),
+    ({"cell": "mingru", "layers": 2, "gates": {"z": []}}, "proves nothing here", "2 layers"),
 ]
 
 
@@ -217,6 +223,11 @@ VANISHING = [
         ["layer 1 0.50 a step over 1 lag;"],
     ),
     ({"cell": "gru", "gates": {"z": []}, "closed": 0.25}, ["no single cause"]),
+    # Without W nothing else can be the cause, however little the gate explains.
+    (
+        {"cell": "mingru", "gates": {"z": [[[0.75]]]}, "path": 0.9},
+        ["layer 1 z, the only factor of a step back 0.75 0.90 a step over 8 lags"],
+    ),
     ({"overflow": "errors", "radius": 0.5}, ["not finite", "W shrinks"]),
     ({"overflow": "norms", "radius": 0.5}, ["is finite norm overflows", "W shrinks"]),
 ]
@@ -315,6 +326,7 @@ TO_BOUND = [
     ({}, {"initialization": "orthogonal", "l2": 9e-6}, [CLIP, L2]),
     ({"cell": "sigmoid"}, {"cell": "sigmoid"}, [CLIP, "--initialization spectral:4", L2]),
     ({"cell": "gru"}, {"cell": "gru"}, [CLIP, EVEN, L2]),
+    ({"cell": "mingru"}, {"cell": "mingru"}, [CLIP, L2]),  # it has no W to begin with
 ]
 #: The cosine of the run's truncation, its settings, and the options that are advised.
 TO_REACH = [

@@ -14,7 +14,9 @@ from theano_rnn.interop.model_file import KEY
 KINDS = [
     {},
     {"cell": "gru", "layers": 2, "bias": True, "embedding_size": 4, "dtype": "float64"},
+    {"dropout": 0.5, "variational": True, "dropout_recurrent": 0.2, "weight_drop": 0.3},
     {"cell": "lstm", "tied": True, "embedding_size": 3, "dropout": 0.5, "truncation": "last:2"},
+    {"cell": "gru_after", "tied": True, "bias": True, "embedding_size": 2},
     {"cell": "relu", "initialization": "identity", "dtype": "float32"},
 ]
 

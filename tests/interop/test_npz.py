@@ -50,7 +50,7 @@ def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
         ({"U": np.zeros(3)}, "has no matrix U"),
         ({"U": np.zeros((0, 3))}, "has no matrix U"),
         ({"U": np.array([["a"]])}, "parameter U has dtype <U1"),
-        ({"V": np.zeros((VOCAB, H + 1))}, "parameter V has shape"),
+        ({"V": np.zeros((VOCAB, H + 1))}, "parameter U has shape"),
         ({"W": good["W"] * np.nan}, "parameter W has 16 values that are NaN"),
         ({"b": np.zeros(H)}, "b unknown"),
     ]
@@ -59,11 +59,20 @@ def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
         np.savez(path, **{**good, **change})
         cases.append((path, message))
     np.savez(tmp_path / "less.npz", U=good["U"], V=good["V"])
-    cases.append((tmp_path / "less.npz", "has no matrix W"))
+    cases.append((tmp_path / "less.npz", "W missing"))
     for path, message in cases:
         with pytest.raises(RNNError, match=message) as error:
             RNN.from_npz(path)
         assert str(path) in str(error.value)
+
+
+def test_from_npz_finds_the_size_of_the_state_beside_a_projection(tmp_path):
+    settings = {"tied": True, "embedding_size": 2, "dtype": "float64"}
+    model = RNN(VOCAB, H, **settings)
+    np.savez(tmp_path / "parameters.npz", **model.parameters())
+    same = RNN.from_npz(tmp_path / "parameters.npz", **settings)
+    assert same.architecture == model.architecture
+    assert bits(same.parameters()) == bits(model.parameters())
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

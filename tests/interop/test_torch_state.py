@@ -101,6 +101,23 @@ def test_biases_that_only_the_decoder_has_are_zeros_elsewhere():
     assert a.bias and not parameters["b"].any() and parameters["c"].all()
 
 
+def test_one_bias_without_the_other_is_no_module():
+    state = to_torch(RNN(5, 2, bias=True).parameters(), Architecture(5, 2, bias=True))
+    del state["rnn.bias_ih_l0"]
+    with pytest.raises(RNNError, match=r"rnn\.bias_ih_l0 \(2,\) is missing"):
+        from_torch(state)
+
+
+def test_the_decoder_of_a_projection_is_the_product_which_is_the_same_network():
+    kind = {"cell": "lstm", "tied": True, "bias": True, "embedding": True, "projection": True}
+    parameters, x, y = net(kind)
+    a = Architecture(5, 3, cell="lstm", bias=True, tied=True, embedding_size=4)
+    back, untied = from_torch(to_torch(parameters, a))
+    assert not untied.tied and untied.shapes["V"] == (5, 3)
+    untied = NumpyRNN(back, **{**kind, "tied": False, "projection": False})
+    assert untied.ce_error(x, y) == pytest.approx(NumpyRNN(parameters, **kind).ce_error(x, y))
+
+
 def test_one_name_of_a_tied_tensor_is_enough(tmp_path):
     a = Architecture(5, 2, embedding_size=2, tied=True)
     given = RNN(5, 2, embedding_size=2, tied=True).parameters()

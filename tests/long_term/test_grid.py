@@ -17,13 +17,17 @@ def test_a_grid_stands_for_all_combinations_once():
     assert found[0] == Trial("temporal_order", 10) and found[-1] == Trial("addition", 30)
 
 
-def test_the_default_grid_holds_what_the_readme_shows():
+def test_the_default_grid_holds_what_the_page_shows():
     found = grid.expand(grid.DEFAULT)
-    ordered = {(t.length, t.cell, t.remedy) for t in found if t.task == "temporal_order"}
+    later = grid.expand(grid.LATER)
+    first = [t for t in found if t not in later]
+    ordered = {(t.length, t.cell, t.remedy) for t in first if t.task == "temporal_order"}
     assert {length for length, _, _ in ordered} == {10, 20, 50, 100} and len(ordered) == 24
-    assert {t.cell for t in found if t.task == "addition"} == {"tanh", "relu", "lstm"}
-    budgets = {(t.max_updates, t.max_seconds, t.hidden_size, t.batch_size) for t in found}
-    assert len(budgets) == 1
+    assert {t.cell for t in first if t.task == "addition"} == {"tanh", "relu", "lstm"}
+    assert {t.length for t in later} >= {10, 200, 500} and {t.seed for t in later} == {0, 1, 2}
+    for name in ("flossing", "uoro", "snap1", "local"):
+        assert any(name in t.remedy for t in later), name
+    assert len({(t.max_seconds, t.hidden_size, t.batch_size) for t in found}) == 1
 
 
 @pytest.mark.parametrize(

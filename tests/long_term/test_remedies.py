@@ -36,11 +36,23 @@ def test_remedies_in_another_order_are_the_same_trial():
     )
 
 
+def test_a_number_of_exponents_is_the_remedy_and_the_remedy_has_a_number():
+    given = Trial("addition", 20, flossing=4)
+    assert given.remedy == "sgd+flossing" and given == Trial("addition", 20, remedy="sgd,flossing")
+    few = Trial("addition", 20, "lstm", "clip+flossing", hidden_size=1)
+    assert few.flossing == 2 and Trial("addition", 20).flossing is None
+
+
 @pytest.mark.parametrize(
     "cell, remedy, said",
     [
         ("gru", "snap1", "in a step of gru it reaches all units"),
         ("tanh", "omega+local", "omega is for the error that goes all ways back, not with local"),
+        (
+            "gru",
+            "flossing+uoro",
+            "flossing is for the error that goes all ways back, not with uoro",
+        ),
     ],
 )
 def test_a_method_that_does_not_fit_is_refused(cell, remedy, said):

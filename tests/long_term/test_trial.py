@@ -17,9 +17,15 @@ from theano_rnn.long_term.trial import Trial
         ({"task": "adition"}, "task 'adition' is unknown"),
         ({"cell": "elman"}, "cell 'elman' is unknown; use tanh"),
         ({"cell": "gru", "remedy": "omega"}, "not gru"),
-        ({"remedy": "clip+chrono"}, "chrono is for the cells gru, gru_after, lstm, not tanh"),
+        (
+            {"remedy": "clip+chrono"},
+            "chrono is for the cells gru, gru_after, lstm, mingru, not tanh",
+        ),
+        ({"cell": "mingru", "remedy": "orthogonal"}, "the cell mingru has no W"),
         ({"length": 5}, "length must be a whole number of at least 10, not 5"),
         ({"seed": -1}, "seed"),
+        ({"flossing": 0}, "flossing must be a whole number of at least 1, not 0"),
+        ({"flossing": 51}, "flossing is 51, and the state of this tanh has 50 numbers"),
         ({"max_updates": 0}, "max_updates"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"max_seconds": "9"}, "max_seconds must be a positive, finite number, not '9'"),
@@ -29,6 +35,20 @@ def test_a_bad_setting_of_a_trial_is_refused(settings, said):
     with pytest.raises(RNNError) as refused:
         Trial(**{"task": "addition", "length": 10, **settings})
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "settings, remedy, total",
+    [
+        ({"length": 100}, {"flossing": 50}, 160e6),
+        ({"length": 10, "hidden_size": 1000}, {"remedy": "uoro"}, 500e6),
+    ],
+)
+def test_what_a_remedy_keeps_counts_as_memory(monkeypatch, settings, remedy, total):
+    monkeypatch.setattr("theano_rnn.common.memory.total", lambda: total)
+    Trial("addition", **settings)
+    with pytest.raises(RNNError, match="this trial needs"):
+        Trial("addition", **settings, **remedy)
 
 
 QUICK = {"task": "temporal_order", "length": 10, "hidden_size": 20, "max_updates": 4000}
@@ -48,6 +68,33 @@ def test_plain_sgd_solves_temporal_order_at_length_10(solved):
     (_, _, first_loss, first_error, _), (_, _, last_loss, last_error, norm) = told[0], told[-1]
     assert last_loss < first_loss < 1.5 and last_error < 0.01 <= first_error and norm > 0
     assert {name: record[name] for name in QUICK} == QUICK
+
+
+def test_flossing_comes_before_training_and_now_and_then_in_it(monkeypatch):
+    monkeypatch.setattr(trials, "FLOSSES", 5)
+    monkeypatch.setattr(trials, "FLOSS_EVERY", 3)
+    trial, told = Trial("addition", 10, "lstm", hidden_size=4, flossing=2), []
+
+    def floss(x, Q):
+        assert x.shape[1:] == (20, 2) and abs(Q.T @ Q - np.eye(2)).max() < 1e-6
+        told.append((Q.shape, Q.dtype))
+
+    update = trials.flossed(
+        lambda x, y: told.append("update"), floss, tasks.TASKS[trial.task], trial
+    )
+    for _ in range(5):
+        update(None, None)
+    flossing = ((8, 2), "float32")
+    assert told == [flossing] * 5 + ["update"] * 3 + [flossing] + ["update"] * 2
+
+
+@pytest.mark.slow
+def test_rtrl_learns_as_backpropagation_does_and_uoro_does_not():
+    losses = {}
+    for remedy in ("clip", "clip+rtrl", "clip+uoro"):
+        trial = Trial(**{**QUICK, "max_updates": 20}, remedy=remedy)
+        trials.learn(trial, lambda *figures, remedy=remedy: losses.update({remedy: figures[2]}))
+    assert losses["clip"] == losses["clip+rtrl"] != losses["clip+uoro"] < 2
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from theano_rnn.engine import compile_function, tensor, theano
 from theano_rnn.gradcheck import relative_error
 from theano_rnn.model import graph
 from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.dropout import Masks
 from theano_rnn.model.initialization import initial
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.reference import NumpyRNN, finite_differences, frozen_state_loss
@@ -69,7 +70,7 @@ def test_the_loss_of_four_layers_with_biases_and_dropout_is_numpy_s(cell, uncomp
     values["U"] = values["U"].T
     state = theano.shared(np.zeros((1, 3 * architecture.state_size)))
     factors = theano.shared(kept.transpose(1, 0, 2)[:, :, None])  # (layers, T, B, H)
-    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, dropout_mask=factors)
+    inputs = graph.Inputs(theano.shared(x[:, None]), theano.shared(y), state, masks=Masks(factors))
     net = graph.network(architecture, Truncation("full"), values, inputs)
     loss, after = theano.function([], [net.loss, net.after])()
     model = NumpyRNN(parameters, **kind)

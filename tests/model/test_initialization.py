@@ -45,7 +45,31 @@ def fills(matrix, bound):
     return True
 
 
+def test_a_tied_table_begins_between_a_table_and_a_V():
+    net = {"L": (60, 2000), "U": (60, 60), "W": (60, 60)}
+    untied = {**net, "V": (2000, 60)}
+    for shapes_of, scheme, bound in [
+        (net, "uniform", 60**-0.25),
+        (untied, "uniform", 1),
+        (net, "uniform:0.3", 0.3),
+        (net, "glorot", (6 / 61) ** 0.5),
+    ]:
+        assert fills(initial(shapes_of, "tanh", scheme, 0, "float64")["L"], bound)
+
+
 # Names
+
+
+@pytest.mark.parametrize("scheme", ["orthogonal", "identity", "spectral:1.1"])
+def test_a_scheme_that_sets_W_is_refused_for_a_cell_without_W(scheme):
+    net = {"U": (4, 3), "V": (3, 2)}
+    said = f"initialization '{scheme}' sets W, and the cell mingru has no W; use uniform"
+    with pytest.raises(RNNError, match=f"{said}, uniform:R or glorot$"):
+        initial(net, "mingru", scheme, 0, "float64")
+    bounds = {
+        name: abs(a).max() for name, a in initial(net, "mingru", "glorot", 0, "float64").items()
+    }
+    assert bounds["U"] <= (6 / (3 + 2)) ** 0.5 and list(bounds) == ["U", "V"]
 
 
 def test_every_scheme_is_understood():

@@ -21,10 +21,10 @@ from theano_rnn.training.settings import Settings
 LEAK = 0.25
 
 
-def leaky(p_t, before, weights):
+def leaky(p_t, before, weights, read):
     """s_t = (1 - leak) s' + leak tanh(p_t + W s'), a leaky integrator (Jaeger 2001)."""
     (s_before,), (W_T,) = before, weights
-    h = tensor.tanh(p_t + tensor.dot(s_before, W_T))
+    h = tensor.tanh(p_t + tensor.dot(read(s_before), W_T))
     return {"s": (1 - LEAK) * s_before + LEAK * h}
 
 
@@ -53,7 +53,7 @@ def test_help_lists_it_with_the_first_line_of_its_docstring(capsys):
         train.main(["--help"])
     words = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0
-    assert "gru_after,lstm,leaky}" in words and "leaky: s_t = (1 - leak) s' + leak tanh" in words
+    assert "lstm,mingru,leaky}" in words and "leaky: s_t = (1 - leak) s' + leak tanh" in words
 
 
 def test_its_gradients_are_those_of_numpy_and_of_differences_under_every_truncation():

@@ -2,10 +2,11 @@
 
 import dataclasses
 import functools
+import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import CUTTING, PICTURES, SCHEMES, first, some
+from conftest import CUTTING, IN_PYTHON, PICTURES, SCHEMES, first, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -345,8 +346,8 @@ def test_piecewise_linear_cells_in_minibatches_equal_numpy_under_last(name, monk
     values = sequences(4, T=6, B=3, H=4)
     p, s_0, W, R = (tensor.TensorType("float64", [False] * v.ndim)() for v in values)
 
-    def step(p_t, before, weights):
-        return {"s": phi(p_t + tensor.dot(before[0], weights[0]))}
+    def step(p_t, before, weights, read):
+        return {"s": phi(p_t + tensor.dot(read(before[0]), weights[0]))}
 
     run = one_layer(dataclasses.replace(CELLS["tanh"], equations=step), W)
     (s,) = truncations.states(Truncation("last", 4), run, [p], [s_0])
@@ -366,3 +367,33 @@ def test_piecewise_linear_cells_in_minibatches_equal_numpy_under_last(name, monk
         np.testing.assert_allclose(s[:, b], s_b, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(dp[:, b], dp_b, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(dW, sum(dW_b for *_, dW_b in alone), rtol=1e-12, atol=1e-14)
+
+
+def test_the_memory_of_a_window_does_not_grow_with_K(random):
+    x, y = random.integers(5, size=(2, 2000))
+    peaks = []
+    for K in (4, 40):
+        model = RNN(5, 8, truncation=f"window:{K}", dtype="float64")
+        model.bptt(x[:50], y[:50])  # to compile it
+        tracemalloc.start()
+        model.bptt(x, y)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_windows_apart_have_the_gradient_of_a_window_with_masks_of_dropout_too(random):
+    kinds = ("states", "input", "recurrent", "weights")
+    net = RNN(7, 3, cell="lstm", layers=2, dtype="float64")
+    x, y = random.integers(7, size=(2, 6, 2))
+    masks = [
+        random.random(size) for size in [(2, 6, 2, 3), (1, 6, 2, 12), (2, 1, 2, 3), (2, 12, 3)]
+    ]
+    found = []
+    for scheme in ("window", "windows apart"):
+        symbols, _, made = net.network(False, kinds, truncation=Truncation(scheme, 2))
+        gradients = theano.grad(made.loss, list(net.shared.values()))
+        f = theano.function(symbols, gradients, mode=IN_PYTHON)
+        found.append(f(x, y.ravel(), np.zeros((2, 12)), *masks))
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)

@@ -11,7 +11,7 @@ from theano_rnn.reference.online import online_gradients
 
 ALL = [
     (method, cell)
-    for cell in ("gru", "lstm", "tanh", "gru_after", "relu")
+    for cell in ("gru", "lstm", "tanh", "gru_after", "relu", "mingru")
     for method in ("local", "snap1", "immediate")
     if (method, cell) != ("snap1", "gru")
 ]

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import first
-from kinds import GATES, KINDS, PLAIN, assert_same, named, net
+from conftest import first, some
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinds import GATES, KINDS, PLAIN, assert_same, is_defined, named, net
 
 from theano_rnn import RNN
 from theano_rnn.common import memory
@@ -13,46 +15,63 @@ from theano_rnn.online.gradient import random_signs
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.online import online_gradients
 
-OWN_UNIT = ("snap1", "local")
-
 
 def model_of(kind, parameters, dtype="float64"):
     """The compiled model of a kind, with parameters as ``kinds.net`` draws them."""
-    settings = {name: value for name, value in kind.items() if name != "embedding"}
+    settings = {n: kind[n] for n in ("cell", "layers", "bias", "tied")}
     D = parameters["L"].shape[0] if kind["embedding"] else None
-    vocab_size, H = parameters["L" if kind["embedding"] else "U"].shape[1], len(parameters["W"].T)
-    model = RNN(vocab_size, H, **settings, embedding_size=D, dtype=dtype)
+    table = parameters["L" if kind["embedding"] else "U"]
+    H = parameters.get("V", parameters.get("P", table.T)).shape[1]
+    model = RNN(table.shape[1], H, **settings, embedding_size=D, dtype=dtype)
     model.set_parameters(parameters)
     return model
-
-
-def is_defined(method, kind):
-    if method in OWN_UNIT and (kind["layers"] > 1 or kind["embedding"]):
-        return False
-    return (method, kind["cell"]) != ("snap1", "gru")
 
 
 #: Every cell with every method, and two layers over an embedding, with and without a tied table.
 ALL = [
     (method, {**PLAIN, "cell": cell, "bias": True, **more})
-    for more in ({}, {"layers": 2, "embedding": True}, {"embedding": True, "tied": True})
+    for more in (
+        {},
+        {"layers": 2, "embedding": True},
+        {"embedding": True, "tied": True},
+        {"embedding": True, "tied": True, "projection": True},
+    )
     for cell in GATES
     for method in METHODS
 ]
 ALL = [pair for pair in ALL if is_defined(*pair)]
-QUICK = [("rtrl", "tanh"), ("snap1", "lstm"), ("uoro", "gru_after")]
+QUICK = [("rtrl", "tanh"), ("snap1", "lstm"), ("uoro", "gru_after"), ("uoro", "mingru")]
 ALL.sort(key=lambda pair: (pair[0], pair[1]["cell"]) not in QUICK or pair[1]["embedding"])
 
 
 @pytest.mark.parametrize("method, kind", first(len(QUICK), ALL), ids=lambda v: str(v)[:60])
 def test_a_method_is_its_naive_twin(method, kind, uncompiled):
-    parameters, x, y = net(kind, seed=2, T=5)
+    model = model_of(kind, net(kind)[0])
+    gradient, S = OnlineGradient(model, method), model.architecture.state_size
+
+    @settings(max_examples=some(25), deadline=None, database=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.floats(0.01, 2))
+    def equal(seed, T, scale):
+        parameters, x, y = net(kind, seed, T=T)
+        parameters = {name: scale * p for name, p in parameters.items()}
+        model.set_parameters(parameters)
+        signs = random_signs(seed, (T, S), "float64")
+        found = gradient(x, y, signs=signs if method == "uoro" else None)
+        expected = online_gradients(parameters, x, y, method, signs, **kind)
+        assert list(found) == list(expected)
+        for name, g in expected.items():
+            # to an element, or to the largest where that is above 1
+            assert abs(found[name] - g).max() < 1e-12 * max(1, abs(g).max())
+
+    equal()
+
+
+@pytest.mark.parametrize("method", ["snap1", "local"])
+def test_a_method_of_the_own_unit_is_exact_where_each_unit_is_alone(method, uncompiled):
+    kind = {**PLAIN, "cell": "mingru", "bias": True}
+    parameters, x, y = net(kind, seed=3, T=7)
     model = model_of(kind, parameters)
-    signs = random_signs(4, (5, model.architecture.state_size), "float64")
-    given = {"signs": signs} if method == "uoro" else {}
-    found = OnlineGradient(model, method)(x, y, **given)
-    expected = online_gradients(parameters, x, y, method, signs, **kind)
-    assert_same(found, expected, 1e-12)
+    assert_same(OnlineGradient(model, method)(x, y), model.bptt(x, y), 1e-14)
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from theano.graph.basic import io_toposort
 from theano_rnn import RNN, RNNError
 from theano_rnn.common.errors import NotFinite
 from theano_rnn.engine import theano
-from theano_rnn.optim.step import Step, dropout_mask
+from theano_rnn.model import dropout
+from theano_rnn.optim.step import Step
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.omega import omega as reference_omega
 
@@ -39,8 +40,8 @@ class Case:
         self.model = RNN(
             VOCAB,
             H,
-            **{name: value for name, value in kind.items() if name != "embedding"},
-            embedding_size=H if kind.get("embedding") else None,
+            **{n: value for n, value in kind.items() if n not in ("embedding", "projection")},
+            embedding_size=H + kind.get("projection", 0) if kind.get("embedding") else None,
             truncation=truncation,
             dropout=dropout,
             dtype=dtype,
@@ -110,7 +111,7 @@ def test_whatever_the_optimizer_a_step_runs_the_recurrence_once_and_once_back(
 ):
     graphs = []
 
-    def captured(inputs, outputs, updates, name):
+    def captured(inputs, outputs, updates, name, precision):
         graphs.append([*outputs, *(new for _, new in updates)])
 
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", captured)
@@ -257,6 +258,12 @@ SPARSE = {
         "norm",
         [(3, 5, 1)],
     ),
+    "projection": (
+        {"tied": True, "bias": True, "embedding": True, "projection": True},
+        "full",
+        "norm",
+        [(3,), (5, 2)],
+    ),
     "embedding by value": ({"embedding": True, "bias": True}, "chunk:2", "value", [(5, 2)]),
     "two layers": ({"cell": "relu", "layers": 2}, "full", None, [(4, 4), (2, 2, 2)]),
 }
@@ -363,6 +370,33 @@ def test_l2_is_added_to_the_gradient_of_every_matrix_and_of_no_bias_before_clipp
     assert (case.model.parameters()["U"] != before["U"]).all()  # of tokens that do not occur too
 
 
+#: Of a Step: by rows, of a tied table by rows, of all rows with the state of an optimizer.
+DECAYED = [
+    ({"bias": True}, {"clip_by": None}),
+    ({"bias": True, "tied": True}, {"clip_by": "norm"}),
+    ({"bias": True, "layers": 2}, {"clip_by": "value"}),
+    ({"bias": True}, {"optimizer": "adam"}),
+    ({"tied": True}, {"optimizer": "momentum", "clip_by": "value"}),
+]
+
+
+@pytest.mark.parametrize("kind, settings", first(2, DECAYED))
+def test_decay_takes_a_share_of_every_matrix_and_of_no_bias_and_is_not_clipped(kind, settings):
+    plain, case = Case(kind, **settings), Case(kind, weight_decay=0.2, **settings)
+    assert case.step.is_sparse == plain.step.is_sparse
+    x, y = batch(8, 3, 2, vocab_size=3)
+    before, clip = case.model.parameters(), 0.05 if case.step.clip_by else None
+    plain.model.set_parameters(before)
+    assert plain.step(x, y, 0.1, clip)[:2] == pytest.approx(
+        case.step(x, y, 0.1, clip)[:2], rel=1e-13, nan_ok=True
+    )
+    expected = {
+        n: p - 0.02 * before[n] * (p.ndim == 2) for n, p in plain.model.parameters().items()
+    }
+    assert_same(case.model.parameters(), expected, 1e-14)
+    assert (case.model.parameters()["U"] != before["U"]).all()  # of tokens that do not occur too
+
+
 DERIVATIVES = {"tanh": lambda s: 1 - s**2, "sigmoid": lambda s: s * (1 - s)}
 
 
@@ -426,7 +460,56 @@ def test_omega_adds_its_gradient_to_that_of_each_W_before_clipping(name):
     assert {p.dtype for p in case.model.parameters().values()} == {np.dtype(case.model.dtype)}
 
 
+#: kind, truncation, lengths, settings of the Step.
+PENALIZED = {
+    "lstm masked": (
+        {"cell": "lstm", "bias": True, "layers": 2},
+        "window:2",
+        (3, 5, 1),
+        {"ar": 2.0, "tar": 1.0},
+    ),
+    "by rows, one token": ({"bias": True}, "full", (1,), {"ar": 2.0, "tar": 1.0}),
+    "by rows, alone": ({"tied": True}, "chunk:2", (6,), {"tar": 1.0}),
+    "last": ({"cell": "gru", "tied": True, "embedding": True}, "last:2", (4, 6), {"tar": 3.0}),
+    "whole matrices": ({"embedding": True, "bias": True}, "full", (4, 4), {"ar": 2.0, "l2": 0.1}),
+    "dropout": ({"layers": 2}, "full", (4, 4), {"ar": 2.0, "tar": 1.0}),
+    "float32": ({}, "full", (4, 3), {"ar": 2.0, "tar": 1.0, "dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("name", first(2, PENALIZED))
+def test_penalties_on_the_states_change_the_gradient_and_not_the_reported_loss(name):
+    kind, truncation, lengths, settings = PENALIZED[name]
+    case = Case(kind, truncation, dropout=0.5 * (name == "dropout"), **settings)
+    assert case.step.is_sparse == ("l2" not in settings)
+    (x, y, mask), B = masked_batch(9, lengths), len(lengths)
+    given = {"mask": mask, "kept": np.ones((*x.shape, case.oracle().layers, H))}
+    if name == "dropout":
+        states = drawn(case.model, x.shape, np.random.default_rng(3)).states  # (layers, T, B, H)
+        given["kept"] = states.transpose(1, 2, 0, 3)
+    weights = {name: settings.get(name, 0.0) for name in ("ar", "tar")}
+    before, l2 = case.model.parameters(), settings.get("l2", 0)
+    gradients = case.oracle().bptt(x, y, **given, **weights)
+    gradients = {n: g / B + l2 * before[n] * (g.ndim == 2) for n, g in gradients.items()}
+    expected_loss = case.oracle().ce_error(x, y, **given)
+    fed = (x[:, 0], y[:, 0], None) if B == 1 else (x, y, None if mask.all() else mask)
+    tolerance = 1e-5 if case.model.dtype == "float32" else 1e-12
+    with theano.config.change_flags(floatX="float64"):  # neither may depend on it
+        loss, found, _ = case.step(
+            *fed[:2], 0.1, 0.5, mask=fed[2], random=np.random.default_rng(3)
+        )
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    assert found == pytest.approx(norm(gradients), rel=tolerance)
+    expected = descended(before, clipped(gradients, "norm", 0.5), 0.1)
+    assert_same(case.model.parameters(), expected, tolerance)
+    assert {p.dtype for p in case.model.parameters().values()} == {np.dtype(case.model.dtype)}
+
+
 # Dropout
+
+
+def drawn(model, shape, random):
+    return dropout.draw(model.architecture, shape, random, model.dtype)
 
 
 @functools.cache
@@ -439,7 +522,7 @@ def test_a_step_drops_what_its_generator_draws_and_takes_the_gradient_of_that_ne
     case.restart()
     lengths = (6, 2, 4)
     x, y, mask = masked_batch(10, lengths)
-    factors = dropout_mask(case.model, x.shape, np.random.default_rng(3))  # (layers, T, B, H)
+    factors = drawn(case.model, x.shape, np.random.default_rng(3)).states  # (layers, T, B, H)
     # Under last the sequences stand at the end of the batch, and as given they begin together.
     given = np.ones((*x.shape, 2, H))
     for b, n in enumerate(lengths):
@@ -457,9 +540,8 @@ def test_without_a_generator_a_step_draws_from_that_of_the_model_and_goes_on_the
     x, y = batch(11, 5, 1)
     case.model.random, random = np.random.default_rng(5), np.random.default_rng(5)
     for _ in range(2):
-        given = dropout_mask(case.model, x.shape, random)[:, :, 0].transpose(
-            1, 0, 2
-        )  # (T, layers, H)
+        states = drawn(case.model, x.shape, random).states
+        given = states[:, :, 0].transpose(1, 0, 2)  # (T, layers, H)
         gradients = case.mean_gradient(x[:, 0], y[:, 0], kept=given)
         before = case.model.parameters()
         case.step(x[:, 0], y[:, 0], 0.1)
@@ -473,18 +555,6 @@ def test_outside_of_steps_nothing_is_dropped_and_nothing_is_drawn():
     assert case.model.ce_error(x, y, mask) == pytest.approx(case.oracle().ce_error(x, y, mask))
     assert_same(case.model.bptt(x, y, mask), case.oracle().bptt(x, y, mask), 1e-12)
     assert case.bits() == before
-
-
-def test_factors_of_dropout_are_0_or_keep_the_mean_and_a_seed_gives_the_same():
-    for dropout, dtype in ((0.25, "float32"), (0.5, "float64")):
-        model = RNN(5, 50, layers=3, dropout=dropout, dtype=dtype, seed=1)
-        factors = dropout_mask(model, (40, 6), model.random)
-        assert factors.shape == (3, 40, 6, 50) and factors.dtype == dtype
-        assert np.unique(factors).tolist() == [0, np.asarray(1 / (1 - dropout), dtype)]
-        assert factors.mean() == pytest.approx(1, abs=0.02)  # 6 deviations
-        again = RNN(5, 50, layers=3, dropout=dropout, dtype=dtype, seed=1)
-        assert (dropout_mask(again, (40, 6), again.random) == factors).all()
-        assert (dropout_mask(again, (40, 6), again.random) != factors).any()
 
 
 # Refused
@@ -551,6 +621,10 @@ def test_a_state_of_another_optimizer_is_refused_and_nothing_changes():
         ({"optimizer": "momentum", "momentum": 1}, "momentum must be a number from 0 to below 1"),
         ({"l2": -0.1}, "l2 must be a finite number, 0 or more"),
         ({"l2": np.nan}, "l2 must be a finite number, 0 or more"),
+        ({"weight_decay": np.inf}, "weight_decay must be a finite number, 0 or more"),
+        ({"weight_decay": 0.1, "l2": 0.2}, "l2 is 0.2 and weight_decay is 0.1, and both draw"),
+        ({"ar": -1}, "ar must be a finite number, 0 or more"),
+        ({"tar": np.inf}, "tar must be a finite number, 0 or more"),
         ({"omega": "2"}, "omega must be a finite number, 0 or more"),
     ],
 )

@@ -144,8 +144,12 @@ def sigma(a):
 
 def one_step(cell, U, W, b, a, x, s, c):
     """The equations as they are written, gate by gate."""
-    H = W.shape[1]
-    U, W, b = (m.reshape(GATES[cell], H, *m.shape[1:]) for m in (U, W, b))
+    H = len(s)
+    U, b = (m.reshape(GATES[cell], H, *m.shape[1:]) for m in (U, b))
+    if cell == "mingru":
+        z = sigma(U[0] @ x + b[0])
+        return z * s + (1 - z) * (U[1] @ x + b[1]), None
+    W = W.reshape(GATES[cell], H, H)
     if cell == "gru":
         z = sigma(U[0] @ x + W[0] @ s + b[0])
         r = sigma(U[1] @ x + W[1] @ s + b[1])
@@ -177,8 +181,8 @@ def test_states_probabilities_and_losses_are_those_of_the_equations(kind):
     for t, o_t in enumerate(model.forward_propagation(x)):
         below = embedded(parameters, x)[t]
         for l, suffix in enumerate(("", "2", "3")[:layers]):
-            U, W = parameters["U" + suffix], parameters["W" + suffix]
-            b = parameters.get("b" + suffix, np.zeros(len(W)))
+            U, W = parameters["U" + suffix], parameters.get("W" + suffix)
+            b = parameters.get("b" + suffix, np.zeros(len(U)))
             a = parameters.get("a" + suffix, 0)
             s[l], c[l] = one_step(cell, U, W, b, a, below, s[l], c[l])
             below = s[l]
@@ -208,6 +212,8 @@ def test_parameters_and_gradients_have_the_documented_names_in_order_whatever_th
     }[kind["bias"], kind["tied"]]
     if kind["cell"] == "gru_after":  # an a behind each b
         expected = [n for b in expected for n in ([b, "a" + b[1:]] if b[0] == "b" else [b])]
+    if kind["cell"] == "mingru":
+        expected = [n for n in expected if n[0] != "W"]
     expected = ["L"] * kind["embedding"] + expected
     assert list(parameters) == expected[: len(parameters)]
     model = NumpyRNN(dict(reversed(list(parameters.items()))), **kind)

@@ -35,7 +35,7 @@ def test_the_mean_of_uoro_over_all_signs_is_the_full_gradient_and_its_variance_i
     ]
     mean = {name: sum(g[name] for g in all_) / len(all_) for name in parameters}
     assert_same(mean, NumpyRNN(parameters, **kind).bptt(x, y), 1e-12)
-    assert max(np.var([g["W"] for g in all_], axis=0).ravel()) > 1e-4
+    assert max(np.var([g["W" if "W" in g else "U"] for g in all_], axis=0).ravel()) > 1e-4
     assert np.ptp([g["V"] for g in all_], axis=0).max() == 0  # V and c are exact in each
 
 
@@ -55,7 +55,7 @@ def test_the_mean_of_uoro_is_exact_for_two_layers_and_for_a_state_of_two_parts()
 @pytest.mark.parametrize("cell", GATES)
 def test_the_way_past_W_is_the_difference_of_a_step_whose_product_with_W_is_held(cell):
     """With W s' moved into p, and W = 0, the state before has no other way."""
-    if CELLS[cell].identity is None:
+    if CELLS[cell].identity is None or "W" not in CELLS[cell].recurrent:
         return
     kind, H, cell_ = of(cell, bias=False), 3, CELLS[cell]
     parameters, _, _ = net(kind, hidden_size=H)
@@ -81,6 +81,27 @@ def test_the_way_past_W_is_the_difference_of_a_step_whose_product_with_W_is_held
         expected[:, j, n] = change[:, n]
     found = cell_.identity(p, W, *a, before)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["snap1", "local"])
+def test_snap1_and_local_are_the_full_gradient_where_each_unit_is_alone(method):
+    kind = of("mingru")
+    parameters, x, y = net(kind, hidden_size=4, T=6)
+    full = NumpyRNN(parameters, **kind).bptt(x, y)
+    assert_same(online_gradients(parameters, x, y, method, **kind), full, 1e-15)
+    immediate = online_gradients(parameters, x, y, "immediate", **kind)
+    assert abs(immediate["U"] - full["U"]).max() > 1e-2
+
+
+def test_the_step_of_mingru_has_the_diagonal_jacobian_z():
+    p, before = np.array([0.0, 2.0, 3.0, -1.0]), [np.array([0.5, -0.5])]
+    z = 1 / (1 + np.exp(-p[:2]))
+    (after,) = CELLS["mingru"].forward(p, before)
+    np.testing.assert_allclose(after, z * before[0] + (1 - z) * p[2:], rtol=1e-15)
+    for n, d in enumerate(np.eye(2)):
+        _, (d_before,) = CELLS["mingru"].backward(p, before, [d])
+        np.testing.assert_allclose(d_before, d * z[n], rtol=1e-15)
+    np.testing.assert_allclose(CELLS["mingru"].identity(p, before), z[None, None], rtol=1e-15)
 
 
 @pytest.mark.parametrize("method", ["snap1", "local"])

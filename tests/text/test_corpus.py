@@ -80,7 +80,7 @@ def test_csv_cell_longer_than_the_default_limit_of_the_reader(write):
 
 @pytest.mark.parametrize("content", [b"", b"  \r\n\t\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
 def test_empty_file_is_refused(write, content):
-    with pytest.raises(RNNError, match=r"text\.txt is empty"):
+    with pytest.raises(RNNError, match=r"text\.txt has no text; give another file"):
         read_text(write(content))
 
 
@@ -180,6 +180,57 @@ def test_characters_are_split_in_the_order_of_the_text(write):
     ]
     assert decoded == ["abcdefghijklmnop", "<unk><unk>"]
     assert len(corpus.test) == 2 and corpus.oov_rate == 1.0
+
+
+def decoded(corpus, name):
+    return "\n".join(map(corpus.vocabulary.decode, getattr(corpus, name)))
+
+
+@pytest.mark.parametrize("share", [24, 30, 36, 40, 50])  # within a line, and at its ends
+def test_two_shares_are_the_first_and_the_last_characters_in_order(write, share):
+    text = "ab\nab\nbaa\nabab\nb"  # 16 characters and the end of the last line
+    corpus = load_corpus(write(text), level="char", split=f"{share}/{100 - share}", seed=3)
+    assert not corpus.has_test and corpus.test is corpus.valid
+    cut = 17 * share // 100
+    assert corpus.token_counts == {"train": cut, "valid": 17 - cut}
+    assert corpus.sizes["valid"].bytes == corpus.sizes["test"].bytes == 17 - cut
+    found = [s.tolist() for s in (*corpus.train, *corpus.valid)]
+    # The line that is cut goes on from its last character, which is read and not predicted again.
+    targets = [token for s in found for token in s[1:]]
+    names = {n: token for n, token in enumerate(corpus.vocabulary.tokens)}
+    names[corpus.vocabulary.end] = "\n"
+    assert "".join(names[t] for t in targets) == text + "\n"
+
+
+def test_two_shares_of_words_end_with_a_sentence(write):
+    path = write("\n".join(f"{i} x" for i in range(10)))  # 30 tokens with the ends
+    corpus = load_corpus(path, tokenized=True, split="88/12")
+    assert decoded(corpus, "train") == "\n".join(f"{i} x" for i in range(9))  # to token 27 of 30
+    assert len(corpus.valid) == 1
+
+
+def test_three_shares_are_counted_in_sentences(write):
+    path = write("\n".join(f"{i} x" for i in range(40)))
+    corpus = load_corpus(path, tokenized=True, split="50/20/30")
+    assert [len(getattr(corpus, name)) for name in ("train", "valid", "test")] == [20, 8, 12]
+    one, other = (load_corpus(path, tokenized=True, **s) for s in ({}, {"split": "80/10/10"}))
+    assert decoded(one, "train") == decoded(other, "train") and one.has_test
+
+
+@pytest.mark.parametrize(
+    "split", ["80", "80/20/", "90/5", "0/100", "100/0", "90/10.0", "25/25/25/25", "a/b", 90, None]
+)
+def test_shares_that_are_none_are_refused(write, split):
+    with pytest.raises(RNNError, match=r"is no split; .* add up to 100, as in 90/10"):
+        load_corpus(write("a\nb\nc\n"), split=split)
+
+
+def test_a_split_of_three_texts_and_of_one_too_short_are_refused(write):
+    three = {name: write("a\n", name) for name in ("train", "valid", "test")}
+    with pytest.raises(RNNError, match="90/10 is of one text, and three are given; leave split"):
+        load_corpus(**three, split="90/10")
+    with pytest.raises(RNNError, match=r"too short for a split of 90/10"):
+        load_corpus(write("A."), split="90/10")
 
 
 def test_characters_keep_case_and_spaces(write):

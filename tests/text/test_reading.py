@@ -1,6 +1,8 @@
 """Files in pieces: several of them, encodings, line ends, normal form, CSV, standard input."""
 
+import gzip
 import io
+import re
 import sys
 import unicodedata
 
@@ -41,14 +43,39 @@ def test_several_files_and_patterns_are_one_text_with_blank_lines_between(write,
 def test_standard_input_is_read_once_and_stays_what_it_is(monkeypatch, write):
     class Input:
         buffer = io.BytesIO(b"one\r\ntwo\r")
+        is_terminal = False
+
+        @classmethod
+        def isatty(cls):
+            return cls.is_terminal
 
     monkeypatch.setattr(sys, "stdin", Input)
     assert read_text(["-", write("three")]) == "one\ntwo\n\nthree"
     Input.buffer = io.BytesIO(b"\xff")
     with pytest.raises(RNNError, match="standard input is not UTF-8: byte 0"):
         read_text("-")
+    again = r"standard input has no text; pipe some in, .* needs the same text again\)"
+    for Input.buffer, Input.is_terminal in ((io.BytesIO(b""), False), (None, True)):
+        with pytest.raises(RNNError, match=again):
+            read_text("-")
     assert absolute("-") == "-"
     assert absolute(["-", "/a/../b"]) == ["-", "/b"]
+
+
+@pytest.mark.parametrize("data, what_to_do", [
+    (gzip.compress(b"text", mtime=0), "packed: pipe it in, as in: gunzip -c FILE | ... --text -"),
+    (bytes(range(256)), "it is no text; give a file with text in it"),
+    ("text".encode("utf-16"), "or give its --encoding, utf-16"),
+    ("caf\xe9".encode("cp1252"), "or give its --encoding, such as cp1252"),
+], ids=["gzip", "binary", "utf-16", "cp1252"])  # fmt: skip
+def test_what_is_no_utf8_is_told_what_to_do(write, data, what_to_do):
+    with pytest.raises(RNNError, match=re.escape(what_to_do)):
+        read_text(write(data))
+
+
+def test_of_a_folder_its_files_are_wanted(tmp_path):
+    with pytest.raises(RNNError, match=r"give its files, as in 'FOLDER/\*\.txt'"):
+        read_text(tmp_path)
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 100])

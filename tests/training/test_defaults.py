@@ -51,6 +51,13 @@ def test_what_was_given_stays(level, given):
     assert {name: getattr(settings, name) for name in given} == given
 
 
+def test_the_share_for_the_output_that_was_given_is_all_of_the_dropout():
+    for level in FITTING:
+        settings = chosen(level=level, dropout_output=0.2)
+        assert (settings.dropout, settings.dropout_output) == (0, 0.2)
+        assert settings.cell == FITTING[level]["cell"]
+
+
 def test_rows_of_a_stream_go_with_a_truncation_by_chunks_alone():
     assert chosen(level="char", truncation="chunk:7").stream
     for truncation in ("window:7", "full"):

@@ -18,7 +18,8 @@ from theano_rnn.training.run_folder import Run
 SCRIPT = ROOT / "scripts" / "train.py"
 #: Dropout, an optimizer with a state, a stream: all that a checkpoint has to hold.
 TRAINING = (
-    "--text text.txt --cell lstm --hidden-size 6 --dropout 0.3 --optimizer adam --stream "
+    "--text text.txt --cell lstm --hidden-size 6 --optimizer adam --stream "
+    "--dropout 0.3 --variational --dropout-recurrent 0.2 --weight-drop 0.2 "
     "--patience 0 --learning-rate 0.01 --truncation chunk:5 --batch-size 2 --epochs 2 "
     "--checkpoint-every 3"
 ).split()
@@ -60,7 +61,8 @@ def finish(process):
 
 def left_behind(run):
     """What a finished run has reached: parameters, states and metrics, but for its times."""
-    times = {"seconds", "tokens_per_second", "training_seconds", "seconds_to_first_step"}
+    times = {"seconds", "tokens_per_second", "training_seconds", "seconds_to_first_step",
+             "elapsed", "begun", "validation"}  # fmt: skip
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     records.append(json.loads((run / "result.json").read_text()))
     found = [{n: v for n, v in record.items() if n not in times} for record in records]

@@ -213,7 +213,8 @@ def test_the_same_seed_draws_the_same(model, vocabulary):
         ({"prime": "the zebra"}, "zebra"),
         ({"length": 0}, "length"),
         ({"top_k": 0}, "top_k"),
-        ({"top_p": 0}, "top_p"),
+        ({"top_p": 0}, "top_p must be above 0 and at most 1, not 0"),
+        ({"lenght": 3}, "generate has no argument lenght; did you mean length"),
         ({"top_p": 1.1}, "top_p"),
     ],
 )

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 from dataclasses import dataclass, fields
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from theano_rnn.commands import train
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.fields import one_of, setting, whole_number
-from theano_rnn.common.options import add_options, given, markdown, option
+from theano_rnn.common.options import add_options, command_line, given, markdown, option
+from theano_rnn.model.architecture import NO_DROPOUT
 from theano_rnn.training.build import build_model, build_step
-from theano_rnn.training.recipes import RECIPES
-from theano_rnn.training.settings import Settings
+from theano_rnn.training.recipes import RECIPES, replaced
+from theano_rnn.training.settings import MANY_EPOCHS, Settings
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,6 @@ from theano_rnn.training.settings import Settings
             {"tied": True, "cell": "gru"},
             "has 300 rows and V has 100 columns; set embedding_size=1",
         ),
-        ({"tied": True, "embedding_size": 5}, "L has 5 rows and V has 100 columns"),
         ({"embedding_size": 0}, "embedding_size must be a whole number of at least 1, not 0"),
         ({"dropout": 1.0}, "dropout must be a number from 0 to below 1, not 1.0"),
         ({"dropout": -0.1}, "dropout must be a number from 0 to below 1, not -0.1"),
@@ -41,6 +42,15 @@ from theano_rnn.training.settings import Settings
             "uniform, uniform:R, glorot, orthogonal, identity or spectr",
         ),
         ({"initialization": "spectral:0"}, "R must be a positive number"),
+        ({"variational": True}, "variational has no effect without"),
+        ({"dropout_input": 0.2}, "dropout_input hides parts of the embedded input"),
+        ({"dropout_output": 1.5}, "dropout_output must be a number from 0 to below 1, not 1.5"),
+        ({"weight_drop": 0.2, "cell": "mingru"}, "weight_drop needs a matrix W"),
+        ({"weight_drop": 0.2, "omega": 1}, "omega is of the whole W, of which weight_drop hides"),
+        ({"dropout_recurrent": 0.2, "omega": 1}, "of which dropout_recurrent hides a part"),
+        ({"initialization": "identity", "cell": "mingru"}, "the cell mingru has no W"),
+        ({"tied": True, "cell": "mingru"}, "has 200 rows and V has 100 columns"),
+        ({"omega": 1, "cell": "mingru"}, "omega is for the cells tanh, sigmoid, relu, not mingru"),
         ({"truncation": "window"}, "use 'full', 'window:K', 'chunk:K', 'last:K' or 'artbp:K'"),
         ({"truncation": "chunk:0"}, "at least 1, not 0"),
         # the step
@@ -51,6 +61,12 @@ from theano_rnn.training.settings import Settings
         ({"clip": float("nan")}, "clip must be"),
         ({"l2": -0.1}, "l2 must be"),
         ({"omega": -1}, "omega must be"),
+        ({"weight_decay": -1}, "weight_decay must be"),
+        ({"split": "90"}, "is no split"),
+        ({"split": "90/10", "train": "a", "valid": "a", "test": "a"}, "leave --split out"),
+        ({"weight_decay": 0.1, "l2": 0.1}, "set one of them to 0"),
+        ({"ar": -1}, "ar must be"),
+        ({"tar": float("nan")}, "tar must be"),
         ({"omega": 1, "cell": "lstm"}, "omega is for the cells tanh, sigmoid, relu, not lstm"),
         ({"omega": 1, "truncation": "window:4"}, "omega needs truncation full or chunk:K"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
@@ -67,10 +83,21 @@ from theano_rnn.training.settings import Settings
         ({"lr_decay": 0}, "lr_decay must be"),
         ({"min_improvement": 1}, "min_improvement must be a number from 0 to below 1, not 1"),
         ({"lr_decay_after": 0}, "lr_decay_after must be a whole number of at least 1, not 0"),
+        ({"average": "swa"}, "average 'swa' is unknown; use none, nt-asgd"),
+        ({"schedule": "step"}, "schedule 'step' is unknown; use plateau, epochs, cosine"),
+        ({"schedule": "epochs"}, "schedule epochs needs an epoch; give --lr-decay-after"),
+        (
+            {"schedule": "cosine", "lr_decay_after": 2},
+            "lr_decay_after 2 has no effect under schedule cosine; leave one of them out",
+        ),
+        ({"lr_end": 0.1}, "no effect under schedule plateau without minutes; leave it out"),
+        ({"lr_end": 0.1, "schedule": "constant"}, "no effect under schedule constant; leave it"),
+        ({"warmup": 1}, "warmup must be a number from 0 to below 1, not 1"),
         ({"patience": 0}, "patience must be a whole number of at least 1, not 0"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
-        ({"epochs": None}, "epochs must be a whole number of at least 1, not None"),
+        ({"minutes": 0}, "minutes must be a positive, finite number, not 0"),
         ({"dynamic": 0}, "dynamic must be a positive, finite number, not 0"),
+        ({"dynamic_rms": -1}, "dynamic_rms must be a positive, finite number, not -1"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
     ],
 )
@@ -137,6 +164,45 @@ def test_a_text_may_be_several_files_and_keep_its_case():
 
 
 @pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"min_improvement": 0.1, "lr_decay": 0.7}, []),
+        ({"min_improvement": 0.1, "lr_decay": 0.7, "schedule": "cosine"}, ["both"]),
+        ({"min_improvement": 0.1, "lr_decay": 0.7, "schedule": "constant"}, ["both"]),
+        ({"lr_decay": 0.7, "schedule": "cosine", "on_nonfinite": "restore"}, []),
+        ({"min_improvement": 0.1, "lr_decay": 0.7, "lr_decay_after": 3}, ["min_improvement"]),
+        ({"clip_by": "value"}, []),
+        ({"clip_by": "value", "clip": 0}, ["clip_by"]),
+        ({"clip": 0}, []),
+    ],
+)
+def test_a_setting_that_was_given_and_has_no_effect_is_refused(values, names):
+    settings = Settings(**values)
+    names = ["min_improvement", "lr_decay"] if names == ["both"] else names
+    assert settings.without_effect(values).keys() == set(names)
+    settings.check_given(())  # a default, or one of a recipe
+    if names:
+        with pytest.raises(RNNError, match=f"{names[0]} has no effect.*; leave it out"):
+            settings.check_given(values)
+
+
+def test_train_refuses_an_option_without_effect_before_it_reads_the_text(capsys):
+    line = ["--text", "no_such_file", "--schedule", "cosine", "--lr-decay", "0.7"]
+    assert train.main(line) == 2
+    said = "--lr-decay has no effect under schedule cosine; leave it out"
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_all_defaults_as_options_are_the_defaults():
+    """dropout_output is None by default, and 0 is another value: no option says None."""
+    values = {**vars(Settings(text="a")), "clip": None}
+    del values["rules"]  # no option
+    line = command_line(values, Settings)
+    found = Settings(**given(train.parser().parse_args(shlex.split(line)), Settings))
+    assert found == Settings(text="a", clip=0.0)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"clip": 0},
@@ -146,6 +212,7 @@ def test_a_text_may_be_several_files_and_keep_its_case():
         {"lr_decay": 1},
         {"tied": True},
         {"tied": True, "cell": "gru", "hidden_size": 5, "embedding_size": 5},
+        {"tied": True, "cell": "gru", "hidden_size": 5, "embedding_size": 3},
         {"omega": 2.0, "cell": "relu", "truncation": "chunk:5"},
         {"stream": True, "truncation": "chunk:5", "cell": "lstm", "layers": 2},
     ],
@@ -189,11 +256,14 @@ def test_an_older_run_without_the_newer_names_is_one_of_the_plain_network_by_sgd
     newer = {name: value for name, value in vars(settings).items() if name not in older}
     assert newer == {
         "cell": "tanh", "layers": 1, "bias": False, "tied": False, "embedding_size": None,
-        "dropout": 0.0, "initialization": "uniform", "batch_size": 1, "stream": False,
+        **NO_DROPOUT, "initialization": "uniform", "batch_size": 1, "stream": False,
         "state_reset": 0.0,
         "optimizer": "sgd", "clip_by": "norm", "l2": 0.0, "omega": 0.0, "lr_decay_after": None,
-        "patience": None, "dynamic": None, "watch": False, "tensorboard": False,
-        "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1,
+        "split": "80/10/10", "weight_decay": 0.0, "ar": 0.0, "tar": 0.0,
+        "average": "none",
+        "minutes": None, "schedule": None, "lr_end": 0.0, "warmup": 0.0, "patience": None,
+        "dynamic": None, "dynamic_rms": None, "watch": False, "tensorboard": False,
+        "checkpoint_every": "10min", "on_nonfinite": "stop", "threads": 1, "precision": "float32",
         "encoding": "utf-8", "lower": None, "sentences": "auto", "rules": 2,
     }  # fmt: skip
     assert str(build_model(settings, 9)).startswith("RNN(9, 7, truncation='window:4')")
@@ -225,6 +295,21 @@ def test_the_model_of_a_stream_has_the_whole_gradient_of_a_piece():
     assert settings.steps == 6 and build_model(settings, 9).truncation == "full"
     assert build_model(settings, 9, dropout=0.0).architecture.dropout == 0
     assert Settings(truncation="chunk:6").steps is None
+
+
+def test_minutes_replace_the_epochs_and_the_patience_of_a_recipe_but_none_that_are_given():
+    recipe = RECIPES["words"]
+    assert (recipe["epochs"], recipe["patience"]) == (14, 2)
+
+    def ends(**given):
+        settings = Settings(**replaced(recipe, given))
+        assert settings.dropout == recipe["dropout"]
+        return settings.epochs, settings.patience
+
+    assert ends(lr_decay=0.7) == (14, 2)
+    assert ends(minutes=60) == (MANY_EPOCHS, None)
+    assert ends(minutes=60, epochs=20, patience=3) == (20, 3)
+    assert ends(schedule="cosine") == (14, None)
 
 
 @pytest.mark.parametrize("name", RECIPES)

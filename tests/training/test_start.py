@@ -9,7 +9,7 @@ from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import start
 from theano_rnn.training.loop import Callback
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.settings import Settings
+from theano_rnn.training.settings import MANY_EPOCHS, Settings
 
 LINES = ["the cat sat", "a dog ran", "the dog sat", "a cat ran home"] * 5
 
@@ -57,6 +57,9 @@ def test_a_run_begins_with_the_parameters_of_another_even_if_it_is_killed_at_onc
     given = {"text": settings.text, "learning_rate": 0.5, "seed": 9}
     tuned = start.settings_from(tmp_path / "first", given)
     assert (tuned.hidden_size, tuned.learning_rate, tuned.text) == (3, 0.5, settings.text)
+    assert start.settings_from(tmp_path / "first", {**given, "minutes": 5}).epochs == MANY_EPOCHS
+    with pytest.raises(RNNError, match="clip_by has no effect without --clip"):
+        start.settings_from(tmp_path / "first", {**given, "clip": 0, "clip_by": "value"})
     with start.new(tuned, tmp_path / "second", tmp_path / "first"):
         pass  # killed
     with start.resumed(tmp_path / "second", {}) as second:
@@ -86,6 +89,7 @@ def test_a_resumed_run_changes_what_is_safe_and_nothing_else(tmp_path, settings)
         ({}, "text has changed"),
         ({"seed": 1}, "--seed"),
         ({"cell": "gru"}, "--c"),
+        ({"schedule": "cosine", "lr_decay": 0.3}, "lr_decay has no effect"),
     ):
         with pytest.raises(RNNError, match=message), start.resumed(tmp_path / "run", bad):
             pass
@@ -106,7 +110,7 @@ def test_a_run_that_lost_its_patience_goes_on_with_more_of_it(tmp_path, settings
     with pytest.raises(RNNError, match="larger --patience"), start.resumed(tmp_path / "run", {}):
         pass
     with start.resumed(tmp_path / "run", {"patience": 3}) as training:
-        assert not training.is_over
+        assert training.end is None
 
 
 def test_what_was_not_chosen_fits_the_text_and_stays_so_when_the_run_is_resumed(tmp_path, text):

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from theano_rnn.training import thread_choice
 from theano_rnn.training.thread_choice import ThreadChoice
 
 
@@ -43,34 +42,90 @@ def test_it_follows_the_load_of_the_machine():
     assert 30 / 250 < spent[2] < 1.2 * 30 / 150
 
 
+def run(choice, seconds, step):
+    """Steps of 100 tokens for so many seconds; ``step`` gives a step's time from the threads."""
+    spent = 0.0
+    while spent < seconds:
+        taken = step(choice.threads)
+        choice.step(100, taken)
+        spent += taken
+
+
 def test_steps_that_become_slow_are_compared_again_before_the_pause_is_over():
     used = []
     choice = ThreadChoice(used.append, 2)
-    while len(used) < 1 + 2 * thread_choice.ROUNDS:
-        choice.step(100, 0.06 / choice.threads)
+    run(choice, 10, lambda n: 0.06 / n)
     assert choice.threads == 2
-    for _ in range(20):  # 3 seconds: the pause is a minute
-        choice.step(100, 0.15)
-    assert len(used) > 1 + 2 * thread_choice.ROUNDS
+    compared = len(used)
+    run(choice, 3, lambda n: 0.15)
+    assert len(used) > compared
 
 
 def test_one_slow_block_is_no_reason():
     used = []
     choice = ThreadChoice(used.append, 2)
-    while len(used) < 1 + 2 * thread_choice.ROUNDS:
-        choice.step(100, 0.06 / choice.threads)
+    run(choice, 10, lambda n: 0.06 / n)
+    compared = len(used)
     for n in range(100):
-        choice.step(100, 0.15 if n % 10 == 0 else 0.03)
-    assert len(used) == 1 + 2 * thread_choice.ROUNDS
+        choice.step(100, 0.15 if n % 40 == 0 else 0.03)
+    assert len(used) == compared
 
 
 def test_one_thread_that_becomes_slow_is_no_reason():
     used = []
     choice = ThreadChoice(used.append, 2)
-    while len(used) < 1 + 2 * thread_choice.ROUNDS:
-        choice.step(100, 0.06 * choice.threads)
+    run(choice, 10, lambda n: 0.06 * n)
     assert choice.threads == 1
     compared = len(used)
-    for _ in range(100):  # 30 seconds, each step five times as slow
-        choice.step(100, 0.3)
+    run(choice, 30, lambda n: 0.3)
     assert len(used) == compared
+
+
+def test_a_number_that_loses_clearly_leaves_the_comparison_at_once():
+    """Beside two busy programs a step with two threads took .7 seconds where one took .1."""
+    spent = share_of_time(lambda n, now: 1e-4 if n == 1 else 7e-4, 1000)
+    assert spent[2] < 0.04
+
+
+def test_a_slow_block_of_one_thread_does_not_lose_the_comparison():
+    blocks = iter([0.05] * 12 + [0.09] * 6 + [0.05] * 1000)  # the second one of one thread is slow
+    choice = ThreadChoice(lambda number: None, 2)
+    run(choice, 3, lambda n: next(blocks) if n == 1 else 0.06)
+    assert choice.threads == 1
+
+
+def test_steps_that_take_many_times_as_long_are_compared_again_at_once():
+    used = []
+    choice = ThreadChoice(used.append, 2)
+    run(choice, 10, lambda n: 0.06 / n)
+    assert choice.threads == 2
+    compared = len(used)
+    run(choice, 1.2, lambda n: 0.6)
+    assert len(used) > compared and choice.threads == 1
+
+
+def test_a_long_first_step_with_more_threads_does_not_lose_the_comparison():
+    steps = iter([0.26, *[0.08] * 10**4])  # with two threads; they are made in the first one
+    choice = ThreadChoice(lambda number: None, 2)
+    run(choice, 3, lambda n: 0.12 if n == 1 else next(steps))
+    assert choice.threads == 2
+
+
+def comparisons(seconds, step):
+    """When each comparison began in a training of so many seconds."""
+    now, begun = [0.0], []
+    choice = ThreadChoice(lambda number: number > 1 and begun.append(now[0]), 2)
+    while now[0] < seconds:
+        taken = step(choice.threads, now[0])
+        choice.step(100, taken)
+        now[0] += taken
+    return [time for i, time in enumerate(begun) if i == 0 or time - begun[i - 1] > 30]
+
+
+def test_after_a_comparison_that_two_threads_have_left_early_the_next_one_comes_later():
+    lost = comparisons(1500, lambda n, now: 0.06 if n == 1 else 0.9)
+    gaps = [b - a for a, b in zip(lost, lost[1:])]
+    assert [round(gap / 60) for gap in gaps] == [2, 4, 4, 4, 4, 4]
+    # Where two are a little slower they are compared every minute, and so they are when they pay.
+    near = comparisons(400, lambda n, now: 0.06 if n == 1 else 0.065)
+    assert len(near) == 7

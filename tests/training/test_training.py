@@ -15,6 +15,7 @@ from conftest import first, function_in_python
 
 from theano_rnn import RNN
 from theano_rnn.baselines import bigram
+from theano_rnn.baselines.bigram import unigram_perplexity
 from theano_rnn.baselines.kneser_ney import fit_kneser_ney
 from theano_rnn.common import files
 from theano_rnn.common.errors import NotFinite, RNNError
@@ -24,6 +25,9 @@ from theano_rnn.model import cuts
 from theano_rnn.model.truncation import parse
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.step import Step
+from theano_rnn.reference import NumpyRNN
+from theano_rnn.reference.dynamic import adapted, root_mean_squares
+from theano_rnn.text import batches
 from theano_rnn.text.corpus import build_corpus, count_tokens, pairs
 from theano_rnn.training import adaptive, build, evaluation
 from theano_rnn.training.checkpoint import parameters
@@ -33,7 +37,6 @@ from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
-from theano_rnn.training.state import next_rate
 
 SETTINGS = Settings(hidden_size=5, learning_rate=0.1, epochs=2, seed=3)
 #: Batches, dropout, an optimizer with a state; and a stream with a state of two parts a layer.
@@ -50,6 +53,10 @@ ARTBP = dataclasses.replace(BATCHES, truncation="artbp:3:4")
 ARTBP_STREAM = dataclasses.replace(STREAM, truncation="artbp:7")
 ADAPTIVE = dataclasses.replace(SETTINGS, truncation="adaptive:0.2")
 ADAPTIVE_STREAM = dataclasses.replace(STREAM, truncation="adaptive:0.5")
+#: A projection, and what is added to the gradient and to the update.
+PENALIZED = dataclasses.replace(
+    STREAM, tied=True, embedding_size=3, ar=2.0, tar=1.0, weight_decay=0.01
+)
 MODELS, STEPS = {}, {}
 QUICK = {"MODELS": {}, "STEPS": {}}
 
@@ -70,6 +77,7 @@ def compiled_once(monkeypatch):
 
     def step(settings, model):
         key = model, settings.optimizer, settings.clip_by, settings.l2, settings.omega
+        key += (settings.weight_decay, settings.ar, settings.tar)
         key += (settings.truncation, settings.stream)
         shared = STEPS.setdefault(key, make_step(settings, model))
         shared.set_state({name: np.zeros_like(value) for name, value in shared.state().items()})
@@ -188,7 +196,7 @@ class FakeStep:
         if mask is None and np.ndim(x) == 1:
             self.seen.append((tuple(x), tuple(y)))
         else:
-            self.seen.append((x, y, mask, state, random.random()))
+            self.seen.append((x, y, mask, state, random and random.random()))
         return 1.0, 1.0, None if np.ndim(x) == 1 else np.full((x.shape[1], 2), len(self.seen))
 
     def state(self):
@@ -273,7 +281,7 @@ def test_the_learning_rate_is_halved_when_the_validation_loss_rises_or_hardly_fa
 
 def left_behind(run):
     """All that a run has reached, but for the time it took."""
-    times = {"seconds", "seconds_to_first_step"}
+    times = {"seconds", "seconds_to_first_step", "elapsed", "begun", "validation"}
     reached = [{n: v for n, v in r.items() if n not in times} for r in run.metrics()]
     for name in ("best", "last"):
         arrays, state = run.checkpoint(name)
@@ -288,6 +296,7 @@ def left_behind(run):
         (SETTINGS, (1, 40, 41)),  # within an epoch, at its end, within the next
         (BATCHES, (15,)),
         (dataclasses.replace(STREAM, state_reset=0.3), (5,)),
+        (dataclasses.replace(BATCHES, schedule="cosine", warmup=0.2), (3, 15)),
         pytest.param(VALUES, (4,), marks=pytest.mark.slow),
         pytest.param(BATCHES, (3,), marks=pytest.mark.slow),
         pytest.param(STREAM, (18,), marks=pytest.mark.slow),
@@ -295,9 +304,10 @@ def left_behind(run):
         pytest.param(ADAPTIVE_STREAM, (2,), marks=pytest.mark.slow),
         pytest.param(ARTBP, (15,), marks=pytest.mark.slow),
         pytest.param(ARTBP_STREAM, (5,), marks=pytest.mark.slow),
+        pytest.param(PENALIZED, (5,), marks=pytest.mark.slow),
     ],
-    ids="sentences batches stream clipped-values batches-early stream-late adaptive "
-    "adaptive-stream artbp artbp-stream".split(),
+    ids="sentences batches stream cosine clipped-values batches-early stream-late adaptive "
+    "adaptive-stream artbp artbp-stream penalized".split(),
 )
 def test_a_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(
     tmp_path, corpus, settings, stops
@@ -438,6 +448,31 @@ def test_whatever_the_optimizer_a_stopped_run_ends_as_one_that_was_not(
     ends_the_same_stopped(tmp_path, few, settings, [2, n - 1])
 
 
+#: Dropout without masks of the states; and of every kind.
+WEIGHTS = {"weight_drop": 0.4, "dropout_recurrent": 0.3}
+EVERY_KIND = {
+    **WEIGHTS, "dropout": 0.4, "layers": 2, "variational": True, "dropout_output": 0.2,
+    "dropout_input": 0.3, "dropout_embedding": 0.2, "embedding_size": 3,
+}  # fmt: skip
+
+
+def test_a_stopped_run_draws_the_masks_that_it_would_have_drawn(
+    tmp_path, corpus, quickly_compiled
+):
+    few = dataclasses.replace(corpus, train=corpus.train[:4], valid=corpus.valid[:2])
+    ends_the_same_stopped(tmp_path, few, Settings(hidden_size=4, epochs=2, **WEIGHTS), [2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["tanh", "lstm"])
+@pytest.mark.parametrize("fed", FED)
+def test_a_stopped_run_with_every_kind_of_dropout_ends_as_one_that_was_not(
+    tmp_path, corpus, fed, cell
+):
+    settings = Settings(cell=cell, hidden_size=4, epochs=2, **EVERY_KIND, **FED[fed])
+    ends_the_same_stopped(tmp_path, corpus, settings, [3, 9])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("fed", FED)
@@ -451,7 +486,9 @@ def test_every_training_in_compiled_loops_ends_as_one_that_was_not_stopped(
     ends_the_same_stopped(tmp_path, corpus, settings, [3, 9])
 
 
-@pytest.mark.parametrize("cell", first(1, ["lstm", "sigmoid", "relu", "gru", "gru_after"]))
+@pytest.mark.parametrize(
+    "cell", first(1, ["lstm", "sigmoid", "relu", "gru", "gru_after", "mingru"])
+)
 def test_each_cell_is_trained_gone_on_with_and_sampled(tmp_path, corpus, cell):
     # tanh: above
     settings = dataclasses.replace(SETTINGS, cell=cell, batch_size=4, learning_rate=0.5)
@@ -548,28 +585,6 @@ def test_of_clipped_values_no_share_is_told(tmp_path, corpus):
     assert training.run.metrics()[0]["clipped"] is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "epoch", "loss", "best", "rate"),
-    [
-        ({}, 1, 9.0, math.inf, 0.8),
-        ({}, 2, 4.94, 5.0, 0.8),
-        ({}, 2, 4.96, 5.0, 0.4),  # hardly a fall
-        ({}, 2, 5.01, 5.0, 0.4),
-        ({"min_improvement": 0.0}, 2, 4.999, 5.0, 0.8),
-        ({"min_improvement": 0.0}, 2, 5.0, 5.0, 0.8),
-        ({"min_improvement": 0.0}, 2, 5.001, 5.0, 0.4),
-        ({"lr_decay": 0.25}, 2, 5.001, 5.0, 0.2),
-        ({"lr_decay": 1.0}, 2, 5.001, 5.0, 0.8),
-        ({"lr_decay_after": 3}, 2, 6.0, 5.0, 0.8),  # whatever the loss
-        ({"lr_decay_after": 3}, 3, 4.0, 5.0, 0.4),
-        ({"lr_decay_after": 3}, 7, 4.0, 5.0, 0.4),
-    ],
-)
-def test_the_next_learning_rate(changes, epoch, loss, best, rate):
-    settings = Settings(learning_rate=1.0, **changes)
-    assert next_rate(settings, epoch, 0.8, loss, best) == pytest.approx(rate)
-
-
 def scheduled(folder, corpus, monkeypatch, losses, **changes):
     """A run of steps that do nothing, with these validation losses."""
     training = new_training(folder, corpus, dataclasses.replace(SETTINGS, **changes))
@@ -590,7 +605,8 @@ def test_the_rate_is_kept_for_n_epochs_and_then_falls_every_epoch(tmp_path, corp
 def test_a_run_ends_when_its_patience_does_and_is_not_gone_on_with(tmp_path, corpus, monkeypatch):
     losses = [5.0, 4.0, 4.5, 3.9, 4.1, 3.9, 1.0]  # as low as the lowest is not lower
     training = scheduled(tmp_path / "run", corpus, monkeypatch, losses, epochs=9, patience=2)
-    assert training.is_over and (training.state.epoch, training.state.best_epoch) == (6, 4)
+    assert training.end == "patience"
+    assert (training.state.epoch, training.state.best_epoch) == (6, 4)
     assert training.run.checkpoint("best")[1]["epoch"] == 4
     training.run.save_result({"epochs": 6})
     settings = dataclasses.replace(training.settings, epochs=20)
@@ -617,6 +633,59 @@ def test_dynamic_evaluation_is_a_loop_of_clipped_steps_on_a_copy(tmp_path, corpu
     expected = math.exp(sum(loss for loss, _ in steps) / sum(len(y) for y in Y))
     assert result["dynamic_perplexity"] == pytest.approx(expected, rel=1e-5)
     assert result["dynamic_perplexity"] != pytest.approx(result["test_perplexity"], rel=1e-4)
+
+
+@pytest.mark.parametrize("settings", first(1, [BATCHES, STREAM]))
+def test_rms_scaled_dynamic_evaluation_learns_from_the_test_text_and_is_told_apart(
+    tmp_path, corpus, settings, monkeypatch
+):
+    monkeypatch.setattr("theano_rnn.optim.dynamic.compile_function", function_in_python)
+    settings = dataclasses.replace(settings, epochs=1, dynamic_rms=1e-4)
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(Callback())
+    before = training.model.parameters()
+    result = training.result()
+    for name, value in training.model.parameters().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert result["dynamic_rms_perplexity"] < result["test_perplexity"]
+    assert "dynamic_perplexity" not in result
+    if settings.stream:
+        return
+    values = parameters(training.run.checkpoint("best")[0])
+    values = {name: value.astype("float64") for name, value in values.items()}
+    naive, start = NumpyRNN(values), values
+    size = 500 * len(corpus.train) // count_tokens(corpus.train)
+    observed = []
+    for group in batches.buckets(corpus.train, size, settings.seed):
+        x, y, mask = batches.batch([corpus.train[n] for n in group])
+        observed.append({name: g / mask.sum() for name, g in naive.bptt(x, y, mask).items()})
+    rms, total = root_mean_squares(observed), 0.0
+    for x, y in zip(*pairs(corpus.test)):
+        naive.set_parameters(values)
+        total += naive.ce_error(x, y)
+        gradients = naive.bptt(x, y)
+        values = adapted(values, start, rms, gradients, len(y), 1e-4, 0.002 / 5, 2e-5)
+    expected = math.exp(total / count_tokens(corpus.test))
+    assert result["dynamic_rms_perplexity"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_a_test_text_the_result_is_of_the_validation_text_and_says_so(tmp_path, corpus):
+    in_two = dataclasses.replace(
+        corpus, test=corpus.valid, sizes={name: corpus.sizes["valid"] for name in corpus.sizes},
+        has_test=False,
+    )  # fmt: skip
+    results = []
+    for number, text in enumerate((corpus, in_two)):
+        training = new_training(tmp_path / str(number), text)
+        training.run_epochs(StopAfter(3))
+        results.append(training.result())
+    of_three, of_two = results
+    assert (of_three["judged_on"], of_two["judged_on"]) == ("test", "valid")
+    assert not any(name.startswith("test") for name in of_two)
+    assert of_two["valid_perplexity"] == pytest.approx(of_three["valid_perplexity"])
+    assert of_two["unigram_perplexity"] == pytest.approx(
+        unigram_perplexity(corpus.train, corpus.valid, corpus.vocabulary.size)
+    )
 
 
 def test_a_run_stopped_in_its_first_epoch_can_be_judged(tmp_path, corpus):
@@ -888,7 +957,7 @@ def test_a_run_killed_while_it_was_judged_is_judged(tmp_path, corpus):
     resumed.run_epochs(Callback())
     result = resumed.result()
     assert result["epochs"] == 2 and len(training.run.metrics()) == 2
-    with pytest.raises(RNNError, match="has its 2 epochs"):
+    with pytest.raises(RNNError, match="has ended after epoch 2"):
         Training(SETTINGS, training.run, corpus, resume=True)
 
 
@@ -959,7 +1028,7 @@ def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
     training = new_training(tmp_path / "run", corpus)
     training.run_epochs(Callback())
     training.result()
-    with pytest.raises(RNNError, match=r"has its 2 epochs.*--epochs"):
+    with pytest.raises(RNNError, match=r"has ended after epoch 2.*--epochs"):
         Training(SETTINGS, training.run, corpus, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""Before training: a warning of long sentences and of short epochs."""
+"""Before training: warnings of long sentences, short epochs and a late average."""
 
 import pytest
 
@@ -14,6 +14,11 @@ from theano_rnn.training.settings import Settings
         ("a " * 201, {}, ["sentences have more than 202 tokens"]),
         ("a" * 201, {"level": "char"}, ["lines have more than 202 tokens"]),
         ("a " * 201, {"stream": True, "truncation": "chunk:9", "batch_size": 2}, []),
+        ("a b c", {"average": "nt-asgd", "epochs": 7}, []),
+        ("a b c", {"average": "nt-asgd", "epochs": 6}, ["begins after 6 epochs at the earliest"]),
+        ("a b c", {"average": "nt-asgd:2", "epochs": 3}, ["after 3 epochs"]),
+        ("a b c", {"average": "ema", "epochs": 1}, []),
+        ("a b c", {"average": "nt-asgd", "minutes": 1}, []),
         ("a b c", {"batch_size": 2}, ["only 30 steps, of 2 sentences each"]),
         (
             "a b c",

@@ -10,11 +10,12 @@ without our engine, JAX and PyTorch even in an environment without Theano.
 
 import ctypes
 import functools
+import itertools
 import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Optional
@@ -30,7 +31,7 @@ Loaded = tuple[Callable[[Ints, Ints], float], Callable[[], Arrays]]
 #: The answer to a request, as JSON takes it.
 Answer = dict[str, Any]
 
-LEARNING_RATE = 0.001
+LEARNING_RATE, CLIP = 0.001, 5.0
 SEQUENCES = 8  # different sequences, taken in turn
 
 
@@ -41,7 +42,7 @@ class Spec:
     Attributes
     ----------
     program : str
-        "ours", "stock", "jax", "torch", or "limit": the matrix products alone.
+        A name in ``LOADS``; "limit" is the matrix products alone.
     vocab_size, hidden_size, T : int
     truncation, cell : str
         As ``RNN`` takes them; stock has "full" and "tanh" only.
@@ -49,6 +50,8 @@ class Spec:
         Sequences in a step.
     seed : int
         Seeds the parameters and the tokens, which are the same for all programs.
+    network, step : dict
+        Of ours: further settings of ``RNN`` and of ``Step``, and "average" as ``train`` has it.
     parameters : str, optional
         An .npz file of the first parameters; ours makes them itself. ``Program`` writes it.
     blas_library : str, optional
@@ -63,6 +66,8 @@ class Spec:
     cell: str = "tanh"
     B: int = 1
     seed: int = 0
+    network: dict[str, Any] = field(default_factory=dict)
+    step: dict[str, Any] = field(default_factory=dict)
     parameters: Optional[str] = None
     blas_library: Optional[str] = None
 
@@ -77,8 +82,26 @@ def load_ours(spec: Spec) -> Loaded:
         cell=spec.cell,
         truncation=spec.truncation,
         seed=spec.seed,
+        **spec.network,
     )
-    return lambda x, y: model.sgd_step(x, y, LEARNING_RATE), model.parameters
+    if not spec.step:
+        return lambda x, y: model.sgd_step(x, y, LEARNING_RATE), model.parameters
+    from theano_rnn.optim import averaging
+    from theano_rnn.optim.step import Step
+
+    of_step = dict(spec.step)
+    rule = averaging.parse(of_step.pop("average", "none"))
+    step = Step(model, **of_step)
+    average = None if rule is None else averaging.Average(rule, model.shared)
+    clip, taken = None if step.clip_by is None else CLIP, itertools.count(1)
+
+    def train(x: Ints, y: Ints) -> float:
+        loss = step(x, y, LEARNING_RATE, clip)[0]
+        if average is not None:
+            average.update(next(taken))
+        return loss
+
+    return train, model.parameters
 
 
 def load_stock(spec: Spec) -> Loaded:
@@ -128,12 +151,20 @@ def lend_what_is_gone() -> None:
 
 
 def load_peer(spec: Spec) -> Loaded:
-    """The network in JAX or in PyTorch."""
-    from theano_rnn.benchmark import peers
+    """The network in JAX, PyTorch or PyTensor."""
+    from theano_rnn.benchmark import peers, pytensor_peer
 
-    load = {"jax": peers.load_jax, "torch": peers.load_torch}[spec.program]
-    values = first_parameters(spec, "float32")
-    step, parameters = load(values, spec.cell, spec.truncation, LEARNING_RATE)
+    values, cell, rate = first_parameters(spec, "float32"), spec.cell, LEARNING_RATE
+    if spec.program == "jax":
+        step, parameters = peers.load_jax(values, cell, spec.truncation, rate)
+    elif spec.program.startswith("torch"):
+        is_compiled = spec.program == "torch.compile"
+        step, parameters = peers.load_torch(values, cell, spec.truncation, rate, is_compiled)
+    else:
+        mode = {"pytensor": "NUMBA", "pytensor-c": "FAST_RUN"}[spec.program]
+        library = spec.blas_library
+        load = pytensor_peer.load_pytensor
+        step, parameters = load(values, cell, spec.B, rate, mode, library)
     return step, lambda: {**parameters(), "U": np.asarray(parameters()["U"]).T}
 
 
@@ -155,15 +186,14 @@ def first_parameters(spec: Spec, dtype: str) -> Arrays:
     """The parameters that ours begins with, U (vocab_size, G*H)."""
     assert spec.parameters is not None
     with np.load(spec.parameters) as file:
-        values = {name: file[name].astype(dtype) for name in "UVW"}
+        values = {name: file[name].astype(dtype) for name in file.files}
     return {**values, "U": np.ascontiguousarray(values["U"].T)}
 
 
 LOADS = {
     "ours": load_ours,
     "stock": load_stock,
-    "jax": load_peer,
-    "torch": load_peer,
+    **dict.fromkeys(("jax", "torch", "torch.compile", "pytensor", "pytensor-c"), load_peer),
     "limit": load_limit,
 }
 
@@ -175,6 +205,7 @@ class Child:
         self.spec = spec
         self.step, self.parameters = LOADS[spec.program](spec)
         self.resident: Optional[int] = None  # bytes at the first request for memory
+        self.choice: Any = None  # of the number of threads
         self._sequences = functools.lru_cache(None)(self.sequences)
 
     def sequences(self, T: int) -> list[tuple[Ints, Ints]]:
@@ -208,6 +239,63 @@ class Child:
         for i in range(steps):
             self.step(*sequences[i % SEQUENCES])
         return {"seconds": time.perf_counter() - start}
+
+    def compare_threads(self, T: int) -> Answer:
+        """The tokens and seconds that ``threads=0`` takes to choose a number of threads."""
+        from theano_rnn import engine
+        from theano_rnn.training.thread_choice import ThreadChoice
+
+        self.choice = ThreadChoice(engine.use_threads, engine.most_threads())
+        return self._choosing(T, lambda seconds: self.choice.is_comparing)
+
+    def run_with_threads(self, T: int, threads: int, seconds: float) -> Answer:
+        """The tokens and seconds of steps with so many threads; 0: what was chosen."""
+        from theano_rnn import engine
+
+        if threads == 0:
+            engine.use_threads(self.choice.threads)
+            return self._choosing(T, lambda spent: spent < seconds)
+        engine.use_threads(threads)
+        sequences, start, n = self._sequences(T), time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            self.step(*sequences[n % SEQUENCES])
+            n += 1
+        return {"tokens": n * T * self.spec.B, "seconds": time.perf_counter() - start}
+
+    def _choosing(self, T: int, goes_on: Callable[[float], bool]) -> Answer:
+        """Steps that the choice of threads sees, as long as it goes on."""
+        sequences, start, n = self._sequences(T), time.perf_counter(), 0
+        last = start
+        while goes_on(last - start):
+            self.step(*sequences[n % SEQUENCES])
+            now = time.perf_counter()
+            self.choice.step(T * self.spec.B, now - last)
+            last, n = now, n + 1
+        return {"tokens": n * T * self.spec.B, "seconds": last - start}
+
+    def largest_loop(self, T: int) -> Answer:
+        """Seconds to compile each loop of a step of an lstm of three layers, under window:4."""
+        import theano
+
+        from theano_rnn import engine
+        from theano_rnn.optim.step import Step
+        from theano_rnn.rnn import RNN
+
+        compiler: Any = engine.compiler
+        seconds, shipped = [], compiler.library_of
+
+        def timed(*module: Any, **settings: Any) -> Any:
+            start = time.perf_counter()
+            made = shipped(*module, **settings)
+            seconds.append(time.perf_counter() - start)
+            return made
+
+        compiler.library_of = timed
+        # Loops have only C; all other Ops run in Python here, and nothing else is compiled.
+        python = theano.Mode("py", "fast_run").excluding("elemwise_fusion")
+        theano.compile.mode.instantiated_default_mode = python
+        Step(RNN(64, 100, cell="lstm", layers=3, truncation="window:4")).function()
+        return {"seconds": seconds}
 
     def memory(self, T: int) -> Answer:
         """The peak memory of one step in bytes, less the memory before the first request."""

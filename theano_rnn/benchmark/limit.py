@@ -25,7 +25,8 @@ class Products(theano.graph.op.COp):
 
     def c_support_code(self, **kwargs: Any) -> str:
         return (
-            source("loop/loop.h")
+            "#define BLAS_GEMV\n"
+            + source("ops/vectors.h", "ops/gemv.h", "ops/threads.h", "ops/matrix.h", "loop/loop.h")
             + """
         static bool products_of_a_step(npy_intp T, npy_intp B, npy_intp H, npy_intp G,
                                        npy_intp vocab_size) {

@@ -21,6 +21,7 @@ def describe() -> Record:
         # A load above the number of cores means that other programs were busy.
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "cpu": cpu(),
+        "vectors": vectors(),
         "cores": engine.blas.usable_cores(),
         "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
         "python": platform.python_version(),
@@ -33,7 +34,7 @@ def describe() -> Record:
 
 
 def peers() -> dict[str, str]:
-    """The versions of JAX and PyTorch and what they need, from peers.txt."""
+    """The versions of JAX, PyTorch, PyTensor and what they need, from peers.txt."""
     pins = Path(__file__).with_name("peers.txt").read_text("utf-8").splitlines()
     return dict(line.split("#")[0].strip().split("==") for line in pins if "==" in line)
 
@@ -46,6 +47,18 @@ def cpu() -> str:
         lines = []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
+
+
+def vectors() -> str:
+    """The widest vectors of the processor that a compiler uses."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return "vectors of unknown width"
+    named = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "asimd": "NEON"}
+    found = [name for flag, name in named.items() if flag in flags]
+    products = [n for f, n in {"avx512_bf16": "bf16", "amx_tile": "AMX"}.items() if f in flags]
+    return " and ".join([*found[:1], *products]) or "vectors of unknown width"
 
 
 def compiler(cxx: str) -> str:

@@ -134,9 +134,15 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
 
 
 def load_torch(
-    values: dict[str, Array], cell: str, truncation: str, learning_rate: float
+    values: dict[str, Array],
+    cell: str,
+    truncation: str,
+    learning_rate: float,
+    is_compiled: bool = False,
 ) -> Loaded:
-    """step(x, y) -> E, and parameters() -> U, V, W, in eager PyTorch with its own recurrences.
+    """step(x, y) -> E, and parameters() -> U, V, W, in PyTorch with its own recurrences.
+
+    It is eager, or the loss and its gradient are compiled by ``torch.compile`` for these shapes.
 
     PyTorch's GRU resets after the product instead of before it, which is the same work. Its GRU
     and LSTM also multiply their input by a matrix. That is the identity here, so that only the
@@ -172,13 +178,19 @@ def load_torch(
             all_states.append(s)
         return torch.stack(all_states)
 
+    def loss(rows: Array, targets: Array, B: int) -> Array:
+        s = states(rows.reshape(-1, B, rows.shape[1]))
+        logits = s.reshape(-1, H) @ V.t()
+        return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+
+    if is_compiled:
+        loss = torch.compile(loss, dynamic=False)
+
     def step(x: Array, y: Array) -> float:
         B = x.shape[1] if x.ndim == 2 else 1
         tokens, targets = torch.from_numpy(x.ravel()), torch.from_numpy(y.ravel())
         rows = U[tokens].requires_grad_(True)
-        s = states(rows.reshape(-1, B, rows.shape[1]))
-        logits = s.reshape(-1, H) @ V.t()
-        E = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+        E = loss(rows, targets, B)
         d_rows, dV, dW = torch.autograd.grad(E, [rows, V, W])
         with torch.no_grad():
             rate = learning_rate / B

@@ -18,11 +18,11 @@ from typing import Any, Optional
 import numpy as np
 
 from theano_rnn.benchmark.child import Spec
-from theano_rnn.common.types import PathLike, Record, Shapes
+from theano_rnn.common.types import PathLike, Record
 
-#: Seconds between two measurements. OpenBLAS's threads spin for a while after their last work, on
-#: the cores that the next program needs.
-REST = 0.05
+#: Seconds between two measurements. The threads of OpenBLAS and of OpenMP spin for a while after
+#: their last work, some for .2 seconds, on the cores that the next program needs.
+REST = 0.3
 
 
 class ProgramError(RuntimeError):
@@ -60,9 +60,9 @@ class Program:
 
         self._files = tempfile.TemporaryDirectory()
         self._stderr = tempfile.TemporaryFile("w+")
-        if spec.program == "stock":
+        if spec.program in ("stock", "pytensor-c"):
             spec = dataclasses.replace(spec, blas_library=engine.BLAS.library)
-        if spec.program in ("stock", "jax", "torch"):
+        if spec.program not in ("ours", "limit"):
             path = str(Path(self._files.name, "parameters.npz"))
             save_first_parameters(spec, path)
             spec = dataclasses.replace(spec, parameters=path)
@@ -119,11 +119,10 @@ class Program:
 
 def save_first_parameters(spec: Spec, path: str) -> None:
     """Write the parameters that ours begins with, as an .npz file."""
-    from theano_rnn.model.cells import CELLS
+    from theano_rnn.model.architecture import Architecture
     from theano_rnn.model.initialization import initial
 
-    H, vocab_size, G = spec.hidden_size, spec.vocab_size, CELLS[spec.cell].G
-    shapes: Shapes = {"U": (G * H, vocab_size), "V": (vocab_size, H), "W": (G * H, H)}
+    shapes = Architecture(spec.vocab_size, spec.hidden_size, spec.cell).shapes
     np.savez(path, **initial(shapes, spec.cell, "uniform", spec.seed, "float64"))
 
 
@@ -163,6 +162,10 @@ def environment(
     if compiledir is not None:
         theano_flags.append(f"compiledir={shlex.quote(str(compiledir))}")
     env = dict(environ, THEANO_FLAGS=",".join(filter(None, theano_flags)))
+    if program == "pytensor-c":  # without a BLAS it would be slower than it need be
+        names = ("blas__ldflags", "gcc__cxxflags")
+        flags = engine.flags.theano_flags(engine.BLAS, {}).split(",")
+        env["PYTENSOR_FLAGS"] = ",".join(f for f in flags if f.startswith(names))
     if pythonpath is not None:
         env["PYTHONPATH"] = str(pythonpath)
     if threads is not None:

@@ -11,12 +11,15 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
+from theano_rnn.benchmark import busy as busy_
+from theano_rnn.benchmark import roofline, whole
 from theano_rnn.benchmark.child import Spec
 from theano_rnn.benchmark.programs import Program, ProgramError, milliseconds, ratio, spread
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Record
 from theano_rnn.engine.blas import usable_cores
+from theano_rnn.engine.c_code import has_bf16
 from theano_rnn.flow import Flow
 from theano_rnn.rnn import RNN
 from theano_rnn.text import batches
@@ -29,7 +32,11 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 }
 BATCH: dict[str, Any] = {"vocab_size": 10000, "hidden_size": 200, "T": 35, "B": 32}
 PROGRAMS = ("ours", "stock")
+#: What runs in an environment of its own.
+PEERS = ("jax", "torch", "torch.compile", "pytensor", "pytensor-c")
 CELLS = ("tanh", "sigmoid", "relu", "gru", "lstm")
+#: Of the sections precision and training.
+TRAINED = ("tanh", "gru", "lstm")
 BATCH_SIZES = (16, 32, 64)
 TRUNCATIONS = ("full", "window:4", "chunk:4", "last:4", "artbp:4")
 #: The comparisons with JAX and PyTorch: workload, cell, truncation, and T if not the workload's.
@@ -44,8 +51,57 @@ BESIDE_PEERS = (
     ("batch", "gru", "full", None),
     ("batch", "lstm", "full", None),
 )
+#: What is compared with plain sgd: settings of the network, and of ``Spec.step``.
+OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "sgd": ({}, {"clip_by": None}),
+    "clip by norm": ({}, {"clip_by": "norm"}),
+    "clip by value": ({}, {"clip_by": "value"}),
+    "l2": ({}, {"clip_by": None, "l2": 1e-5}),
+    "weight decay": ({}, {"clip_by": None, "weight_decay": 1e-3}),
+    "AR and TAR": ({}, {"clip_by": None, "ar": 2.0, "tar": 1.0}),
+    **{
+        name: ({}, {"optimizer": name, "clip_by": None})
+        for name in ("momentum", "nesterov", "adagrad", "rmsprop", "adam")
+    },
+    "average": ({}, {"clip_by": None, "average": "ema"}),
+    "dropout": ({"dropout": 0.5}, {"clip_by": None}),
+    "tied": ({"tied": True}, {"clip_by": None}),
+    "tied, embedding of half the size": (
+        {"tied": True, "embedding_size": BATCH["hidden_size"] // 2},
+        {"clip_by": None},
+    ),
+    "tied, dropout, clip, adam": (
+        {"tied": True, "dropout": 0.5},
+        {"optimizer": "adam", "clip_by": "norm"},
+    ),
+}
+#: A language model of two tied layers, and what is compared with it: kinds of dropout.
+TIED: dict[str, Any] = {"layers": 2, "bias": True, "tied": True}
+TIED_BATCH = {**BATCH, "B": 20}
+DROPOUTS: dict[str, dict[str, Any]] = {
+    "2 layers, tied, clip, adam": {},
+    "+ dropout": {"dropout": 0.5},
+    "+ dropout, variational": {"dropout": 0.5, "variational": True},
+    "+ input": {"dropout_input": 0.4},
+    "+ input, variational": {"dropout_input": 0.4, "variational": True},
+    "+ recurrent": {"dropout_recurrent": 0.25},
+    "+ embedding": {"dropout_embedding": 0.1},
+    "+ weight drop": {"weight_drop": 0.5},
+    "+ all of them, variational": {
+        "dropout": 0.4, "variational": True, "dropout_input": 0.4, "dropout_recurrent": 0.25,
+        "dropout_embedding": 0.1, "weight_drop": 0.5,
+    },
+}  # fmt: skip
+#: The same of a sentence.
+OF_A_SENTENCE: dict[str, dict[str, Any]] = {
+    "sentence, sgd": {"clip_by": None},
+    **{f"sentence, clip by {by}": {"clip_by": by} for by in ("norm", "value")},
+    **{f"sentence, {name}": {"optimizer": name, "clip_by": None} for name in ("momentum", "adam")},
+}
 TRUNCATIONS_BY_LENGTH = ("full", "window:4", "chunk:100")
-LENGTHS = (100, 1000, 10000)
+LENGTHS = (100, 1000, 10_000)
+#: And of chunk:K, whose memory does not grow.
+LONGEST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -147,6 +203,9 @@ def startup(conditions: Conditions) -> list[Record]:
                 with Program(spec, compiledir=compiledir) as child:
                     seconds[program][cache].append(child.seconds_to_first_step)
                 modules[program].append(len(list(compiledir.glob("*/*.so"))))
+        spec = Spec("ours", **WORKLOADS["sentence"], seed=conditions.seed)
+        with Program(spec, compiledir=Path(folder) / "ours") as child:
+            loops = child.ask("largest_loop")["seconds"]
     return [
         {
             "program": program,
@@ -154,6 +213,7 @@ def startup(conditions: Conditions) -> list[Record]:
             "warm_seconds": spread(seconds[program]["warm"]),
             "modules": modules[program][0],
             "modules_after_warm_starts": modules[program][-1],
+            "largest_loop_seconds": max(loops) if program == "ours" else None,
         }
         for program in PROGRAMS
     ]
@@ -195,6 +255,99 @@ def cells(conditions: Conditions) -> list[Record]:
     return rows
 
 
+def options(conditions: Conditions) -> list[Record]:
+    """A step under each option, on all cores, beside the first option of its group.
+
+    An lstm with an embedding on a batch: one layer, then two layers with dropouts; and the network
+    of the sentences.
+    """
+    adam = {"optimizer": "adam", "clip_by": "norm"}
+    dropouts = {name: ({**TIED, **network}, adam) for name, network in DROPOUTS.items()}
+    of_sentence: dict[str, Any] = {name: ({}, step) for name, step in OF_A_SENTENCE.items()}
+    H: Any = BATCH["hidden_size"]
+    rows = []
+    for workload, cell, embedding_size, of_group in (
+        (BATCH, "lstm", H, OPTIONS),
+        (TIED_BATCH, "lstm", H, dropouts),
+        (WORKLOADS["sentence"], "tanh", None, of_sentence),
+    ):
+        specs = [
+            Spec(
+                "ours", **workload, cell=cell, seed=conditions.seed, step=step,
+                network={"embedding_size": embedding_size, **network},
+            )
+            for network, step in of_group.values()
+        ]  # fmt: skip
+        times = time_in_turns(specs, conditions, usable_cores())
+        rows += [
+            {"option": name, "ms": spread(ms), "times_first": ratio(ms, times[0])}
+            for name, ms in zip(of_group, times)
+        ]
+    return rows
+
+
+def precision(conditions: Conditions) -> list[Record]:
+    """A step of each cell in each precision that this machine has, for a batch, on all cores."""
+    rows = []
+    for cell in TRAINED:
+        names = ["float32", "bf16"] if has_bf16() else ["float32"]
+        specs = [
+            Spec(
+                "ours", **BATCH, cell=cell, seed=conditions.seed,
+                step={"clip_by": None, "precision": name},
+            )
+            for name in names
+        ]  # fmt: skip
+        times = time_in_turns(specs, conditions, usable_cores())
+        for name, ms in zip(names, times):
+            rows.append(
+                {
+                    "cell": cell,
+                    "precision": name,
+                    "ms": spread(ms),
+                    "times_as_fast": ratio(times[0], ms),
+                }
+            )
+    return rows
+
+
+def training(conditions: Conditions) -> list[Record]:
+    """A training as a whole, without its evaluations, beside its steps alone, in one thread."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        whole.write_text(Path(folder, "text.txt"), conditions.seed)
+        for mode in whole.MODES:
+            for cell in TRAINED:
+                steps, all_ = whole.rates(Path(folder), mode, cell, conditions.rounds)
+                rows.append(
+                    {
+                        "mode": mode,
+                        "cell": cell,
+                        "steps_tokens_per_second": steps,
+                        "training_tokens_per_second": all_,
+                        "share": all_ / steps,
+                    }
+                )
+    return rows
+
+
+def busy(conditions: Conditions) -> list[Record]:
+    """Steps beside busy processes, by the number of threads: 0, as ``--threads 0`` chooses it."""
+    rows = []
+    for name in busy_.WORKLOADS:
+        for processes in busy_.PROCESSES:
+            rate = busy_.rates(name, processes, conditions.seed, conditions.rounds // 2 + 1)
+            rows.append(
+                {
+                    "workload": name,
+                    "processes": processes,
+                    "tokens_per_second": rate,
+                    "share": rate[0] / max(rate[n] for n in rate if n > 0),
+                }
+            )
+    return rows
+
+
 def padding(conditions: Conditions) -> list[Record]:
     """The share of positions that are padding in batches of sentences of the default corpus."""
     sequences = load_corpus(seed=conditions.seed).train
@@ -217,14 +370,15 @@ def length(conditions: Conditions) -> list[Record]:
     for scheme in TRUNCATIONS_BY_LENGTH:
         workload = {**WORKLOADS["char"], "T": 10}
         with Program(Spec("ours", **workload, truncation=scheme, seed=conditions.seed)) as child:
-            growth = [child.ask("memory", T)["bytes"] for T in LENGTHS]
+            lengths = LENGTHS + (LONGEST,) * scheme.startswith("chunk")
+            growth = [child.ask("memory", T)["bytes"] for T in lengths]
             times = milliseconds(
-                [(child, T) for T in LENGTHS], conditions.rounds, conditions.seconds
+                [(child, T) for T in lengths], conditions.rounds, conditions.seconds
             )
-        for i, (T, ms) in enumerate(zip(LENGTHS, times)):
+        for i, (T, ms) in enumerate(zip(lengths, times)):
             per_token = None
             if i > 0 and growth[i] is not None:
-                per_token = (growth[i] - growth[i - 1]) / (T - LENGTHS[i - 1])
+                per_token = (growth[i] - growth[i - 1]) / (T - lengths[i - 1])
             rows.append(
                 {
                     "truncation": scheme,
@@ -287,34 +441,40 @@ def _peak_bytes(run: Callable[..., object], *arguments: Any) -> int:
 
 
 def peers(conditions: Conditions) -> list[Record]:
-    """One SGD step of ours, JAX, PyTorch and plain theano-pymc, in turns.
+    """One SGD step of ours, JAX, PyTorch, PyTensor and plain theano-pymc, in turns.
 
     Each program uses all cores, as JAX and PyTorch do by default. ``limit`` is the matrix products
-    of the step alone, by the BLAS that ours calls.
+    of the step alone, by the BLAS that ours calls; ``roofline`` what no program goes below.
 
     Raises
     ------
     ProgramError
         If the losses of the programs differ.
     """
-    return [_beside_peers(conditions, *case) for case in BESIDE_PEERS]
+    roofs = roofline.Machine(usable_cores())
+    return [_beside_peers(conditions, roofs, *case) for case in BESIDE_PEERS]
 
 
 def _beside_peers(
-    conditions: Conditions, name: str, cell: str, truncation: str, T: Optional[int]
+    conditions: Conditions,
+    roofs: roofline.Machine,
+    name: str,
+    cell: str,
+    truncation: str,
+    T: Optional[int],
 ) -> Record:
     workload = {**WORKLOADS, "batch": BATCH}[name]
     workload = {**workload, "T": T or workload["T"]}
     programs = ["ours", "jax"]
     if truncation == "full":
-        programs += ["torch", "stock", "limit"] if cell == "tanh" else ["torch", "limit"]
+        programs += [*PEERS[1:], *(["stock"] if cell == "tanh" else []), "limit"]
     with contextlib.ExitStack() as stack:
         children, held = [], {}
         for program in programs:
             spec = Spec(
                 program, **workload, cell=cell, truncation=truncation, seed=conditions.seed
             )
-            python = conditions.peers_python if program in ("jax", "torch") else None
+            python = conditions.peers_python if program in PEERS else None
             child = stack.enter_context(Program(spec, usable_cores(), python=python))
             held[program] = child.ask("losses", steps=3)
             children.append((child, workload["T"]))
@@ -324,7 +484,8 @@ def _beside_peers(
     for program, ms in times.items():
         losses = held[program]["losses"]
         # PyTorch's GRU resets after the product, so its losses differ a little.
-        tolerance = 1e-2 if (program, cell) == ("torch", "gru") else 1e-3
+        is_other = program.startswith("torch") and cell == "gru"
+        tolerance = 1e-2 if is_other else 1e-3
         if program != "limit" and not _are_near(losses, held["ours"]["losses"], tolerance):
             raise ProgramError(f"{program} has the losses {losses}, ours {held['ours']['losses']}")
         row["programs"][program] = {
@@ -333,7 +494,24 @@ def _beside_peers(
             "ours_is_faster": ratio(ms, times["ours"]),
             "peak_bytes": held[program]["peak"],
         }
+    if truncation == "full":
+        row["roofline"] = _roofline(roofs, cell, workload, times["ours"])
     return row
+
+
+def _roofline(
+    roofs: roofline.Machine, cell: str, workload: dict[str, Any], ours: Sequence[float]
+) -> Record:
+    """The roofline of a step, what makes it, and how much of it ours reaches."""
+    operations, bytes_ = roofs.milliseconds(cell, **workload)
+    ms = max(operations, bytes_)
+    return {
+        "ms": ms,
+        "of": "operations" if operations > bytes_ else "bytes",
+        "operations_ms": operations,
+        "bytes_ms": bytes_,
+        "share": spread([ms / each for each in ours]),
+    }
 
 
 def _are_near(a: Sequence[float], b: Sequence[float], tolerance: float) -> bool:
@@ -344,6 +522,10 @@ SECTIONS = {
     "peers": peers,
     "steps": steps,
     "cells": cells,
+    "options": options,
+    "precision": precision,
+    "training": training,
+    "busy": busy,
     "padding": padding,
     "startup": startup,
     "truncation": truncation,

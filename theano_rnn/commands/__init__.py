@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
-from theano_rnn.commands.calling import COMMANDS, program
+from theano_rnn.commands.calling import COMMANDS, complain, program
 from theano_rnn.common import process
 from theano_rnn.common.errors import RNNError, RNNWarning
 
@@ -46,7 +46,7 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
             process.check()
         command = importlib.import_module(f"theano_rnn.commands.{name}")
     except RNNError as error:  # the compile cache cannot be written
-        print(f"{program(name)}: {error}", file=sys.stderr)
+        complain(f"{program(name)}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -59,7 +59,7 @@ def _show_warnings(name: str) -> None:
 
     def show(message: Union[Warning, str], category: type[Warning], *where: Any) -> None:
         if issubclass(category, RNNWarning):
-            print(f"{program(name)}: warning: {message}", file=sys.stderr)
+            complain(f"{program(name)}: warning: {message}")
         else:
             before(message, category, *where)
 

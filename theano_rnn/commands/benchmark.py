@@ -12,7 +12,7 @@ from typing import Optional, Union
 from rich.console import Console
 from rich.table import Table
 
-from theano_rnn.benchmark import machine, sections
+from theano_rnn.benchmark import kept, machine, roofline, sections
 from theano_rnn.benchmark.programs import ProgramError
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import table
@@ -50,8 +50,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if arguments.json not in (None, "-"):
         with files.writing(arguments.json):
             Path(arguments.json).open("a").close()  # before anything is measured
+    then = None if arguments.compare is None else kept_result(arguments.compare)
     try:
-        measure(names, conditions, arguments.json)
+        measure(names, conditions, arguments.json, then)
     except (ProgramError, RNNError) as error:
         return complain(error, 1)
     except KeyboardInterrupt:
@@ -59,22 +60,46 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return 0
 
 
-def measure(names: list[str], conditions: sections.Conditions, json_file: Optional[str]) -> None:
-    """Measure the sections; print each as a table, or write all as JSON, or both."""
+def measure(
+    names: list[str],
+    conditions: sections.Conditions,
+    json_file: Optional[str],
+    then: Optional[Record] = None,
+) -> None:
+    """Measure the sections; print each as a table, or write all as JSON, or both.
+
+    At the end what differs from the result of ``then`` is printed.
+    """
     to_stdout = json_file == "-"
     console = Console(stderr=to_stdout, highlight=False)
-    result: Record = {"machine": machine.describe(), "settings": vars(conditions)}
+    loop = {"operations_a_second": roofline.Machine(1).operations}
+    result: Record = {"machine": {**machine.describe(), **loop}, "settings": vars(conditions)}
     console.print(header(result["machine"]))
     for name in names:
         with console.status(f"measuring {name} ..."):
             result[name] = sections.SECTIONS[name](conditions)
         if not to_stdout:
             console.print(TABLES[name](result[name]))
+    if then is not None:
+        console.print(changes(kept.changes(then, result)))
     text = json.dumps(result, indent=1)
     if to_stdout:
         print(text)
     elif json_file is not None:
         Path(json_file).write_text(text + "\n")
+
+
+def kept_result(path: str) -> Record:
+    """A result that --json has written."""
+    try:
+        result = json.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise RNNError(f"--compare {path}: {files.reason(error)}") from None
+    except ValueError:
+        result = None
+    if not isinstance(result, dict) or "machine" not in result:
+        raise RNNError(f"--compare {path} is no result of benchmark --json; make it again")
+    return result
 
 
 def peers_python(given: Optional[str]) -> str:
@@ -148,6 +173,12 @@ def parser() -> argparse.ArgumentParser:
         help="seed of the parameters and the random tokens, for all programs (default: 0)",
     )
     p.add_argument(
+        "--compare",
+        metavar="FILE",
+        help="tell which steps have become quicker or slower by a tenth than in FILE, which "
+        "--json has written, in units of a fixed loop",
+    )
+    p.add_argument(
         "--json",
         metavar="FILE",
         help="write the results of all rounds as JSON; - writes the JSON, and nothing else, to "
@@ -167,7 +198,7 @@ def complain(message: Union[str, Exception], code: int) -> int:
 def header(facts: Record) -> str:
     return (
         f"{facts['date']}  load {facts['load']}\n"
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}\n"
+        f"{facts['cpu']} ({facts['vectors']}), {facts['cores']} cores, {facts['system']}\n"
         f"Python {facts['python']}, theano-pymc {facts['theano-pymc']}, NumPy {facts['numpy']}, "
         f"{facts['blas']}\n{facts['compiler']}; scan: {facts['scan']}\n"
     )
@@ -182,6 +213,15 @@ def figure(spread: Record) -> str:
     """The median, with the minimum and the maximum of the rounds."""
     median, least, most = (number(spread[key]) for key in ("median", "min", "max"))
     return median if least == most else f"{median} ({least}..{most})"
+
+
+def changes(rows: "list[kept.Change]") -> Table:
+    note = "ms; times: now by then, in units of a fixed loop. Less than a tenth is not told."
+    made = table("Changed by a tenth" if rows else "Nothing has changed by a tenth",
+                 "step", "then", "now", "times", note=note)  # fmt: skip
+    for row in rows:
+        made.add_row(row.name, number(row.then), number(row.now), f"{row.times:.2f}")
+    return made
 
 
 def steps(rows: Rows) -> Table:
@@ -222,7 +262,9 @@ def steps(rows: Rows) -> Table:
 def startup(rows: Rows) -> Table:
     note = (
         "Seconds from the start of the process to the end of its first SGD step (sentence). "
-        "Modules in the cache: after the start with an empty cache, and after all starts."
+        "Modules in the cache: after the start with an empty cache, and after all starts. Of the "
+        "loops of an lstm of three layers under window:4, the one that takes longest to compile "
+        f"takes {number(rows[0]['largest_loop_seconds'])} s."
     )
     made = table("Start-up", "program", "empty cache", "full cache", "modules", note=note)
     for row in rows:
@@ -256,6 +298,76 @@ def cells(rows: Rows) -> Table:
             figure(row["ms"]),
             number(row["tokens_per_second"]["median"]),
             figure(row["times_tanh"]),
+        )
+    return made
+
+
+def options(rows: Rows) -> Table:
+    note = (
+        "One step of an lstm on all cores: vocabulary {vocab_size}, embedding and hidden "
+        "{hidden_size}, T {T}, B {B}; the second group of two layers, B {other_B}. sentence: as "
+        "above. times first: beside the first of its group. sgd: without clipping.".format(
+            **sections.BATCH, other_B=sections.TIED_BATCH["B"]
+        )
+    )
+    made = table("Options", "option", "ms", "times first", note=note)
+    for row in rows:
+        made.add_row(row["option"], figure(row["ms"]), figure(row["times_first"]))
+    return made
+
+
+def precision(rows: Rows) -> Table:
+    note = (
+        "One SGD step on all cores: vocabulary {vocab_size}, hidden {hidden_size}, T {T}, B {B}. "
+        "bf16: --precision bf16, where the processor has it.".format(**sections.BATCH)
+    )
+    made = table("Precision", "cell", "precision", "ms", "times as fast", note=note)
+    for row in rows:
+        is_first = row["precision"] == rows[0]["precision"]
+        made.add_row(
+            row["cell"] if is_first else "",
+            row["precision"],
+            figure(row["ms"]),
+            "" if is_first else figure(row["times_as_fast"]),
+        )
+    return made
+
+
+def training(rows: Rows) -> Table:
+    note = (
+        "Tokens a second of train.py, the evaluations and the first two steps left out, beside "
+        "those of its steps alone. One thread, 100 units, a vocabulary of some 2,000 words; batch "
+        "and stream: 16 rows. The share is of the quickest epoch of the steps."
+    )
+    made = table("Training", "mode", "cell", "steps", "training", "share", note=note)
+    for i, row in enumerate(rows):
+        is_first = i == 0 or rows[i - 1]["mode"] != row["mode"]
+        made.add_row(
+            row["mode"] if is_first else "",
+            row["cell"],
+            number(row["steps_tokens_per_second"]),
+            number(row["training_tokens_per_second"]),
+            f"{row['share']:.2f}",
+        )
+    return made
+
+
+def busy(rows: Rows) -> Table:
+    note = (
+        "Tokens a second of steps of an lstm beside processes that do nothing but count, by "
+        "--threads. words: two layers of 200, vocabulary 10,000, T 35, B 20; characters: one of "
+        "100, vocabulary 64, T 200. 0 chooses the number by timing steps, and that time counts. "
+        "The share is of the best fixed number."
+    )
+    numbers = list(rows[0]["tokens_per_second"])
+    columns = ("workload", "busy processes", *(f"threads {n}" for n in numbers), "share")
+    made = table("A busy machine", *columns, note=note)
+    for i, row in enumerate(rows):
+        made.add_row(
+            row["workload"] if i == 0 or rows[i - 1]["workload"] != row["workload"] else "",
+            str(row["processes"]),
+            *(number(row["tokens_per_second"][n]) for n in numbers),
+            f"{row['share']:.2f}",
         )
     return made
 
@@ -311,9 +423,13 @@ def peers(rows: Rows) -> Table:
     versions = machine.peers()
     note = (
         f"{sizes}, B {sections.BATCH['B']}. Each on all cores. jax {versions['jax']}: one jitted "
-        f"function, buffers donated; torch {versions['torch']}: eager; stock: plain theano-pymc "
-        "with the same BLAS; limit: the matrix products of the step alone, by that BLAS. Ours is "
-        "faster: so many times as fast. MB: the peak memory of the process."
+        f"function, buffers donated; torch {versions['torch']}: eager; torch.compile: its loss "
+        f"and gradient compiled for these shapes; pytensor {versions['pytensor']}: with Numba; "
+        "pytensor-c: with C and the BLAS that ours calls; stock: plain theano-pymc with the same "
+        "BLAS; limit: the matrix products of the step alone, by that BLAS; roofline: the "
+        "operations of these products in registers, or their reads of V and W. Ours is faster: so "
+        "many times as fast; of the roofline it is the share that ours reaches. MB: the peak "
+        "memory of the process."
     )
     columns = ("workload", "program", "ms", "tokens/s", "ours is faster", "MB")
     made = table("One SGD step, beside other programs", *columns, note=note)
@@ -330,6 +446,11 @@ def peers(rows: Rows) -> Table:
                 "" if program == "ours" else figure(figures["ours_is_faster"]),
                 "-" if figures["peak_bytes"] is None else number(figures["peak_bytes"] / 1e6),
             )
+        if "roofline" in row:
+            ms, share = row["roofline"]["ms"], row["roofline"]["share"]
+            made.add_row(
+                "", f"roofline ({row['roofline']['of']})", number(ms), "", figure(share), ""
+            )
         made.add_section()
     return made
 
@@ -338,6 +459,10 @@ TABLES = {
     "peers": peers,
     "steps": steps,
     "cells": cells,
+    "options": options,
+    "precision": precision,
+    "training": training,
+    "busy": busy,
     "padding": padding,
     "startup": startup,
     "truncation": truncation,

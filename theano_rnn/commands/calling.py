@@ -16,8 +16,12 @@ import argparse
 import contextlib
 import errno
 import functools
+import importlib
 import os
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +50,7 @@ COMMANDS = {
     "score": Command("the perplexity of each sentence of a file", "score.py"),
     "evaluate": Command("judge a run on its test text, or on another one", "evaluate.py"),
     "check": Command("check the gradients: Theano = NumPy = differences", "check_gradients.py"),
+    "search": Command("search for good settings by many trainings, on Dask", "search.py"),
     "compare": Command("train the same text with one cell after another", "compare_cells.py"),
     "flow": Command("see how far back a trained run learns, and why", "gradient_flow.py"),
     "credit": Command("compare ways to assign credit through time", "credit.py"),
@@ -99,6 +104,61 @@ def _script(name: str) -> Optional[Path]:
     return called.with_name(script) if is_script and script is not None else None
 
 
+def option_strings(name: str) -> list[str]:
+    """The options of a command, as its --help lists them."""
+    parser = importlib.import_module(f"theano_rnn.commands.{name}").parser()
+    return [option for action in parser._actions for option in action.option_strings]
+
+
+def as_options(message: str, name: str) -> str:
+    """A message on arguments of Python, on the command's options.
+
+    The first word and values such as ``tied=False`` become options; others may be names in a file.
+
+    >>> as_options("top_k must be 1 or more, not 0", "generate")
+    '--top-k must be 1 or more, not 0'
+    >>> as_options("leave them out with skip_unknown=True", "generate")
+    'leave them out with --skip-unknown'
+    >>> as_options("tied needs V = U'; set embedding_size=100, or tied=False", "train")
+    "--tied needs V = U'; set --embedding-size 100, or --no-tied"
+    """
+
+    def option(match: "re.Match[str]") -> str:
+        word, value = match["first"] or match["set"], match["value"]
+        no = "no_" * (value == "False")
+        wanted = "--" + (no + word).replace("_", "-")
+        number = "" if value in (None, "True", "False") else f" {value}"
+        return wanted + number if wanted in option_strings(name) else match[0]
+
+    return re.sub(
+        r"^(?P<first>[a-z][a-z_]+)\b(?= )"
+        r"|\b(?P<set>[a-z]\w*)=(?P<value>True|False|\d+(\.\d+)?)\b",
+        option,
+        message,
+    )
+
+
+def complain(message: str) -> None:
+    """Write a line on standard error, wrapped between words where that is a terminal."""
+    if sys.stderr.isatty():
+        message = wrapped(message, shutil.get_terminal_size().columns)
+    print(message, file=sys.stderr)
+
+
+def wrapped(text: str, width: int) -> str:
+    """The lines of a text, broken between words; what is indented stays so."""
+    return "\n".join(
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=line[: len(line) - len(line.lstrip())],
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
+
+
 #: The errors of a standard output that is closed, full or broken.
 UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENXIO}
 
@@ -120,7 +180,7 @@ def ends_in_a_line(name: str) -> Callable[[Main], Main]:
                 finally:
                     sys.stdout.flush()  # an error shows here, not when the interpreter ends
             except RNNError as error:
-                print(f"{program(name)}: {error}", file=sys.stderr)
+                complain(f"{program(name)}: {as_options(str(error), name)}")
                 return 2
             except KeyboardInterrupt:
                 return 130
@@ -162,7 +222,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = message if message.endswith("?") else f"{message};"
-        self.exit(2, f"{self.prog}: {message} {self.prog} --help lists all options\n")
+        complain(f"{self.prog}: {message} {self.prog} --help lists all options")
+        self.exit(2)
 
     def parse_args(  # type: ignore[override]
         self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None

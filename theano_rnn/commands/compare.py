@@ -17,7 +17,7 @@ from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, table
 from theano_rnn.common import validation
 from theano_rnn.model.cells import CELLS
-from theano_rnn.training.evaluation import format_perplexity
+from theano_rnn.training.evaluation import format_perplexity, judged_on
 
 #: The cells that are compared by default.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
@@ -59,12 +59,13 @@ def results_table(results: dict[str, Any]) -> Table:
             cell,
             f"{math.log(r['valid_perplexity']):.3f}",
             format_perplexity(r["valid_perplexity"], 2),
-            format_perplexity(r["test_perplexity"], 2),
+            format_perplexity(r["test_perplexity"], 2) if "test_perplexity" in r else "",
             f"{r['training_seconds']:,.0f}",
             f"{r['tokens_per_second']:,.0f}",
         )
     *_, last = results.values()
     for model, name in (("bigram", "bigram"), ("Kneser-Ney", "kneser_ney")):
         perplexity = format_perplexity(last[f"{name}_perplexity"], 2)
-        made.add_row(model, "", "", perplexity, "", "")
+        figures = ("", perplexity) if judged_on(last) == "test" else (perplexity, "")
+        made.add_row(model, "", *figures, "", "")
     return made

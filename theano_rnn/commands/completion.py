@@ -13,6 +13,7 @@ from typing import Optional
 import shtab
 
 from theano_rnn.commands import calling
+from theano_rnn.search.ranges import SEARCHED
 
 
 def parser() -> calling.Parser:
@@ -44,5 +45,9 @@ def everything() -> argparse.ArgumentParser:
                 action.complete = shtab.FILE
             elif action.metavar == "DIR" or action.dest == "run":
                 action.complete = shtab.DIRECTORY
+            elif name == "search" and action.dest in SEARCHED and "|" in str(action.metavar):
+                action.choices = str(action.metavar).split("|")
         commands.add_parser(name, parents=[of_command], add_help=False, help=command.summary)
+    of_help = commands.add_parser("help", add_help=False, help="list the options of a command")
+    of_help.add_argument("command", choices=list(calling.COMMANDS))
     return whole

@@ -1,10 +1,11 @@
 """What the commands print with: one console for results, and plain lines on it."""
 
-import textwrap
 from typing import Optional
 
 from rich.console import Console
 from rich.table import Table
+
+from theano_rnn.commands.calling import wrapped
 
 CONSOLE = Console(highlight=False)
 
@@ -12,7 +13,12 @@ CONSOLE = Console(highlight=False)
 def say(text: str) -> None:
     """Print a text; brackets in it are no markup. A terminal's lines end between words."""
     if CONSOLE.is_terminal:
-        text = "\n".join(_wrapped(line, CONSOLE.width) for line in text.split("\n"))
+        text = wrapped(text, CONSOLE.width)
+    say_whole(text)
+
+
+def say_whole(text: str) -> None:
+    """Print a text whose lines may not be broken, such as a command to copy."""
     CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
@@ -22,10 +28,3 @@ def table(title: str, *headings: str, left: int = 1, note: Optional[str] = None)
     for i, heading in enumerate(headings):
         made.add_column(heading, justify="left" if i < left else "right")
     return made
-
-
-def _wrapped(line: str, width: int) -> str:
-    indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )

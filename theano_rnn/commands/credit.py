@@ -16,15 +16,15 @@ def parser() -> calling.Parser:
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--methods", metavar="LIST",
                    help="a list such as rtrl,uoro,window:4 (default: rtrl, snap1, uoro, local and "
-                   "immediate where they are defined, and window:K, chunk:K, last:K for K = 1, 2, "
-                   "4, ...)")
+                   "immediate where they are defined, and window:K, chunk:K, last:K, artbp:K for "
+                   "K = 1, 2, 4, ..., artbp from 2 on)")
     p.add_argument("--of", metavar="NAME",
                    help="the parameter whose gradients are compared, such as U (default: the W of "
                    "all layers)")
     p.add_argument("--draws", type=int, default=20, metavar="N",
                    help="draws of each random method (default: 20)")
     p.add_argument("--seed", type=int, default=0, metavar="N",
-                   help="draws the signs of uoro (default: 0)")
+                   help="draws the signs of uoro and the cuts of artbp (default: 0)")
     p.add_argument("--text", metavar="FILE",
                    help="take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",

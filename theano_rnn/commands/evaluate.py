@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands import calling
+from theano_rnn.common import options
+from theano_rnn.common.errors import RNNError
+from theano_rnn.training.settings import Settings
 
 
 def parser() -> calling.Parser:
@@ -17,6 +20,17 @@ def parser() -> calling.Parser:
         "and loss.png are written",
     )
     p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
+    p.add_argument(
+        "--encoding", metavar="NAME", help="of the file, as Python names it (default: the run's)"
+    )
+    known = {field.name: field for field in dataclasses.fields(Settings)}
+    for name in ("dynamic", "dynamic_rms"):
+        rate = known[name].metadata["option"]
+        p.add_argument(
+            options.option(name), type=float, metavar="X", **rate,
+            help=f"judge a model that keeps learning from the text too, see the option of "
+            f"{calling.program('train')} (default: as the run has it)",
+        )  # fmt: skip
     return p
 
 
@@ -31,21 +45,25 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from theano_rnn.training.run_folder import Run
     from theano_rnn.training.state import check_text, first_state, state_of
 
+    if arguments.encoding is not None and arguments.text is None:
+        raise RNNError("--encoding is that of --text FILE; give both")
     run = Run.open(arguments.run)
-    settings = load_settings(run)
+    rates = {name: getattr(arguments, name) for name in ("dynamic", "dynamic_rms")}
+    given_rates = {name: rate or None for name, rate in rates.items() if rate is not None}
+    settings = load_settings(run, **given_rates)
     model, vocabulary = load(run.folder)
     corpus = build.build_corpus(settings)
     state = state_of(run.last()[1])
     check_text(state, first_state(settings, corpus), run)
     if arguments.text is None:
-        with run.locked(), CONSOLE.status("Judging on the test text ..."):
+        with run.locked(), CONSOLE.status("Judging ..."):
             found = result.judge(settings, run, corpus, model, state)
         training.show_run(found, settings, run)
         return 0
-    given = arguments.text, arguments.column
+    given = arguments.text, arguments.column, arguments.encoding
     sentences, test, oov_rate = build.read_text_of(settings, vocabulary, *given)
     sizes = {**corpus.sizes, "test": size_of(sentences, vocabulary.form)}
-    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate, sizes=sizes)
+    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate, sizes=sizes, has_test=True)
     with CONSOLE.status("Judging on the text ..."):
         found = result.judge(settings, run, other, model, state, write=False)
     say(f"The test text is {arguments.text}.")

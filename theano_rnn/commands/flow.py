@@ -20,6 +20,8 @@ def parser() -> calling.Parser:
                    "tanh, a ReLU with W = I, a GRU and an LSTM side by side; it needs no run")
     p.add_argument("--text", metavar="FILE",
                    help="take the sentence from this text (default: the run's validation text)")
+    p.add_argument("--encoding", metavar="NAME",
+                   help="of this text, as Python names it (default: that of the run's)")
     p.add_argument("--sentence", type=int, metavar="N",
                    help="take the N-th sentence (default: the first of 16 to 32 tokens)")
     p.add_argument("--sentences", type=int, metavar="N",
@@ -43,7 +45,7 @@ def parser() -> calling.Parser:
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p = parser()
     arguments = p.parse_args(argv)
-    of_run = ("run", "text", "sentence", "sentences", "steps", "lag", "cosine")
+    of_run = ("run", "text", "encoding", "sentence", "sentences", "steps", "lag", "cosine")
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
         p.error("--demo has its own networks and its own sentence; give only --report with it")
     flow_torch.check(p, arguments)
@@ -84,6 +86,10 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     model, vocabulary = load(arguments.run)
     run = Run.open(arguments.run)
     settings = load_settings(run)
+    if arguments.encoding is not None:
+        if arguments.text is None:
+            raise RNNError("--encoding is that of --text FILE; give both")
+        settings = dataclasses.replace(settings, encoding=arguments.encoding)
     if isinstance(settings.cut, Adaptive):  # the last epoch had one K
         chosen = [record["K"] for record in run.metrics() if "K" in record]
         cut = f"{settings.cut.of(settings.stream)}:{[LONGEST, *chosen][-1]}"

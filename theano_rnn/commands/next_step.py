@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any, Optional
 
 from theano_rnn.commands import calling
+from theano_rnn.common import options
 from theano_rnn.common.types import Record
+from theano_rnn.training.evaluation import judged_on
 from theano_rnn.training.settings import Settings
 
 #: The validation loss still falls if the last epoch lowered it by this share or more.
 FALLING = 0.003
 #: The network learns by heart if its training loss is so many nats below its validation loss.
 BY_HEART = 0.3
+#: More dropout than this is not proposed.
+MOST_DROPOUT = 0.6
 
 
 def clipped(metrics: Sequence[Record]) -> Optional[float]:
@@ -44,18 +48,22 @@ def what_to_try(
     str or None
     """
     counting = min(result["bigram_perplexity"], result["kneser_ney_perplexity"])
-    if result["test_perplexity"] <= counting or not metrics:
+    if result[f"{judged_on(result)}_perplexity"] <= counting:
         return None
+    if not metrics:
+        return f"train on, as the first epoch is not done: {calling.line('train')} --resume {run}"
     losses = [record["valid_loss"] for record in metrics]
     last, share = metrics[-1], clipped(metrics)
     if losses[-1] == min(losses) and (len(losses) == 1 or losses[-1] < losses[-2] * (1 - FALLING)):
-        more = f"{calling.line('train')} --resume {run} --epochs {2 * settings.epochs}"
+        by_epochs = settings.minutes is None or result["epochs"] >= settings.epochs
+        ended = "epochs" if by_epochs else "minutes"
+        twice = options.command_line({ended: 2 * getattr(settings, ended)}, Settings)
+        more = f"{calling.line('train')} --resume {run} {twice}"
         return f"the validation loss still fell in the last epoch; train on: {more}"
     if last["valid_loss"] - last["train_loss"] > BY_HEART:
-        dropout = min(0.6, round(settings.dropout + 0.2, 2))
         return (
             f"the training loss is {last['valid_loss'] - last['train_loss']:.1f} nats below the "
-            f"validation loss, so the network learns by heart: --dropout {dropout}, or more text"
+            f"validation loss, so the network learns by heart: {more_dropout(settings)}more text"
         )
     if share is not None and share > 0.5:
         rate = f"{settings.learning_rate / 2:g}"
@@ -63,3 +71,13 @@ def what_to_try(
     if settings.cell in ("tanh", "sigmoid", "relu"):
         return "a cell that remembers longer: --cell lstm --bias"
     return f"a larger network: --hidden-size {2 * settings.hidden_size}"
+
+
+def more_dropout(settings: Settings) -> str:
+    """The option that hides more states from the output, and ", or "; nothing if it hides most."""
+    name = "dropout" if settings.dropout_output is None else "dropout_output"
+    p = getattr(settings, name)
+    if p >= MOST_DROPOUT:
+        return ""
+    more = {name: min(MOST_DROPOUT, round(p + 0.2, 2))}
+    return f"{options.command_line(more, Settings)}, or "

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.runs import Watching
 from theano_rnn.training import sampling
+from theano_rnn.training.budget import VALIDATION
 from theano_rnn.training.evaluation import format_perplexity
 from theano_rnn.training.loop import Training
 from theano_rnn.training.settings import Settings
@@ -57,7 +58,7 @@ class Display(Watching):
         )
         self.training: Optional[Training] = None
         self.drawn_at = self.line_at = time.perf_counter()
-        self.is_evaluating = False
+        self.is_evaluating, self.exit_code = False, 0
 
     def shown(self) -> "contextlib.AbstractContextManager[object]":
         """The bar is shown until the block ends; where the output is no terminal there is none."""
@@ -67,6 +68,7 @@ class Display(Watching):
 
     def interrupt(self, *_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.exit_code = 130
         self._stop("; Ctrl-C again stops at once.")
 
     def terminate(self, *_: object) -> None:
@@ -82,18 +84,16 @@ class Display(Watching):
 
     def started(self, training: Training) -> None:
         self.training = training
-        state, settings = training.state, training.settings
-        tokens = training.corpus.token_counts["train"]
-        done = tokens * state.epoch + state.tokens
-        self.task = self.progress.add_task(
-            "", total=tokens * settings.epochs, completed=done, visible=False, epoch=0, figures=""
-        )
+        state = training.state
+        self.task = self.progress.add_task("", total=1, visible=False, epoch=0, figures="")
+        self.progress.update(self.task, completed=training.budget.share(state))
         self._show(state.epoch, "compiling ...")
         say(plan(training, training.tokens_per_second()))
         self.line_at = time.perf_counter()
 
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
-        self.progress.advance(self.task, tokens)
+        assert self.training is not None
+        self.progress.update(self.task, completed=self.training.budget.share(state))
         now = time.perf_counter()
         if now - self.drawn_at > 0.2:
             self.drawn_at = now
@@ -109,11 +109,10 @@ class Display(Watching):
             )
 
     def _draw(self, state: State, norm: float) -> None:
-        speed = self.progress.tasks[0].speed
         self._show(
             state.epoch,
             f"loss {state.loss / state.tokens:.3f}",
-            f"{speed:,.0f} tokens/s" if speed else "? tokens/s",  # not known yet
+            f"{state.tokens / state.seconds:,.0f} tokens/s" if state.seconds else "? tokens/s",
             f"|gradient| {norm:.2f}",
         )
 
@@ -139,6 +138,7 @@ class Display(Watching):
             f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
             f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
             f"learning rate {r['learning_rate']:g}  {r['tokens'] / r['seconds']:,.0f} tokens/s"
+            + ("  of the average" if r.get("averaged") else "")
             + chosen_K(r)
         )
         assert self.training is not None
@@ -177,15 +177,19 @@ def indented(text: str) -> str:
 def plan(training: Training, speed: Optional[float]) -> str:
     """The steps that are left and how long they will take; how to shorten what takes hours."""
     settings, counts = training.settings, training.corpus.token_counts
-    epochs, steps = settings.epochs, training.steps_per_epoch
-    text = f"{epochs} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)}"
+    epochs, steps = settings.epochs - training.state.epoch, training.steps_per_epoch
+    more = " more" if training.state.epoch else ""
+    text = f"{epochs}{more} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)}"
     if speed is None:
         return f"{text}."
-    left = counts["train"] * (epochs - training.state.epoch) - training.state.tokens
-    # Without the gradient a token takes about a third of the time.
-    seconds = (left + (epochs - training.state.epoch) * counts["valid"] / 3) / speed
-    most = "at most " if settings.patience is not None else ""
-    text += f": {most}about {duration(seconds)}, at {speed:,.0f} tokens a second."
+    left = counts["train"] * epochs - training.state.tokens
+    seconds = (left + epochs * counts["valid"] * VALIDATION) / speed
+    less = "" if settings.patience is None or epochs == 1 else ", less if --patience ends it"
+    budget = max(0.0, training.budget.seconds_left(training.state))
+    if budget < seconds:
+        fit = f"{epochs * budget / seconds:.1f}{more} epochs of {steps:,} steps"
+        return f"About {fit} in {duration(budget)}, at {speed:,.0f} tokens a second{less}."
+    text += f": about {duration(seconds)} at {speed:,.0f} tokens a second{less}."
     return text + (f" {shorter(settings, seconds)}" if seconds > 3600 else "")
 
 

@@ -11,12 +11,16 @@ def parser() -> calling.Parser:
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("file", help="a text, read as the run reads its own")
     p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
+    p.add_argument(
+        "--encoding", metavar="NAME", help="of the file, as Python names it (default: the run's)"
+    )
     return p
 
 
 @calling.ends_in_a_line("score")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
+    from theano_rnn.commands.console import say
     from theano_rnn.text.corpus import count_tokens, size_of
     from theano_rnn.training import build, evaluation, load
     from theano_rnn.training.evaluation import format_perplexity, perplexity
@@ -24,7 +28,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     settings = load.load_settings(Run.open(arguments.run))
     model, vocabulary = load.load(arguments.run)
-    given = arguments.file, arguments.column
+    given = arguments.file, arguments.column, arguments.encoding
     sentences, sequences, oov_rate = build.read_text_of(settings, vocabulary, *given)
     print("perplexity  tokens  sentence")
     total = 0.0
@@ -36,7 +40,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     tokens = count_tokens(sequences)
     size = size_of(sentences, vocabulary.form)
     whole = evaluation.figures("text", perplexity(total / tokens), tokens, size)
-    print(
+    say(
         f"The whole: perplexity {format_perplexity(whole['text_perplexity'], 1)} per token, "
         f"{format_perplexity(whole['text_word_perplexity'], 1)} per word, "
         f"{whole['text_bits_per_byte']:.3f} bits per byte (lower is better); {tokens:,} tokens in "

@@ -14,12 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say, table
+from theano_rnn.commands.trials import trials_bar, workers_of
 from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
-from theano_rnn.long_term import cluster, grid
-from theano_rnn.long_term.results import Results, by_row_and_length
+from theano_rnn.long_term import grid
+from theano_rnn.long_term.results import Results, by_row_and_length, picture
 from theano_rnn.long_term.trial import Trial, learn
+from theano_rnn.studies import cluster
 
 #: What a record says about its end.
 ENDS = {
@@ -44,8 +46,9 @@ def parser() -> calling.Parser:
     many.add_argument("--seeds", help="run N trials of the task, with the seeds 0, 1, ... "
                       "(default: 1)", type=int, metavar="N")
     many.add_argument("--sweep", nargs="?", const="default", metavar="GRID.json",
-                      help="run all trials of a grid; without a file that of the published table, "
-                      "half an hour on two cores. The same command resumes a stopped sweep")
+                      help="run all trials of a grid; without a file that of the published "
+                      "tables, more than an hour on two cores. The same command resumes a stopped "
+                      "sweep")
     many.add_argument("--scheduler", metavar="ADDRESS", help="use the Dask scheduler at this "
                       "address, such as tcp://host:8786 (default: a cluster on this machine)")
     many.add_argument("--workers", type=int, metavar="N", help="processes of the cluster on this "
@@ -163,9 +166,8 @@ def run_sweep(
     say(f"{len(trials)} trials, {len(trials) - len(missing)} of them in {results.path}")
     if missing:
         with cluster.connect(scheduler, workers) as client:
-            count = len(client.scheduler_info()["workers"])
-            say(f"{count} workers" if count else "The scheduler has no workers yet; waiting")
-            failed = follow(cluster.run_trials(missing, client), results, len(missing))
+            say(workers_of(client))
+            failed = follow(cluster.run(learn, missing, client), results, len(missing))
     report(results.records_of(trials), results)
     if failed:
         say(f"{failed} trials failed and have no record; the same command runs them again.")
@@ -175,12 +177,7 @@ def run_sweep(
 def follow(done: Iterable[Any], results: Results, total: int) -> int:
     """Save and print each record as it comes in; return how many trials failed."""
     failed = 0
-    progress = Progress(
-        TextColumn("trials"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=CONSOLE,
-    )  # fmt: skip
-    with progress:
-        bar = progress.add_task("", total=total)
+    with trials_bar(total) as advance:
         for trial, record, error in done:
             if error is None:
                 results.add(record)
@@ -188,7 +185,7 @@ def follow(done: Iterable[Any], results: Results, total: int) -> int:
             else:
                 failed += 1
                 say(f"{name_of(trial)}: failed, {type(error).__name__}: {error}")
-            progress.advance(bar)
+            advance()
     return failed
 
 
@@ -210,11 +207,11 @@ def report(records: list[Record], results: Optional[Results]) -> None:
     if results is not None:
         say(f"Results are in {results.path}")
         line = extras.missing("report")
-        say(
-            f"There is no success.png; {line}"
-            if line
-            else f"Their picture is {results.save_picture(records)}"
-        )
+        if line:
+            say(f"There is no success.png; {line}")
+        else:
+            drawn = picture(by_row_and_length(records))
+            say(f"Their picture is {results.save_picture('success.png', drawn)}")
 
 
 def solved(records: list[Record]) -> str:

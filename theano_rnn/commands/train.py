@@ -6,7 +6,7 @@ from typing import Optional
 
 from theano_rnn.commands import calling
 from theano_rnn.common import options
-from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.recipes import RECIPES, SUMMARIES
 from theano_rnn.training.settings import Settings
 
 EPILOG = """Example: %(prog)s --text novel.txt --cell gru --embedding-size 100 --batch-size 16.
@@ -14,7 +14,8 @@ Without --text or --train the text is the English in Python's own documentation 
 this machine: the language reference and the docstrings of the standard library.
 
 For a text of yours, options that are not given are chosen to fit it, and printed: those of
---recipe characters with --level char, else of --recipe words; fewer epochs for a long text."""
+--recipe characters with --level char, else of --recipe words; for a long text fewer epochs, and by
+characters one larger layer."""
 
 
 def parser(settings: type[Settings] = Settings) -> argparse.ArgumentParser:
@@ -43,8 +44,8 @@ def parser(settings: type[Settings] = Settings) -> argparse.ArgumentParser:
     run.add_argument(
         "--recipe",
         choices=list(RECIPES),
-        help="settings that go together, those of published systems among them; each option below "
-        "replaces one of them",
+        help="settings that go together; each option below replaces one of them. "
+        + "; ".join(f"{name}: {summary}" for name, summary in SUMMARIES.items()),
     )
     options.add_options(p, settings)
     return p
@@ -66,8 +67,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     try:
         with training.opened(arguments) as made:
-            training.train(made, progress.Display())
+            return training.train(made, progress.Display())
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
-    return 0

@@ -14,9 +14,9 @@ from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.reading import absolute
 from theano_rnn.training import build, start
-from theano_rnn.training.evaluation import format_perplexity
+from theano_rnn.training.evaluation import format_perplexity, judged_on
 from theano_rnn.training.loop import Training
-from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
@@ -47,10 +47,10 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
         found = start.new(settings, arguments.run, arguments.source, reading)
     else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        found = start.new(
-            Settings(**{**recipe, **given}), arguments.run, progress=reading,
-            given=None if recipe else given.keys(),
-        )  # fmt: skip
+        settings = Settings(**replaced(recipe, given))
+        settings.check_given(given)
+        fitted = None if recipe else given.keys()
+        found = start.new(settings, arguments.run, progress=reading, given=fitted)
     with found as training:
         yield training
 
@@ -71,13 +71,16 @@ def show(result: dict[str, Any]) -> None:
         "unigram": "unigram",
         "interpolated bigram": "bigram",
         f"Kneser-Ney, order {result['kneser_ney_order']}": "kneser_ney",
-        "this network": "test",
+        "this network": judged_on(result),
         "..., learning from it": "dynamic",
+        "..., by RMS-scaled steps": "dynamic_rms",
     }
     # A terminal that is too narrow for all figures shows the first: a word would be broken.
     shown = slice(None) if CONSOLE.width >= WIDE else slice(1)
     figures = ["per token", "per word", "bits per byte"][shown]
-    perplexities = table("Test perplexity (lower is better)", "model", *figures)
+    text = {"test": "test", "valid": "validation"}[judged_on(result)]
+    title = f"{text.capitalize()} perplexity (lower is better)"
+    perplexities = table(title, "model", *figures)
     for model, name in names.items():
         if f"{name}_perplexity" in result:
             values = [
@@ -87,10 +90,13 @@ def show(result: dict[str, Any]) -> None:
             ]
             perplexities.add_row(model, *values[shown])
     CONSOLE.print(perplexities)
+    epochs, best = result["epochs"], result["best_epoch"]
+    trained = f"{epochs} epoch{'s' * (epochs != 1)}, best after epoch {best}"
+    if result.get("averaged"):
+        trained += ", the average"
     say(
-        f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the test "
-        f"text unknown, {result['epochs']} epoch{'s' * (result['epochs'] != 1)}, best after epoch "
-        f"{result['best_epoch']}."
+        f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the "
+        f"{text} text unknown, {trained if epochs else 'stopped within the first epoch'}."
     )
 
 
@@ -113,20 +119,27 @@ def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:
     say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
 
 
-def train(training: Training, display: Display) -> None:
-    """Train, then judge the run, unless the user or a signal has stopped it."""
+def train(training: Training, display: Display) -> int:
+    """Train, then judge the run, unless the user or a signal has stopped it.
+
+    Returns
+    -------
+    int
+        The exit code: 130 after Ctrl-C, else 0.
+    """
     settings, run, corpus = training.settings, training.run, training.corpus
     for refused in training.refused:
         say(f"Falling back to an earlier checkpoint: {refused}")
     counts = corpus.token_counts
+    to_test = f"{counts['test']:,} to test" if corpus.has_test else "none to test"
     say(
-        f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, "
-        f"{counts['test']:,} to test; vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
+        f"{counts['train']:,} tokens to train on, {counts['valid']:,} to validate, {to_test}; "
+        f"vocabulary {corpus.vocabulary.size:,}; run {run.folder}"
     )
     for line in (*corpus.notes, *build.warnings(settings, corpus)):
         say(line)
     if training.chosen:
-        say(f"Chosen to fit this text: {options.command_line(training.chosen)}")
+        say(f"Chosen to fit this text: {options.command_line(training.chosen, Settings)}")
     say(clipping(settings))
     signal.signal(signal.SIGINT, display.interrupt)
     signal.signal(signal.SIGTERM, display.terminate)
@@ -138,15 +151,18 @@ def train(training: Training, display: Display) -> None:
         state = training.state
         say(f"Stopped in epoch {state.epoch + 1}, after {state.step:,} of its steps; it is saved.")
         say(f"To continue:\n    {calling.line('train')} --resume {run.folder}")
-        say(f"To judge it on the test text:\n    {calling.line('evaluate')} {run.folder}")
-        return
-    if training.is_over and training.state.epoch < settings.epochs:
+        say(f"To judge it:\n    {calling.line('evaluate')} {run.folder}")
+        return display.exit_code
+    if training.end == "patience":
         say(f"Training ends: {settings.patience} epochs without a lower validation loss.")
+    elif training.end == "minutes":
+        say(f"Training ends: the {settings.minutes:g} minutes are over.")
     try:
-        with CONSOLE.status("Judging the best model on the test text ..."):
+        with CONSOLE.status("Judging the best model ..."):
             result = training.result()
     except KeyboardInterrupt:
         say("Stopped before the test; the training is done and saved. To judge it:")
         say(f"    {calling.line('evaluate')} {run.folder}")
         raise
     show_run(result, settings, run)
+    return 0

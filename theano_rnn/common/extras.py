@@ -9,6 +9,7 @@ from theano_rnn.common.errors import RNNError
 EXTRAS = {
     "report": ("matplotlib",),
     "sweep": ("dask", "distributed"),
+    "search": ("optuna",),
     "tensorboard": ("tensorboardX",),
 }
 

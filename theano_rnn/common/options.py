@@ -4,9 +4,10 @@ Both are made from the metadata of ``fields.setting``, so a new field appears in
 """
 
 import argparse
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from typing import Any, Optional
 
 
 def option(name: str) -> str:
@@ -18,22 +19,47 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def command_line(values: Mapping[str, Any]) -> str:
-    """Settings as options.
+def command_line(values: Mapping[str, Any], settings: Optional[type] = None) -> str:
+    """Settings as options of a shell.
 
+    Parameters
+    ----------
+    values : dict
+        By the names of the settings.
+    settings : type, optional
+        Their dataclass. It knows the options that switch a setting off by another name, and the
+        defaults that no option can say, such as None of ``dropout_output``: they are left out.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> command_line({"bias": True, "tied": False, "epochs": 14, "patience": None})
     '--bias --no-tied --epochs 14 --patience 0'
+    >>> command_line({"text": ("a.txt", "the b.txt")})
+    "--text a.txt 'the b.txt'"
     """
+    known = () if settings is None else _settings(settings)
+    off = {field.name: field.metadata["option"].get("off") for field in known}
+    unsaid = {f.name for f in known if f.default is None and not f.metadata["zero"]}
     words = []
     for name, value in values.items():
+        if value is None and name in unsaid:
+            continue
         if isinstance(value, bool):
-            words.append(option(name) if value else option(f"no_{name}"))
+            words.append(option(name) if value else off.get(name) or option(f"no_{name}"))
+        elif isinstance(value, (list, tuple)):
+            words.append(f"{option(name)} {shlex.join(value)}")
         else:
-            words.append(f"{option(name)} {0 if value is None else value}")
+            words.append(f"{option(name)} {shlex.quote(str(0 if value is None else value))}")
     return " ".join(words)
 
 
-def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
+def add_options(
+    parser: argparse.ArgumentParser, settings: type, words: Collection[str] = ()
+) -> None:
     """Add an option for each setting, in groups. An option that the user leaves out is None.
 
     Parameters
@@ -41,6 +67,8 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
     parser : argparse.ArgumentParser
     settings : type
         A dataclass; its fields that ``fields.setting`` has made become options.
+    words : collection of str
+        Settings whose options take any word, which is read later; a switch is "yes" or "no".
     """
     group: Any = parser
     for field in _settings(settings):
@@ -49,11 +77,20 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
         kind = field.metadata["kind"]
         choices = {"choices": list(kind.names)} if kind.names else {}
         help = ". ".join(_sentences(field)) + _default(field, " (default: {})")
-        group.add_argument(
-            option(field.name),
-            help=help.replace("%", "%%"),
-            **{**kind.option, **choices, **field.metadata["option"]},
-        )
+        how = {**kind.option, **choices, **field.metadata["option"]}
+        if field.name in words:
+            how = _as_word(how)
+            if "const" in how:
+                no = {"dest": field.name, "action": "store_const", "const": "no"}
+                group.add_argument(option(f"no_{field.name}"), help=argparse.SUPPRESS, **no)
+        group.add_argument(option(field.name), help=help.replace("%", "%%"), **how)
+
+
+def _as_word(how: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with which argparse reads an option as a word."""
+    if "action" in how:
+        return {"nargs": "?", "const": "yes", "metavar": "yes|no"}
+    return {"metavar": how.get("metavar") or "|".join(how["choices"])}
 
 
 def given(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:

@@ -53,7 +53,7 @@ compat.install()
 
 from theano_rnn.engine import compiler, loop, patches, rewrites
 from theano_rnn.engine.compiling import compile_function
-from theano_rnn.engine.patches.threads import building, exclusive
+from theano_rnn.engine.patches.threads import building, exclusive, seconds_of_building
 
 patches.install()
 compiler.install()
@@ -78,6 +78,7 @@ __all__ = [
     "ifelse",
     "loop",
     "most_threads",
+    "seconds_of_building",
     "tensor",
     "theano",
     "use_threads",

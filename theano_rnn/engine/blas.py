@@ -10,6 +10,7 @@ import ctypes
 import ctypes.util
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,10 @@ def _controller(blas: Blas) -> Optional[LibController]:
     """Return the loaded library as threadpoolctl knows it, or None if it does not."""
     if blas.library is None:
         return None
+    if sys.platform == "linux":
+        # threadpoolctl asks ldconfig for the C library, for .02 seconds; all symbols do as well.
+        libraries = getattr(ThreadpoolController, "_system_libraries", {})
+        libraries.setdefault("libc", ctypes.CDLL(None))
     loaded = ctypes.CDLL(blas.library)._handle
     controllers = ThreadpoolController().lib_controllers
     return next((c for c in controllers if c.dynlib._handle == loaded), None)

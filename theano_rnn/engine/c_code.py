@@ -12,10 +12,17 @@ from theano.graph.op import COp
 from theano.link.c import cmodule
 from theano.tensor.blas import ldflags
 
+from theano_rnn.common.errors import RNNError
+
 FOLDER = Path(__file__).parent
 
 #: What the C is written for; other dtypes stay with Theano's Ops.
 FLOATS = ("float32", "float64")
+
+#: With these before it, loop/loop.h multiplies in bf16.
+BF16_FILES = (
+    "ops/vectors.h", "ops/matrix.h", "ops/threads.h", "ops/skinny_gemm.h", "ops/bf16_gemm.h",
+)  # fmt: skip
 
 
 @functools.cache
@@ -50,20 +57,30 @@ def _checksum(module: str) -> int:
 class SimdOp(FromFiles, COp):
     """An Op in C with vectorised loops."""
 
+    has_threads = False
+
     def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return ["-fopenmp-simd"]  # heeds the "omp simd" pragmas, and only those: no threads
+        # The last heeds the "omp simd" pragmas alone, which start no threads.
+        return [*(openmp_flags() if self.has_threads else ()), "-fopenmp-simd"]
 
 
 class BlasOp(FromFiles, COp):
     """An Op in C++ that calls BLAS, or products in plain C++ where there is none."""
 
     has_threads = True  # where the compiler has OpenMP; without, it heeds "omp simd" pragmas alone
+    #: Whether the products of large float32 matrices are in bf16, see ``ops/bf16_gemm.h``.
+    in_bf16 = False
 
     def c_support_code(self, **kwargs: Any) -> str:
-        return _plain_blas() + super().c_support_code(**kwargs)
+        return self._before() + super().c_support_code(**kwargs)
 
     def c_code_cache_version(self) -> tuple[int, ...]:
-        return (*super().c_code_cache_version(), zlib.crc32(_plain_blas().encode()))
+        return (*super().c_code_cache_version(), zlib.crc32(self._before().encode()))
+
+    def _before(self) -> str:
+        """What has to stand before the files of the Op."""
+        plain = "" if config.blas__ldflags else source("ops/plain_blas.h")
+        return plain + (source(*BF16_FILES) if self.in_bf16 else "")
 
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<cmath>"]
@@ -78,32 +95,68 @@ class BlasOp(FromFiles, COp):
         return list(ldflags(libs=False, include_dir=True))
 
     def c_compile_args(self, **kwargs: Any) -> list[str]:
-        flags = openmp_flags() if self.has_threads else ("-fopenmp-simd",)
+        flags = openmp_flags() if self.has_threads or self.in_bf16 else ("-fopenmp-simd",)
         return [*flags, *ldflags(libs=False, flags=True)]
-
-
-def _plain_blas() -> str:
-    return "" if config.blas__ldflags else source("ops/plain_blas.h")
 
 
 @functools.cache
 def openmp_flags() -> tuple[str, ...]:
     """The compiler's flags for threads, none if it has no OpenMP.
 
-    Apple's clang has none, and clang on Linux only with a package of its own. That a compiler has
-    it is noted in the compile cache, and then not tried again.
+    Apple's clang has none, and clang on Linux only with a package of its own.
     """
-    noted, flags = _noted(), ("-fopenmp",)
-    if noted.exists():
-        return flags
+    flags = ("-fopenmp",)
     program = "#include <omp.h>\nint main() { return omp_get_num_procs() == 0; }"
-    if not cmodule.GCC_compiler.try_compile_tmp(program, "openmp_", flags, comp_args=False):
-        return ()
-    with contextlib.suppress(OSError):
-        noted.touch()
-    return flags
+    return flags if _compiles("openmp", program, flags, as_modules=False) else ()
 
 
-def _noted() -> Path:
-    compiler = f"{config.cxx} {cmodule.gcc_version_str}"
-    return Path(config.compiledir) / f"openmp_{zlib.crc32(compiler.encode()):08x}"
+@functools.cache
+def has_bf16() -> bool:
+    """Whether modules may use AVX512-BF16: the compiler knows it, and the processor has it.
+
+    Theano compiles for the processor that it runs on, unless the user's flags name another.
+    """
+    program = """
+    #ifndef __AVX512BF16__
+    #error "no AVX512-BF16"
+    #endif
+    #include <immintrin.h>
+    int main() { return _mm512_cvtne2ps_pbh(__m512(), __m512())[0] != 0; }
+    """
+    return bool(config.cxx) and _compiles("bf16", program, (), as_modules=True)
+
+
+def check_bf16() -> None:
+    """Check that products can be computed in bf16.
+
+    Raises
+    ------
+    RNNError
+        If they cannot; it says what is missing.
+    """
+    if not has_bf16():
+        raise RNNError(
+            "precision bf16 needs a processor with AVX512-BF16 (AMD since Zen 4, Xeons since "
+            "Sapphire Rapids) and a compiler that knows it (g++ 10, clang 9, or later); one of "
+            "them is missing here: use precision float32"
+        )
+
+
+def _compiles(name: str, program: str, flags: tuple[str, ...], as_modules: bool) -> bool:
+    """Whether the compiler takes a program with these flags, and those of modules if so said.
+
+    That it does is noted in the compile cache, and then not tried again.
+    """
+    noted = _noted(name, cmodule.GCC_compiler.compile_args() if as_modules else [])
+    if noted.exists():
+        return True
+    taken = cmodule.GCC_compiler.try_compile_tmp(program, f"{name}_", flags, comp_args=as_modules)
+    if taken:
+        with contextlib.suppress(OSError):
+            noted.touch()
+    return bool(taken)
+
+
+def _noted(name: str, flags: list[str]) -> Path:
+    compiler = " ".join([config.cxx, cmodule.gcc_version_str, *flags])
+    return Path(config.compiledir) / f"{name}_{zlib.crc32(compiler.encode()):08x}"

@@ -36,6 +36,7 @@ def findings() -> tuple[Rows, list[str]]:
     rows = [
         ("compiler", f"{config.cxx} {version}" if config.cxx else "none"),
         ("OpenMP", "yes" if openmp else "no: one thread for the products of an output layer"),
+        ("bf16", "yes: train --precision bf16" if c_code.has_bf16() else "no AVX512-BF16"),
         ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
         ("BLAS, threads", f"{threads(engine.BLAS)} of {os.cpu_count()}; "

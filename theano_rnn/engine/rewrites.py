@@ -6,7 +6,8 @@ matter to them: canonical forms at 1 to 2, fusion of neighbouring Elemwise at 49
 over their inputs from 50 on (BLAS at 70, Elemwise at 75).
 
 Each is switched off by its name, as in ``mode.excluding("native_loop")`` or in the flag
-``optimizer_excluding``. None runs in the mode FAST_COMPILE. A scan takes the mode of its steps
+``optimizer_excluding``; ``bf16_gemm`` alone is off unless ``mode.including("bf16")`` has it.
+None runs in the mode FAST_COMPILE. A scan takes the mode of its steps
 from ``theano.scan(mode=...)`` or from the flags, not from the function it stands in.
 """
 
@@ -17,7 +18,8 @@ from theano.compile import optdb
 from theano.graph.opt import in2out, out2in
 
 from theano_rnn.engine.loop import op as loop_op
-from theano_rnn.engine.ops import activations, rows, skinny_gemm, softmax
+from theano_rnn.engine.loop import reuse
+from theano_rnn.engine.ops import activations, bf16, rows, skinny_gemm, softmax
 
 #: Without a C compiler there is nothing to gain: Theano leaves these out.
 IN_C = ("fast_run", "cxx_only")
@@ -67,6 +69,14 @@ REWRITES = (
         "before fusion, so that ours are fused",
     ),
     _everywhere("vectorized_tanh", 48.5, activations.local_tanh, "as vectorized_sigmoid"),
+    Rewrite(
+        "reused_products",
+        48.6,
+        reuse.ReusedProducts(),
+        IN_C,
+        "of Scans, after Theano's rewrites of them and before native_loop; in Python, a product "
+        "that is kept costs more than one made again",
+    ),
     _everywhere(
         "native_loop",
         48.7,
@@ -95,6 +105,13 @@ REWRITES = (
         71,
         skinny_gemm.local_skinny_gemm,
         "after Theano's Gemm writes in place, at 70",
+    ),
+    _everywhere(
+        "bf16_gemm",
+        71.1,
+        bf16.local_bf16_gemm,
+        "after native_loop and skinny_gemm, whose Ops it changes; before these write in place",
+        "bf16",
     ),
     Rewrite(
         "native_loop_inplace",

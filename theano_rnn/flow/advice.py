@@ -33,12 +33,42 @@ class Advice:
         options = " ".join(_option(name, value) for name, value in self.changes.items())
         return f"{options}: {self.effect}"
 
+    def in_torch(self) -> Optional[str]:
+        """The same for a module of PyTorch; None if PyTorch has no function for it.
+
+        >>> Advice({"clip": 1.0, "clip_by": "norm"}, "bound the step").in_torch()
+        'torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0): bound the step'
+        """
+        changes = {name: v for name, v in self.changes.items() if name != "clip_by"}
+        calls = [_in_torch(name, value) for name, value in changes.items()]
+        return None if None in calls else f"{', '.join(map(str, calls))}: {self.effect}"
+
 
 def _option(name: str, value: Any) -> str:
     option = "--" + name.replace("_", "-")
     if value is True:
         return option
     return f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+
+
+#: What has the effect of a setting in PyTorch.
+TORCH = {
+    "bias": "bias_hh_l*[H : 2 * H] = 1, the forget gate's",  # PyTorch's begins near 0
+    "clip": "torch.nn.utils.clip_grad_norm_(module.parameters(), {})",
+    "l2": "weight_decay={} in the optimizer",
+    "epochs": "twice the epochs",
+    "initialization": "torch.nn.init.{}_(W) for each W, weight_hh_l*",
+}
+#: Values that PyTorch calls otherwise.
+TORCH_NAMES = {"identity": "eye"}
+
+
+def _in_torch(name: str, value: Any) -> Optional[str]:
+    if name == "cell":
+        module = CELLS[value].torch
+        relu = "(..., nonlinearity='relu')" if value == "relu" else ""
+        return None if module is None else f"torch.{module.name}{relu}"
+    return TORCH[name].format(TORCH_NAMES.get(value, value)) if name in TORCH else None
 
 
 def advise(
@@ -109,8 +139,8 @@ def _against_explosion(flow: Measured, settings: Settings) -> Iterator[Advice]:
         effect = "bound the step and keep its direction"
         yield Advice(CLIPPED, effect)
     yield Advice({"initialization": _even(flow)}, "products of W start without growth")
-    if settings.l2 < 1e-5:
-        yield Advice({"l2": 1e-5}, "keep W small")
+    if settings.l2 < 1e-5 and not settings.weight_decay:
+        yield Advice({"l2": 1e-5}, f"keep {CELLS[flow.architecture.cell].matrix} small")
 
 
 def _is_clipped(settings: Settings) -> bool:
@@ -130,7 +160,9 @@ def _against_vanishing(flow: Measured, settings: Settings) -> Iterator[Advice]:
     if cell.carry_gate is not None:
         yield Advice(lstm, "start with the forget gate open: f at 0.73 instead of 0.5")
         if a.bias and cell.carry_gate in cell.initial_bias:
-            yield Advice({"epochs": 2 * settings.epochs}, "train longer, so that f is learned")
+            ended = "epochs" if settings.minutes is None else "minutes"
+            longer = {ended: 2 * getattr(settings, ended)}
+            yield Advice(longer, "train longer, so that f is learned")
         return
     if gamma is not None and gamma < 1:
         most = Fraction(gamma)
@@ -139,7 +171,12 @@ def _against_vanishing(flow: Measured, settings: Settings) -> Iterator[Advice]:
         yield Advice({"initialization": _even(flow)}, effect)
     elif cell.is_plain and cell.activation.ends:
         yield Advice({"initialization": _even(flow)}, "products of W start at norm 1")
-    if cell.activation.ends and found["saturated"] > MANY and settings.l2 < 1e-4:
+    if (
+        cell.activation.ends
+        and found["saturated"] > MANY
+        and settings.l2 < 1e-4
+        and not settings.weight_decay
+    ):
         yield Advice(
             {"l2": 1e-4},
             "small weights saturate fewer states, as does a smaller learning rate",
@@ -155,4 +192,4 @@ def _against_vanishing(flow: Measured, settings: Settings) -> Iterator[Advice]:
     plain = {"embedding_size": a.hidden_size} if a.tied and a.embedding_size is None else {}
     # A cell with gates can tie V to an embedding only; and Omega is not for gates.
     changes = {**lstm, **plain, **({"omega": 0.0} if settings.omega else {})}
-    yield Advice(changes, "gates that can keep the state, as --cell gru has too")
+    yield Advice(changes, "gates that can keep the state, as a gru has too")

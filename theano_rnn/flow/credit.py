@@ -8,7 +8,8 @@ the recurrence. A method that draws at random gives another g with each draw; ba
     bias       |mean of g - G| / |G|, with the error that so few draws leave
     variance   mean of |g - mean of g|^2 / |G|^2
     seconds    of one gradient, of the processor, on all threads together
-    memory     bytes that it has to keep: states to go back through, or the influence
+    memory     bytes that it has to keep: states to go back through, or the influence; of artbp:K
+               those of a run, K steps on average
 """
 
 import dataclasses
@@ -27,8 +28,10 @@ from theano_rnn.common.types import Floats, Ints, Parameters, Tokens
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.flow.contributions import chosen
 from theano_rnn.flow.pairs import cosine
+from theano_rnn.model import cuts
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import named
+from theano_rnn.model.cells import CELLS
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.online import METHODS, OnlineGradient
 from theano_rnn.online.gradient import parameters_of_steps
@@ -36,15 +39,15 @@ from theano_rnn.online.methods import check_memory
 from theano_rnn.rnn import RNN
 
 #: The truncation schemes that are compared.
-SCHEMES = ("window", "chunk", "last")
+SCHEMES = ("window", "chunk", "last", "artbp")
 #: Seconds for which a gradient is repeated to be timed.
 TIMED = 0.1
 #: Multiplications of rtrl, some seconds, beyond which it is left out where no method was named.
 MOST_PRODUCTS = 10**10
 #: A function seed -> gradient.
 Gradient = Callable[[int], Parameters]
-#: A function x, y, K, seed -> gradient.
-OfScheme = Callable[[Ints, Ints, Optional[int], int], Parameters]
+#: A function x, y, truncation, seed -> gradient.
+OfScheme = Callable[[Ints, Ints, Truncation, int], Parameters]
 
 
 @dataclass(frozen=True)
@@ -127,15 +130,16 @@ def credit(
         Its dropout is off, and its own truncation does not matter.
     x, y : (T,) token ids
     methods : list of str, optional
-        "rtrl", "snap1", "uoro", "local", "immediate", "window:4", "chunk:8", "last:4". By default
-        all forward methods that are defined for the network and fit into the memory, and each
-        scheme with K = 1, 2, 4, ... below T.
+        "rtrl", "snap1", "uoro", "local", "immediate", "window:4", "chunk:8", "last:4", "artbp:4",
+        "artbp:4:6". By default all forward methods that are defined for the network and fit into
+        the memory, and each scheme with K = 1, 2, 4, ... below T; artbp from 2 on.
     name : str, optional
-        The parameter whose gradients are compared, such as "U"; by default the W of all layers.
+        The parameter whose gradients are compared, such as "U"; by default the W of all layers,
+        or for a cell without W the U.
     draws : int
         Of each random method; at least 2.
     seed : int
-        Draws the signs.
+        Draws the signs of uoro and the cuts of artbp.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def credit(
     draws = validation.whole_number(draws, "draws", at_least=2)
     seed = validation.whole_number(seed, "seed", at_least=0)
     a = model.architecture
-    names = [named("W", layer) for layer in range(a.layers)]
+    names = [named(CELLS[a.cell].matrix, layer) for layer in range(a.layers)]
     if name is not None:
         names = chosen(name, list(a.shapes), "parameter")
     same = RNN(**dataclasses.asdict(a), dtype="float64")
@@ -167,8 +171,7 @@ def credit(
         )
     rows = []
     for method, gradient in functions.items():
-        is_random = method in METHODS and METHODS[method].is_random
-        seeds = range(seed, seed + draws) if is_random else (seed,)
+        seeds = range(seed, seed + draws) if is_random(method) else (seed,)
         found = np.array([flat(gradient(s), names) for s in seeds])
         memory = kept(same, method, x)
         rows.append(Row(method, *compared(found, full), seconds(gradient), memory))
@@ -198,7 +201,14 @@ def choose(
         except RNNError as error:
             left_out[method] = str(error)
     K = [2**e for e in range(len(x).bit_length()) if 2**e < len(x)]
-    return wanted + [f"{scheme}:{k}" for scheme in SCHEMES for k in K], left_out
+    # artbp:1 would cut every step.
+    schemes = [f"{scheme}:{k}" for scheme in SCHEMES for k in K if (scheme, k) != ("artbp", 1)]
+    return wanted + schemes, left_out
+
+
+def is_random(method: str) -> bool:
+    """Whether a method or truncation draws at random."""
+    return METHODS[method].is_random if method in METHODS else method.startswith("artbp")
 
 
 def checked(method: object) -> str:
@@ -206,10 +216,7 @@ def checked(method: object) -> str:
     if isinstance(method, str) and method in METHODS:
         return method
     try:
-        cut = truncations.parse(method)  # type: ignore[arg-type]
-        if cut.scheme not in ("full", *SCHEMES):
-            raise RNNError(f"{cut} is not compared; use {', '.join(SCHEMES)}")
-        return str(cut)
+        return str(truncations.parse(method))  # type: ignore[arg-type]
     except RNNError:
         if isinstance(method, str) and ":" in method:
             raise
@@ -249,7 +256,7 @@ def gradients(model: RNN, x: Ints, y: Ints, methods: Sequence[str]) -> dict[str,
         cut = truncations.parse(method)
         if cut.scheme not in schemes:
             schemes[cut.scheme] = truncated(model, cut.scheme)
-        found[method] = partial(schemes[cut.scheme], x, y, cut.K)
+        found[method] = partial(schemes[cut.scheme], x, y, cut)
     return found
 
 
@@ -261,16 +268,16 @@ def forward(model: RNN, x: Ints, y: Ints, method: str) -> Gradient:
 
 def truncated(model: RNN, scheme: str) -> OfScheme:
     """The function of a truncation scheme, compiled once for all K."""
+    has_K = scheme not in ("full", "artbp")  # which reads the factors that are drawn
     K = tensor.lscalar("K")
-    cut = Truncation(scheme, None if scheme == "full" else K)
-    symbols, _, network = model.network(truncation=cut)
+    symbols, _, network = model.network(truncation=Truncation(scheme, K if has_K else None))
     with building(floatX=model.dtype):
         found = theano.grad(network.loss, list(model.shared.values()))
-        inputs = [*symbols, *([] if cut.K is None else [K])]
-        function = compile_function(inputs, found, name=scheme)
+        function = compile_function([*symbols, *[K] * has_K], found, name=scheme)
 
-    def gradient(x: Ints, y: Ints, K: Optional[int], seed: int) -> Parameters:
-        arrays = [x[:, None], y, model.zero_state(1), *([] if K is None else [K])]
+    def gradient(x: Ints, y: Ints, cut: Truncation, seed: int) -> Parameters:
+        drawn = cuts.of_call(cut, None, x.shape, np.random.default_rng(seed), model.dtype)
+        arrays = [x[:, None], y, model.zero_state(1), *drawn, *[cut.K] * has_K]
         table = model.architecture.table
         of_all = zip(model.shared, function(*arrays))
         return {n: np.ascontiguousarray(g.T) if n == table else g for n, g in of_all}

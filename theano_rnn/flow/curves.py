@@ -41,7 +41,7 @@ def operating_points(flow: Measures) -> dict[str, Floats]:
 def _preactivation(flow: Measures, s: Floats, layer: int) -> Floats:
     """z of one layer (with gates, of its candidate), (T, H); s is (T+1, layers, H)."""
     p, a = flow.parameters, flow.architecture
-    U, W = (p[named(name, layer)] for name in "UW")
+    U = p[named("U", layer)]
     b = p.get(named("b", layer))
     if layer > 0:
         below = s[1:, layer - 1] @ U.T
@@ -52,8 +52,11 @@ def _preactivation(flow: Measures, s: Floats, layer: int) -> Floats:
     if b is not None:
         below = below + b
     # The candidate has the last rows.
-    p_t, W, before = below[:, -flow.H :], W[-flow.H :], s[:-1, layer]
+    p_t, before = below[:, -flow.H :], s[:-1, layer]
     cell = CELLS[a.cell]
+    if not cell.has_W:
+        return p_t
+    W = p[named("W", layer)][-flow.H :]
     gates = {name: g[layer] for name, g in flow.gates.items()} if cell.G > 1 else {}
     return cell.candidate(p_t, W, before, gates, p.get(named("a", layer), 0))
 

@@ -44,7 +44,8 @@ class Findings:
     norms : (T, T)
         |dE_t/ds_k|, t rows; NaN above the diagonal.
     shares : (T, T)
-        The share of each pair in dE/dW, all W together if there are more layers.
+        The share of each pair in dE/dW, all W together if there are more layers. Here and below
+        a cell without W has dE/dU.
     lags : int
         Lags are shown from 0 to this one.
     left : (T,)
@@ -52,7 +53,7 @@ class Findings:
     products : (ends, T)
         |ds_t/ds_{t-n}| by lag n, for some ends t.
     bound, radius : float or None
-        gamma sigma_max(W), and gamma times the spectral radius of W, for one plain layer.
+        ``Flow.bound``, and gamma times the spectral radius of W, for one plain layer.
     carried : (layers, T) or None
         The norm of the part of the products that the carry gate makes: ``Flow.identity_path``.
     contributions : (T,)
@@ -133,6 +134,11 @@ class Findings:
         """The number of steps of the text."""
         return len(self.inputs)
 
+    @property
+    def gradient(self) -> str:
+        """The gradient that is taken apart: "dE/dW", or "dE/dU" of a cell without W."""
+        return f"dE/d{CELLS[self.cell].matrix}"
+
     def numbers(self) -> Record:
         """All findings for JSON: lists, and None for numbers that are not finite.
 
@@ -189,7 +195,7 @@ def measure(
     """
     T, a = flow.T, flow.architecture
     cell, bound = CELLS[a.cell], flow.bound()
-    radius = None if bound is None else flow.spectra()["W"]["spectral_radius"]
+    radius = flow.spectra()["W"]["spectral_radius"] if cell.is_plain and a.layers == 1 else None
     shares, products = flow.shares(flow.recurrent), flow.norms_by_lag(_ends(flow))
     network = {name: getattr(a, name) for name in NETWORK}
     assumed = Settings(truncation=truncation, **network) if settings is None else settings

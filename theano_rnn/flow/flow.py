@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from theano_rnn.common import extras, validation
 from theano_rnn.common.types import Array, Ints, PathLike, Tokens
 from theano_rnn.flow.measures import Measures
-from theano_rnn.flow.of_torch import of_torch
+from theano_rnn.flow.of_torch import network_of, of_torch
 from theano_rnn.flow.sentence import axis_labels
 from theano_rnn.flow.verdict import Verdict, verdict
 from theano_rnn.text.vocabulary import Vocabulary
@@ -111,7 +111,8 @@ class Flow(Measures):
         >>> Flow.from_torch(module, rng.normal(size=(5, 3)), loss_gradient=np.ones((5, 2)))
         Flow(tanh, 1 layer, H = 2, T = 5 steps)
         """
-        found = of_torch(source, inputs, targets, loss_gradient, cell, names)
+        network = network_of(source, cell, names)
+        found = of_torch(network, inputs, targets, loss_gradient)
         return cls(found.network, found.x, found.y, state, found.loss_gradient)
 
     def __repr__(self) -> str:

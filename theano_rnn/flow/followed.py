@@ -79,7 +79,9 @@ def followed(
         x = validation.token_ids(x, "x", a.vocab_size)
     else:
         inputs = validation.real_sequence(x, "x", parameters["U"].shape[1])
-        if a.tied:
+        if a.has_projection:
+            parameters["V"] = parameters["L"].T @ parameters.pop("P")
+        elif a.tied:
             parameters["V"] = parameters[a.table].T
         parameters["L"], x = inputs.T, np.arange(len(inputs))
         a = dataclasses.replace(

@@ -13,7 +13,7 @@ import numpy as np
 
 from theano_rnn.common.types import Floats, Function, Parameters, Variable, Variables
 from theano_rnn.engine import building, compile_function, tensor, theano
-from theano_rnn.model import graph
+from theano_rnn.model import graph, jacobians
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS, StepFunction
 from theano_rnn.model.truncation import Truncation
@@ -73,8 +73,7 @@ class Functions:
             name: tensor.TensorType(DTYPE, [False] * len(shape))(name)
             for name, shape in architecture.shapes.items()
         }
-        #: Parameters of the steps; the others, V and c, only predict.
-        self.of_steps = [name for name in self.parameters if name not in ("V", "c")]
+        self.of_steps = architecture.of_steps
 
     def stored(self, parameters: Parameters) -> Parameters:
         """Parameters in the layout that the functions take; applied twice it changes nothing."""
@@ -165,7 +164,7 @@ class Functions:
             # The same state for each row, and the error that each has at the state after.
             at = [tensor.zeros_like(d) + s for s, d in zip(before, D)]
             after = self.step(p_t.dimshuffle("x", 0), at)
-            back = graph.vjp(after, D, at)
+            back = jacobians.vjp(after, D, at)
             is_own = tensor.eq(numbers, row_t).dimshuffle(0, "x")
             added = tensor.switch(is_own, own_t.dimshuffle("x", 0), 0)
             return [d + added if top else d for d, top in zip(back, is_top)]
@@ -204,16 +203,18 @@ class Functions:
 
     def _summed(self, x: Variable, before: Variable, D: Variable) -> Variables:
         after = self.step(self.projected(x), self.columns(before))
-        return graph.vjp(after, self.columns(D), [self.parameters[name] for name in self.of_steps])
+        return jacobians.vjp(
+            after, self.columns(D), [self.parameters[name] for name in self.of_steps]
+        )
 
     @compiled
     def predicting_gradients(self) -> Graph:
         """h_1..h_T, y -> the gradient of E by the parameters of the output, by name.
 
-        These are V and c, and a tied table in its use as V. The states are held constant.
+        These are V, P and c, and a tied table in its use as V. The states are held constant.
         """
-        a, h, y = self.architecture, tensor.matrix("h", DTYPE), tensor.lvector("y")
-        names = [a.table if a.tied else "V"] + ["c"] * a.bias
+        names = self.architecture.of_output
+        h, y = tensor.matrix("h", DTYPE), tensor.lvector("y")
         E = self.loss(self.top(h), y).sum()
         gradients = theano.grad(E, [self.parameters[name] for name in names])
         return [h, y], dict(zip(names, gradients))

@@ -147,7 +147,7 @@ class Jacobians(States):
         return geometric_mean(carried)
 
     def spectra(self) -> Spectra:
-        """sigma_max and spectral radius of each W by name; with gates, of each gate's block.
+        """sigma_max and spectral radius of each W, if there are any; with gates, of each block.
 
         Returns
         -------
@@ -158,7 +158,7 @@ class Jacobians(States):
         found = {}
         cell = CELLS[self.architecture.cell]
         gates = [f"[{gate}]" for gate in cell.gates] if cell.G > 1 else [""]
-        for name in self.recurrent:
+        for name in self.recurrent if cell.has_W else []:
             for gate, block in zip(gates, np.split(self.parameters[name], len(gates))):
                 found[name + gate] = {
                     "sigma_max": _norm(block),
@@ -169,7 +169,8 @@ class Jacobians(States):
     def bound(self) -> Optional[float]:
         """gamma sigma_max(W), an upper bound of the norm of all one-step Jacobians.
 
-        None for more than one layer, or a cell that is not plain (tanh, sigmoid, relu are).
+        For a cell without W 1: its Jacobians are diagonal, and what a gate keeps is not above 1.
+        None for more than one layer, or another cell that is not plain (tanh, sigmoid, relu are).
 
         Returns
         -------
@@ -180,10 +181,12 @@ class Jacobians(States):
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013),
         section 2.1.
         """
-        gamma = CELLS[self.architecture.cell].gamma
-        if gamma is None or self.architecture.layers > 1:
+        cell = CELLS[self.architecture.cell]
+        if self.architecture.layers > 1:
             return None
-        return gamma * self.spectra()["W"]["sigma_max"]
+        if not cell.has_W:
+            return 1.0
+        return None if cell.gamma is None else cell.gamma * self.spectra()["W"]["sigma_max"]
 
 
 def _norm(a: Floats) -> float:

@@ -25,21 +25,29 @@ class OfTorch(NamedTuple):
     assumed: list[str]
 
 
-def of_torch(
+def network_of(
     source: Union[PathLike, Mapping[str, Array]],
-    inputs: Union[Tokens, Array, None] = None,
-    targets: Optional[Tokens] = None,
-    loss_gradient: Optional[Array] = None,
     cell: Optional[str] = None,
     names: torch_state.Names = None,
-) -> OfTorch:
-    """The network, the inputs and the loss, as ``Flow.from_torch`` describes them."""
+) -> Network:
+    """The network of a file or of a state, as ``Flow.from_torch`` describes them."""
     read = torch_state.recurrence_from_torch
     if isinstance(source, Mapping):
         parameters, a = read(source, cell, names)
     else:
         parameters, a = torch_state.load(source, cell, names, read)
-    network, outputs, n = Network(a, parameters), len(parameters["V"]), parameters["U"].shape[1]
+    return Network(a, parameters)
+
+
+def of_torch(
+    network: Network,
+    inputs: Union[Tokens, Array, None] = None,
+    targets: Optional[Tokens] = None,
+    loss_gradient: Optional[Array] = None,
+) -> OfTorch:
+    """The network with one sequence of inputs and the loss, as ``Flow.from_torch`` has them."""
+    a, outputs = network.architecture, len(network.arrays["V"])
+    n = network.arrays["U"].shape[1]
     rng = np.random.default_rng(SEED)
     assumed: list[str] = []
     is_language_model = outputs == a.vocab_size
@@ -78,3 +86,30 @@ def _directions(T: int, H: int, rng: np.random.Generator) -> Floats:
     e = rng.normal(size=(T, H))
     unit: Floats = e / np.linalg.norm(e, axis=1, keepdims=True)
     return unit
+
+
+def several_of_torch(
+    network: Network, inputs: Any, targets: Any = None, loss_gradient: Any = None
+) -> list[OfTorch]:
+    """As ``of_torch``, of several sequences: ``Sample.from_torch`` describes them."""
+    given = {"inputs": inputs, "targets": targets, "loss_gradient": loss_gradient}
+    for name, sequences in given.items():
+        if sequences is None and name != "inputs":
+            continue
+        if not hasattr(sequences, "__len__") or np.ndim(sequences[0] if len(sequences) else 0) < 1:
+            raise RNNError(f"{name} must be a list or an array of sequences, one or more")
+        if len(sequences) != len(inputs):
+            raise RNNError(
+                f"there are {len(inputs)} sequences of inputs and {len(sequences)} of {name}; "
+                "pass one for each"
+            )
+    rows = zip(*([None] * len(inputs) if rows is None else rows for rows in given.values()))
+    return [of_torch(network, *row) for row in rows]
+
+
+def is_batch(inputs: Any, network: Network) -> bool:
+    """Whether an array has several sequences: (N, T, n), or (N, T) ids for an embedding."""
+    reads_ids = network.architecture.embedding_size is not None
+    return inputs is not None and (
+        inputs.ndim == 3 or (inputs.ndim == 2 and inputs.dtype.kind in "iu" and reads_ids)
+    )

@@ -1,14 +1,12 @@
 """The measures of a network on several texts, pooled: what a verdict on them needs."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn.common import validation
-from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Floats, Tokens
+from theano_rnn.common.types import Floats
 from theano_rnn.flow.contributions import Names
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.jacobians import Spectra
@@ -16,36 +14,24 @@ from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.pairs import cosine, lengths_of
 from theano_rnn.flow.states import Saturation, saturation_of
 from theano_rnn.model.cells import CELLS
-from theano_rnn.rnn import RNN
 
 
 class Pool:
     """The flows of a model on several texts; see ``Sample``."""
 
-    def __init__(self, model: RNN, sequences: Sequence[Tokens]) -> None:
-        if (isinstance(sequences, np.ndarray) and sequences.ndim < 2) or not len(sequences):
-            raise RNNError(
-                "a sample needs at least one sequence of token ids; give a list of arrays, such "
-                "as the validation text of a corpus"
-            )
-        self.architecture = model.architecture
+    def __init__(self, flows: Iterable[Measures]) -> None:
         self.flows: list[Measures] = []
         self.norms: list[Floats] = []
         self.overflow: Optional[str] = None
         parts: list[dict[str, Floats]] = []
-        for number, ids in enumerate(sequences, 1):
-            ids = np.asarray(ids)
-            if ids.ndim != 1 or len(ids) < 2:
-                shown = validation.shown(ids.tolist())
-                raise RNNError(
-                    f"sequence {number} of the sample is {shown}, and needs two token ids at least"
-                )
-            flow = Measures(model, ids[:-1], ids[1:])
+        for flow in flows:
             self.norms.append(flow.norms)
             parts.append(flow.part_norms)
             self.overflow = self.overflow or flow.overflow
             flow.forget()
             self.flows.append(flow)
+        self.architecture = self.flows[0].architecture
+        self.is_module = self.flows[0].is_module
         self.part_norms = {name: [of[name] for of in parts] for name in parts[0]}
         self.recurrent = self.flows[0].recurrent
         self.first_lag = self.flows[0].first_lag

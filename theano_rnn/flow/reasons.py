@@ -16,7 +16,7 @@ from theano_rnn.flow.measures import Measures
 from theano_rnn.flow.pool import Pool
 from theano_rnn.flow.states import CLOSED, Saturation
 from theano_rnn.model.activations import Activation
-from theano_rnn.model.cells import CELLS
+from theano_rnn.model.cells import CELLS, Cell
 
 #: What a verdict is on: one text, or several.
 Measured = Union[Measures, Pool]
@@ -58,7 +58,7 @@ def reasons(
     if cell.gamma is not None:
         told.extend(_of_spectra(flow, cell.gamma, found["derivative"], vanishes, explodes, log))
     if vanishes and cell.carry_gate is not None:
-        told.extend(_of_gates(flow, cell.carry_gate, found, log))
+        told.extend(_of_gates(flow, cell, cell.carry_gate, found, log))
     if vanishes and not told:
         told.append(
             "no single cause: neither the derivatives nor W or a gate alone explain it; the "
@@ -118,16 +118,24 @@ def _of_spectra(
             )
 
 
-def _of_gates(flow: Measured, carry: str, found: Saturation, log: float) -> Iterator[str]:
-    """The carry gate, where even its most open path loses half of what is lost."""
+def _of_gates(
+    flow: Measured, cell: Cell, carry: str, found: Saturation, log: float
+) -> Iterator[str]:
+    """The carry gate, where even its most open path loses half of what is lost.
+
+    Without W there is no other path, and the gate is the reason whatever it loses.
+    """
+    part, what = GATE_EXPLAINS, "the share that each step back keeps"
+    if not cell.has_W:
+        part, what = 0.0, "the only factor of a step back in this layer"
     paths = flow.identity_path()
     assert paths is not None
     for layer, (gate, path) in enumerate(zip(flow.gates[carry], paths), start=1):
         factor, lags = _a_step(path)
-        if explains(factor, log, GATE_EXPLAINS):
+        if explains(factor, log, part):
             over = f"{lags} lag{'s' * (lags != 1)}"
             yield (
-                f"layer {layer}: the carry gate {carry}, the share that each step back keeps, is "
+                f"layer {layer}: the carry gate {carry}, {what}, is "
                 f"{gate.mean():.2f} on average; its most open path keeps {factor:.2f} a step over "
                 f"{over}; {(gate < CLOSED).mean():.0%} of its values are below {CLOSED}"
             )

@@ -69,8 +69,7 @@ def sample(
         At most ``count``, and none if no sentence has two tokens.
     """
     longest = min(LONGEST if steps is None else steps, max(2, int((NUMBERS / S) ** 0.5)))
-    if count is None:
-        count = min(SAMPLE, max(LEAST, PRODUCTS // (longest * S) ** 2))
+    count = affordable(longest, S) if count is None else count
     count = validation.whole_number(count, "--sentences", at_least=1)
     if len(found) >= count:
         picked = np.linspace(0, len(found) - 1, count).round().astype(int).tolist()
@@ -82,6 +81,11 @@ def sample(
         )
         parts = [parts[i] for i in picked]
     return [part for part in parts if len(part) > 1]
+
+
+def affordable(T: int, S: int) -> int:
+    """The number of texts of T steps that a sample may have, for a state of S numbers."""
+    return min(SAMPLE, max(LEAST, PRODUCTS // (T * S) ** 2))
 
 
 def choose(

@@ -36,6 +36,8 @@ class States:
         (
             self.architecture, self.parameters, self.x, self.y, loss_gradient, self.reads_tokens
         ) = followed(model, x, y, loss_gradient)  # fmt: skip
+        #: Whether it is a module of PyTorch, or another network that is no language model of ours.
+        self.is_module = isinstance(model, Network)
         self.T, self.H = len(self.x), self.architecture.hidden_size
         self.S = self.architecture.state_size
         # No graph depends on the size of the vocabulary.
@@ -63,8 +65,9 @@ class States:
 
     @property
     def recurrent(self) -> list[str]:
-        """The names of all W: "W", and "W2", ... if there are more layers."""
-        return [named("W", layer) for layer in range(self.architecture.layers)]
+        """The names of all W: "W", and "W2", ...; of all U for a cell without W."""
+        name = CELLS[self.architecture.cell].matrix
+        return [named(name, layer) for layer in range(self.architecture.layers)]
 
     def hidden(self) -> Floats:
         """s_t of each layer, (layers, T, H)."""
@@ -88,8 +91,8 @@ class States:
             A measure that does not apply to the cell is None.
 
             - ``saturated``: share of s near the ends of the activation (|s| > 0.9 for tanh);
-            - ``dead``: share of units that are 0 at every step, if the activation has no ends
-              (relu);
+            - ``dead``: share of units that are 0 at every step, of a plain cell whose activation
+              has no ends (relu);
             - ``derivative``: mean phi'(z) of a plain cell;
             - ``gates``: {name: [share below 0.1, share above 0.9]}.
         """
@@ -102,7 +105,7 @@ def saturation_of(cell: Cell, s: Floats, gates: dict[str, Floats]) -> Saturation
     return {
         "saturated": float(((s < ends[0]) | (s > ends[1])).mean()) if ends else None,
         "derivative": float(cell.activation.slope(s).mean()) if cell.is_plain else None,
-        "dead": None if ends else float((s == 0).all(axis=1).mean()),
+        "dead": None if ends or not cell.is_plain else float((s == 0).all(axis=1).mean()),
         "gates": {
             name: [float((gate < CLOSED).mean()), float((gate > OPEN).mean())]
             for name, gate in gates.items()

@@ -58,7 +58,8 @@ class Verdict:
         Share of the pairs t > k whose dE_t/dh_k is exactly 0.
     reasons : tuple of str
     remedies : tuple of str
-        Options of ``scripts/train.py`` that would help and are not set yet, each with its effect.
+        Options of ``scripts/train.py`` that would help and are not set yet, each with its effect;
+        of a module of PyTorch, what does the same there.
     texts : int
         The number of texts.
     rate_range : Range or None
@@ -95,6 +96,9 @@ class Verdict:
     left: Optional[float] = None
     pieces: tuple[Piece, ...] = ()
     parts: Optional[dict[str, float]] = None
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.kind!r}: {self.words})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -154,7 +158,8 @@ def verdict(
         horizon = horizon_of(left_by_lag(flow.norms, flow.first_lag))
         said += words.disagreement(horizon, horizon_of(products))
     rate = None if e.last is None else e.last.rate
-    remedies = advise(flow, vanishes and is_felt, explodes and is_felt, settings)
+    advice = advise(flow, vanishes and is_felt, explodes and is_felt, settings)
+    written = [each.in_torch() if flow.is_module else str(each) for each in advice]
     return Verdict(
         kind=kind,
         observed=observed,
@@ -168,7 +173,7 @@ def verdict(
         horizon=e.horizon,
         zeros=e.zeros,
         reasons=tuple(reasons(flow, vanishes, explodes, rate)),
-        remedies=tuple(map(str, remedies)),
+        remedies=tuple(line for line in written if line),
         texts=e.texts,
         rate_range=e.rate,
         spread=e.spread,

@@ -29,12 +29,13 @@ def watched(model: "RNN", sequences: Sequence[Ints]) -> Record:
     Returns
     -------
     dict
-        sigma_max, spectral_radius: the largest over all W; omega, live_steps: the means over the
-        sentences, None if the states or the errors overflow.
+        sigma_max, spectral_radius: the largest over all W, None for a cell without W; omega,
+        live_steps: the means over the sentences, None if the states or the errors overflow.
     """
     spectra = Measures(model, [0], [0]).spectra().values()
     found: Record = {
-        name: max(of[name] for of in spectra) for name in ("sigma_max", "spectral_radius")
+        name: max((of[name] for of in spectra), default=None)
+        for name in ("sigma_max", "spectral_radius")
     }
     longest = sorted(sequences, key=len, reverse=True)[:SENTENCES]
     try:

@@ -168,7 +168,7 @@ def _why_unknown(e: Evidence) -> Iterator[str]:
     elif not is_steady(e):
         yield "The longest lags do not go on at this rate."
     else:
-        yield f"Between {_shown(e.rate)} a step all is possible."
+        yield f"Any rate from {_shown(e.rate)} a step is possible."
 
 
 def steps_of(lag: int) -> str:
@@ -217,15 +217,17 @@ def guaranteed_by(bound: Optional[float]) -> Optional[int]:
 
 def bound_says(architecture: Architecture, bound: Optional[float]) -> str:
     """What the bound proves, or that it proves nothing here."""
-    gamma = CELLS[architecture.cell].gamma
-    if bound is None or gamma is None:
-        why = (
-            f"none is known for {architecture.layers} layers"
-            if gamma is not None
-            else f"none is known for the cell {architecture.cell}"
-        )
-        return f"The bound proves nothing here: {why}."
-    formula = f"gamma sigma_max(W) = {gamma:g} x {bound / gamma:.3g} = {bound:.3g}"
+    cell = CELLS[architecture.cell]
+    gamma = cell.gamma
+    if bound is None:
+        is_of_layers = gamma is not None or not cell.has_W
+        of = f"{architecture.layers} layers" if is_of_layers else f"the cell {architecture.cell}"
+        return f"The bound proves nothing here: none is known for {of}."
+    if gamma is None:
+        gate = cell.carry_gate
+        formula = f"ds_t/ds_{{t-1}} = diag({gate}_t), and no {gate} exceeds 1"
+    else:
+        formula = f"gamma sigma_max(W) = {gamma:g} x {bound / gamma:.3g} = {bound:.3g}"
     lag = guaranteed_by(bound)
     if lag is not None:
         return (

@@ -11,14 +11,15 @@ rnn.weight_ih_l{l}      (G*H, inputs)       U, U2, ...
 rnn.weight_hh_l{l}      (G*H, H)            W, W2, ...
 rnn.bias_ih_l{l}        (G*H,)              b, b2, ...
 rnn.bias_hh_l{l}        (G*H,)              0; of nn.GRU in its last block a, a2, ...
-decoder.weight          (vocab_size, H)     V; if tied L', or U'
+decoder.weight          (vocab_size, H)     V; if tied L', or U', or L' P
 decoder.bias            (vocab_size,)       c
 ======================  ==================  =====================================================
 
 PyTorch adds two biases and we have one: reading adds both, and writing fills one. Its gates have
 another order: r, z, n in nn.GRU and i, f, g, o in nn.LSTM, where ours are z, r, h and i, f, o, g.
-nn.GRU is the cell "gru_after". PyTorch has no module for "gru", which resets before the product,
-nor for "sigmoid".
+nn.GRU is the cell "gru_after". The module has no projection P: its decoder gets the product L' P,
+the same network, but no longer tied. PyTorch has no module for "gru", which resets before the
+product, nor for "sigmoid" and "mingru".
 """
 
 import contextlib
@@ -94,7 +95,8 @@ def to_torch(parameters: State, architecture: Architecture) -> Arrays:
             state[f"rnn.bias_ih_l{l}"], state[f"rnn.bias_hh_l{l}"] = b, np.zeros_like(b)
         if a.bias and CELLS[a.cell].has_recurrent_bias:
             state[f"rnn.bias_hh_l{l}"][2 * a.hidden_size :] = values[named("a", l)]
-    state["decoder.weight"] = values[a.table].T if a.tied else values["V"]
+    V = values[a.table].T if a.tied else values["V"]
+    state["decoder.weight"] = V @ values["P"] if a.has_projection else V
     if a.bias:
         state["decoder.bias"] = values["c"]
     return {name: array.astype(dtype, order="C") for name, array in state.items()}

@@ -137,6 +137,9 @@ def _complete(state: Arrays, a: Architecture, outputs: int, dtype: str) -> Array
     shapes.update({"decoder.weight": (outputs, H), "decoder.bias": (outputs,)})
     complete = {}
     for name, shape in shapes.items():
+        other = name.replace("bias_ih", "bias_hh") if "bias_ih" in name else ""
+        if other in state and name not in state:
+            raise _missing(f"{name} {shape}", state)  # PyTorch has both or none
         if name in state:
             complete[name] = validation.finite_array(state[name], name, shape, dtype)
         elif "bias" in name or 0 in shape:

@@ -5,6 +5,5 @@
 ``remedies``  what may help: clipping, Omega, initializations, optimizers
 ``trial``     one training on one task
 ``grid``      many trials, written down as all combinations of some settings
-``results``   the file with the records of trials, and a table and a picture of them
-``cluster``   many trials at once, on Dask
+``results``   the records of trials, a table and a picture of them
 """

@@ -1,24 +1,11 @@
-"""Many trials written down as a grid.
+"""Grids of trials, see ``studies.grid``, and the grid of the published tables."""
 
-A grid is a list of blocks. A block gives each setting of ``Trial`` a value or a list of values,
-and stands for all combinations of them.
-"""
-
-import itertools
-import json
-import math
-from typing import Any
-
-from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
-from theano_rnn.common.validation import shown
 from theano_rnn.long_term.trial import SETTINGS, Trial
+from theano_rnn.studies import grid as grids
 
-#: Most trials of a grid; more would never end.
-MOST_TRIALS = 100_000
-
-#: The limits of every trial of the default grid, so that its table compares like with like. On a
+#: The limits of most trials of the default grid, so that its table compares like with like. On a
 #: quiet core a trial ends by its updates, so results do not depend on the machine; the seconds
 #: only catch what hangs.
 BUDGET = {"max_updates": 120_000, "max_seconds": 1800.0, "seed": [0, 1, 2]}
@@ -26,15 +13,43 @@ BUDGET = {"max_updates": 120_000, "max_seconds": 1800.0, "seed": [0, 1, 2]}
 ORDER = {"task": "temporal_order", "length": [10, 20, 50, 100], **BUDGET}
 ADDITION = {"task": "addition", "length": [20, 50, 100], **BUDGET}
 
-#: The grid of the published table. Gated cells start slowly under SGD, so they get adam; the
-#: lstm's gates begin too far closed, so it gets chrono.
+#: The lstm's gates begin too far closed, so it gets chrono.
+CHRONO = "clip+adam+chrono"
+
+#: Longer sequences, gradient flossing, and methods that learn forward. Their updates take longer,
+#: so a trial that does not learn ends sooner.
+LONG = {"length": [200, 500], "max_updates": 20_000}
+FLOSSED = {"max_updates": 40_000}
+FORWARD = {"max_updates": 10_000}
+LATER = [
+    {**ORDER, **LONG, "cell": "gru", "remedy": ["clip+adam", "clip+adam+flossing"]},
+    {**ORDER, **LONG, "cell": "lstm", "remedy": CHRONO},
+    {
+        **ORDER, **LONG, "length": [10, 20, 50, 100, 200, 500], "cell": "mingru",
+        "remedy": ["clip+adam", CHRONO],
+    },
+    {**ORDER, **FLOSSED, "length": [20, 50, 100], "remedy": "clip+flossing"},
+    {**ORDER, **FLOSSED, "length": [50, 100], "remedy": "clip+orthogonal+flossing"},
+    {**ORDER, "length": 200, "remedy": "clip+orthogonal+flossing"},
+    {**ORDER, **FORWARD, "length": [10, 20], "remedy": "clip+uoro"},
+    {
+        **ORDER, **FORWARD, "length": [10, 20, 50, 100, 200, 500], "cell": "lstm",
+        "remedy": [f"{CHRONO}+snap1", f"{CHRONO}+local"],
+    },
+    {**ADDITION, **LONG, "cell": "relu", "remedy": "clip+identity"},
+    {**ADDITION, **LONG, "cell": "lstm", "remedy": CHRONO},
+    {**ADDITION, **LONG, "length": [20, 50, 100, 200, 500], "cell": "mingru", "remedy": CHRONO},
+]  # fmt: skip
+
+#: The grid of the published tables. Gated cells start slowly under SGD, so they get adam.
 DEFAULT = [
     {**ORDER, "cell": "tanh", "remedy": ["sgd", "clip", "clip+omega", "clip+orthogonal"]},
     {**ORDER, "cell": "gru", "remedy": "clip+adam"},
-    {**ORDER, "cell": "lstm", "remedy": "clip+adam+chrono"},
+    {**ORDER, "cell": "lstm", "remedy": CHRONO},
     {**ADDITION, "cell": "tanh", "remedy": "clip"},
     {**ADDITION, "cell": "relu", "remedy": "clip+identity"},
-    {**ADDITION, "cell": "lstm", "remedy": "clip+adam+chrono"},
+    {**ADDITION, "cell": "lstm", "remedy": CHRONO},
+    *LATER,
 ]
 
 
@@ -61,35 +76,7 @@ def expand(grid: object) -> list[Trial]:
     >>> [(trial.length, trial.remedy) for trial in expand(grid)]
     [(20, 'sgd'), (20, 'clip'), (50, 'sgd'), (50, 'clip')]
     """
-    trials: dict[Trial, None] = {}  # a set that keeps its order
-    for number, block in enumerate(grid if isinstance(grid, list) else [grid], 1):
-        try:
-            combinations = _combinations(block, MOST_TRIALS - len(trials))
-            trials.update(dict.fromkeys(Trial(**settings) for settings in combinations))
-        except RNNError as error:
-            raise RNNError(f"block {number} of the grid: {error}") from None
-    if not trials:
-        raise RNNError("the grid is empty; give at least one task and length")
-    return list(trials)
-
-
-def _combinations(block: object, most: int) -> list[dict[str, Any]]:
-    """The settings of each trial that a block stands for."""
-    if not isinstance(block, dict):
-        raise RNNError(f"{shown(block)} is not an object; pass settings with their values")
-    unknown = [name for name in block if name not in SETTINGS]
-    if unknown:
-        names = ", ".join(shown(name).strip("'") for name in unknown[:20])
-        raise RNNError(f"{names} unknown; the settings are {', '.join(SETTINGS)}")
-    missing = [name for name in ("task", "length") if name not in block]
-    if missing:
-        raise RNNError(f"{' and '.join(missing)} missing; every block needs task and length")
-    values = [value if isinstance(value, list) else [value] for value in block.values()]
-    if math.prod(map(len, values)) > most:
-        raise RNNError(
-            f"it makes more than {MOST_TRIALS:,} trials; give fewer values, in several grids"
-        )
-    return [dict(zip(block, combination)) for combination in itertools.product(*values)]
+    return grids.expand(grid, Trial, SETTINGS, needed=("task", "length"))
 
 
 def read_grid(path: PathLike) -> list[Trial]:
@@ -108,10 +95,7 @@ def read_grid(path: PathLike) -> list[Trial]:
     RNNError
         If the file cannot be read or holds no grid.
     """
-    try:
-        grid = json.loads(files.read(path, files.SMALL).decode("utf-8"))
-    except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise RNNError(f"the grid {path} cannot be read: {files.reason(error)}") from None
+    grid = grids.read(path)
     try:
         return expand(grid)
     except RNNError as error:

@@ -9,18 +9,26 @@ The loss of an answer is -log softmax(o_t)[y_t] for a symbol and (o_t - y_t)^2 f
 the sum over the answers of a sequence, averaged over the sequences of a batch.
 """
 
+from typing import Any
+
 import numpy as np
 
-from theano_rnn.common.types import Floats, Function, Variable, Variables
+from theano_rnn.common.types import Array, Floats, Function, Variable, Variables
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.long_term.remedies import PLAIN, Remedy
 from theano_rnn.long_term.tasks import Task
-from theano_rnn.model import graph, initialization
+from theano_rnn.model import graph, initialization, jacobians
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
-from theano_rnn.online.cut import cut
-from theano_rnn.optim import clipping, optimizers, regularization
+from theano_rnn.online.batch import Steps, uoro
+from theano_rnn.online.cut import CUT, cut
+from theano_rnn.online.gradient import random_signs
+from theano_rnn.online.net import matrices
+from theano_rnn.optim import clipping, flossing, optimizers, regularization
+
+#: Flossing has Adam at this rate, whatever the optimizer of the training.
+FLOSSING_RATE = 0.001
 
 
 class TaskNet:
@@ -45,8 +53,8 @@ class TaskNet:
     Attributes
     ----------
     shared : dict
-        The parameters: U (G*H, inputs), W (G*H, H), V (outputs, H), b (G*H,), c (outputs,);
-        of gru_after a (H,).
+        The parameters: U (G*H, inputs), V (outputs, H), b (G*H,), c (outputs,); W (G*H, H) if
+        the cell has it; of gru_after a (H,).
     """
 
     def __init__(
@@ -64,7 +72,7 @@ class TaskNet:
         truncation: str = "full",
     ) -> None:
         self.task, self.cell, self.remedy, self.dtype = task, CELLS[cell], remedy, dtype
-        self.clip, self.alpha = clip, alpha
+        self.clip, self.alpha, self.seed = clip, alpha, seed
         self.truncation = truncations.parse(truncation)
         # The parameters of a language model without the lookup table: x_t is a vector already.
         model = Architecture(
@@ -93,24 +101,28 @@ class TaskNet:
         o : (answers, B, outputs) expression
             Logits or, if an answer is a number, the number.
         """
-        U, V, W, b, c = (self.shared[name] for name in "UVWbc")
-        recurrent = [W, self.shared["a"]] if self.cell.has_recurrent_bias else [W]
+        U, V, b, c = (self.shared[name] for name in "UVbc")
         T, B, n = x.shape[0], x.shape[1], x.shape[2]
-        H = W.shape[1]
+        H = V.shape[1]
         p = (tensor.dot(x.reshape((T * B, n)), U.T) + b).reshape((T, B, U.shape[0]))
         starts = [tensor.zeros((B, H), self.dtype) for _ in range(self.cell.parts)]
         credit, whole = self.remedy.credit, self.cell.step
-        step = whole if credit == "full" else cut(whole, credit)
+        step = cut(whole, credit) if credit in CUT else whole
 
         def run(loop: truncations.Loop, inputs: Variables, starts: Variables) -> Variables:
             (p,) = inputs
-            return loop(step, p, starts, self.cell.weights(*recurrent))
+            return loop(step, p, starts, self.cell.weights(*self.recurrent.values()))
 
         states = truncations.states(self.truncation, run, [p], starts, factors=factors)
         A = self.task.answers
         output = states[0][-A:].reshape((A * B, H))
         o = tensor.dot(output, V.T) + c
         return p, states, o.reshape((A, B, self.task.outputs))
+
+    @property
+    def recurrent(self) -> dict[str, Variable]:
+        """The parameters of the recurrence by name: W, and of gru_after a."""
+        return {name: self.shared[name] for name in "Wa" if name in self.shared}
 
     def loss(self, o: Variable, y: Variable) -> Variable:
         """E: the loss of the answers, averaged over the sequences.
@@ -130,24 +142,47 @@ class TaskNet:
             return graph.cross_entropy(o.reshape((n, o.shape[2])), y.flatten()) / B
         return tensor.sqr(o[:, :, 0] - y).sum() / B
 
-    def gradients(self, E: Variable, p: Variable, states: Variables) -> dict[str, Variable]:
+    def gradients(
+        self, E: Variable, p: Variable, states: Variables, x: Variable, signs: Variable = None
+    ) -> dict[str, Variable]:
         """The gradient of E by each parameter; that of W includes Omega's, if it is a remedy.
 
         Parameters
         ----------
-        E, p, states
-            The expressions of ``loss`` and ``network``.
+        E, p, states, x
+            The expressions of ``loss``, ``network`` and ``symbols``.
+        signs : (T, B, S) expression, for uoro
 
         Returns
         -------
         dict of expressions, by the name of the parameter
         """
+        if self.remedy.credit == "uoro":
+            return self._by_uoro(E, p, states, x, signs)
         gradients = dict(zip(self.shared, theano.grad(E, list(self.shared.values()))))
         if self.remedy.has_omega:
             W = self.shared["W"]
             dW = regularization.omega_gradient(E, p, states[0], W)
             gradients["W"] += np.asarray(self.alpha, self.dtype) * dW
         return gradients
+
+    def _by_uoro(
+        self, E: Variable, p: Variable, states: Variables, x: Variable, signs: Variable
+    ) -> dict[str, Variable]:
+        recurrent = list(self.recurrent.values())
+        weights = self.cell.weights(*recurrent)
+        of_ones = self.cell.weights(*map(tensor.ones_like, recurrent))
+        of_output = theano.grad(E, states[0])  # the outputs read s alone
+        e = [of_output, *(tensor.zeros_like(s) for s in states[1:])]
+        steps = Steps(x, p, before(states), tensor.concatenate(e, axis=2))
+        dU_b, *d_weights = uoro(self.cell.step, steps, weights, matrices(of_ones), signs)
+        found = {"U": dU_b[:-1].T, "b": dU_b[-1]}
+        if recurrent:  # the matrices are the parameters rearranged; the gradient goes back so
+            found.update(
+                zip(self.recurrent, jacobians.vjp(matrices(weights), d_weights, recurrent))
+            )
+        found.update(zip("Vc", theano.grad(E, [self.shared["V"], self.shared["c"]])))
+        return {name: found[name] for name in self.shared}
 
     def symbols(self) -> tuple[Variable, Variable]:
         """Symbolic inputs and targets of a batch.
@@ -177,15 +212,67 @@ class TaskNet:
         x, y = self.symbols()
         is_drawn = self.truncation.scheme == "artbp"
         factors = [tensor.matrix("factors", self.dtype)] if is_drawn else []
+        signs = [tensor.tensor3("signs", self.dtype)] if self.remedy.credit == "uoro" else []
         with building(floatX=self.dtype):
             p, states, o = self.network(x, *factors)
             E = self.loss(o, y)
-            gradients = self.gradients(E, p, states).values()
+            gradients = self.gradients(E, p, states, x, *signs).values()
             clip = self.clip if self.remedy.is_clipped else np.inf
             clipped, norm = clipping.clip_by_norm(list(gradients), clip)
             optimizer = optimizers.Optimizer(self.remedy.optimizer, list(self.shared.values()))
             updates = optimizer.updates(clipped, learning_rate)
-        return compile_function([x, y, *factors], [E, norm], updates, name="update")
+        function = compile_function([x, y, *factors, *signs], [E, norm], updates, name="update")
+        return self._with_signs(function) if signs else function
+
+    def _with_signs(self, update: Function) -> Function:
+        """The update with random signs for each step of each sequence as its last argument."""
+        S = self.cell.parts * self.shared["V"].get_value(borrow=True).shape[1]
+        rng = np.random.default_rng([self.seed, 5])
+
+        def drawn(*arrays: Array) -> Any:
+            return update(*arrays, random_signs(rng, (*arrays[0].shape[:2], S), self.dtype))
+
+        return drawn
+
+    def compile_flossing(self, count: int) -> Function:
+        """A function (x, Q) -> the exponents before an update that draws them to 0, (count,).
+
+        Q (S, count) are orthonormal columns. The exponents are averaged over the sequences.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        compiled function
+        """
+        x, _ = self.symbols()
+        Q = tensor.matrix("Q", self.dtype)
+        parameters = [p for name, p in self.shared.items() if name not in ("V", "c")]
+        with building(floatX=self.dtype):
+            p, states, _ = self.network(x)
+            exponents = self.exponents(p, states, Q, count)
+            gradients = theano.grad(flossing.loss(exponents), parameters)
+            updates = optimizers.Optimizer("adam", parameters).updates(gradients, FLOSSING_RATE)
+        return compile_function([x, Q], [exponents.mean(axis=1)], updates, name="flossing")
+
+    def exponents(self, p: Variable, states: Variables, Q: Variable, count: int) -> Variable:
+        """The first Lyapunov exponents on each sequence, (count, B).
+
+        Parameters
+        ----------
+        p, states
+            The expressions of ``network``.
+        Q : (S, count) expression
+        count : int
+
+        Returns
+        -------
+        (count, B) expression
+        """
+        weights = self.cell.weights(*self.recurrent.values())
+        return flossing.exponents(self.cell.step, p, before(states), weights, Q, count)
 
     def compile_answer(self) -> Function:
         """A function (x) -> o (answers, B, outputs).
@@ -197,6 +284,20 @@ class TaskNet:
         x, _ = self.symbols()
         with building(floatX=self.dtype):
             return compile_function([x], self.network(x)[2], name="answer")
+
+
+def before(states: Variables) -> Variables:
+    """h_{t-1} for each step t, of h_t: the zero state comes first.
+
+    Parameters
+    ----------
+    states : list of (T, B, H) expressions
+
+    Returns
+    -------
+    list of (T, B, H) expressions
+    """
+    return [tensor.concatenate([tensor.zeros_like(s[:1]), s[:-1]]) for s in states]
 
 
 def chrono(cell: str, hidden_size: int, length: int, seed: int) -> Floats:

@@ -9,8 +9,14 @@ orthogonal, identity, spectral                      initialize W so; spectral ha
 chrono                                              initialize the gates to keep the state for up
                                                     to the length of a sequence
 momentum, nesterov, adagrad, rmsprop, adam          use this optimizer
+flossing                                            draw Lyapunov exponents to 0 before training,
+                                                    and now and then in it
 snap1, local, immediate                             leave out what these methods of
                                                     ``theano_rnn.online`` leave out
+uoro                                                the random gradient of this method, right on
+                                                    average
+rtrl                                                the gradient of this method is the full one,
+                                                    so it is computed by backpropagation
 ==================================================  ==============================================
 
 Another cell is a remedy too, but is not in this list.
@@ -21,6 +27,7 @@ from typing import Any, NamedTuple
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.validation import one_of, shown
 from theano_rnn.model.cells import CELLS
+from theano_rnn.model.initialization import check_cell
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.optim.regularization import check_omega
 
@@ -33,7 +40,8 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "identity": {"initialization": "identity"},
     "spectral": {"initialization": "spectral:1"},
     "chrono": {"is_chrono": True},
-    **{name: {"credit": name} for name in ("snap1", "local", "immediate")},
+    "flossing": {"is_flossed": True},
+    **{name: {"credit": name} for name in ("rtrl", "snap1", "uoro", "local", "immediate")},
 }
 
 
@@ -46,6 +54,7 @@ class Remedy(NamedTuple):
     initialization: str
     optimizer: str
     credit: str = "full"
+    is_flossed: bool = False
 
 
 PLAIN = Remedy(
@@ -95,12 +104,14 @@ def check(text: str, cell: str) -> None:
     cell : str
     """
     remedy = parse(text)
+    check_cell(remedy.initialization, cell)
     if remedy.has_omega:
         check_omega(cell, "full")
-    if remedy.has_omega and remedy.credit != "full":
+    backward = [name for name in ("omega", "flossing") if name in names_of(text)]
+    if backward and remedy.credit != "full":
         raise RNNError(
-            f"omega is for the error that goes all ways back, not with {remedy.credit}; leave "
-            "one of them out"
+            f"{backward[0]} is for the error that goes all ways back, not with {remedy.credit}; "
+            "leave one of them out"
         )
     if remedy.credit != "full":
         from theano_rnn.online import methods  # it waits for Theano

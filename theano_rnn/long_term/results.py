@@ -1,34 +1,26 @@
-"""The records of many trials: a file that is resumed, a table of successes, a picture of it."""
+"""The records of trials: their file, a table of successes, a picture of it."""
 
 import io
-import json
-import os
-from pathlib import Path
 
-from theano_rnn.common import files
-from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import is_finite
 from theano_rnn.long_term.trial import SETTINGS, Trial
+from theano_rnn.studies import results
 
 #: The task, the cell and the remedy of a row of the table.
 Row = tuple[str, str, str]
 
+#: Settings that older records do not have, as these trials had them.
+ADDED = {"flossing": None}
 
-class Results:
-    """The file results.jsonl in a folder: one line per trial, written as soon as it has ended.
+
+class Results(results.Results[Trial]):
+    """The records of trials in a folder, see ``studies.results``.
 
     Parameters
     ----------
     folder : str or Path
         Created if it is missing.
-
-    Attributes
-    ----------
-    path : Path
-        Of the file.
-    records : dict
-        The record of each ``Trial``, those of earlier sweeps included.
 
     Raises
     ------
@@ -38,97 +30,7 @@ class Results:
     """
 
     def __init__(self, folder: PathLike) -> None:
-        self.path = Path(folder) / "results.jsonl"
-        with files.writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = files.open_locked(self.path, os.O_RDWR | os.O_APPEND)
-            if file is None:
-                raise RNNError(
-                    f"another sweep writes to {self.path}; wait for its end, or name another --run"
-                )
-            self._file = file
-            lines = files.read_stream(self._file, files.LINES).split(b"\n")
-            # Whatever follows the last newline is a record cut short by a kill: drop it, so that
-            # its trial runs again.
-            self._file.truncate(self._file.tell() - len(lines.pop()))
-        self.records: dict[Trial, Record] = {}
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                _check_outcome(record)
-                self.records[trial_of(record)] = record
-            except (ValueError, KeyError, TypeError, RecursionError):
-                self._file.close()
-                raise RNNError(
-                    f"line {number} of {self.path} is not a record of a trial; remove the line"
-                ) from None
-
-    def __enter__(self) -> "Results":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def missing(self, trials: list[Trial]) -> list[Trial]:
-        """The trials that have no record yet.
-
-        Parameters
-        ----------
-        trials : list of Trial
-
-        Returns
-        -------
-        list of Trial
-        """
-        return [trial for trial in trials if trial not in self.records]
-
-    def records_of(self, trials: list[Trial]) -> list[Record]:
-        """The records of the trials that have one, in the order of the trials.
-
-        Parameters
-        ----------
-        trials : list of Trial
-
-        Returns
-        -------
-        list of dict
-        """
-        return [self.records[trial] for trial in trials if trial in self.records]
-
-    def add(self, record: Record) -> None:
-        """Append a record to the file; it has reached the disk when this returns.
-
-        Parameters
-        ----------
-        record : dict
-            As ``theano_rnn.long_term.trial.learn`` returns it.
-
-        Raises
-        ------
-        RNNError
-            If the file cannot be written; it then ends with the record before.
-        """
-        with files.writing(self.path):
-            files.append_to(self._file, json.dumps(record).encode() + b"\n")
-            os.fsync(self._file.fileno())
-        self.records[trial_of(record)] = record
-
-    def save_picture(self, records: list[Record]) -> Path:
-        """Write success.png beside the results: the share of seeds that solve a task, by length.
-
-        Parameters
-        ----------
-        records : list of dict
-
-        Returns
-        -------
-        Path
-            Of the picture.
-        """
-        path = self.path.with_name("success.png")
-        with files.writing(path):
-            files.replace(path, picture(by_row_and_length(records)))
-        return path
+        super().__init__(folder, trial_of)
 
 
 def trial_of(record: Record) -> Trial:
@@ -144,9 +46,11 @@ def trial_of(record: Record) -> Trial:
 
     Raises
     ------
-    KeyError, RNNError
-        If a setting is missing or bad.
+    KeyError, ValueError
+        If a setting or the outcome is missing or bad.
     """
+    _check_outcome(record)
+    record = {**ADDED, **record}
     return Trial(**{name: record[name] for name in SETTINGS})
 
 

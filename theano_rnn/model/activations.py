@@ -28,7 +28,7 @@ class Activation:
         The largest |phi'|.
     ends : (float, float) or None
         A value below the first or above the second counts as saturated. None where phi has no
-        upper bound: there a unit cannot saturate, but it can be dead, 0 at every step.
+        upper bound: there a unit cannot saturate.
     """
 
     name: str
@@ -79,6 +79,15 @@ RELU = Activation(
     lambda z: np.maximum(z, 0),
     lambda z: np.heaviside(z, 0.5),
     lambda s: (s > 0).astype(s.dtype),
+    gamma=1.0,
+    ends=None,
+)
+LINEAR = Activation(
+    "linear",
+    "linear",
+    lambda z: z,
+    np.ones_like,
+    np.ones_like,
     gamma=1.0,
     ends=None,
 )

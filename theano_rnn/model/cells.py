@@ -1,13 +1,14 @@
 """The cells: one step of each recurrence, and all facts about it that the package uses.
 
 The loop over the steps is in ``truncation``. A step takes p_t = U x_t + b, the input of this step
-for B sequences, (B, G*H); the state before it, a list of (B, H) expressions, s_{t-1} first; and
-the cell's matrices, as ``Cell.weights`` makes them. Each function below is the step of the
-cell of its name. It returns the gates and the new state, by their names in the equations.
+for B sequences, (B, G*H); the state before it, a list of (B, H) expressions, s_{t-1} first; the
+cell's matrices, weights, as ``Cell.weights`` makes them; and a function, read: a matrix multiplies
+read(s), all of s or what dropout leaves of it. Each function below is the step of the cell of its
+name. It returns the gates and the new state, by their names in the equations.
 
-G gates share the parameters U (G*H, D), W (G*H, H) and, with biases, b (G*H,), one below the
-other; D is the vocabulary's size, or the size of what a layer reads. In the equations
-s' is s_{t-1}, sigma the logistic function and * element-wise.
+G gates share the parameters U (G*H, D), W (G*H, H) if the cell has it and, with biases, b (G*H,),
+one below the other; D is the vocabulary's size, or the size of what a layer reads. In the
+equations s' is s_{t-1}, sigma the logistic function and * element-wise.
 
 A new cell is one function here, one ``Cell`` in ``CELLS``, and one NumPy step in
 ``theano_rnn.reference.cells``. No other module asks which cell it is; all ask what the cell has.
@@ -18,13 +19,15 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional
 
 from theano_rnn.common.types import Floats, Variable, Variables
-from theano_rnn.model.activations import RELU, SIGMOID, TANH, Activation
+from theano_rnn.model.activations import LINEAR, RELU, SIGMOID, TANH, Activation
 from theano_rnn.model.later import tensor
 
 #: (p_t, before, weights) -> the state after the step.
 StepFunction = Callable[[Variable, Variables, Variables], Variables]
-#: (p_t, before, weights) -> what the equations of the step name.
-Equations = Callable[[Variable, Variables, Variables], dict[str, Variable]]
+#: A state, or a part of it -> what a matrix of the recurrence reads of it.
+Read = Callable[[Variable], Variable]
+#: (p_t, before, weights, read) -> what the equations of the step name.
+Equations = Callable[[Variable, Variables, Variables, Read], dict[str, Variable]]
 
 
 class TorchModule(NamedTuple):
@@ -41,6 +44,16 @@ def transposed(W: Variable) -> Variables:
     multiplies two matrices and the second one is whole. So W is transposed outside.
     """
     return [W.T]
+
+
+def nothing() -> Variables:
+    """No matrix: the weights of a cell without W."""
+    return []
+
+
+def whole(s: Variable) -> Variable:
+    """All of a state: what W reads without dropout."""
+    return s
 
 
 def z_of_candidate(
@@ -71,15 +84,19 @@ class Cell:
 
     Attributes
     ----------
-    equations : function (p_t, before, weights) -> dict of expressions (B, H)
-        One step: its gates and the state after it, by name. The first line of its docstring is
-        the cell's line in help texts.
+    equations : function (p_t, before, weights, read) -> dict of expressions (B, H)
+        One step: its gates and the state after it, by name. A matrix multiplies ``read(s')``, all
+        of s' or what dropout leaves of it. The first line of its docstring is the cell's line in
+        help texts.
     gates : tuple of str
         The G blocks in the order of their rows in U, W and b. The last one is the candidate, what
         is written into the state; those before it are gates, with values from 0 to 1.
     state : tuple of str
         The vectors (H,) that go on to the next step. The first one, s, is the output.
-    weights : function (W) or (W, a) -> list of expressions
+    has_W : bool
+        Whether the step multiplies s' with a matrix W. Without it the gates read the input alone,
+        each unit is alone, and the Jacobian of a step is diag(the carry gate).
+    weights : function (W), (W, a) or () -> list of expressions
         The matrices that the step multiplies with, made once, outside the loop.
     activation : Activation
         Of the candidate.
@@ -95,7 +112,7 @@ class Cell:
     chrono : dict
         Gates that the chrono initialization opens (1) and closes (-1).
     candidate : function
-        As ``z_of_candidate``.
+        As ``z_of_candidate``, where there is W; without it the candidate is activation(p).
     has_recurrent_bias : bool
         Whether a net with biases has another one, a (H,), that is added to the candidate's W s'.
     torch : TorchModule or None
@@ -105,6 +122,7 @@ class Cell:
     equations: Equations
     gates: tuple[str, ...] = ("s",)
     state: tuple[str, ...] = ("s",)
+    has_W: bool = True
     weights: Callable[..., Variables] = transposed
     activation: Activation = TANH
     is_plain: bool = False
@@ -126,51 +144,64 @@ class Cell:
         return len(self.state)
 
     @property
+    def matrix(self) -> str:
+        """The matrix whose gradient stands for that of the recurrence: "W", or "U" without W."""
+        return "W" if self.has_W else "U"
+
+    @property
     def gamma(self) -> Optional[float]:
         """The gamma of |J| <= gamma sigma_max(W); None for a cell that is not plain."""
         return self.activation.gamma if self.is_plain else None
 
     def step(self, p_t: Variable, before: Variables, weights: Variables) -> Variables:
         """The state after a step, a list of (B, H) expressions."""
-        values = self.equations(p_t, before, weights)
+        values = self.equations(p_t, before, weights, whole)
+        return [values[name] for name in self.state]
+
+    def masked_step(self, p_t: Variable, before: Variables, weights: Variables) -> Variables:
+        """A step in which W reads m * s'; the mask m (B, H) is the last of the weights."""
+        *weights, mask = weights
+        values = self.equations(p_t, before, weights, lambda s: s * mask)
         return [values[name] for name in self.state]
 
     def gate_values(
         self, p_t: Variable, before: Variables, weights: Variables
     ) -> dict[str, Variable]:
         """The gates of a step by name, (B, H) each, without the candidate."""
-        values = self.equations(p_t, before, weights)
+        values = self.equations(p_t, before, weights, whole)
         return {name: values[name] for name in self.gates[:-1]}
 
 
-def tanh(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def tanh(p_t: Variable, before: Variables, weights: Variables, read: Read) -> dict[str, Variable]:
     """s_t = tanh(p_t + W s'), the tutorial's recurrence (Elman 1990).
 
     W (H, H).
     """
     (s_before,), (W_T,) = before, weights
-    return {"s": tensor.tanh(p_t + tensor.dot(s_before, W_T))}
+    return {"s": tensor.tanh(p_t + tensor.dot(read(s_before), W_T))}
 
 
-def sigmoid(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def sigmoid(
+    p_t: Variable, before: Variables, weights: Variables, read: Read
+) -> dict[str, Variable]:
     """s_t = sigma(p_t + W s'), the network of Mikolov et al. (2010).
 
     W (H, H).
     """
     (s_before,), (W_T,) = before, weights
-    return {"s": tensor.nnet.sigmoid(p_t + tensor.dot(s_before, W_T))}
+    return {"s": tensor.nnet.sigmoid(p_t + tensor.dot(read(s_before), W_T))}
 
 
-def relu(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def relu(p_t: Variable, before: Variables, weights: Variables, read: Read) -> dict[str, Variable]:
     """s_t = max(0, p_t + W s'), meant to begin with W = I (Le, Jaitly, Hinton 2015).
 
     W (H, H). The derivative at 0 is 1/2.
     """
     (s_before,), (W_T,) = before, weights
-    return {"s": tensor.nnet.relu(p_t + tensor.dot(s_before, W_T))}
+    return {"s": tensor.nnet.relu(p_t + tensor.dot(read(s_before), W_T))}
 
 
-def gru(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def gru(p_t: Variable, before: Variables, weights: Variables, read: Read) -> dict[str, Variable]:
     """Gated recurrent unit, three products a step (Cho et al. 2014).
 
     Gates z, r, h; W (3H, H)::
@@ -182,8 +213,8 @@ def gru(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Varia
     """
     (s_before,), (W_zr_T, W_h_T) = before, weights
     H = s_before.shape[1]
-    z, r = _blocks(tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(s_before, W_zr_T)), 2, H)
-    h = tensor.tanh(p_t[:, 2 * H :] + tensor.dot(r * s_before, W_h_T))
+    z, r = _blocks(tensor.nnet.sigmoid(p_t[:, : 2 * H] + tensor.dot(read(s_before), W_zr_T)), 2, H)
+    h = tensor.tanh(p_t[:, 2 * H :] + tensor.dot(read(r * s_before), W_h_T))
     return {"z": z, "r": r, "s": z * s_before + (1 - z) * h}
 
 
@@ -200,7 +231,9 @@ def _gru_candidate(
     return z_of_candidate(p, W, gates["r"] * before, gates, a)
 
 
-def gru_after(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def gru_after(
+    p_t: Variable, before: Variables, weights: Variables, read: Read
+) -> dict[str, Variable]:
     """The gru that resets after the product, as in cuDNN, PyTorch and Keras.
 
     Gates z, r, h; W (3H, H), a (H,)::
@@ -213,7 +246,7 @@ def gru_after(p_t: Variable, before: Variables, weights: Variables) -> dict[str,
     the third. With biases p_h has one and a is another, which the reset gate scales.
     """
     (s_before,), (W_T, *a) = before, weights
-    H, s = s_before.shape[1], s_before
+    H, s = s_before.shape[1], read(s_before)
     if a:  # W_T (H+1, 3H) has a in its last row
         s = tensor.concatenate([s, tensor.ones_like(s[:, :1])], axis=1)  # (B, H+1)
     q = tensor.dot(s, W_T)  # (B, 3H): W s' + (0, 0, a)
@@ -238,7 +271,7 @@ def _gru_after_candidate(
     return z
 
 
-def lstm(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Variable]:
+def lstm(p_t: Variable, before: Variables, weights: Variables, read: Read) -> dict[str, Variable]:
     """Long short-term memory with a forget gate, four products a step (Gers et al. 2000).
 
     Gates i, f, o, g; W (4H, H)::
@@ -250,10 +283,30 @@ def lstm(p_t: Variable, before: Variables, weights: Variables) -> dict[str, Vari
     """
     (s_before, c_before), (W_T,) = before, weights
     H = s_before.shape[1]
-    a = p_t + tensor.dot(s_before, W_T)  # (B, 4H)
+    a = p_t + tensor.dot(read(s_before), W_T)  # (B, 4H)
     i, f, o = _blocks(tensor.nnet.sigmoid(a[:, : 3 * H]), 3, H)
     c = f * c_before + i * tensor.tanh(a[:, 3 * H :])
     return {"i": i, "f": f, "o": o, "c": c, "s": o * tensor.tanh(c)}
+
+
+def mingru(
+    p_t: Variable, before: Variables, weights: Variables, read: Read
+) -> dict[str, Variable]:
+    """Minimal gated recurrent unit, no product with the state (Feng et al. 2024).
+
+    Gates z, h; no W::
+
+        z = sigma(p_z)                      how much of the state stays
+        h = p_h                             the candidate
+        s_t = z * s' + (1 - z) * h
+
+    The paper's z is 1 - z here, where z is what stays, as in gru. Both gates read the input alone,
+    so ds_t/ds' = diag(z): within a layer the error of a unit goes back by itself and never grows.
+    """
+    (s_before,) = before
+    H = s_before.shape[1]
+    z, h = tensor.nnet.sigmoid(p_t[:, :H]), p_t[:, H:]
+    return {"z": z, "s": z * s_before + (1 - z) * h}
 
 
 def _blocks(a: Variable, n: int, H: Variable) -> Variables:
@@ -293,5 +346,14 @@ CELLS = {
         initial_bias={"f": 1.0},
         chrono={"f": 1, "i": -1},
         torch=TorchModule("nn.LSTM", ("i", "f", "g", "o")),
+    ),
+    "mingru": Cell(
+        mingru,
+        gates=("z", "h"),
+        has_W=False,
+        weights=nothing,
+        activation=LINEAR,
+        carry_gate="z",
+        chrono={"z": 1},
     ),
 }

@@ -69,21 +69,24 @@ def draw(truncation: Truncation, shape: tuple[int, ...], random: np.random.Gener
         True at the steps t whose error does not reach step t-1; never at the first.
     """
     T, B = shape
-    minus_longer, _ = _tables(truncation, T)
-    # As many runs as there may be; u in [0, 1) is the chance of a longer one.
-    runs = 1 + np.searchsorted(minus_longer, -random.random((T, B)))
+    if truncation.alpha is None:  # at every step with the same probability
+        cuts: Bools = random.random((T, B)) < probabilities(truncation, 1)
+        cuts[:1] = False
+        return cuts
+    shorter, _ = _tables(truncation, T)
+    # As many runs as there may be; u in [0, 1) says how long each is.
+    runs = np.searchsorted(shorter, random.random((T, B)), side="right")
     at = np.cumsum(runs, axis=0)  # (T, B) steps that begin a run
-    cuts = np.zeros((T, B), bool)
-    is_within = at < T
-    cuts[at[is_within], np.nonzero(is_within)[1]] = True
-    return cuts
+    cuts = np.zeros((T + 1, B), bool)
+    cuts[np.minimum(at, T), np.arange(B)] = True
+    return cuts[:T]
 
 
 @functools.lru_cache(maxsize=64)
 def _tables(truncation: Truncation, T: int) -> tuple[Floats, Floats]:
-    """For l = 1, ..., T-1 steps: -P(a run has more), to search in; and 1/(1 - c), one more."""
+    """For l = 1, ..., T steps: P(a run has fewer), to search in; and 1/(1 - c)."""
     c = probabilities(truncation, T)
-    return -np.cumprod(1 - c[:-1]), 1 / (1 - c)
+    return 1 - np.cumprod(np.append(1, 1 - c[:-1])), 1 / (1 - c)
 
 
 def factors(truncation: Truncation, cuts: Bools, dtype: str) -> Floats:
@@ -99,16 +102,16 @@ def factors(truncation: Truncation, cuts: Bools, dtype: str) -> Floats:
     -------
     (T, B) array of the dtype
     """
-    _, grown = _tables(truncation, len(cuts))
-    if truncation.alpha is None:  # the same for any l
-        a = np.where(cuts, 0, grown[0])
+    if truncation.alpha is None:
+        a = np.where(cuts, 0, 1 / (1 - probabilities(truncation, 1))).astype(dtype)
     else:
-        t = np.arange(len(cuts))[:, None]
+        t, (_, grown) = np.arange(len(cuts))[:, None], _tables(truncation, len(cuts))
         begins = np.maximum.accumulate(np.where(cuts, t, 0))  # of the run that step t is in
-        a = np.ones(cuts.shape)
-        a[1:] = np.where(cuts[1:], 0, grown[(t[1:] - begins[:-1]) - 1])
+        a = np.empty(cuts.shape, dtype)
+        a[1:] = grown[(t - begins)[:-1]]
+        a[cuts] = 0
     a[0] = 1
-    return a.astype(dtype)
+    return a
 
 
 def checked(cuts: Any, shape: tuple[int, ...]) -> Bools:

@@ -51,7 +51,7 @@ class Draw:
         validation.at_least_zero(self.temperature, "temperature")
         if self.top_k is not None:
             validation.whole_number(self.top_k, "top_k", at_least=1)
-        if self.top_p is not None and validation.positive(self.top_p, "top_p") > 1:
+        if self.top_p is not None and not 0 < validation.at_least_zero(self.top_p, "top_p") <= 1:
             raise RNNError(f"top_p must be above 0 and at most 1, not {self.top_p}")
 
     def __call__(

@@ -10,10 +10,11 @@ rate means the same for any B. Reports divide E by the number of tokens.
 from typing import NamedTuple
 
 from theano_rnn.common.types import Variable, Variables
-from theano_rnn.engine import tensor, theano
+from theano_rnn.engine import tensor
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture, named
 from theano_rnn.model.cells import CELLS
+from theano_rnn.model.dropout import NO_MASKS, Masks
 from theano_rnn.model.truncation import Loop, Truncation
 
 
@@ -26,8 +27,8 @@ class Inputs(NamedTuple):
     # Where sequences differ in length:
     mask: Variable = None  # (T, B) true where x has a token
     position: Variable = None  # (N,) which of the T*B states predicts each target
-    # In training with dropout, factors of the states as the layer above or the output reads them:
-    dropout_mask: Variable = None  # (layers, T, B, H)
+    # In training with dropout:
+    masks: Masks = NO_MASKS
     # Under artbp, factors of the error on its way from each step to the one before:
     factors: Variable = None  # (T, B)
 
@@ -38,7 +39,7 @@ class Network(NamedTuple):
     rows: Variable  # (T*B, n) the touched rows of the table, one a token
     p: Variables  # (T, B, G*H) of each recurrence, in the arrangement in which it was run last
     states: Variables  # (T, B, H) each
-    output: Variable  # (N, H) what V multiplies
+    output: Variable  # (N, H) what V, or P before it, multiplies
     logits: Variable  # (N, vocab_size)
     loss: Variable  # E
     after: Variable  # (B, state_size) the states after the last step
@@ -65,26 +66,31 @@ def network(
     -------
     Network
     """
-    H, cell = parameters["W"].shape[1], CELLS[architecture.cell]
-    (T, B), x = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten()
+    cell = CELLS[architecture.cell]
+    V = output_matrix(architecture, parameters)
+    # H of the parameters, which may have other sizes than the architecture:
+    H = (parameters["P"] if architecture.has_projection else V).shape[1]
+    (T, B), x, masks = (inputs.x.shape[0], inputs.x.shape[1]), inputs.x.flatten(), inputs.masks
     rows = parameters[architecture.table][x]  # (T*B, D or G*H)
-    p = projected(architecture, parameters, rows).reshape((T, B, cell.G * H))
-    masks = (
-        []
-        if inputs.dropout_mask is None
-        else [inputs.dropout_mask[i] for i in range(architecture.layers)]
-    )
+    p = projected(architecture, parameters, _input(rows, x, T, B, masks))
+    p = p.reshape((T, B, cell.G * H))
     starts = columns(inputs.state, H, architecture.layers * cell.parts)
     p_of_layers: list[Variable] = []
+    layers = range(architecture.layers)
+    of_states = [] if masks.states is None else [masks.states[i] for i in layers]
+    # (B, H) each: they are the same at all steps.
+    of_recurrent = [] if masks.recurrent is None else [masks.recurrent[i][0] for i in layers]
 
     def run(loop: Loop, inputs: Variables, starts: Variables) -> Variables:
-        p, *masks = inputs
-        p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, masks)
+        p, arranged = inputs[0], inputs[1:]
+        n = len(of_states)
+        own = Masks(states=arranged[:n], recurrent=arranged[n:], weights=masks.weights)
+        p_of_layers[:], states = stack(architecture, parameters, loop, p, starts, own)
         return states
 
-    states = truncations.states(truncation, run, [p, *masks], starts, inputs.mask, inputs.factors)
-    top = _dropped_out(states[-cell.parts], masks, -1)
-    output = top.reshape((T * B, H))
+    read = [p, *of_states, *of_recurrent]
+    states = truncations.states(truncation, run, read, starts, inputs.mask, inputs.factors)
+    output = _dropped_out(states[-cell.parts], of_states, -1).reshape((T * B, H))
     if inputs.position is not None:
         output = output[inputs.position]  # (N, H)
     logits = predicted(architecture, parameters, output)
@@ -118,7 +124,7 @@ def stack(
     loop: Loop,
     p: Variable,
     starts: Variables,
-    dropout_masks: Variables = (),
+    masks: Masks = NO_MASKS,
 ) -> tuple[Variables, Variables]:
     """All layers, from the lowest up, each run by the loop.
 
@@ -132,8 +138,8 @@ def stack(
         Of the first layer. All of these may be without T, of a single step.
     starts : list of (B, H) expressions
         Before the first step, of all layers.
-    dropout_masks : list of (T, B, H) expressions
-        One a layer; empty without dropout.
+    masks : Masks
+        Those of the states and of the recurrence may be lists, one a layer.
 
     Returns
     -------
@@ -145,21 +151,25 @@ def stack(
     states: list[Variable] = []
     for layer in range(architecture.layers):
         if layer > 0:
-            p = _projected_states(
-                _dropped_out(states[-cell.parts], dropout_masks, layer - 1), parameters, layer
-            )
+            s = _dropped_out(states[-cell.parts], masks.states, layer - 1)
+            p = _projected_states(s, parameters, layer)
         p_of_layers.append(p)
         begin = starts[len(states) : len(states) + cell.parts]
-        names = [named(name, layer) for name in ("W", "a")]  # a where the net has one
-        weights = cell.weights(*(parameters[name] for name in names if name in parameters))
-        states += loop(cell.step, p, begin, weights)
+        names = [named(name, layer) for name in ("W", "a")]  # where the net has them
+        recurrent = [parameters[name] for name in names if name in parameters]
+        if masks.weights is not None:
+            recurrent[0] = recurrent[0] * masks.weights[layer]
+        step, weights = cell.step, cell.weights(*recurrent)
+        if masks.recurrent:
+            step, weights = cell.masked_step, [*weights, masks.recurrent[layer]]
+        states += loop(step, p, begin, weights)
     return p_of_layers, states
 
 
 def predicted(
     architecture: Architecture, parameters: dict[str, Variable], output: Variable
 ) -> Variable:
-    """Logits V s + c, (N, vocab_size), of the states (N, H) that are the output.
+    """Logits V s + c, or L' (P s) + c, (N, vocab_size), of the states (N, H) of the output.
 
     Parameters
     ----------
@@ -171,9 +181,25 @@ def predicted(
     -------
     (N, vocab_size) expression
     """
-    V = parameters[architecture.table if architecture.tied else "V"]  # (vocab_size, H)
-    logits = tensor.dot(output, V.T)
+    if architecture.has_projection:
+        output = tensor.dot(output, parameters["P"].T)  # (N, D)
+    logits = tensor.dot(output, output_matrix(architecture, parameters).T)
     return logits + parameters["c"] if architecture.bias else logits
+
+
+def output_matrix(architecture: Architecture, parameters: dict[str, Variable]) -> Variable:
+    """V (vocab_size, H); if it is tied, the table, (vocab_size, D) with a projection.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : dict of expressions
+
+    Returns
+    -------
+    (vocab_size, H or D) expression
+    """
+    return parameters[architecture.table if architecture.tied else "V"]
 
 
 def columns(state: Variable, H: int, n: int) -> Variables:
@@ -193,9 +219,19 @@ def columns(state: Variable, H: int, n: int) -> Variables:
     return [state[:, i * H : (i + 1) * H] for i in range(n)]
 
 
-def _dropped_out(s: Variable, dropout_masks: Variables, layer: int) -> Variable:
+def _input(rows: Variable, x: Variable, T: Variable, B: Variable, masks: Masks) -> Variable:
+    """The rows of the table (T*B, n), one a token of x (T*B,), as the first layer reads them."""
+    if masks.embedding is not None:
+        rows = rows * masks.embedding[x].dimshuffle(0, "x")
+    if masks.input is not None:
+        n = rows.shape[1]
+        rows = (rows.reshape((T, B, n)) * masks.input[0]).reshape((T * B, n))
+    return rows
+
+
+def _dropped_out(s: Variable, masks: Variables, layer: int) -> Variable:
     """The states of a layer as the layer above or the output reads them."""
-    return s * dropout_masks[layer] if dropout_masks else s
+    return s * masks[layer] if masks else s
 
 
 def _projected_states(s: Variable, parameters: dict[str, Variable], layer: int) -> Variable:
@@ -222,22 +258,3 @@ def cross_entropy(logits: Variable, y: Variable) -> Variable:
     """
     o = tensor.nnet.softmax(logits)  # (N, vocab_size)
     return tensor.nnet.categorical_crossentropy(o, y).sum()
-
-
-def vjp(after: Variables, D: Variables, wrt: Variables) -> Variables:
-    """Vector-Jacobian products: the sum of D d(after)/d(wrt) over the parts of a state.
-
-    Parameters
-    ----------
-    after, D : lists of expressions
-        The parts, and what each is multiplied by, held constant.
-    wrt : list of expressions
-
-    Returns
-    -------
-    list of expressions, one for each of ``wrt``
-    """
-    # Its gradient is meant, not its value. (known_grads would leave out paths from part to part.)
-    along = sum((a * d).sum() for a, d in zip(after, D))
-    gradients: Variables = theano.grad(along, wrt, consider_constant=D)
-    return gradients

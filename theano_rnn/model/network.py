@@ -1,6 +1,6 @@
 """What a training step needs of a model: parameters, states, and the network as a graph."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Optional
 
 import numpy as np
@@ -9,7 +9,7 @@ from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Parameters, Variable
 from theano_rnn.engine import building, exclusive, tensor, theano
-from theano_rnn.model import graph
+from theano_rnn.model import dropout, graph
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.initialization import initial
@@ -188,7 +188,8 @@ class LanguageModel:
     def network(
         self,
         is_masked: bool = False,
-        has_dropout: bool = False,
+        dropped: Collection[str] = (),
+        variational: bool = False,
         truncation: Optional[Truncation] = None,
     ) -> tuple[list[Variable], graph.Inputs, graph.Network]:
         """Fresh symbolic inputs, as a list and by name, and the network on them.
@@ -197,15 +198,17 @@ class LanguageModel:
         ----------
         is_masked : bool
             Whether sequences of a batch differ in length.
-        has_dropout : bool
-            Whether a dropout mask is among the inputs.
+        dropped : collection of str
+            Which masks of dropout are among the inputs: fields of ``dropout.Masks``.
+        variational : bool
+            Whether those of the states and of the input are the same at every step.
         truncation : Truncation, optional
             By default the model's own.
 
         Returns
         -------
         symbols : list of symbolic variables
-            In the order of ``BatchInputs.arrays()``, then the state, the dropout mask, and the
+            In the order of ``BatchInputs.arrays()``, then the state, the masks of dropout, and the
             factors of artbp.
         inputs : theano_rnn.model.graph.Inputs
             The same variables by name.
@@ -218,11 +221,12 @@ class LanguageModel:
             state=tensor.matrix("state", self.dtype),
             mask=tensor.matrix("mask", "bool") if is_masked else None,
             position=tensor.lvector("position") if is_masked else None,
-            dropout_mask=tensor.tensor4("dropout_mask", self.dtype) if has_dropout else None,
+            masks=dropout.symbols(dropped, self.dtype, variational),
             factors=tensor.matrix("factors", self.dtype) if truncation.scheme == "artbp" else None,
         )
-        x, y, state, mask, position, *others = inputs
-        symbols = [a for a in (x, y, mask, position, state, *others) if a is not None]
+        x, y, state, mask, position, masks, factors = inputs
+        symbols = [x, y, mask, position, state, *masks.given(), factors]
+        symbols = [a for a in symbols if a is not None]
         with building(floatX=self.dtype):
             net = graph.network(self.architecture, truncation, self.shared, inputs)
         return symbols, inputs, net

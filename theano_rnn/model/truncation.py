@@ -24,6 +24,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.common.validation import shown
 from theano_rnn.model.cells import StepFunction
+from theano_rnn.model.jacobians import replaced, vjp
 from theano_rnn.model.later import tensor, theano
 
 #: (step, p, starts, weights) -> the states of one layer.
@@ -188,7 +189,7 @@ def states(
         ``loop(step, p, starts, weights)``, and returns the states of all layers. A scheme says
         what the loop is, and may run the stack again on rearranged inputs.
     inputs : list of (T, B, n) expressions
-        What the stack reads at each step.
+        What the stack reads at each step; (1, B, n) or (B, n) if that is the same at all steps.
     starts : list of (B, H) expressions
         The initial states of all layers.
     mask : (T, B) boolean expression, optional
@@ -211,7 +212,8 @@ def states(
     if truncation.scheme == "artbp":
         return artbp(run, inputs, starts, mask, factors)
     assert truncation.K is not None
-    scheme = {"window": window, "chunk": chunk, "last": last}[truncation.scheme]
+    schemes = {"window": window, "chunk": chunk, "last": last, "windows apart": windows_apart}
+    scheme = schemes[truncation.scheme]
     return scheme(run, inputs, starts, mask, truncation.K)
 
 
@@ -297,10 +299,105 @@ def window(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: in
                 delta = back(delta, j)                  t=5     ..xxx
                                                         t=6     ...xxx
 
-    By automatic differentiation: run the stack once and freeze its states. For output t start
-    from the frozen s_{t-K-1} and run the K+1 steps up to t again. All T windows are one
-    minibatch, so the second loop takes K+1 steps, whatever T is. The value is the true state,
-    and its gradient goes back to the start of the window.
+    The error goes back through the states as they were, and no state is computed again::
+
+        errors = arrived = dE_t/ds_t of all outputs t at once
+        for _ in range(K):
+            arrived = those at t + 1, back through one step, to t
+            errors += arrived
+
+    All T steps are one minibatch of single steps, whose products are K large ones. The value is
+    the true state.
+    """
+    from theano_rnn.engine.ops.with_gradient import with_gradient
+
+    T, B = inputs[0].shape[0], inputs[0].shape[1]
+
+    def side_by_side(a: Variable) -> Variable:
+        """All steps of (T, B, n) as one step of T * B sequences, (T * B, n)."""
+        if a.ndim == 2 or a.broadcastable[0]:  # the same at all steps
+            return tensor.tile(a if a.ndim == 2 else a[0], (T, 1))
+        return a.reshape((T * B, a.shape[2]))
+
+    frozen = [
+        theano.gradient.disconnected_grad(s) for s in full(run, inputs, starts, mask)
+    ]  # (T, B, H)
+    before = [
+        tensor.concatenate([s_0, s[:-1].reshape((T * B - B, s.shape[2]))])
+        for s_0, s in zip(starts, frozen)
+    ]  # (T * B, H)
+    one_step = partial(_one_step, mask=None if mask is None else mask.flatten())
+    after = run(one_step, [side_by_side(a) for a in inputs], before)  # (T * B, H)
+    widths = [s.shape[1] for s in after]
+    ends = [sum(widths[: i + 1]) for i in range(len(widths))]
+
+    def parts(a: Variable) -> Variables:
+        """(T * B, sum of H) as one expression (T * B, H) for each of the states."""
+        return [a[:, end - H : end] for end, H in zip(ends, widths)]
+
+    def back(arrived: Variable) -> Variable:
+        """The errors at t, of those at t + 1."""
+        D = tensor.concatenate(vjp(after, parts(arrived), before), axis=1)
+        return tensor.concatenate([D[B:], tensor.zeros_like(D[:B])])
+
+    def within_reach(errors: Variable) -> Variable:
+        """The errors of the outputs t..t+K at t, of those of the output t alone."""
+        return _sum_of_rounds(back, errors, tensor.minimum(K, tensor.maximum(T - 1, 1)))
+
+    reached = with_gradient(tensor.concatenate(after, axis=1), within_reach)
+    return [s.reshape((T, B, H)) for s, H in zip(parts(reached), widths)]
+
+
+def _one_step(
+    step: StepFunction, p: Variable, starts: Variables, weights: Variables, *, mask: Variable
+) -> Variables:
+    """A ``Loop`` over a single step, without T: p (B, G*H), states (B, H)."""
+    after = step(p, starts, weights)
+    if mask is not None:
+        mask = mask.dimshuffle(0, "x")
+        after = [tensor.switch(mask, *pair) for pair in zip(after, starts)]
+    return after
+
+
+def _sum_of_rounds(
+    function: Callable[[Variable], Variable], first: Variable, rounds: Variable
+) -> Variable:
+    """x + f(x) + f(f(x)) + ..., with f applied so many times.
+
+    What f reads besides, and does not depend on x, is computed once.
+    """
+    x = first.type()
+    fx = function(x)
+    read, depending = [], {x}
+    for node in theano.graph.basic.io_toposort([], [fx]):
+        if not depending.isdisjoint(node.inputs):
+            depending.update(node.outputs)
+            read += [t for v in node.inputs for t in _tensors(v)]
+    read = [t for t in dict.fromkeys(read) if t not in depending]
+
+    def scan_step(x_k: Variable, total: Variable, *own: Variable) -> Variables:
+        (following,) = replaced([fx], {x: x_k, **dict(zip(read, own))})
+        return [following, total + following]
+
+    (_, totals), _ = theano.scan(
+        scan_step,
+        outputs_info=[first, first],
+        non_sequences=read,
+        n_steps=rounds,
+        strict=True,
+        name="errors",
+    )
+    # Of the whole output, not of its slice without the first: so Theano keeps one round, not all.
+    return totals.owner.inputs[0][-1]
+
+
+def windows_apart(
+    run: Run, inputs: Variables, starts: Variables, mask: Variable, K: int
+) -> Variables:
+    """As ``window``, but each window is run again, from its frozen s_{t-K-1} up to output t.
+
+    So what the stack reads, p (K+1, T * B, G*H), has the error of one output alone at each step of
+    a window, where ``window`` adds up the errors of all outputs. It takes K+1 times the memory.
     """
     T, B = inputs[0].shape[0], inputs[0].shape[1]
     n = tensor.minimum(K + 1, T)  # steps of a window
@@ -309,6 +406,10 @@ def window(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: in
     of_step = tensor.maximum(j, 0).flatten()  # (n * T,)
 
     def arranged(a: Variable) -> Variable:
+        if a.ndim == 2:  # the same at all steps
+            return tensor.tile(a, (T, 1))
+        if a.broadcastable[0]:
+            return tensor.tile(a[0], (T, 1)).dimshuffle("x", 0, 1)
         return a[of_step].reshape((n, T * B, a.shape[2]))
 
     def started(s_0: Variable, s: Variable) -> Variable:
@@ -323,6 +424,15 @@ def window(run: Run, inputs: Variables, starts: Variables, mask: Variable, K: in
     begun = [started(*pair) for pair in zip(starts, full(run, inputs, starts, mask))]
     windows = run(partial(_loop, mask=is_begun), [arranged(a) for a in inputs], begun)
     return [s[-1].reshape((T, B, s.shape[2])) for s in windows]
+
+
+def _tensors(v: Variable) -> Variables:
+    """What a scan can be given of a variable: itself, or the tensors of which it is made."""
+    if isinstance(v, theano.graph.basic.Constant):
+        return []
+    if isinstance(v.type, tensor.TensorType):
+        return [v]
+    return [t for i in v.owner.inputs for t in _tensors(i)]
 
 
 def artbp(

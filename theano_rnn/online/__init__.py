@@ -6,9 +6,11 @@ nothing goes back: what the parameters did to the state goes forward with the st
 ``net``          one step of a network, and the blocks of parameters that it multiplies with
 ``derivatives``  the derivatives of a step by the state before it and by the parameters
 ``methods``      ``rtrl``, ``snap1``, ``uoro``, ``local``, ``immediate``: what each carries along
+``compiled``     what the next two share
 ``gradient``     ``OnlineGradient``: the gradient of a text, as ``RNN.bptt`` returns it
 ``step``         ``OnlineStep``: the parameters change at each step of the text
 ``cut``          the biased methods once more, by backpropagation through steps with ways cut
+``batch``        ``uoro`` once more, for a batch of sequences of vectors
 """
 
 from theano_rnn.online.gradient import OnlineGradient

@@ -9,8 +9,11 @@ batches, masks and any loop; and it proves the forward methods a second time.
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
 from theano_rnn.model.cells import StepFunction
-from theano_rnn.online.derivatives import replaced
+from theano_rnn.model.jacobians import replaced
 from theano_rnn.online.net import Layer, products
+
+#: The methods that leave ways out.
+CUT = ("snap1", "local", "immediate")
 
 
 def cut(step: StepFunction, method: str) -> StepFunction:
@@ -21,7 +24,7 @@ def cut(step: StepFunction, method: str) -> StepFunction:
     step : function (p_t, before, weights) -> state
         The step of a cell.
     method : str
-        "snap1", "local" or "immediate"; for one layer, as the method itself.
+        One of CUT; for one layer, as the method itself.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
-from theano_rnn.model import graph
+from theano_rnn.model import jacobians
 from theano_rnn.online.net import Block, Layer, Net, Product, products
 
 
@@ -39,7 +39,7 @@ def derivatives(
     found = [product for layer in layers for product in products(layer)]
     after = [s for layer in layers for s in layer.after]
     wrt = [*before, *(layer.p for layer in layers), *(product.q for product in found)]
-    given = list(graph.vjp(after, net.columns(D), wrt))
+    given = list(jacobians.vjp(after, net.columns(D), wrt))
     back, dp = given[: len(before)], given[len(before) : len(before) + len(layers)]
     dq = given[len(before) + len(layers) :]
     of_W = [Block(product.x[0], d) for product, d in zip(found, dq)]
@@ -60,11 +60,9 @@ def forward(net: Net, token: Variable, h: Variable, u: Variable) -> Variable:
     (S,) expression
     """
     before = net.columns(h.dimshuffle("x", 0))
-    D = [tensor.zeros_like(s) for s in before]
     _, layers = net.step(token, before)
-    back = joined(graph.vjp([s for layer in layers for s in layer.after], D, before))
-    # What goes back is linear in D: its derivative by D is what goes forward.
-    return joined(theano.grad((back[0] * u).sum(), D, consider_constant=[u]))[0]
+    after = [s for layer in layers for s in layer.after]
+    return joined(jacobians.jvp(after, before, net.columns(u.dimshuffle("x", 0))))[0]
 
 
 def of_own_unit(
@@ -108,7 +106,7 @@ def of_own_unit(
             d = [a + b if on else a for a, b, on in zip(d, through, is_on)]
         rows.append(d)
     actual = dict(zip(leaves, [layer.p, *layer.before, *(product.q for product in found)]))
-    rows = [replaced(d, actual, layer.weights) for d in rows]
+    rows = [jacobians.replaced(d, actual, layer.weights) for d in rows]
     of_leaves = [tensor.concatenate(column) for column in zip(*rows)]  # (parts, ...) each
     back: list[Variables] = [[of_leaves[1 + j][i] for j in range(n)] for i in range(n)]
     of_W = [Block(product.x[0], dq) for product, dq in zip(found, of_leaves[1 + n :])]
@@ -134,24 +132,10 @@ def element_wise(
     whole = products(again)
     of_products = [product.q.type() for product in whole]
     replace = dict(zip([product.q for product in whole], of_products))
-    after = replaced(again.after, replace, leaves)
-    x = replaced([product.x for product in whole], replace, leaves)
+    after = jacobians.replaced(again.after, replace, leaves)
+    x = jacobians.replaced([product.x for product in whole], replace, leaves)
     cut = [product._replace(x=x, q=q) for product, x, q in zip(whole, x, of_products)]
     return [*leaves, *of_products], cut, after
-
-
-def replaced(outputs: Variables, by: dict[Variable, Variable], inputs: Variables) -> Variables:
-    """Copies of expressions with some variables replaced.
-
-    ``theano.clone`` would copy the variables that stand there instead, and all before them; in a
-    scan these are inputs of its step, which have to stay the same variables.
-    """
-    memo = dict(by)
-    boundary = [*by, *inputs]
-    theano.graph.basic.clone_get_equiv(
-        boundary, outputs, copy_inputs=False, copy_orphans=False, memo=memo
-    )
-    return [memo[output] for output in outputs]
 
 
 def to_itself(dq: Variable, M: Variable, H: int) -> Variable:

@@ -11,11 +11,12 @@ from theano_rnn.common.types import Array, Floats, Function, Parameters, Tokens,
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
-from theano_rnn.online.methods import Now, check_memory, parse
+from theano_rnn.online.compiled import Compiled
+from theano_rnn.online.methods import Now, check_memory
 from theano_rnn.online.net import Net, unbroadcast
 
 
-class OnlineGradient:
+class OnlineGradient(Compiled):
     """The gradient of E on a text, its credit assigned forward in time.
 
     Parameters
@@ -47,13 +48,9 @@ class OnlineGradient:
     """
 
     def __init__(self, model: LanguageModel, method: str) -> None:
-        self.model, self.method = model, parse(method)
+        super().__init__(model, method)
         with building(floatX=model.dtype):
             self.method.check(Net(model.architecture, dict(model.shared)))
-        self._function: Optional[Function] = None
-
-    def __repr__(self) -> str:
-        return f"OnlineGradient({self.model!r}, {self.method.name!r})"
 
     def __call__(
         self, x: Tokens, y: Tokens, state: Optional[Array] = None, *, seed: int = 0,
@@ -102,13 +99,6 @@ class OnlineGradient:
             name: np.ascontiguousarray(g.T if name == table else g)
             for name, g in zip(model.shared, gradients)
         }
-
-    def _compiled(self) -> Function:
-        if self._function is None:
-            with building(floatX=self.model.dtype):
-                if self._function is None:  # not made by another thread meanwhile
-                    self._function = self._compile()
-        return self._function
 
     def _compile(self) -> Function:
         model, a, dtype = self.model, self.model.architecture, self.model.dtype
@@ -166,7 +156,7 @@ class OnlineGradient:
 def gradients_of_output(
     model: LanguageModel, loss: Variable, output: Variable
 ) -> dict[str, Variable]:
-    """The gradients of V and c, and of a tied table in its use as V, the states held.
+    """The gradients of V, P and c, and of a tied table in its use as V, the states held.
 
     Parameters
     ----------
@@ -178,14 +168,13 @@ def gradients_of_output(
     -------
     dict of expressions
     """
-    a = model.architecture
-    names = [a.table if a.tied else "V"] + ["c"] * a.bias
+    names = model.architecture.of_output
     wrt = [model.shared[name] for name in names]
     return dict(zip(names, theano.grad(loss, wrt, consider_constant=[output])))
 
 
 def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
-    """How many parameters the steps use: all but V and c, and of the table some rows.
+    """How many parameters the steps use, of the table only some rows.
 
     Parameters
     ----------
@@ -198,7 +187,7 @@ def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
     int
     """
     a = model.architecture
-    shapes = {name: shape for name, shape in a.shapes.items() if name not in ("V", "c")}
+    shapes = {name: a.shapes[name] for name in a.of_steps}
     shapes[a.table] = (shapes[a.table][0], tokens)
     return sum(math.prod(shape) for shape in shapes.values())
 

@@ -162,16 +162,25 @@ class UORO(Method):
         _, blocks = derivatives(net, now.token, now.h, now.signs.dimshuffle("x", 0))  # nu' D_t
         w = [block.added_to_one(tensor.zeros_like(a)) for block, a in zip(blocks, v)]
         Ju = forward(net, now.token, now.h, u)
-        rho0 = _root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
-        rho1 = _root_of_ratio(net.squared_norm(w), tensor.sqr(now.signs).sum())
+        rho0 = root_of_ratio(net.squared_norm(v), tensor.sqr(Ju).sum())
+        rho1 = root_of_ratio(net.squared_norm(w), tensor.sqr(now.signs).sum())
         u = rho0 * Ju + rho1 * now.signs
         v = [a / rho0 + b / rho1 for a, b in zip(v, w)]
         along = tensor.dot(now.e, u[net.top])
         return [u, *v], [a + along * b for a, b in zip(sums, v)]
 
 
-def _root_of_ratio(a: Variable, b: Variable) -> Variable:
-    """(a / b)^(1/4), the root of the ratio of norms whose squares are given; 1 if one is 0."""
+def root_of_ratio(a: Variable, b: Variable) -> Variable:
+    """(a / b)^(1/4), the root of the ratio of norms whose squares are given; 1 if one is 0.
+
+    Parameters
+    ----------
+    a, b : expressions
+
+    Returns
+    -------
+    expression
+    """
     is_zero = tensor.eq(a, 0) | tensor.eq(b, 0)
     # Roots first: a quotient of squares would leave the range of float32.
     a, b = (tensor.sqrt(tensor.switch(is_zero, tensor.ones_like(c), c)) for c in (a, b))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.engine import tensor, theano
-from theano_rnn.model import graph
+from theano_rnn.model import graph, jacobians
 from theano_rnn.model.architecture import Architecture, named
 from theano_rnn.model.cells import CELLS, StepFunction
 
@@ -187,8 +187,9 @@ class Net:
             names = [name for name in (named("W", l), named("a", l)) if name in p]
             M = self._of_W(l)
             given, rest = rest[: len(M)], rest[len(M) :]
-            # The matrices are the parameters rearranged; the gradient goes the same way back.
-            found.update(zip(names, graph.vjp(M, given, [p[name] for name in names])))
+            if M:
+                # The matrices are the parameters rearranged; the gradient goes the same way back.
+                found.update(zip(names, jacobians.vjp(M, given, [p[name] for name in names])))
         return found
 
     def squared_norm(self, sums: Variables) -> Variable:

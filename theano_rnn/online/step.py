@@ -11,16 +11,17 @@ from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model import graph
 from theano_rnn.model.network import LanguageModel
+from theano_rnn.online.compiled import Compiled
 from theano_rnn.online.gradient import (
     gradients_of_output,
     parameters_of_steps,
     random_signs,
 )
-from theano_rnn.online.methods import Now, check_memory, parse
+from theano_rnn.online.methods import Now, check_memory
 from theano_rnn.online.net import Net, unbroadcast
 
 
-class OnlineStep:
+class OnlineStep(Compiled):
     """Learning at each step of a text: read a token, follow the gradient of its loss E_t.
 
     At step t the state goes on, and with it what the method carries; both were computed with the
@@ -55,7 +56,7 @@ class OnlineStep:
     """
 
     def __init__(self, model: LanguageModel, method: str, seed: int = 0) -> None:
-        self.model, self.method = model, parse(method)
+        super().__init__(model, method)
         seed = validation.whole_number(seed, "seed", at_least=0)
         self._random = np.random.default_rng(seed)
         P = parameters_of_steps(model, model.vocab_size)
@@ -71,11 +72,7 @@ class OnlineStep:
             self._reset = compile_function(
                 [], [], list(zip(self._carried, map(unbroadcast, zeros))), name="reset"
             )
-        self._function: Optional[Function] = None
         self.reset()
-
-    def __repr__(self) -> str:
-        return f"OnlineStep({self.model!r}, {self.method.name!r})"
 
     @property
     def state(self) -> Floats:
@@ -136,13 +133,6 @@ class OnlineStep:
                 ) from None
             loss += float(loss_t)
         return loss
-
-    def _compiled(self) -> Function:
-        if self._function is None:
-            with building(floatX=self.model.dtype):
-                if self._function is None:  # not made by another thread meanwhile
-                    self._function = self._compile()
-        return self._function
 
     def _compile(self) -> Function:
         model, a, dtype = self.model, self.model.architecture, self.model.dtype

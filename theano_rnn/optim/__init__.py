@@ -4,4 +4,5 @@
 ``optimizers``      SGD, momentum, Nesterov, AdaGrad, RMSProp, Adam
 ``clipping``        by the norm of the gradient, or by the size of each element
 ``regularization``  L2 and Omega
+``flossing``        Lyapunov exponents as a loss
 """

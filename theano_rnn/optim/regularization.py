@@ -1,4 +1,4 @@
-"""Terms added to the loss or to its gradient: Omega against vanishing gradients, and L2.
+"""Terms added to the loss or to its gradient: Omega, L2, and penalties on the states.
 
 Every function takes and returns Theano expressions. The plain cells (tanh, sigmoid, relu) are
 s_t = phi(z_t), z_t = p_t + W s_{t-1}. Their error goes back one step as
@@ -7,6 +7,10 @@ s_t = phi(z_t), z_t = p_t + W s_{t-1}. Their error goes back one step as
 
 and ``theano.grad`` gives dE/dz_t as the gradient of p_t, so nothing here needs to know phi.
 """
+
+from collections.abc import Collection
+
+import numpy as np
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
@@ -161,7 +165,7 @@ def _back(dz: Variable, W: Variable) -> Variable:
 
 
 def l2(parameters: Variables) -> Variable:
-    """Weight decay: 1/2 sum |p|^2, whose gradient by each parameter is the parameter.
+    """1/2 sum |p|^2, whose gradient by each parameter is the parameter.
 
     Parameters
     ----------
@@ -174,7 +178,7 @@ def l2(parameters: Variables) -> Variable:
     Notes
     -----
     Give it matrices, not biases: a large bias does not make the network more sensitive to its
-    input. Under weight decay every update changes all rows of U, not only those of the tokens in
+    input. Under it every update changes all rows of U, not only those of the tokens in
     the batch. And it pulls the singular values of W to 0, which keeps gradients from exploding
     but makes them vanish.
 
@@ -188,8 +192,92 @@ def l2(parameters: Variables) -> Variable:
     return 0.5 * sum(tensor.sqr(p).sum() for p in parameters)
 
 
-def check_omega(cell: str, truncation: str) -> None:
-    """Refuse a cell or a truncation for which Omega is not defined.
+def activation_penalty(
+    output: Variable, s: Variable, mask: Variable, ar: float, tar: float
+) -> Variable:
+    """AR and TAR: a penalty on large states, and one on states that change fast.
+
+    R = N (ar * mean (m_t s_t)^2 + tar * mean (s_t - s_{t-1})^2)
+
+    with N tokens; the means are over tokens, or pairs of neighbours, and units.
+
+    Parameters
+    ----------
+    output : (N, H) expression
+        m_t s_t: the states of the last layer at the tokens, dropped out.
+    s : (T, B, H) expression
+        The states of the last layer as they are.
+    mask : (T, B) expression of booleans, or None
+        False in padding, which does not count.
+    ar, tar : float
+        The paper's alpha and beta; with 0 a term is left out. One of them is not 0.
+
+    Returns
+    -------
+    scalar expression
+
+    Notes
+    -----
+    The paper adds the means to the mean of the loss over the tokens. Here E is the sum over N
+    tokens, so the means are taken N times: a step follows (E + R) / B, and the same ar and tar
+    mean the same for any N, B and learning rate.
+
+    The state before the first step, which a stream carries from step to step, is in no pair. The
+    error of R at a state goes back as that of the output there, and is cut as the truncation says.
+
+    References
+    ----------
+    S. Merity, B. McCann, R. Socher, Revisiting activation regularization for language RNNs (2017),
+    sections 3.1 and 3.2; the means are those of the code of S. Merity, N. S. Keskar, R. Socher,
+    Regularizing and optimizing LSTM language models (2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theano_rnn.engine import tensor
+    >>> s = tensor.constant(np.array([[[1.0, 2.0]], [[3.0, 2.0]]]))  # T = 2, B = 1, H = 2
+    >>> float(activation_penalty(s[:, 0], s, None, ar=1.0, tar=0.0).eval())  # 2 * 18 / 4
+    9.0
+    >>> float(activation_penalty(s[:, 0], s, None, ar=0.0, tar=1.0).eval())  # 2 * 4 / 2
+    4.0
+    """
+    T, B, H = s.shape
+    terms = []
+    if ar:
+        terms.append(np.asarray(ar, s.dtype) * tensor.sqr(output).sum())
+    if tar:
+        squares = tensor.sqr(s[1:] - s[:-1])  # (T - 1, B, H)
+        pairs = (T - 1) * B
+        if mask is not None:
+            both = mask[1:] & mask[:-1]
+            squares, pairs = squares * both.dimshuffle(0, 1, "x"), both.sum()
+        per_pair = tensor.cast(output.shape[0], s.dtype) / tensor.cast(
+            tensor.maximum(pairs, 1), s.dtype
+        )
+        terms.append(np.asarray(tar, s.dtype) * per_pair * squares.sum())
+    return sum(terms) / tensor.cast(H, s.dtype)
+
+
+def check_decays(l2: float, weight_decay: float) -> None:
+    """Refuse both ways to keep the weights small at once.
+
+    Parameters
+    ----------
+    l2, weight_decay : float
+
+    Raises
+    ------
+    RNNError
+    """
+    if l2 and weight_decay:
+        raise RNNError(
+            f"l2 is {l2:g} and weight_decay is {weight_decay:g}, and both draw the matrices to 0; "
+            "set one of them to 0"
+        )
+
+
+def check_omega(cell: str, truncation: str, dropped: Collection[str] = ()) -> None:
+    """Refuse a cell, a truncation or a dropout for which Omega is not defined.
 
     Parameters
     ----------
@@ -197,14 +285,22 @@ def check_omega(cell: str, truncation: str) -> None:
     truncation : str
         "full" or "chunk:K". Under the other schemes each output reaches back over other steps, so
         there is no one error whose norm could be kept.
+    dropped : collection of str
+        The masks of a step, fields of ``theano_rnn.model.dropout.Masks``.
 
     Raises
     ------
     RNNError
-        For cells that are not plain, such as those with gates, and for "window:K" and "last:K".
+        For cells that are not plain, such as those with gates, for "window:K" and "last:K", and
+        if the recurrence does not multiply all of s_{t-1} with all of W.
     """
     if not CELLS[cell].is_plain:
         plain = ", ".join(name for name in CELLS if CELLS[name].is_plain)
         raise RNNError(f"omega is for the cells {plain}, not {cell}; set it to 0")
     if not truncation.startswith(("full", "chunk")):
         raise RNNError(f"omega needs truncation full or chunk:K, not {truncation}; set it to 0")
+    options = {"recurrent": "dropout_recurrent", "weights": "weight_drop"}
+    for kind in sorted(options.keys() & set(dropped)):
+        raise RNNError(
+            f"omega is of the whole W, of which {options[kind]} hides a part; set one of them to 0"
+        )

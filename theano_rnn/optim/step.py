@@ -1,7 +1,7 @@
 """One training step, compiled: gradient, regularization, clipping, update."""
 
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -16,18 +16,23 @@ from theano_rnn.common.types import (
     Tokens,
     Updates,
     Variable,
+    Variables,
 )
 from theano_rnn.engine import building, compile_function, exclusive, ifelse, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import named
-from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs
+from theano_rnn.model.batch_inputs import BatchInputs, batch_inputs, steps_of_piece
+from theano_rnn.model.cells import CELLS
 from theano_rnn.model.cuts import of_call
+from theano_rnn.model.dropout import Masks, draw, kinds
 from theano_rnn.model.graph import Inputs, Network
 from theano_rnn.model.network import LanguageModel
+from theano_rnn.model.pieces import summed
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim import optimizers, regularization
 from theano_rnn.optim.clipping import CLIPPINGS
+from theano_rnn.optim.precision import check_precision
 
 
 class Step:
@@ -45,26 +50,41 @@ class Step:
         "norm": the gradient is rescaled to at most the clip, all parameters taken together;
         "value": each element is cut to +-clip; None: neither, and no norm is computed.
     l2 : float
-        Weight decay: the loss gets l2/2 times the sum of squares of each matrix. 0 is none.
+        The loss gets l2/2 times the sum of squares of each matrix. 0 is none.
+    weight_decay : float
+        Each matrix p, and no bias, loses learning_rate * weight_decay * p beside the step of the
+        optimizer (I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019). No
+        gradient has it, so it is not clipped, nor scaled by adam; with sgd and without clipping it
+        is the same as ``l2``. 0 is none.
     omega : float
         Factor of the regularizer Omega of Pascanu et al. (2013), for plain cells; see
         ``theano_rnn.optim.regularization``. 0 is none.
+    ar, tar : float
+        Weights of the penalties on the states of the last layer, the alpha and beta of Merity,
+        McCann and Socher (2017); see ``regularization.activation_penalty``. The loss that a step
+        returns is without them. 0 is none.
     scheme : str, optional
         "window" or "chunk": each step is given its own K, and no K is compiled anew. By default
         the truncation is the model's.
+    precision : str
+        "bf16": products of large matrices round their factors to bf16, and add in float32; the
+        parameters and states stay float32. It needs a processor with AVX512-BF16. "auto": bf16
+        where that is there.
     **constants
         The constants of the optimizer, such as ``momentum=0.95``.
 
     Raises
     ------
     RNNError
-        For an unknown name, or a regularizer that does not fit the model.
+        For an unknown name, a regularizer that does not fit the model, or bf16 where the model is
+        of float64 or the processor does not have it.
 
     Notes
     -----
     sgd without l2 touches only the rows of the table whose tokens occur. A tied table is V
-    too, so all of it changes. Every other optimizer goes over the whole table; its docstring says
-    what happens to rows whose token did not occur.
+    too, so all of it changes; and weight_decay changes all of every matrix. In float32 it changes
+    nothing where learning_rate * weight_decay is below 3e-8. Every other optimizer goes over the
+    whole table; its docstring says what happens to rows whose token did not occur.
     """
 
     def __init__(
@@ -74,8 +94,12 @@ class Step:
         *,
         clip_by: Optional[str] = "norm",
         l2: float = 0.0,
+        weight_decay: float = 0.0,
         omega: float = 0.0,
+        ar: float = 0.0,
+        tar: float = 0.0,
         scheme: Optional[str] = None,
+        precision: str = "float32",
         **constants: float,
     ) -> None:
         is_name = isinstance(clip_by, str) and clip_by in CLIPPINGS
@@ -84,23 +108,29 @@ class Step:
             raise RNNError(f"clip_by {given} is unknown; use {known} or None")
         self.model, self.clip_by = model, clip_by
         self.l2 = validation.at_least_zero(l2, "l2", model.dtype)
+        self.weight_decay = validation.at_least_zero(weight_decay, "weight_decay", model.dtype)
+        regularization.check_decays(self.l2, self.weight_decay)
         self.omega = validation.at_least_zero(omega, "omega", model.dtype)
+        self.ar = validation.at_least_zero(ar, "ar", model.dtype)
+        self.tar = validation.at_least_zero(tar, "tar", model.dtype)
         if self.omega:
             cut = model.truncation if scheme is None else "one with another K in each step"
-            regularization.check_omega(model.architecture.cell, cut)
+            regularization.check_omega(model.architecture.cell, cut, kinds(model.architecture))
         if scheme not in (None, "window", "chunk"):
             given = validation.shown(scheme)
             raise RNNError(f"scheme {given} has no K to give; use 'window', 'chunk' or None")
         self.scheme = scheme
+        self.precision = check_precision(precision, model.dtype)
         parameters = list(model.shared.values())
         self.optimizer = optimizers.Optimizer(optimizer, parameters, **constants)
         # Clipped by value, the gradients of the two uses of a tied table must be added before.
         is_one_use = not (model.architecture.tied and clip_by == "value")
         self.is_sparse = optimizer == "sgd" and not self.l2 and is_one_use
-        self._functions: dict[tuple[bool, bool], Function] = {}
+        self._functions: dict[object, Function] = {}
 
     def __repr__(self) -> str:
-        weights = {"l2": self.l2, "omega": self.omega}
+        names = ("l2", "weight_decay", "omega", "ar", "tar")
+        weights = {name: getattr(self, name) for name in names}
         given = "".join(f", {name}={value:g}" for name, value in weights.items() if value)
         return f"Step({self.model!r}, {self.optimizer.name!r}, clip_by={self.clip_by!r}{given})"
 
@@ -188,22 +218,55 @@ class Step:
             For bad input; nothing has changed then.
         """
         model = self.model
-        batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right)
+        steps = self._checked_K(K)
+        whole = self._whole(K)
+        batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right, whole)
         numbers = self._checked_numbers(learning_rate, clip)
-        arrays = [*batch.arrays(), model.checked_state(state, batch.rows)]
+        begin = model.checked_state(state, batch.rows)
         random = self._checked_random(random)
-        arrays += self._drawn_dropout(batch, random)
-        arrays += of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
-        arrays += numbers + self._checked_K(K)
-        function = self.function(batch.is_masked, is_single=batch.rows == 1)
+        masks = draw(model.architecture, batch.x.shape, random, model.dtype)
+        factors = of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
         try:
-            loss, *norm, after = function(*arrays)
+            if steps_of_piece(len(batch.x), batch.rows, whole) < len(batch.x):
+                loss, *norm, after = self._in_pieces(batch, begin, whole, masks, numbers, steps)
+            else:
+                function = self.function(batch.is_masked, is_single=batch.rows == 1)
+                arrays = [*batch.arrays(), begin, *masks.given(), *factors, *numbers, *steps]
+                loss, *norm, after = function(*arrays)
         except FloatingPointError:
             raise NotFinite(
                 "the loss or the gradient is not finite, so no step was taken; use a smaller "
                 "learning_rate or clip"
             ) from None
         return float(loss), float(norm[0]) if norm else np.nan, after
+
+    def _whole(self, K: Optional[int]) -> Optional[int]:
+        """Steps that must stay in one piece of a long sequence; None: all of them."""
+        if self.omega or self.ar or self.tar:  # means over all steps, no sums over chunks
+            return None
+        truncation = self.model._truncation if self.scheme is None else Truncation(self.scheme, K)
+        return truncation.K if truncation.scheme == "chunk" else None
+
+    def _in_pieces(
+        self,
+        batch: BatchInputs,
+        state: Floats,
+        whole: Optional[int],
+        masks: Masks,
+        numbers: list[Floats],
+        K: list[Array],
+    ) -> list[Any]:
+        """What the function of a step returns: gradients added over pieces, then one update."""
+        gradients = self._once(
+            ("gradients", batch.is_masked), lambda: self._compile_gradients(batch.is_masked)
+        )
+        update = self._once("update", self._compile_update)
+        # No other thread changes the parameters between two pieces.
+        with exclusive([*self.model.shared.values(), *self.optimizer.state.values()]):
+            loss, sums, after = summed(gradients, batch, state, whole, masks, K)
+            B = np.asarray(batch.rows, self.model.dtype)
+            E = [] if self.clip_by is None else [np.asarray(loss, self.model.dtype) / B]
+            return [loss, *update(*(g / B for g in sums), *E, *numbers), after]
 
     def _checked_numbers(self, learning_rate: float, clip: Optional[float]) -> list[Floats]:
         """The learning rate, and the clip where the step clips, in the dtype of the model."""
@@ -238,12 +301,6 @@ class Step:
             raise RNNError(f"random is {given}; pass a generator, numpy.random.default_rng(seed)")
         return random
 
-    def _drawn_dropout(self, batch: BatchInputs, random: np.random.Generator) -> list[Floats]:
-        """The dropout mask; nothing where the model has no dropout."""
-        if not self.model.architecture.dropout:
-            return []
-        return [dropout_mask(self.model, batch.x.shape, random)]
-
     def function(self, is_masked: bool = False, is_single: bool = True) -> Function:
         """The compiled function of a step, for one sequence or a batch, with a mask or without.
 
@@ -258,52 +315,106 @@ class Step:
         -------
         compiled function
         """
-        key = is_masked, is_single
+        return self._once((is_masked, is_single), lambda: self._compile(is_masked, is_single))
+
+    def _once(self, key: object, make: Callable[[], Function]) -> Function:
         if key not in self._functions:
             with building():  # one thread; the others wait, and find it made
                 if key not in self._functions:
-                    self._functions[key] = self._compile(is_masked, is_single)
+                    self._functions[key] = make()
         return self._functions[key]
+
+    def _network(self, is_masked: bool) -> tuple[list[Variable], Inputs, Network, list[Variable]]:
+        """Symbols, inputs and network of a step, and K where each step has its own."""
+        K = [] if self.scheme is None else [tensor.lscalar("K")]
+        truncation = None if self.scheme is None else Truncation(self.scheme, *K)
+        a = self.model.architecture
+        return (*self.model.network(is_masked, kinds(a), a.variational, truncation), K)
+
+    def _numbers(self) -> tuple[Variable, Optional[Variable]]:
+        """The learning rate, and the clip where the step clips."""
+        dtype = self.model.dtype
+        clip = None if self.clip_by is None else tensor.scalar("clip", dtype)
+        return tensor.scalar("learning_rate", dtype), clip
+
+    def _compile_gradients(self, is_masked: bool) -> Function:
+        """The loss of a piece, its gradients by all parameters, and the states after it."""
+        symbols, _, net, K = self._network(is_masked)
+        with building(floatX=self.model.dtype):
+            gradients = theano.grad(net.loss, list(self.model.shared.values()))
+        outputs = [net.loss, *gradients, net.after]
+        return compile_function(symbols + K, outputs, name="gradients", precision=self.precision)
+
+    def _compile_update(self) -> Function:
+        """One update, by gradients that are given."""
+        learning_rate, clip = self._numbers()
+        E = tensor.scalar("E", self.model.dtype)
+        with building(floatX=self.model.dtype):
+            given = {name: p.type(f"d{name}") for name, p in self.model.shared.items()}
+            gradients = dict(given)
+            if self.l2:
+                parameters = self.model.shared.values()
+                dl2 = theano.grad(self._l2(), list(parameters), disconnected_inputs="ignore")
+                gradients = {name: g + d for (name, g), d in zip(given.items(), dl2)}
+            norm, updates = self._clipped_updates(list(gradients.values()), E, learning_rate, clip)
+        if clip is None:
+            return compile_function([*given.values(), learning_rate], [], updates, name="update")
+        symbols = [*given.values(), E, learning_rate, clip]
+        return compile_function(symbols, [norm], updates, name="update")
 
     def _compile(self, is_masked: bool, is_single: bool) -> Function:
         model = self.model
-        K = [] if self.scheme is None else [tensor.lscalar("K")]
-        truncation = None if self.scheme is None else Truncation(self.scheme, *K)
-        has_dropout = bool(model.architecture.dropout)
-        symbols, inputs, net = model.network(is_masked, has_dropout, truncation)
-        learning_rate = tensor.scalar("learning_rate", model.dtype)
-        clip = None if self.clip_by is None else tensor.scalar("clip", model.dtype)
-        E = net.loss if is_single else net.loss / inputs.x.shape[1].astype(model.dtype)
+        symbols, inputs, net, K = self._network(is_masked)
+        learning_rate, clip = self._numbers()
         with building(floatX=model.dtype):
+            E = self._penalized(net, inputs)
+            E = E if is_single else E / inputs.x.shape[1].astype(model.dtype)
             if self.is_sparse:
                 norm, updates = self._row_updates(net, inputs, E, learning_rate, clip, is_single)
             else:
                 norm, updates = self._whole_updates(net, inputs, E, learning_rate, clip)
         symbols += [learning_rate] + [clip] * (clip is not None) + K
         outputs = [net.loss] + [norm] * (clip is not None) + [net.after]
-        return compile_function(symbols, outputs, updates, name="step")
+        return compile_function(symbols, outputs, updates, name="step", precision=self.precision)
 
     def _whole_updates(
         self, net: Network, inputs: Inputs, E: Variable, learning_rate: Variable, clip: Variable
     ) -> tuple[Variable, Updates]:
         """The norm of the gradient, and the updates of all rows of all parameters."""
         parameters = self.model.shared
-        penalized = E
-        if self.l2:
-            matrices = [p for p in parameters.values() if p.ndim == 2]
-            penalized = E + np.asarray(self.l2, E.dtype) * regularization.l2(matrices)
+        penalized = E + self._l2() if self.l2 else E
         gradients = theano.grad(penalized, list(parameters.values()))
         gradients = dict(zip(parameters, gradients))
         self._add_omega(gradients, net, inputs, E)
-        gradients = list(gradients.values())
+        return self._clipped_updates(list(gradients.values()), E, learning_rate, clip)
+
+    def _l2(self) -> Variable:
+        matrices = [p for p in self.model.shared.values() if p.ndim == 2]
+        return np.asarray(self.l2, self.model.dtype) * regularization.l2(matrices)
+
+    def _clipped_updates(
+        self, gradients: Variables, E: Variable, learning_rate: Variable, clip: Variable
+    ) -> tuple[Variable, Updates]:
+        """The norm of the gradient, and the optimizer's updates by it, clipped."""
         if self.clip_by is None:
-            return None, self.optimizer.updates(gradients, learning_rate)
+            return None, self._decayed(
+                self.optimizer.updates(gradients, learning_rate), learning_rate
+            )
         gradients, norm = CLIPPINGS[self.clip_by](gradients, clip)
 
         def guard(a: Variable) -> Variable:
             return if_finite(a, E + norm)
 
-        return norm, self.optimizer.updates(gradients, learning_rate, guard)
+        updates = self.optimizer.updates(gradients, learning_rate, guard)
+        return norm, self._decayed(updates, learning_rate)
+
+    def _decayed(self, updates: Updates, learning_rate: Variable) -> Updates:
+        """The updates, of which those of matrices decay too."""
+        if not self.weight_decay:
+            return updates
+        matrices = [p for p in self.model.shared.values() if p.ndim == 2]
+        share = learning_rate * np.asarray(self.weight_decay, self.model.dtype)
+        return [(p, new - share * p if p in matrices else new) for p, new in updates]
 
     def _row_updates(
         self,
@@ -336,16 +447,26 @@ class Step:
                 squares["both"] = 2 * (rest[-1][tokens] * d_rows).sum()
             norm = tensor.sqrt(sum(squares.values()))
             learning_rate = if_finite(learning_rate, E + norm)  # every update reads it
+        unclipped = learning_rate
         if self.clip_by == "norm":
             learning_rate = learning_rate * tensor.minimum(1, clip / norm)
         elif self.clip_by == "value":
             d_rows = tensor.clip(d_rows, -clip, clip)
             gradients = {name: tensor.clip(g, -clip, clip) for name, g in gradients.items()}
         after = table - learning_rate * rest[-1] if tied else table
+        ((_, after),) = self._decayed([(table, after)], unclipped)
         updates = [(table, tensor.inc_subtensor(after[tokens], -learning_rate * d_rows))]
-        return norm, updates + [
-            (shared[name], shared[name] - learning_rate * g) for name, g in gradients.items()
-        ]
+        others = [(shared[n], shared[n] - learning_rate * g) for n, g in gradients.items()]
+        return norm, updates + self._decayed(others, unclipped)
+
+    def _penalized(self, net: Network, inputs: Inputs) -> Variable:
+        """The loss, plus the penalties on the states of the last layer."""
+        if not (self.ar or self.tar):
+            return net.loss
+        s = net.states[-CELLS[self.model.architecture.cell].parts]
+        return net.loss + regularization.activation_penalty(
+            net.output, s, inputs.mask, self.ar, self.tar
+        )
 
     def _add_omega(
         self, gradients: dict[str, Variable], net: Network, inputs: Inputs, E: Variable
@@ -358,28 +479,6 @@ class Step:
             W = self.model.shared[named("W", layer)]
             dW = regularization.omega_gradient(E, p, s, W, inputs.mask, is_first)
             gradients[named("W", layer)] += np.asarray(self.omega, W.dtype) * dW
-
-
-def dropout_mask(
-    model: LanguageModel, shape: tuple[int, ...], random: np.random.Generator
-) -> Floats:
-    """Factors of the states, (layers, T, B, H): 0, or 1 / (1 - dropout) to keep the mean.
-
-    Parameters
-    ----------
-    model : LanguageModel
-    shape : tuple
-        (T, B), that of the tokens.
-    random : numpy.random.Generator
-
-    Returns
-    -------
-    (layers, T, B, H) array
-    """
-    a = model.architecture
-    is_kept = random.random((a.layers, *shape, a.hidden_size), np.float32) >= a.dropout
-    factor: Floats = np.asarray(1 / (1 - a.dropout), model.dtype)
-    return is_kept.astype(model.dtype) * factor
 
 
 def touched(x: Variable, d_rows: Variable) -> tuple[Variable, Variable]:

@@ -14,8 +14,9 @@ states before the first of these steps are constants. With an embedding x_j = L[
     dL[:, token] = sum_t sum_j U^T dE_t/dz_j                 over the steps j with that token
 
 The gradient of a tied L (of U without an embedding) is the sum over its two uses; the use as V
-counts for every output. Under dropout the layer above or the output reads kept_t s_t, so the error
-that comes back from it is multiplied by kept_t too. Here t and j count from 0.
+counts for every output, and so does P where V = L' P. Under dropout a layer, the output or the
+recurrence reads m * a in place of a, so the error that comes back from it is multiplied by the
+mask m too. Here t and j count from 0.
 
 Under ``artbp`` every output reaches the first step, but its error is multiplied by a_j on the way
 from step j to step j - 1: see `artbp_factors`.
@@ -28,8 +29,10 @@ from typing import Any, Callable
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, named, table
+from theano_rnn.reference.layout import Net, named
+from theano_rnn.reference.masks import Masks
 from theano_rnn.reference.steps import (
+    add_to_output_matrix,
     embedded,
     layer_input,
     output_error,
@@ -46,42 +49,41 @@ def bptt(
     states: Floats,
     x: Ints,
     y: Ints,
-    kept: Floats,
+    masks: Masks,
     scheme: str,
     k: int | None,
     factors: Floats,
+    penalty: Floats,
 ) -> Parameters:
     """Gradients by the names of the parameters; each output t goes back to its first step.
 
-    ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,),
-    kept is (T, layers, H). The scheme is the name of one of the four functions below, or "artbp",
-    and k is None for full. factors is (T,), of `artbp_factors`; ones for the other schemes.
+    ``states`` is (T + 1, layers, parts, H) with the initial state at index -1, x and y are (T,).
+    The scheme is the name of one of the four functions below, or "artbp", and k is None for full.
+    factors is (T,), of `artbp_factors`; ones for the other schemes.
+    penalty (T, H) is dR/ds_t of the last layer, an error that goes back as that of output t does.
     """
+    parameters = masks.of_W(parameters)
     gradients = {name: np.zeros_like(value) for name, value in parameters.items()}
     schemes: dict[str, Callable[[int, int, Any], int]]  # k is None for full
     schemes = {"full": full, "window": window, "chunk": chunk, "last": last, "artbp": full}
     first_step = schemes[scheme]
     V, backward, T = output_matrix(parameters), CELLS[net.cell].backward, len(x)
     for t in reversed(range(T)):
-        s = top(states[t], kept[t])
+        s = top(states[t], masks, t)
         error = output_error(parameters, s, y[t])
-        dV = np.outer(error, s)  # dV = (o_t - y_t) s_t'
-        if net.tied:
-            table(gradients)[:] += dV.T  # V = L', or U'
-        else:
-            gradients["V"] += dV
+        add_to_output_matrix(gradients, parameters, np.outer(error, s))  # dV = (o_t - y_t) s_t'
         if net.bias:
             gradients["c"] += error  # dc = o_t - y_t
         d = np.zeros_like(states[t])  # (layers, parts, H) dE_t by the state of step j
-        d[-1, 0] = kept[t, -1] * (V.T @ error)  # dE_t/ds_t = kept_t V' (o_t - y_t)
+        # dE_t/ds_t = m * V' (o_t - y_t)
+        d[-1, 0] = masks.below(t, net.layers) * (V.T @ error)
+        d[-1, 0] += penalty[t]
         for j in range(t, first_step(t, T, k) - 1, -1):
             for l in reversed(range(net.layers)):
                 U, weights = parameters[named("U", l)], recurrent(net, parameters, l)
-                if l == 0:
-                    below = embedded(parameters, x[j])
-                else:
-                    below = kept[j, l - 1] * states[j, l - 1, 0]
-                p = layer_input(parameters, l, below)
+                below = embedded(parameters, x[j]) if l == 0 else states[j, l - 1, 0]
+                m = masks.below(j, l)
+                p = layer_input(parameters, l, below, m)
                 before = states[j - 1, l]
                 dp, *d_weights, d[l] = backward(p, *weights.values(), before, d[l])
                 # d[l] is now of j - 1
@@ -91,16 +93,16 @@ def bptt(
                 if net.bias:
                     gradients[named("b", l)] += dp  # db += dE_t/dz_j
                 if l == 0 and not net.embedding:
-                    gradients["U"][:, below] += dp  # dU += (dE_t/dz_j) x_j', x_j one-hot
+                    gradients["U"][:, below] += m * dp  # dU += (dE_t/dz_j) x_j', x_j one-hot
                     continue
-                gradients[named("U", l)] += np.outer(dp, below)  # dU += (dE_t/dz_j) x_j'
-                d_below = U.T @ dp  # dE_t/dx_j = U' dE_t/dz_j
+                gradients[named("U", l)] += np.outer(dp, m * below)  # dU += (dE_t/dz_j) x_j'
+                d_below = m * (U.T @ dp)  # dE_t/dx_j = m * U' dE_t/dz_j
                 if l == 0:
                     gradients["L"][:, x[j]] += d_below  # dL += U' (dE_t/dz_j), at the token
                 else:
-                    d[l - 1, 0] += kept[j, l - 1] * d_below  # dE_t/ds_j of the layer below
+                    d[l - 1, 0] += d_below  # dE_t/ds_j of the layer below
             d = factors[j] * d  # all layers: the error that crosses from step j to j - 1
-    return gradients
+    return masks.of_W(gradients)  # dW = M * d(M * W)
 
 
 def artbp_factors(cuts: Bools, k: int, alpha: float | None) -> Floats:

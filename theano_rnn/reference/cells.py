@@ -10,7 +10,8 @@ A new cell is a pair of such functions and an entry in ``CELLS``.
 ``d_after`` is dE with respect to the state after this step, ``d_before`` to the one before; dp is
 also dE/db, and dU is dp x_t'. Backward computes the gates again, so that forward keeps nothing.
 
-A cell whose recurrence has a bias a takes it after W, and returns dE/da after dW.
+A cell whose recurrence has a bias a takes it after W, and returns dE/da after dW. A cell whose
+gates read the input alone has no W: it takes none and returns no dW.
 
 A cell whose state has a way past W has a third function, with the arguments of forward:
 
@@ -40,8 +41,8 @@ class Cell(NamedTuple):
         Vectors of H numbers in the state.
     forward, backward : functions
     recurrent : str
-        The parameters of the recurrence in the order of the arguments: "W", or "Wa" for a cell
-        that has a bias a there.
+        The parameters of the recurrence in the order of the arguments: "W", "Wa" for a cell that
+        has a bias a there, or "" for a cell without W.
     identity : function, optional
     """
 
@@ -181,6 +182,32 @@ def gru_after_identity(p: Floats, W: Floats, a: Floats, before: State) -> Floats
     return z[None, None]  # ds_t/ds' = z
 
 
+# The minimal gated recurrent unit (Feng et al. 2024); their z is our 1 - z. Gates in the order
+# z, h; no W:
+#   z = sigma(p_z), h = p_h
+#   s_t = z * s' + (1 - z) * h
+
+
+def mingru_forward(p: Floats, before: State) -> State:
+    (s_before,) = before
+    p_z, h = np.split(p, 2)
+    z = sigma(p_z)
+    return (z * s_before + (1 - z) * h,)
+
+
+def mingru_backward(p: Floats, before: State, d_after: State) -> tuple[Floats, tuple[Floats, ...]]:
+    (s_before,), (ds,) = before, d_after
+    p_z, h = np.split(p, 2)
+    z = sigma(p_z)
+    dp_z = ds * (s_before - h) * z * (1 - z)  # dE/dz = ds * (s' - h), through sigma
+    dp_h = ds * (1 - z)  # dE/dh
+    return np.concatenate([dp_z, dp_h]), (ds * z,)  # dE/ds' = ds * z: the Jacobian is diag(z)
+
+
+def mingru_identity(p: Floats, before: State) -> Floats:
+    return sigma(np.split(p, 2)[0])[None, None]  # ds_t/ds' = z
+
+
 # Long short-term memory with a forget gate (Gers et al. 2000), no peepholes. The state is (s, c).
 # Gates in the order i, f, o, g, with s' = s_{t-1} and c' = c_{t-1}:
 #   i, f, o = sigma(p + W s') each, g = tanh(p_g + W_g s')
@@ -228,4 +255,5 @@ CELLS = {
     "gru": Cell(3, 1, gru_forward, gru_backward, identity=gru_identity),
     "gru_after": Cell(3, 1, gru_after_forward, gru_after_backward, "Wa", gru_after_identity),
     "lstm": Cell(4, 2, lstm_forward, lstm_backward, identity=lstm_identity),
+    "mingru": Cell(2, 1, mingru_forward, mingru_backward, "", mingru_identity),
 }

@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, described, shapes, table, times
-from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Parameters, Sentence
+from theano_rnn.reference.layout import Net, described, hidden_size, shapes, table, times
+from theano_rnn.reference.masks import Kept, Masks, checked_masks
+from theano_rnn.reference.types import Array, Bools, Floats, Ints, Mask, Parameters
+
+#: x, y and the masks of one sequence of its own length.
+Sentence = tuple[Ints, Ints, Masks]
 
 #: With many more, the names of the parameters alone would fill the memory.
 MOST_LAYERS = 100
@@ -23,15 +27,18 @@ SCHEMES = (
 )
 
 
-def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding: bool) -> Net:
-    """The network of the five settings, or ``ValueError``."""
+def checked_net(
+    cell: object, layers: object, bias: bool, tied: bool, embedding: bool, projection: bool
+) -> Net:
+    """The network of the six settings, or ``ValueError``."""
     if not isinstance(cell, str) or cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: pass one of {', '.join(CELLS)}")
     if not isinstance(layers, Integral) or isinstance(layers, bool) or layers < 1:
         raise ValueError(f"layers is {layers!r}: pass an integer >= 1")
     if int(layers) > MOST_LAYERS:
         raise ValueError(f"layers is more than {MOST_LAYERS}: pass fewer")
-    for name, value in (("bias", bias), ("tied", tied), ("embedding", embedding)):
+    switches = {"bias": bias, "tied": tied, "embedding": embedding, "projection": projection}
+    for name, value in switches.items():
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}: pass True or False")
     if tied and not embedding and CELLS[cell].gates > 1:
@@ -40,7 +47,9 @@ def checked_net(cell: object, layers: object, bias: bool, tied: bool, embedding:
             f"tied is True and cell is {cell!r}, whose U has {CELLS[cell].gates}H rows where V'"
             f" has H: pass tied=False or one of {single}, or embedding=True, which ties V to L"
         )
-    return Net(cell, int(layers), bias, tied, embedding)
+    if projection and not (tied and embedding):
+        raise ValueError("projection is True: pass tied=True and embedding=True too, as V is L' P")
+    return Net(cell, int(layers), bias, tied, embedding, projection)
 
 
 def checked_parameters(parameters: Mapping[str, Array], net: Net) -> Parameters:
@@ -56,9 +65,8 @@ def checked_parameters(parameters: Mapping[str, Array], net: Net) -> Parameters:
             f"parameters: missing {missing}, unknown {unknown}: pass {described(net)}"
         )
     checked = {name: _checked_array(name, parameters[name], words[name]) for name in words}
-    vocab_size, hidden_size = table(checked).shape[1], checked["W"].shape[1]
-    gates = CELLS[net.cell].gates
-    sizes = {"vocab_size": vocab_size, "H": hidden_size, times(gates): gates * hidden_size}
+    vocab_size, H, gates = table(checked).shape[1], hidden_size(checked), CELLS[net.cell].gates
+    sizes = {"vocab_size": vocab_size, "H": H, times(gates): gates * H}
     if net.embedding:
         sizes["D"] = checked["L"].shape[0]
     if any(p.shape != tuple(sizes[word] for word in words[name]) for name, p in checked.items()):
@@ -142,16 +150,17 @@ def checked_pairs(X: Any, Y: Any, vocab_size: int) -> list[tuple[Ints, Ints]]:
 
 
 def checked_sentences(
-    x: Any, y: Any, mask: Mask | None, kept: Floats | None, net: Net, parameters: Parameters
+    x: Any, y: Any, mask: Mask | None, kept: Kept | None, net: Net, parameters: Parameters
 ) -> list[Sentence]:
-    """(x, y, kept) of one sentence, or of each column of a batch, cut to its own length."""
+    """(x, y, masks) of one sentence, or of each column of a batch, cut to its own length."""
     vocab_size = table(parameters).shape[1]
     x, y = _of_objects("x", x), _of_objects("y", y)
     if 2 not in (x.ndim, y.ndim):
         if mask is not None:
             raise ValueError("mask is for batches: pass x and y (T, B) with it, or no mask")
         x, y = checked_pair(x, y, vocab_size)
-        return [(x, y, checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters))]
+        masks = checked_masks(kept, [x], np.ones(len(x), dtype=bool), net, parameters)
+        return [(x, y, masks[0])]
     if x.ndim != y.ndim:
         raise ValueError(
             f"x has {x.ndim} dimensions and y has {y.ndim} dimensions: pass one list of token"
@@ -162,12 +171,12 @@ def checked_sentences(
             f"x has shape {x.shape} and y has shape {y.shape}: pass (T, B) both, neither of them 0"
         )
     mask = _checked_mask(mask, x.shape)
-    kept = checked_kept(kept, mask, net, parameters)
-    sentences = []
+    pairs = []
     for b, T in enumerate(mask.sum(axis=0)):
         where = f"x[:, {b}]", f"y[:, {b}]"
-        sentences.append((*checked_pair(x[:T, b], y[:T, b], vocab_size, where), kept[:T, b]))
-    return sentences
+        pairs.append(checked_pair(x[:T, b], y[:T, b], vocab_size, where))
+    all_masks = checked_masks(kept, [x for x, _ in pairs], mask, net, parameters)
+    return [(*pair, masks) for pair, masks in zip(pairs, all_masks)]
 
 
 def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
@@ -189,29 +198,6 @@ def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
                 f"mask[{t}, {b}] is {value!r} after a 0: pass ones then zeros in every column"
             )
     return mask.astype(bool)
-
-
-def checked_kept(kept: Array | None, mask: Bools, net: Net, parameters: Parameters) -> Floats:
-    """The dropout mask; all ones for None. ``ValueError`` if it is not finite at a token.
-
-    It is (T, layers, H) for a mask (T,), and (T, B, layers, H) for a mask (T, B).
-    """
-    W = parameters["W"]
-    shape = (*mask.shape, net.layers, W.shape[1])
-    if kept is None:
-        return np.ones(shape, dtype=W.dtype)
-    kept = np.asarray(kept)
-    if kept.shape != shape:
-        words = "(T, layers, H)" if mask.ndim == 1 else "(T, B, layers, H)"
-        raise ValueError(f"kept has shape {kept.shape}: pass {words} = {shape}")
-    if kept.dtype.kind not in "biuf":
-        raise ValueError(f"kept is {kept.dtype}: pass numbers, factors of s_t")
-    kept = kept.astype(W.dtype)
-    bad = ~np.isfinite(kept) & mask[..., None, None]
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"kept{list(where)} is {kept[where]}: pass finite factors")
-    return kept
 
 
 def checked_positive(name: str, value: Any) -> float:

@@ -11,17 +11,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from theano_rnn.reference import activations
 from theano_rnn.reference.bptt import artbp_factors
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.checks import (
     checked_cuts,
-    checked_kept,
     checked_net,
     checked_pair,
     checked_parameters,
     parse_truncation,
 )
-from theano_rnn.reference.layout import Net, table, times
+from theano_rnn.reference.layout import Net, hidden_size, table, times
+from theano_rnn.reference.masks import Kept, Masks, checked_masks
 from theano_rnn.reference.steps import next_state, output_loss, top
 from theano_rnn.reference.types import Array, Floats, Ints, Parameters, Tokens
 
@@ -38,10 +39,13 @@ def frozen_state_loss(
     bias: bool = False,
     tied: bool = False,
     embedding: bool = False,
-    kept: Array | None = None,
+    projection: bool = False,
+    kept: Kept | None = None,
     cuts: Array | None = None,
+    ar: float = 0.0,
+    tar: float = 0.0,
 ) -> float:
-    """Summed cross-entropy with the states before each cut held constant.
+    """Summed cross-entropy, plus R, with the states before each cut held constant.
 
     If ``frozen_states`` were computed with the same parameters, it equals the true loss, and its
     gradient is the gradient of the true loss under ``truncation``.
@@ -56,12 +60,14 @@ def frozen_state_loss(
         Token ids and their targets.
     truncation : str
         As `NumpyRNN` takes it.
-    cell, layers, bias, tied, embedding
+    cell, layers, bias, tied, embedding, projection
         The network, as in `NumpyRNN`.
-    kept : array (T, layers, H), optional
-        The dropout mask, as in `NumpyRNN.ce_error`.
+    kept : array (T, layers, H), or dict, optional
+        The masks of dropout, as in `NumpyRNN.ce_error`.
     cuts : array (T,) of booleans, optional
         For ``"artbp:K"``, as in `NumpyRNN.bptt`.
+    ar, tar : float
+        Weights of the penalties R, as in `NumpyRNN.bptt`.
 
     Returns
     -------
@@ -72,98 +78,92 @@ def frozen_state_loss(
     ValueError
         If the network, parameters, tokens, scheme, frozen states or factors are not as described.
     """
-    net = checked_net(cell, layers, bias, tied, embedding)
+    net = checked_net(cell, layers, bias, tied, embedding, projection)
     parameters = checked_parameters(parameters, net)
     x, y = checked_pair(x, y, table(parameters).shape[1])
     scheme, k, alpha = parse_truncation(truncation)
-    frozen = _checked_states(frozen_states, net, len(x), parameters["W"].shape[1])
-    kept = checked_kept(kept, np.ones(len(x), dtype=bool), net, parameters)
+    frozen = _checked_states(frozen_states, net, len(x), hidden_size(parameters))
+    (masks,) = checked_masks(kept, [x], np.ones(len(x), dtype=bool), net, parameters)
+    parameters = masks.of_W(parameters)
     if k is None:  # full
-        return _full(net, parameters, frozen, x, y, kept)
-    if scheme == "artbp":
+        read = _full(net, parameters, frozen, x, masks)
+    elif scheme == "artbp":
         factors = artbp_factors(checked_cuts(cuts, (len(x),), scheme), k, alpha)
-        return _artbp(net, parameters, frozen, x, y, kept, factors)
-    loss = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
-    return loss(net, parameters, frozen, x, y, kept, k)
+        read = _artbp(net, parameters, frozen, x, masks, factors)
+    else:
+        of_scheme = {"window": _window, "chunk": _chunk, "last": _last}[scheme]
+        read = of_scheme(net, parameters, frozen, x, masks, k)
+    loss = sum(output_loss(parameters, top(read[t], masks, t), y[t]) for t in range(len(x)))
+    pair = activations.of_pair(tar, [len(x)])
+    return loss + activations.penalty(read[:, -1, 0], masks.states[:, -1], ar, pair)
 
 
-def _full(
-    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats
-) -> float:
+# The state that each output reads, (T, layers, parts, H).
+
+
+def _full(net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks) -> Floats:
     """Only the initial state is frozen."""
-    loss = 0.0
+    read = np.zeros_like(frozen[:-1])
     s = frozen[-1]
     for t in range(len(x)):
-        s = next_state(net, parameters, x[t], s, kept[t])
-        loss += output_loss(parameters, top(s, kept[t]), y[t])
-    return loss
+        read[t] = s = next_state(net, parameters, x[t], s, masks, t)
+    return read
 
 
 def _window(
-    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
-) -> float:
-    """For each output: start from frozen s_{t-k-1}, run k + 1 steps, read the last loss."""
-    loss = 0.0
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks, k: int
+) -> Floats:
+    """For each output: start from frozen s_{t-k-1}, run k + 1 steps, read the last state."""
+    read = np.zeros_like(frozen[:-1])
     for t in range(len(x)):
         start = max(0, t - k)
         s = frozen[start - 1]
         for j in range(start, t + 1):
-            s = next_state(net, parameters, x[j], s, kept[j])
-        loss += output_loss(parameters, top(s, kept[t]), y[t])
-    return loss
+            s = next_state(net, parameters, x[j], s, masks, j)
+        read[t] = s
+    return read
 
 
 def _chunk(
-    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
-) -> float:
-    """For each chunk: start from the frozen state before it, run k steps, read every loss."""
-    loss = 0.0
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks, k: int
+) -> Floats:
+    """For each chunk: start from the frozen state before it, run k steps, read every state."""
+    read = np.zeros_like(frozen[:-1])
     for start in range(0, len(x), k):
         s = frozen[start - 1]
         for t in range(start, min(start + k, len(x))):
-            s = next_state(net, parameters, x[t], s, kept[t])
-            loss += output_loss(parameters, top(s, kept[t]), y[t])
-    return loss
+            read[t] = s = next_state(net, parameters, x[t], s, masks, t)
+    return read
 
 
 def _last(
-    net: Net, parameters: Parameters, frozen: Floats, x: Ints, y: Ints, kept: Floats, k: int
-) -> float:
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks, k: int
+) -> Floats:
     """Early outputs read frozen states through V; the last k steps run from the frozen one."""
-    loss = 0.0
     start = max(0, len(x) - k)
-    for t in range(start):
-        loss += output_loss(parameters, top(frozen[t], kept[t]), y[t])
+    read = frozen[:-1].copy()
     s = frozen[start - 1]
     for t in range(start, len(x)):
-        s = next_state(net, parameters, x[t], s, kept[t])
-        loss += output_loss(parameters, top(s, kept[t]), y[t])
-    return loss
+        read[t] = s = next_state(net, parameters, x[t], s, masks, t)
+    return read
 
 
 def _artbp(
-    net: Net,
-    parameters: Parameters,
-    frozen: Floats,
-    x: Ints,
-    y: Ints,
-    kept: Floats,
-    factors: Floats,
-) -> float:
+    net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks, factors: Floats
+) -> Floats:
     """Step t reads frozen + a_t (s - frozen), s_{t-1} in value, and a_t times it in derivative."""
-    loss = 0.0
+    read = np.zeros_like(frozen[:-1])
     s = frozen[-1]
     for t in range(len(x)):
         before = frozen[t - 1] + factors[t] * (s - frozen[t - 1])
-        s = next_state(net, parameters, x[t], before, kept[t])
-        loss += output_loss(parameters, top(s, kept[t]), y[t])
-    return loss
+        read[t] = s = next_state(net, parameters, x[t], before, masks, t)
+    return read
 
 
-def _checked_states(states: Array, net: Net, T: int, hidden_size: int) -> Floats:
+def _checked_states(states: Array, net: Net, T: int, H: int) -> Floats:
     """The states as (T + 1, layers, parts, H), or ``ValueError``."""
     states, parts = np.asarray(states), CELLS[net.cell].parts
-    shape = (T + 1, net.layers * parts * hidden_size)
+    shape = (T + 1, net.layers * parts * H)
     if states.shape != shape:
         raise ValueError(
             f"frozen_states has shape {states.shape}: pass"
@@ -176,4 +176,4 @@ def _checked_states(states: Array, net: Net, T: int, hidden_size: int) -> Floats
         raise ValueError(
             "frozen_states[-1] is not zero: the initial state belongs in the last row"
         )
-    return states.reshape(T + 1, net.layers, parts, hidden_size)
+    return states.reshape(T + 1, net.layers, parts, H)

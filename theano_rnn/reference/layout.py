@@ -16,6 +16,7 @@ class Net(NamedTuple):
     bias: bool
     tied: bool  # V is the transpose of L or U
     embedding: bool  # the first layer reads columns of a table L instead of one-hot vectors
+    projection: bool = False  # V is L' P, so that a tied L may have any number of rows
 
 
 def named(name: str, l: int) -> str:
@@ -39,29 +40,52 @@ def shapes(net: Net) -> dict[str, tuple[str, ...]]:
     {'L': ('D', 'vocab_size'), 'U': ('3H', 'D'), 'V': ('vocab_size', 'H'), 'W': ('3H', 'H')}
     >>> shapes(Net("gru", layers=1, bias=False, tied=True, embedding=True))
     {'L': ('H', 'vocab_size'), 'U': ('3H', 'H'), 'W': ('3H', 'H')}
+
+    With a projection V is L' P, and D is any number.
+
+    >>> shapes(Net("gru", layers=1, bias=False, tied=True, embedding=True, projection=True))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'L': ('D', 'vocab_size'), 'U': ('3H', 'D'), 'P': ('D', 'H'), 'W': ('3H', 'H')}
+
+    A cell whose gates read the input alone has no W.
+
+    >>> shapes(Net("mingru", layers=1, bias=False, tied=False, embedding=False))
+    {'U': ('2H', 'vocab_size'), 'V': ('vocab_size', 'H')}
     """
     G = times(CELLS[net.cell].gates)
-    D = "H" if net.tied else "D"
+    D = "H" if net.tied and not net.projection else "D"
     words: dict[str, tuple[str, ...]]
     words = {"L": (D, "vocab_size"), "U": (G, D)} if net.embedding else {"U": (G, "vocab_size")}
     if not net.tied:
         words["V"] = ("vocab_size", "H")
-    words["W"] = (G, "H")
-    biases = {"b": (G,)} if net.bias else {}
-    if net.bias and "a" in CELLS[net.cell].recurrent:
-        biases["a"] = ("H",)
-    words.update(biases)
+    elif net.projection:
+        words["P"] = (D, "H")
+    recurrent = CELLS[net.cell].recurrent
+    of_layer: dict[str, tuple[str, ...]] = {"W": (G, "H")} if "W" in recurrent else {}
+    if net.bias:
+        of_layer["b"] = (G,)
+    if net.bias and "a" in recurrent:
+        of_layer["a"] = ("H",)
+    words.update(of_layer)
     if net.bias:
         words["c"] = ("vocab_size",)
     for l in range(1, net.layers):
-        words.update({named("U", l): (G, "H"), named("W", l): (G, "H")})
-        words.update({named(name, l): shape for name, shape in biases.items()})
+        words[named("U", l)] = (G, "H")
+        words.update({named(name, l): shape for name, shape in of_layer.items()})
     return words
 
 
 def table(arrays: Parameters) -> Floats:
     """The parameter with a column for each token: L, or U where there is no L."""
     return arrays["L"] if "L" in arrays else arrays["U"]
+
+
+def hidden_size(arrays: Parameters) -> int:
+    """H, the columns of V or P; without both, the rows of the table."""
+    for name in ("V", "P"):
+        if name in arrays:
+            return arrays[name].shape[1]
+    return table(arrays).shape[0]
 
 
 def times(n: int) -> str:

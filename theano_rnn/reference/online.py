@@ -23,8 +23,10 @@ import numpy as np
 
 from theano_rnn.reference.cells import CELLS
 from theano_rnn.reference.checks import checked_net, checked_parameters, checked_tokens
-from theano_rnn.reference.layout import Net, named, table
+from theano_rnn.reference.layout import Net, hidden_size, named, table
+from theano_rnn.reference.masks import no_masks
 from theano_rnn.reference.steps import (
+    add_to_output_matrix,
     embedded,
     layer_input,
     next_state,
@@ -48,7 +50,7 @@ class Online:
         As `NumpyRNN` takes them. They may be changed in place between two steps.
     method : str
         One of METHODS.
-    cell, layers, bias, tied, embedding
+    cell, layers, bias, tied, embedding, projection
         The network, as in `NumpyRNN`. snap1 and local need one layer and no embedding.
 
     Raises
@@ -67,14 +69,15 @@ class Online:
         bias: bool = False,
         tied: bool = False,
         embedding: bool = False,
+        projection: bool = False,
     ) -> None:
-        self.net = net = checked_net(cell, layers, bias, tied, embedding)
+        self.net = net = checked_net(cell, layers, bias, tied, embedding, projection)
         self.parameters = checked_parameters(parameters, net)
         if method not in METHODS:
             raise ValueError(f"method is {method!r}: pass one of {', '.join(METHODS)}")
         if method in ("snap1", "local") and (net.layers > 1 or net.embedding):
             raise ValueError(f"method is {method!r}: pass one layer and no embedding")
-        self.method, H = method, self.parameters["W"].shape[1]
+        self.method, H = method, hidden_size(self.parameters)
         self.h = np.zeros((net.layers, CELLS[cell].parts, H))
         #: dh_t/dtheta, (layers, parts, H, ...) by the names of the parameters.
         self.G = {
@@ -91,10 +94,10 @@ class Online:
         ``signs`` (layers * parts * H,) are nu_t of uoro, each 1 or -1.
         """
         net, parameters, before = self.net, self.parameters, self.h
-        ones = np.ones((net.layers, before.shape[-1]))  # no dropout
-        self.h = after = next_state(net, parameters, token, before, ones)
+        masks = no_masks(net, parameters, np.array([token]))
+        self.h = after = next_state(net, parameters, token, before, masks, 0)
         J, D = derivatives(net, parameters, token, before, after)
-        s = top(after, ones)
+        s = top(after, masks, 0)
         error = output_error(parameters, s, target)
         e = np.zeros_like(after)
         e[-1, 0] = output_matrix(parameters).T @ error  # dE_t/ds_t = V' (o_t - y_t)
@@ -107,11 +110,8 @@ class Online:
             self._carry(J, D, before, token)
             gradients = {name: np.tensordot(e, G, 3) for name, G in self.G.items()}
         gradients = {name: gradients.get(name, np.zeros_like(p)) for name, p in parameters.items()}
-        dV = np.outer(error, s)  # dV = (o_t - y_t) s_t', exact for every method
-        if net.tied:
-            table(gradients)[:] += dV.T  # V = L', or U'
-        else:
-            gradients["V"] += dV
+        # dV = (o_t - y_t) s_t', exact for every method
+        add_to_output_matrix(gradients, parameters, np.outer(error, s))
         if net.bias:
             gradients["c"] += error
         return output_loss(parameters, s, target), gradients
@@ -155,7 +155,7 @@ def online_gradients(
     signs : array (T, layers * parts * H), optional
         For uoro: nu_t of each step.
     **kind
-        The network: cell, layers, bias, tied, embedding.
+        The network: cell, layers, bias, tied, embedding, projection.
 
     Returns
     -------
@@ -173,8 +173,8 @@ def online_gradients(
 
 
 def of_steps(parameters: Parameters) -> Parameters:
-    """The parameters that a step uses: all but V and c."""
-    return {name: p for name, p in parameters.items() if name not in ("V", "c")}
+    """The parameters that a step uses: all but V, P and c."""
+    return {name: p for name, p in parameters.items() if name not in ("V", "P", "c")}
 
 
 def derivatives(

@@ -7,10 +7,11 @@ from typing import cast
 
 import numpy as np
 
+from theano_rnn.reference import activations
 from theano_rnn.reference.bptt import artbp_factors, bptt
 from theano_rnn.reference.checks import (
+    Sentence,
     checked_cuts,
-    checked_kept,
     checked_net,
     checked_pair,
     checked_pairs,
@@ -21,9 +22,10 @@ from theano_rnn.reference.checks import (
     chosen_truncation,
     parse_truncation,
 )
-from theano_rnn.reference.layout import table
+from theano_rnn.reference.layout import hidden_size, table
+from theano_rnn.reference.masks import Kept, Masks, no_masks
 from theano_rnn.reference.steps import output, output_loss, states, top
-from theano_rnn.reference.types import Array, Floats, Ints, Mask, Parameters, Sentence, Tokens
+from theano_rnn.reference.types import Array, Floats, Ints, Mask, Parameters, Tokens
 
 
 class NumpyRNN:
@@ -39,7 +41,8 @@ class NumpyRNN:
         In this order, with G the number of gates of the cell, stacked in its matrices:
         U (G*H, vocab_size), V (vocab_size, H), W (G*H, H); with bias b (G*H,), c (vocab_size,);
         then for the layers l = 2, 3, ... U2 (G*H, H), W2 (G*H, H), with bias b2 (G*H,), and so
-        on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. When tied there is no V.
+        on. For ``"gru_after"`` an a (H,) follows b, an a2 follows b2. ``"mingru"`` has no W. When
+        tied there is no V.
         With an embedding of any size D, L (D, vocab_size) comes before them all and U is
         (G*H, D). All float64 or all float32; everything is computed in that dtype. Copied.
     truncation : str
@@ -60,15 +63,20 @@ class NumpyRNN:
         - ``"lstm"``, G = 4 in the order i, f, o, g: i, f, o = sigma(U x_t + W s' + b) each,
           g = tanh(...), c_t = f * c_{t-1} + i * g, s_t = o * tanh(c_t). The state is (s, c),
           and a cut cuts both.
+        - ``"mingru"``, G = 2 in the order z, h: z = sigma(U_z x_t + b_z), h = U_h x_t + b_h,
+          s_t = z * s' + (1 - z) * h.
     layers : int
         How many recurrences are stacked, all of H units.
     bias : bool
         Whether there are b, b2, ... and c; for ``"gru_after"`` a, a2, ... too.
     tied : bool
         V is the transpose of L, or of U without an embedding; the gradient of L, or U, is then
-        the sum over both uses. Needs D = H, or G = 1 without an embedding.
+        the sum over both uses. Needs D = H or a projection, or G = 1 without an embedding.
     embedding : bool
         Whether x_t is the column L[:, token] of a lookup table, not one-hot.
+    projection : bool
+        When tied to L, V is L' P, the logits are L' (P s_t) + c: P (D, H) stands in place of V,
+        and D is any number.
     bptt_truncate : int, optional
         K of ``"window:K"``, as the tutorial writes it.
     truncate_gradient : int, optional
@@ -113,11 +121,12 @@ class NumpyRNN:
         bias: bool = False,
         tied: bool = False,
         embedding: bool = False,
+        projection: bool = False,
         bptt_truncate: int | None = None,
         truncate_gradient: int | None = None,
     ) -> None:
         self._truncation = chosen_truncation(truncation, bptt_truncate, truncate_gradient)
-        self._net = checked_net(cell, layers, bias, tied, embedding)
+        self._net = checked_net(cell, layers, bias, tied, embedding, projection)
         self._parameters = checked_parameters(parameters, self._net)
 
     def __repr__(self) -> str:
@@ -146,7 +155,7 @@ class NumpyRNN:
 
     @property
     def tied(self) -> bool:
-        """Whether V is the transpose of U, or of L."""
+        """Whether V is the transpose of U, or of L, or L' P."""
         return self._net.tied
 
     @property
@@ -155,9 +164,14 @@ class NumpyRNN:
         return self._net.embedding
 
     @property
+    def projection(self) -> bool:
+        """Whether there is P."""
+        return self._net.projection
+
+    @property
     def hidden_size(self) -> int:
         """H."""
-        return self._parameters["W"].shape[1]
+        return hidden_size(self._parameters)
 
     @property
     def vocab_size(self) -> int:
@@ -184,26 +198,27 @@ class NumpyRNN:
                 )
         self._parameters = new
 
-    def hidden_states(self, x: Tokens, kept: Array | None = None) -> Floats:
+    def hidden_states(self, x: Tokens, kept: Kept | None = None) -> Floats:
         """The states s_t, (T + 1, H); the zero initial state is the last row, index -1.
 
         With more layers a row has the s_t of each, the lowest first, and for an lstm s_t and c_t
         of each: it is (T + 1, layers * H) or (T + 1, layers * 2 * H). So for every cell
         ``.reshape(T + 1, layers, -1, H)[t, l, 0]`` is s_t of layer l, counted from 0, and
-        ``[t, l, 1]`` is c_t. ``kept`` is the dropout mask, see `ce_error`: it changes what the
-        layers above read, and is not multiplied into a row itself.
+        ``[t, l, 1]`` is c_t. ``kept`` are the masks of dropout, see `ce_error`: they change what
+        is read, and are not multiplied into a row itself.
 
         Parameters
         ----------
         x : sequence of T ints
-        kept : array (T, layers, H), optional
+        kept : array (T, layers, H), or dict, optional
 
         Returns
         -------
         array (T + 1, layers * parts * H)
         """
         x = checked_tokens("x", x, self.vocab_size)
-        s = self._states(x, self._kept(kept, x))
+        ((_, _, masks),) = self._sentences(x, x, None, kept)
+        s = self._states(x, masks)
         return s.reshape(len(s), -1)
 
     def forward_propagation(self, x: Tokens) -> Floats:
@@ -218,9 +233,9 @@ class NumpyRNN:
         array (T, vocab_size)
         """
         x = checked_tokens("x", x, self.vocab_size)
-        kept = self._kept(None, x)
-        s = self._states(x, kept)
-        return np.stack([output(self._parameters, top(s[t], kept[t])) for t in range(len(x))])
+        masks = no_masks(self._net, self._parameters, x)
+        s = self._states(x, masks)
+        return np.stack([output(self._parameters, top(s[t], masks, t)) for t in range(len(x))])
 
     def predict(self, x: Tokens) -> Ints:
         """The most likely next token, after each token.
@@ -237,7 +252,7 @@ class NumpyRNN:
         return tokens
 
     def ce_error(
-        self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Array | None = None
+        self, x: Tokens, y: Tokens, mask: Mask | None = None, kept: Kept | None = None
     ) -> float:
         """E = -sum_t log o_t[y_t] of one sentence, or summed over those of a batch, in nats.
 
@@ -249,9 +264,11 @@ class NumpyRNN:
             For a batch: true at the tokens of each column, at least one, then false. A column is
             cut to its own length; what x, y and kept hold after it is ignored. Without a mask
             every column has T tokens.
-        kept : array (T, layers, H), or (T, B, layers, H) of a batch, optional
-            The dropout mask: factors of the s_t of each layer that the layer above, or the
-            output, reads. The recurrence reads s_t itself. Without it, ones.
+        kept : array (T, layers, H), or (T, B, layers, H) of a batch, or dict, optional
+            The masks of dropout. An array has factors of the s_t of each layer that the layer
+            above, or the output, reads; the recurrence reads s_t itself. A dict has masks of any
+            kind by name: "states", such an array, "input", "embedding", "recurrent" and "weights"
+            as the module ``masks`` says. Without them, ones.
 
         Returns
         -------
@@ -272,7 +289,7 @@ class NumpyRNN:
             In nats.
         """
         pairs = checked_pairs(X, Y, self.vocab_size)
-        return sum(self._loss(x, y, self._kept(None, x)) for x, y in pairs)
+        return sum(self._loss(*self._sentences(x, y, None, None)[0]) for x, y in pairs)
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy per token: the total over the number of targets.
@@ -293,10 +310,12 @@ class NumpyRNN:
         x: Tokens,
         y: Tokens,
         mask: Mask | None = None,
-        kept: Array | None = None,
+        kept: Kept | None = None,
         cuts: Array | None = None,
+        ar: float = 0.0,
+        tar: float = 0.0,
     ) -> Parameters:
-        """The gradients of E under the truncation, by the names of the parameters.
+        """The gradients of E + R under the truncation, by the names of the parameters.
 
         Each sentence of a batch is truncated by its own length; the gradients are summed.
 
@@ -307,6 +326,9 @@ class NumpyRNN:
         cuts : array (T,), or (T, B) of a batch, of booleans, or 0 and 1
             For ``"artbp:K"``, and only there: true at the steps t whose error does not reach step
             t - 1. What it holds at the first step, and in the padding of a batch, is ignored.
+        ar, tar : float
+            Weights of the penalties on the states of the last layer, see ``activations``; with 0
+            there is no R.
 
         Returns
         -------
@@ -315,14 +337,17 @@ class NumpyRNN:
         scheme, k, alpha = parse_truncation(self._truncation)
         sentences = self._sentences(x, y, mask, kept)
         cuts = checked_cuts(cuts, np.shape(x), scheme).reshape((-1, len(sentences)))
-        gradients = []
-        for b, (x, y, kept) in enumerate(sentences):
+        gradients, pair = [], activations.of_pair(tar, [len(x) for x, *_ in sentences])
+        for b, (x, y, masks) in enumerate(sentences):
             a = np.ones(len(x))
             if scheme == "artbp" and k is not None:
                 a = artbp_factors(cuts[: len(x), b], k, alpha)
-            a = a.astype(self._parameters["W"].dtype)
-            s = self._states(x, kept)
-            gradients.append(bptt(self._net, self._parameters, s, x, y, kept, scheme, k, a))
+            a = a.astype(table(self._parameters).dtype)
+            s = self._states(x, masks)
+            penalty = activations.errors(s[:-1, -1, 0], masks.states[:, -1], ar, pair)
+            gradients.append(
+                bptt(self._net, self._parameters, s, x, y, masks, scheme, k, a, penalty)
+            )
         return {name: cast(Floats, sum(g[name] for g in gradients)) for name in self._parameters}
 
     def sgd_step(
@@ -352,16 +377,13 @@ class NumpyRNN:
         return loss
 
     def _sentences(
-        self, x: Tokens, y: Tokens, mask: Mask | None, kept: Array | None
+        self, x: Tokens, y: Tokens, mask: Mask | None, kept: Kept | None
     ) -> list[Sentence]:
         return checked_sentences(x, y, mask, kept, self._net, self._parameters)
 
-    def _kept(self, kept: Array | None, x: Ints) -> Floats:
-        return checked_kept(kept, np.ones(len(x), dtype=bool), self._net, self._parameters)
+    def _states(self, x: Ints, masks: Masks) -> Floats:
+        return states(self._net, self._parameters, x, masks)  # (T + 1, layers, parts, H)
 
-    def _states(self, x: Ints, kept: Floats) -> Floats:
-        return states(self._net, self._parameters, x, kept)  # (T + 1, layers, parts, H)
-
-    def _loss(self, x: Ints, y: Ints, kept: Floats) -> float:
-        s = self._states(x, kept)
-        return sum(output_loss(self._parameters, top(s[t], kept[t]), y[t]) for t in range(len(x)))
+    def _loss(self, x: Ints, y: Ints, masks: Masks) -> float:
+        s = self._states(x, masks)
+        return sum(output_loss(self._parameters, top(s[t], masks, t), y[t]) for t in range(len(x)))

@@ -4,8 +4,8 @@ Throughout the reference t and j count from 0, as layers do, and states carry on
 initial state s_{-1} = 0 is stored at index -1, so ``states[t - 1]`` is right for t = 0 too. One
 state is an array (layers, parts, H); its parts are s, and for an lstm s and c.
 
-``kept`` (T, layers, H) is the dropout mask, its factors usually 0 or 1/(1-p): the layer above, or
-the output, reads s_t of layer l as ``kept[t, l] * s_t``. The recurrence reads s_t itself.
+``masks`` are those of dropout, see ``masks``. The functions of one step take parameters whose W is
+multiplied by its mask already: ``masks.of_W(parameters)``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Any, Union
 import numpy as np
 
 from theano_rnn.reference.cells import CELLS
-from theano_rnn.reference.layout import Net, named, table
+from theano_rnn.reference.layout import Net, hidden_size, named, table
+from theano_rnn.reference.masks import Masks
 from theano_rnn.reference.types import Floats, Ints, Parameters
 
 #: The input of a layer: a vector, or a token in place of its one-hot vector.
 Input = Union[Floats, int]
 
 
-def layer_input(parameters: Parameters, l: int, below: Input) -> Floats:
-    """p_t = U x_t + b of layer l, (G*H,); ``below`` is x_t, for the first layer `embedded`."""
+def layer_input(parameters: Parameters, l: int, below: Input, factors: Any = 1) -> Floats:
+    """p_t = U (factors * x_t) + b of layer l, (G*H,); ``below`` is x_t, at l = 0 `embedded`."""
     U, b = parameters[named("U", l)], parameters.get(named("b", l))
     one_hot = l == 0 and "L" not in parameters
-    p = U[:, below] if one_hot else U @ below  # U times a one-hot vector is a column of U
+    # U times a one-hot vector is a column of U
+    p: Floats = factors * U[:, below] if one_hot else U @ (factors * below)
     return p if b is None else p + b
 
 
@@ -36,40 +38,51 @@ def embedded(parameters: Parameters, token: int) -> Input:
 
 
 def recurrent(net: Net, parameters: Parameters, l: int) -> dict[str, Any]:
-    """W of layer l by name, and a if the cell has it: 0 without biases."""
+    """W of layer l by name if the cell has it, and so a: 0 without biases."""
     names = [named(name, l) for name in CELLS[net.cell].recurrent]
     return {name: parameters.get(name, 0.0) for name in names}
 
 
 def next_state(
-    net: Net, parameters: Parameters, token: int, before: Floats, kept: Floats
+    net: Net, parameters: Parameters, token: int, before: Floats, masks: Masks, t: int
 ) -> Floats:
-    """The state after one more token, (layers, parts, H): layer by layer from the bottom.
-
-    Here ``kept`` is the mask of this step, (layers, H).
-    """
+    """The state after token t, (layers, parts, H): layer by layer from the bottom."""
     after, below = [], embedded(parameters, token)
     for l in range(net.layers):
-        p = layer_input(parameters, l, below)
+        p = layer_input(parameters, l, below, masks.below(t, l))
         weights = recurrent(net, parameters, l).values()
         after.append(CELLS[net.cell].forward(p, *weights, before[l]))
-        below = kept[l] * after[l][0]  # s_t of this layer is the input of the next
+        below = after[l][0]  # s_t of this layer is the input of the next
     return np.array(after)
 
 
-def states(net: Net, parameters: Parameters, x: Ints, kept: Floats) -> Floats:
+def states(net: Net, parameters: Parameters, x: Ints, masks: Masks) -> Floats:
     """All states of a sentence, (T + 1, layers, parts, H), with the initial state last."""
-    T, W = len(x), parameters["W"]
-    shape = (T + 1, net.layers, CELLS[net.cell].parts, W.shape[1])
-    s = np.zeros(shape, dtype=W.dtype)
+    T, parameters = len(x), masks.of_W(parameters)
+    shape = (T + 1, net.layers, CELLS[net.cell].parts, hidden_size(parameters))
+    s = np.zeros(shape, dtype=table(parameters).dtype)
     for t in range(T):
-        s[t] = next_state(net, parameters, x[t], s[t - 1], kept[t])
+        s[t] = next_state(net, parameters, x[t], s[t - 1], masks, t)
     return s
 
 
 def output_matrix(parameters: Parameters) -> Floats:
-    """V (vocab_size, H). If it is tied, it is L', or U' without an embedding."""
-    return parameters["V"] if "V" in parameters else table(parameters).T
+    """V (vocab_size, H). If it is tied, it is L', or U' without an embedding, or L' P."""
+    if "V" in parameters:
+        return parameters["V"]
+    tied = table(parameters).T
+    return tied @ parameters["P"] if "P" in parameters else tied
+
+
+def add_to_output_matrix(gradients: Parameters, parameters: Parameters, dV: Floats) -> None:
+    """Add the gradient of the output matrix to the gradients of what it is made of."""
+    if "V" in parameters:
+        gradients["V"] += dV
+    elif "P" in parameters:  # V = L' P
+        gradients["P"] += parameters["L"] @ dV
+        gradients["L"] += parameters["P"] @ dV.T
+    else:
+        table(gradients)[:] += dV.T  # V = L', or U'
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -79,9 +92,9 @@ def log_softmax(logits: Floats) -> Floats:
     return log_p
 
 
-def top(state: Floats, kept: Floats) -> Floats:
-    """s_t of the top layer as the output reads it, (H,), from the state and mask of one step."""
-    s: Floats = kept[-1] * state[-1, 0]
+def top(state: Floats, masks: Masks, t: int) -> Floats:
+    """s_t of the top layer as the output reads it, (H,), from the state of step t."""
+    s: Floats = masks.below(t, len(state)) * state[-1, 0]
     return s
 
 

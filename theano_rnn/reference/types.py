@@ -21,8 +21,5 @@ Mask = Union[Array, Sequence[Sequence[float]]]
 State = Union[Floats, Sequence[Floats]]
 Backward = tuple[Floats, Floats, tuple[Floats, ...]]
 
-#: x, y and kept of one sequence of its own length.
-Sentence = tuple[Ints, Ints, Floats]
-
 #: Parameters, or gradients, by the names of the parameters.
 Parameters = dict[str, Floats]

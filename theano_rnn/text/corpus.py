@@ -22,6 +22,7 @@ import numpy as np
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints
 from theano_rnn.common.validation import one_of, shown, whole_number
+from theano_rnn.text import splitting
 from theano_rnn.text.cutting import LONGEST, Cutter, Records
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.reading import Paths, Progress, read_pieces
@@ -49,7 +50,7 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Three splits of sequences of token ids.
+    """Splits of sequences of token ids: to train, to validate and to test.
 
     Attributes
     ----------
@@ -57,14 +58,18 @@ class Corpus:
         The tokens of the training split.
     train, valid, test : sequences of 1-D int64 arrays
         Each array is a sequence: the start token, the tokens, the end token. One that goes on
-        in the next sequence has no end token, and the next begins with its last token.
+        in the next sequence has no end token, and the next begins with its last token. Where
+        there is no test text, ``test`` is ``valid``.
     oov_rate : float
         The share of the test split's tokens that are unknown, start and end tokens not counted;
         from 0 to 1.
     sizes : dict
-        A ``Size`` for each of "train", "valid" and "test".
+        A ``Size`` for each of "valid" and "test".
     notes : tuple of str
         What a user should know about how the text was read.
+    has_test : bool
+        False for a text that is split in two: what is judged on the test text otherwise is judged
+        on the validation text, which has picked the model.
     """
 
     vocabulary: Vocabulary
@@ -74,6 +79,7 @@ class Corpus:
     oov_rate: float
     sizes: dict[str, Size] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    has_test: bool = True
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {name}" for name, count in self.token_counts.items())
@@ -81,7 +87,7 @@ class Corpus:
 
     @property
     def token_counts(self) -> dict[str, int]:
-        """The number of tokens that a model predicts in "train", "valid" and "test".
+        """The number of tokens that a model predicts in "train", "valid" and, if any, "test".
 
         All tokens of a sequence are predicted but the start.
 
@@ -89,7 +95,8 @@ class Corpus:
         -------
         dict
         """
-        return {name: count_tokens(getattr(self, name)) for name in ("train", "valid", "test")}
+        names = ("train", "valid", "test") if self.has_test else ("train", "valid")
+        return {name: count_tokens(getattr(self, name)) for name in names}
 
 
 def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
@@ -143,12 +150,9 @@ def load_corpus(
     lower: Optional[bool] = None,
     rules: int = RULES[-1],
     progress: Optional[Progress] = None,
+    split: str = splitting.USUAL,
 ) -> Corpus:
     """A corpus from one text, from three, or without a file from Python's own documentation.
-
-    One text is split 80/10/10. At the levels word and bpe its sentences are shuffled first. At
-    character level, where a line depends on the lines above it, the splits are the first 80 % of
-    the lines, the next 10 % and the last 10 %.
 
     A text is read in pieces, and takes less than ten bytes of memory a token.
 
@@ -179,6 +183,8 @@ def load_corpus(
         See ``tokens.RULES``.
     progress : function, optional
         Called after each piece of the files; see ``reading.Progress``.
+    split : str
+        How one text is split, see ``splitting``.
 
     Returns
     -------
@@ -191,6 +197,9 @@ def load_corpus(
         files, a text too short to split, or a vocabulary size that the text does not allow.
     """
     form = Form(level, tokenized, lower, rules)  # an error before any file is read
+    shares = splitting.parse(split)
+    if split != splitting.USUAL and any((train, valid, test)):
+        raise RNNError(f"split {split} is of one text, and three are given; leave split out")
     splits_given = {"train": train, "valid": valid, "test": test}
     missing = [name for name, path in splits_given.items() if path is None]
     reader = _Reader(form, sentences)
@@ -216,18 +225,9 @@ def load_corpus(
             raise RNNError("column and tokenized need a file; give a text, or leave them out")
         records = reader.cut(python_sentences())
     rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
-    n = len(records)
-    if n < 3:
-        kind, option = ("line", "") if level == "char" else ("sentence", _other_ends(form))
-        limit = f" of at most {LONGEST} characters" if level == "char" else ""
-        raise RNNError(
-            f"the text has {n} {kind}{'s' * (n != 1)}{limit}, and each of the three splits needs "
-            f"one; give a longer text{option}"
-        )
-    order = np.arange(n) if level == "char" else rng.permutation(n)
-    held_out = max(1, n // 10)
-    parts = np.split(order, [n - 2 * held_out, n - held_out])
-    return reader.corpus([(records, part) for part in parts], vocab_size)
+    hint = "" if level == "char" else _other_ends(form, sentences)
+    orders = splitting.parts(records, shares, level == "char", rng, hint)
+    return reader.corpus([(records, order) for order in orders], vocab_size)
 
 
 def build_corpus(
@@ -286,9 +286,12 @@ def size_of(sentences: Sequence[str], form: Form) -> Size:
     return reader._size(records, np.arange(len(records)))
 
 
-def _other_ends(form: Form) -> str:
+def _other_ends(form: Form, ends: str) -> str:
     """What to try where the text has hardly a sentence."""
-    return "" if form.tokenized else ", or say where its sentences end: --sentences lines"
+    if form.tokenized:
+        return ""
+    other = "punctuation" if ends == "lines" else "lines"
+    return f", or say where its sentences end: --sentences {other}"
 
 
 class _Reader:
@@ -323,7 +326,10 @@ class _Reader:
         return records
 
     def corpus(self, splits: Sequence[tuple[Records, Ints]], vocab_size: Optional[int]) -> Corpus:
-        """Training, validation and test text: of each the records, and which of them, in order."""
+        """Training, validation and test text: of each the records, and which of them, in order.
+
+        Without the last there is no test text.
+        """
         form, types = self._form, self._cutter.types
         records, order = splits[0]
         counts = dict(zip(types, records.counts(order).tolist()))
@@ -333,14 +339,17 @@ class _Reader:
         ids = vocabulary.ids(types)
         around = vocabulary.start, vocabulary.end
         dtype = "uint16" if vocabulary.size <= 2**16 else "uint32"
-        train, valid, test = (
+        train, valid, *more = (
             records.sequences(order, ids, *around, dtype) for records, order in splits
         )
+        test = more[0] if more else valid
         targets = test.targets()
         inner = int((targets != vocabulary.end).sum())
         oov_rate = float((targets == vocabulary.unknown).sum() / max(inner, 1))
-        sizes = {name: self._size(*split) for name, split in zip(("valid", "test"), splits[1:])}
-        return Corpus(vocabulary, train, valid, test, oov_rate, sizes, tuple(self._notes()))
+        of_valid, *of_more = (self._size(*split) for split in splits[1:])
+        sizes = {"valid": of_valid, "test": of_more[0] if more else of_valid}
+        notes = tuple(self._notes())
+        return Corpus(vocabulary, train, valid, test, oov_rate, sizes, notes, bool(more))
 
     def _size(self, records: Records, order: Ints) -> Size:
         words, size = records.sizes(order)

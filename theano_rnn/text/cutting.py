@@ -144,6 +144,37 @@ class Records:
             for counts, total in ((self._words, words + 1), (self._bytes, size + 1)):
                 counts.append(total if n == 0 else total * stop // n - total * start // n)
 
+    def cut_at(self, share: int, within: bool) -> int:
+        """Where a share of the tokens ends, the end of each sentence counted.
+
+        Parameters
+        ----------
+        share : int
+            In percent, from the first record on.
+        within : bool
+            Cut the record in two where the share ends within it; otherwise it is whole, and in
+            the share.
+
+        Returns
+        -------
+        int
+            How many records are in the share.
+        """
+        lengths = np.array(self._lengths, np.int64)
+        stops = np.cumsum(lengths + np.array(self._is_last))
+        wanted = int(stops[-1]) * share // 100 if len(stops) else 0
+        i = int(np.searchsorted(stops, wanted))
+        if wanted == 0 or stops[i] == wanted or not within:
+            return i + (wanted > 0)
+        k, n = int(wanted - stops[i] + lengths[i] + self._is_last[i]), int(lengths[i])
+        for counts in (self._words, self._bytes):  # the end, a word and a byte, is in the rest
+            first = (counts[i] - self._is_last[i]) * k // n
+            counts[i : i + 1] = array("I", [first, counts[i] - first])
+        self._lengths[i : i + 1] = array("I", [k, n - k])
+        self._is_first[i : i + 1] = bytes([self._is_first[i], False])
+        self._is_last[i : i + 1] = bytes([False, self._is_last[i]])
+        return i + 1
+
     def check_memory(self) -> None:
         """Raise RNNError if the tokens will not fit in the memory of this machine."""
         if 12 * len(self._types) > memory.total():

@@ -152,9 +152,17 @@ def read_pieces(
             ends_line = piece.endswith("\n")
             yield unicodedata.normalize("NFC", piece) if normal else piece
         if is_empty and column is None:
-            raise RNNError(f"{name} is empty; give a file with text in it")
+            raise RNNError(
+                f"{name} {_WITHOUT_TEXT.get(str(path), 'has no text; give another file')}"
+            )
         if is_empty:
             raise RNNError(f"column {column!r} of {name} is empty; give a column with text in it")
+
+
+_WITHOUT_TEXT = {
+    STANDARD_INPUT: "has no text; pipe some in, as in: cat FILE | ... (a run that was trained on "
+    "standard input needs the same text again)"
+}
 
 
 def known_encoding(name: str) -> str:
@@ -195,6 +203,8 @@ def _total(paths: Sequence[Path]) -> Optional[int]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     if str(path) == STANDARD_INPUT:
+        if sys.stdin.isatty():
+            raise RNNError(f"standard input {_WITHOUT_TEXT[STANDARD_INPUT]}")
         yield sys.stdin.buffer
     else:
         with open(path, "rb") as file:
@@ -218,18 +228,39 @@ def _decoded(path: Path, name: str, encoding: str, count: Callable[[int], None])
                 if not data:
                     return
     except OSError as error:
-        raise RNNError(f"{name} cannot be read: {files.reason(error)}") from None
+        of_folder = "; give its files, as in 'FOLDER/*.txt'" if path.is_dir() else ""
+        raise RNNError(f"{name} cannot be read: {files.reason(error)}{of_folder}") from None
     except UnicodeDecodeError as error:
         at = size - held + error.start
         raise RNNError(
             f"{name} is not {encoding.upper()}: byte {at} (0x{error.object[error.start]:02x}), "
-            f"{error.reason}; convert it to UTF-8, or give its --encoding, such as "
-            f"{'utf-16' if at < 2 else 'cp1252'}"
+            f"{error.reason}; {_otherwise(error.object, at)}"
         ) from None
     except UnicodeError as error:  # of UTF-16 without a byte order mark
         raise RNNError(f"{name} is not {encoding.upper()}: {error}; give its --encoding") from None
     except ValueError as error:
         raise RNNError(f"{name} cannot be read: {error}") from None  # a NUL in its name
+
+
+#: What a packed file begins with, and what unpacks it.
+PACKED = {
+    b"\x1f\x8b": "gunzip -c",
+    b"BZh": "bunzip2 -c",
+    b"\xfd7zXZ": "unxz -c",
+    b"PK": "unzip -p",
+}
+
+
+def _otherwise(data: bytes, at: int) -> str:
+    """What to do with bytes that are no text in an encoding; ``at`` is the first such byte."""
+    for begin, unpack in PACKED.items():
+        if at < 64 and data.startswith(begin):
+            return f"it is packed: pipe it in, as in: {unpack} FILE | ... --text -"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and at < 2:
+        return "convert it to UTF-8, or give its --encoding, utf-16"
+    if b"\0" in data[:1000]:
+        return "it is no text; give a file with text in it"
+    return "convert it to UTF-8, or give its --encoding, such as cp1252"
 
 
 def _whole_lines(texts: Iterable[str], most: int) -> Iterator[str]:

@@ -6,7 +6,8 @@
 ``build``        the corpus, the network, the step and the stream that settings ask for
 ``loop``         epochs of steps, each followed by an evaluation and a checkpoint
 ``state``        where a training stands, and the learning rate of the next epoch
-``evaluation``   the loss of a text, dynamic evaluation
+``evaluation``   the loss of a text
+``dynamic``      dynamic evaluation: the loss of a model that goes on learning
 ``result``       the best model judged on the test text, beside the baselines
 ``run_folder``   the files of a run;  ``checkpoint``, ``picture`` and ``tensorboard`` some of them
 ``start``        a training begun: new, from another run, or resumed

@@ -142,9 +142,7 @@ def compile_errors(model: "LanguageModel") -> Function:
     from theano_rnn.engine import building, compile_function, tensor, theano
 
     R = tensor.lscalar("R")
-    # Each window runs by itself from step t - R to output t: so p_j of a window has the error of
-    # one output alone.
-    symbols, _, net = model.network(truncation=Truncation("window", R))
+    symbols, _, net = model.network(truncation=Truncation("windows apart", R))
     with building(floatX=model.dtype):
         errors = theano.grad(net.loss, net.p)
     return compile_function([*symbols, R], errors, name="errors by lag")

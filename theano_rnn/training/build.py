@@ -6,6 +6,7 @@ import numpy as np
 
 from theano_rnn.common.types import Ints, PathLike
 from theano_rnn.model.architecture import Architecture
+from theano_rnn.optim import averaging
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
 from theano_rnn.text.batches import Stream, step_counts
@@ -74,13 +75,18 @@ def build_corpus(settings: Settings, progress: Optional[Progress] = None) -> Cor
         lower=settings.lower,
         rules=settings.rules,
         progress=progress,
+        split=settings.split,
     )
     build_stream(settings, corpus)  # fails now, and not after the run folder is made
     return corpus
 
 
 def read_text_of(
-    settings: Settings, vocabulary: Vocabulary, path: PathLike, column: Optional[str] = None
+    settings: Settings,
+    vocabulary: Vocabulary,
+    path: PathLike,
+    column: Optional[str] = None,
+    encoding: Optional[str] = None,
 ) -> tuple[list[str], list[Ints], float]:
     """The sentences of another file, read as a run reads its text.
 
@@ -93,6 +99,8 @@ def read_text_of(
     path : path
     column : str, optional
         Of a CSV file; by default the run's.
+    encoding : str, optional
+        As Python names it; by default that of the run's text.
 
     Returns
     -------
@@ -109,7 +117,7 @@ def read_text_of(
     """
     if column is None and str(path).lower().endswith((".csv", ".tsv")):
         column = settings.column
-    text = read_text(path, column, settings.encoding, settings.rules != 1)
+    text = read_text(path, column, encoding or settings.encoding, settings.rules != 1)
     sentences = split_text(
         text, settings.level, settings.tokenized, settings.sentences, settings.rules
     )
@@ -137,7 +145,8 @@ def warnings(settings: Settings, corpus: Corpus) -> list[str]:
     median = int(np.median(lengths))
     if median > LONG and not settings.stream:
         kind = "line" if settings.level == "char" else "sentence"
-        where = "" if kind == "line" else "say where a sentence ends (--sentences lines), or "
+        ends = "punctuation" if settings.sentences == "lines" else "lines"
+        where = "" if kind == "line" else f"say where a sentence ends (--sentences {ends}), or "
         found.append(
             f"Half of the {kind}s have more than {median} tokens, and each is one step: training "
             f"is slow to learn. Better {where}read the text as a stream in pieces: "
@@ -154,6 +163,13 @@ def warnings(settings: Settings, corpus: Corpus) -> list[str]:
         found.append(
             f"An epoch has only {steps} step{'s' * (steps != 1)}, of {of} each, and the network "
             f"learns little in it: give {shorter}more --epochs, or a longer text"
+        )
+    average = averaging.parse(settings.average)
+    if average is not None and settings.epochs <= average.earliest:
+        found.append(
+            f"--average {settings.average} begins after {average.earliest} epochs at the "
+            f"earliest, and there are {settings.epochs}: give more --epochs, a smaller N in "
+            "nt-asgd:N, or --average ema"
         )
     return found
 
@@ -224,7 +240,11 @@ def build_step(settings: Settings, model: RNN) -> Step:
         scheme=cut.of(False) if isinstance(cut, Adaptive) and not settings.stream else None,
         clip_by=settings.clip_by,
         l2=settings.l2,
+        weight_decay=settings.weight_decay,
         omega=settings.omega,
+        ar=settings.ar,
+        tar=settings.tar,
+        precision=settings.precision,
     )
 
 

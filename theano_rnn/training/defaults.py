@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.recipes import RECIPES, early_ends
 from theano_rnn.training.settings import Settings
 
 #: By level; the epochs are those of a short text.
@@ -53,6 +53,8 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     if settings.level == "char" and tokens > LARGE:
         wanted.update(MANY_ROWS)
     wanted["epochs"] = max(2, min(wanted["epochs"], TOKENS[settings.level] // tokens))
+    for name in early_ends(settings.minutes, settings.schedule):
+        del wanted[name]
     if "optimizer" in given:
         wanted["learning_rate"] = RATES[settings.optimizer]
     if "stream" in given or (
@@ -60,6 +62,8 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     ):
         for name in ("stream", "state_reset", "truncation", "batch_size"):
             wanted.pop(name, None)
+    if "dropout_output" in given:  # of one layer it is all the dropout of the states
+        wanted.pop("dropout", None)
     if settings.omega:
         wanted.pop("cell", None)
     chosen = {

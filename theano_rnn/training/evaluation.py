@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 import numpy as np
 
 from theano_rnn.common.errors import NotFinite
-from theano_rnn.common.types import Floats, Ints
+from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import Size, count_tokens
 
 if TYPE_CHECKING:
+    from theano_rnn.optim.dynamic import DynamicStep
     from theano_rnn.optim.step import Step
     from theano_rnn.rnn import RNN
 
@@ -114,7 +115,7 @@ def stream_loss(model: "RNN", sequences: Sequence[Ints], rows: int = 1) -> float
 
 
 def dynamic_loss(
-    step: "Step",
+    step: Union["Step", "DynamicStep"],
     sequences: Sequence[Ints],
     learning_rate: float,
     clip: Optional[float],
@@ -124,7 +125,7 @@ def dynamic_loss(
 
     Parameters
     ----------
-    step : theano_rnn.optim.step.Step
+    step : Step or DynamicStep
         The step of a model without dropout; the model's parameters change.
     sequences : list of (T + 1,) arrays
     learning_rate, clip : float
@@ -209,6 +210,21 @@ def figures(name: str, perplexity: float, tokens: int, size: Size) -> dict[str, 
         f"{name}_word_perplexity": math.exp(min(loss / size.words, 708.0)),
         f"{name}_bits_per_byte": loss / math.log(2) / size.bytes,
     }
+
+
+def judged_on(result: Record) -> str:
+    """The text that a result is of: "test", or "valid" where there is no test text.
+
+    Parameters
+    ----------
+    result : dict
+        The content of result.json, of any version.
+
+    Returns
+    -------
+    str
+    """
+    return str(result.get("judged_on", "test"))
 
 
 def _is_finite(loss: float, state: Floats) -> bool:

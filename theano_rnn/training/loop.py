@@ -12,12 +12,16 @@ import numpy as np
 from theano_rnn import engine
 from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.common.types import Array, Bools, Floats, Function, Ints, Parameters, Record
-from theano_rnn.model import cuts
+from theano_rnn.model import cuts, dropout
+from theano_rnn.optim import averaging
+from theano_rnn.optim.averaging import AVERAGE, Average
 from theano_rnn.text import batches
 from theano_rnn.text.corpus import Corpus, count_tokens
-from theano_rnn.training import adaptive, build, evaluation
+from theano_rnn.training import adaptive, build, evaluation, schedule
 from theano_rnn.training.adaptive import Adaptive
+from theano_rnn.training.budget import Budget
 from theano_rnn.training.checkpoint import parameters
+from theano_rnn.training.diagnosis import diagnosis
 from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.result import judge
 from theano_rnn.training.run_folder import Run
@@ -106,6 +110,9 @@ class Training:
     model : RNN
     step : Step
     state : State
+    budget : Budget
+    average : Average or None
+        The average of the parameters, once it has begun.
     refused : list of str
         A message for each damaged checkpoint that was passed over on resuming.
     chosen : dict
@@ -133,8 +140,17 @@ class Training:
                 architecture = build.architecture(settings, corpus.vocabulary.size)
                 architecture.check_parameters(parameters(found[0]))
         self.model, self.step, self._stream = build.build(settings, corpus)
+        # A stream under artbp is cut into pieces beforehand.
+        cuts_in_steps = self._stream is None and self.model.truncation.startswith("artbp")
+        self._draws = bool(dropout.kinds(self.model.architecture)) or cuts_in_steps
+        self._interval = interval(settings.checkpoint_every)
+        self.budget = Budget.of(settings, corpus)
+        self._averaging = averaging.parse(settings.average)
+        self.average: Optional[Average] = None
         self._errors: Optional[Function] = None  # compiled where K is chosen
         self._carried: Optional[Floats] = None  # the state that the stream has reached
+        # Until then the time is in state.elapsed; and what had been compiled by then.
+        self._ticked, self._built = time.perf_counter(), engine.seconds_of_building()
         self.state = first_state(settings, corpus)
         if found is not None:
             self._resume(*found)
@@ -154,7 +170,7 @@ class Training:
     # ---- what is done, from the first step to the last
 
     def run_epochs(self, callback: Callback, start: Optional[float] = None) -> None:
-        """Train until the last epoch, until patience is lost, or until the callback says stop.
+        """Train until the last epoch or minute, until patience is lost, or the callback says stop.
 
         Parameters
         ----------
@@ -165,20 +181,31 @@ class Training:
         Raises
         ------
         RNNError
-            If the loss or the gradient stops being finite; earlier checkpoints stay.
+            If the loss or the gradient stops being finite; earlier checkpoints stay. Or if the
+            minutes allow no step.
         """
-        start = time.perf_counter() if start is None else start
+        self._ticked, self._built = time.perf_counter(), engine.seconds_of_building()
+        start = self._ticked if start is None else start
         callback.started(self)
+        self._tick()
+        self._check_budget()
         self._saved_at = time.monotonic()
         if self.settings.on_nonfinite == "restore" and not self.run.has_last:
             self._save_last()  # to have something to restore from the first step on
         try:
-            while not (self.is_over or callback.stop):
+            while self.end is None and not callback.stop:
                 self._train_epoch(callback, start)
                 if callback.stop:
                     break
+                self._check_budget()
                 callback.evaluating(self)
+                self._tick()
+                before, built = self.state.elapsed, self._built
                 record = self._evaluate(callback)
+                self._tick()
+                # The next one finds compiled what this one compiled.
+                compiling = self._built - built if self.budget.compiling else 0.0
+                self.state.validation = max(0.0, self.state.elapsed - before - compiling)
                 self._save_epoch(record)
                 callback.epoch(record)
         finally:
@@ -188,12 +215,33 @@ class Training:
                     self.run.save_checkpoint("best", self._arrays(), asdict(self.state))
 
     @property
-    def is_over(self) -> bool:
-        """Whether all epochs are done, or too many without a new lowest validation loss."""
-        patience, waited = self.settings.patience, self.state.epoch - self.state.best_epoch
-        return self.state.epoch >= self.settings.epochs or (
-            patience is not None and waited >= patience
-        )
+    def end(self) -> Optional[str]:
+        """The setting that ends the training here, "epochs", "minutes" or "patience"; or None."""
+        patience, state = self.settings.patience, self.state
+        if state.epoch >= self.settings.epochs:
+            return "epochs"
+        # An epoch that was cut short is validated first.
+        if state.step == 0 and self.budget.is_used(state):
+            return "minutes"
+        is_lost = patience is not None and state.epoch - state.best_epoch >= patience
+        return "patience" if is_lost else None
+
+    def _tick(self) -> None:
+        """Add the time since the last tick to what is used of the minutes."""
+        now, built = time.perf_counter(), engine.seconds_of_building()
+        compiling = 0.0 if self.budget.compiling else built - self._built
+        self.state.elapsed += max(0.0, now - self._ticked - compiling)
+        self._ticked, self._built = now, built
+
+    def _check_budget(self) -> None:
+        """Raise if the minutes are over, and all they held is compiling and one step."""
+        state, minutes = self.state, self.settings.minutes
+        if state.epoch == 0 and state.step <= 1 and self.budget.is_used(state):
+            raise RNNError(
+                f"the {minutes:g} minutes are over before the second step: "
+                f"{'compiling' if self.budget.compiling else 'the first'} took "
+                f"{state.elapsed:.1f} seconds; give more --minutes"
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -221,7 +269,7 @@ class Training:
         """
         arrays, state, tokens, begun = self._arrays(), self.state, 0, None
         try:
-            for x, y, mask in self._examples():
+            for x, y, mask in self.examples():
                 self.step(x, y, state.learning_rate, self.settings.clip, mask=mask,
                           state=self._carried, random=np.random.default_rng(0),
                           **self._cut_of(x))  # fmt: skip
@@ -236,12 +284,19 @@ class Training:
             return None
         finally:
             self._set_arrays(arrays)
+            self._tick()
         return tokens / (now - begun) if begun is not None and tokens else None
 
     def _train_epoch(self, callback: Callback, start: float) -> None:
         """The steps that are left of this epoch."""
-        state, last = self.state, time.perf_counter()
-        for x, y, mask in self._examples():
+        state, settings, last = self.state, self.settings, time.perf_counter()
+        if self._averaging is not None and self._averaging.begins(state.losses):
+            self._begin_average()
+        for x, y, mask in self.examples():
+            self._tick()
+            if self.budget.is_used(state):
+                state.ended = settings.minutes  # also if the validation leaves some time
+                break
             compiled = self.step.compiled
             try:
                 loss, norm, tokens = self._take_step(x, y, mask)
@@ -258,13 +313,16 @@ class Training:
             last = now
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = now - start
+            if state.begun is None:
+                self._tick()
+                state.begun = state.elapsed
             callback.step(state, loss, norm, tokens)
             if callback.stop:
                 break
             if self._is_due() and self._is_finite():
                 self._save_last()
 
-    def _examples(self) -> Iterator[tuple[Ints, Ints, Optional[Bools]]]:
+    def examples(self) -> Iterator[tuple[Ints, Ints, Optional[Bools]]]:
         """x, y and mask of each step of this epoch, from the current step on."""
         settings, first = self.settings, self.state.step
         seed = [settings.seed, self.state.epoch]
@@ -322,17 +380,22 @@ class Training:
         state, settings = self.state, self.settings
         # The dropout and the resets of a step depend on nothing that came before it.
         seed = [settings.seed, state.epoch, state.step]
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(seed) if self._draws else None  # to seed one takes a while
         if self._carried is not None and settings.state_reset:
             begins = np.random.default_rng([*seed, 1]).random(settings.batch_size)
             self._carried[begins < settings.state_reset] = 0
+        rate = state.learning_rate * schedule.factor(settings, self.budget.share(state))
         loss, norm, after = self.step(
-            x, y, state.learning_rate, settings.clip,
+            x, y, rate, settings.clip,
             mask=mask, state=self._carried, random=random, **self._cut_of(x),
         )  # fmt: skip
         self._carried = None if self._stream is None else after
+        if self.average is not None:
+            state.averaged += 1
+            self.average.update(state.averaged)
         tokens = int(np.size(y) if mask is None else mask.sum())
         state.step += 1
+        state.rate = rate
         state.loss += loss
         state.norm += norm
         state.clipped += bool(settings.clip and norm > settings.clip)
@@ -341,48 +404,18 @@ class Training:
 
     def _not_finite(self, x: Ints, y: Ints, mask: Optional[Bools]) -> None:
         """After a step that could not be taken: stop, skip it, or restore a checkpoint."""
-        state, action = self.state, self.settings.on_nonfinite
+        state, settings = self.state, self.settings
+        action = settings.on_nonfinite
         if action == "stop":
-            raise RNNError(self._diagnosis(x, y, mask))
+            tokens = self.corpus.vocabulary.tokens
+            raise RNNError(diagnosis(settings, self.model, tokens, state, self.run, x, y, mask))
         state.step += 1
         state.skipped += 1
         if action == "restore":
             arrays, _, _ = self.run.last()
-            self._set_arrays(arrays)
-            state.learning_rate *= self.settings.lr_decay
-
-    def _diagnosis(self, x: Ints, y: Ints, mask: Optional[Bools]) -> str:
-        """Which step, which parameter, which sentence, and which checkpoint is the last good."""
-        state, model, settings = self.state, self.model, self.settings
-        with np.errstate(all="ignore"):
-            norms = {n: np.linalg.norm(p.astype("float64")) for n, p in model.parameters().items()}
-            gradients = model.bptt(x, y, mask)
-        bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
-        name = bad[0] if bad else max(norms, key=norms.__getitem__)
-        tokens = self.corpus.vocabulary.tokens
-        text = " ".join(str(tokens[token]) for token in np.ravel(x, order="F")[:12])
-        try:
-            _, last, _ = self.run.last()
-            good = f"the last good checkpoint is of epoch {last['epoch'] + 1}, step {last['step']}"
-        except RNNError:
-            good = "there is no checkpoint yet"
-        with np.errstate(over="ignore"):
-            norm = float(
-                np.sqrt(sum((g.astype("float64") ** 2).sum() for g in gradients.values()))
-            )
-        what = "the loss or the gradient is"
-        if not bad and norm**2 > float(np.finfo(model.dtype).max):
-            what = (
-                f"the gradient is finite, but its norm, {norm:.3g}, overflows {model.dtype}: it is"
-            )
-        return (
-            f"{what} not finite in epoch {state.epoch + 1}, step "
-            f"{state.step + 1}, and the step was not taken. Parameter {name}, of norm "
-            f"{norms[name]:.3g}, has {'such a gradient' if bad else 'the largest norm'}. It read: "
-            f"{text!r}; {good}. Try a smaller --learning-rate than {state.learning_rate:g}"
-            + (f" or --clip than {settings.clip:g}" if settings.clip else " or a --clip")
-            + ", or --on-nonfinite skip or restore"
-        )
+            # The average is of steps that were taken; it goes on.
+            self._set_arrays({n: a for n, a in arrays.items() if not n.endswith(AVERAGE)})
+            state.learning_rate *= settings.lr_decay
 
     def _evaluate(self, callback: Callback) -> Record:
         """The line of metrics.jsonl for the epoch whose steps are done."""
@@ -406,6 +439,15 @@ class Training:
                 f"training diverged: after epoch {state.epoch + 1} the validation loss is "
                 f"{valid_loss}; try a smaller --learning-rate than {state.learning_rate:g}"
             )
+        averaged: Record = {}
+        if self._averaging is not None:
+            average_loss = self._average_loss()
+            averaged = {
+                "parameters_loss": valid_loss,
+                "average_loss": average_loss if average_loss < math.inf else None,
+                "averaged": average_loss < valid_loss,
+            }
+            valid_loss = min(valid_loss, average_loss)
         return {
             "epoch": state.epoch + 1,
             "train_loss": state.loss / state.tokens,
@@ -416,23 +458,36 @@ class Training:
                 count_tokens(self.corpus.valid),
                 self.corpus.sizes["valid"],
             ),
-            "learning_rate": state.learning_rate,
+            "learning_rate": state.rate or state.learning_rate,
             "gradient_norm": state.norm / taken,
             # The norm does not tell whether a value was clipped.
             "clipped": state.clipped / taken if settings.clip_by == "norm" else None,
             "skipped": state.skipped,
             "tokens": state.tokens,
             "seconds": state.seconds,
+            **averaged,
             **chosen,
             **callback.metrics(self),
         }
 
+    def _average_loss(self) -> float:
+        """The validation loss of the average; infinite before it has begun."""
+        if self.average is None:
+            return math.inf
+        with self.average.in_use():
+            loss = evaluation.text_loss(self.model, self.corpus.valid, self.settings.stream)
+        return math.inf if math.isnan(loss) else loss
+
     def _save_epoch(self, record: Record) -> None:
         """Write the line of an epoch and its checkpoints; the next epoch begins."""
-        after = self.state.after_epoch(self.settings, record["valid_loss"])
+        after = self.state.after_epoch(self.settings, record)
         self._carried = None
         if after.best_epoch == after.epoch:
-            self.run.save_checkpoint("best", self._arrays(), asdict(after))
+            arrays = self._arrays()
+            if self.average is not None and after.best_is_average:
+                with self.average.in_use():
+                    arrays.update(self.model.parameters())
+            self.run.save_checkpoint("best", arrays, asdict(after))
         self.run.append_metrics(record)
         self.state = after  # not before: a checkpoint of it says that all above is written
         self._save_last()
@@ -452,6 +507,8 @@ class Training:
     def _arrays(self) -> dict[str, Array]:
         """The arrays of a checkpoint, by name."""
         arrays = {**self.model.parameters(), **self.step.state()}
+        if self.average is not None:
+            arrays |= self.average.state()
         return arrays if self._carried is None else {**arrays, STREAM: self._carried}
 
     def _set_arrays(self, arrays: dict[str, Array]) -> None:
@@ -460,12 +517,23 @@ class Training:
         others = {name: arrays[name] for name in arrays.keys() - parameters(arrays).keys()}
         if self._stream is not None and STREAM in others:
             self._carried = self.model.checked_state(others.pop(STREAM), self.settings.batch_size)
+        averages = {name: others.pop(name) for name in list(others) if name.endswith(AVERAGE)}
+        if averages:
+            self._begin_average().set_state(averages)
         if others.keys() != self.step.state().keys():
             held = ", ".join(sorted(others)) or "none"
             raise RNNError(
                 f"the state of its optimizer ({held}) is not that of {self.settings.optimizer}"
             )
         self.step.set_state(others)
+
+    def _begin_average(self) -> Average:
+        """The average, which begins as it is first asked for."""
+        if self.average is None:
+            if self._averaging is None:
+                raise RNNError("it averages the parameters, and the settings do not")
+            self.average = Average(self._averaging, self.model.shared)
+        return self.average
 
     def _resume(self, arrays: dict[str, Array], state: Record, refused: list[str]) -> None:
         """Continue from a checkpoint; refuse if there is nothing left to do."""
@@ -476,18 +544,17 @@ class Training:
             self.state = state_of(state)
         check_text(self.state, given, run)
         run.drop_metrics_after(self.state.epoch)
-        if self.is_over and run.epochs_judged != self.state.epoch:
-            return  # it was killed before its result was written
-        if self.state.epoch >= settings.epochs:
-            raise RNNError(
-                f"the run in {run.folder} has its {self.state.epoch} epochs; pass --epochs "
-                "with a larger number to train on"
-            )
-        if self.is_over:
-            raise RNNError(
-                f"the run in {run.folder} has ended: {settings.patience} epochs without a new "
-                "lowest validation loss; pass a larger --patience to train on"
-            )
+        if self.end is None or run.epochs_judged != self.state.epoch:
+            return  # or it was killed before its result was written
+        why, change = {
+            "epochs": (f" after epoch {self.state.epoch}", "--epochs with a larger number"),
+            "minutes": (f": its {settings.minutes or 0:g} minutes are over", "more --minutes"),
+            "patience": (
+                f": {settings.patience} epochs without a new lowest validation loss",
+                "a larger --patience",
+            ),
+        }[self.end]
+        raise RNNError(f"the run in {run.folder} has ended{why}; pass {change} to train on")
 
     @contextlib.contextmanager
     def _checkpoint_fits(self) -> Iterator[None]:
@@ -498,12 +565,13 @@ class Training:
             raise RNNError(message) from None
 
     def _save_last(self) -> None:
+        self._tick()
         self.run.save_last(self._arrays(), asdict(self.state))
         self._saved_at = time.monotonic()
 
     def _is_due(self) -> bool:
         """Whether ``checkpoint_every`` asks for a checkpoint now, within the epoch."""
-        number, unit = interval(self.settings.checkpoint_every)
+        number, unit = self._interval
         if unit == "steps":
             return self.state.step % number == 0
         return time.monotonic() - self._saved_at >= 60 * number

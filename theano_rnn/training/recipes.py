@@ -1,6 +1,7 @@
 """Settings that were found good together, by name; they name no text."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Optional
 
 #: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
 #: mikolov: the plain recurrent network of T. Mikolov et al. (2010, 2012), the text as one stream;
@@ -9,6 +10,32 @@ from typing import Any
 #: zaremba-small: W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network regularization
 #: (2014), the small network, without dropout.
 #: words, characters: ours, for a text of some megabytes at most; see ``defaults``.
+#: word-hour, word-quick, characters-hour: ours too, for the minutes that they name. The rate of
+#: adam falls to 0 with the time; dropout has one mask in all steps of a chunk (Gal and Ghahramani
+#: 2016), W has DropConnect (Merity et al. 2017), and words are tied (Press and Wolf 2017).
+
+#: What the recipes for some minutes share.
+_IN_TIME: dict[str, Any] = {
+    "cell": "lstm",
+    "layers": 2,
+    "bias": True,
+    "variational": True,
+    "stream": True,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "schedule": "cosine",
+    "warmup": 0.02,
+    "threads": 0,
+    "precision": "auto",
+}
+#: And those of words.
+_TIED: dict[str, Any] = {
+    "level": "word",
+    "tied": True,
+    "truncation": "chunk:35",
+    "clip": 10.0,
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
     "tutorial": {
         "hidden_size": 100,
@@ -76,4 +103,99 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 25,
         "patience": 3,
     },
+    "word-hour": {
+        **_IN_TIME,
+        **_TIED,
+        "minutes": 60.0,
+        "hidden_size": 512,
+        "embedding_size": 512,
+        "learning_rate": 0.0025,
+        "dropout": 0.4,
+        "dropout_input": 0.4,
+        "dropout_output": 0.4,
+        "dropout_embedding": 0.1,
+        "weight_drop": 0.5,
+    },
+    "word-quick": {
+        **_IN_TIME,
+        **_TIED,
+        "minutes": 5.0,
+        "hidden_size": 256,
+        "embedding_size": 256,
+        "learning_rate": 0.004,
+        "dropout": 0.2,
+        "dropout_input": 0.2,
+        "dropout_output": 0.3,
+        "weight_drop": 0.2,
+    },
+    "word-tanh": {
+        **_IN_TIME,
+        **_TIED,
+        "minutes": 30.0,
+        "cell": "tanh",
+        "layers": 1,
+        "hidden_size": 512,
+        "embedding_size": 512,
+        "initialization": "uniform:0.05",
+        "learning_rate": 0.002,
+        "dropout_input": 0.4,
+        "dropout_output": 0.4,
+        "dropout_embedding": 0.1,
+        "weight_drop": 0.2,
+    },
+    "characters-hour": {
+        **_IN_TIME,
+        "level": "char",
+        "minutes": 60.0,
+        "hidden_size": 512,
+        "initialization": "glorot",
+        "truncation": "chunk:100",
+        "learning_rate": 0.002,
+        "clip": 20.0,
+        "dropout": 0.5,
+        "weight_drop": 0.2,
+    },
+}
+
+
+def replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe or of another run, some of them replaced.
+
+    Parameters
+    ----------
+    base, given : dict
+        Settings by name; those of ``given`` count where both have one.
+
+    Returns
+    -------
+    dict
+        Without the epochs and the patience of ``base`` where they would end the training before
+        the minutes or the schedule of ``given`` do; see ``early_ends``.
+    """
+    left_out = early_ends(given.get("minutes"), given.get("schedule"))
+    return {**{name: v for name, v in base.items() if name not in left_out}, **given}
+
+
+def early_ends(minutes: Optional[float], schedule: Optional[str]) -> set[str]:
+    """The settings that someone else chose for a training without these minutes or this schedule.
+
+    >>> sorted(early_ends(5, None)), early_ends(None, "cosine"), early_ends(None, None)
+    (['epochs', 'patience'], {'patience'}, set())
+    """
+    if minutes is not None:
+        return {"epochs", "patience"}
+    return {"patience"} if schedule == "cosine" else set()
+
+
+#: What each recipe is for, and what it reached: ``docs/results.md`` has the commands.
+SUMMARIES = {
+    "tutorial": "the tutorial's network, one sentence a step",
+    "mikolov": "the plain network of Mikolov (2012) with rows and dropout, 15 minutes",
+    "zaremba-small": "the small lstm of Zaremba et al. (2014), half an hour",
+    "words": "what a short text of words gets by itself",
+    "characters": "what a short text of characters gets by itself",
+    "word-hour": "60 minutes; with less dropout 88 on War and Peace after 30, Kneser-Ney 121",
+    "word-quick": "5 minutes; 61 on the documentation of Python, Kneser-Ney 64",
+    "word-tanh": "30 minutes; a plain network, 113 on War and Peace after 20 in one thread",
+    "characters-hour": "60 minutes; 1.45 nats a character on Tiny Shakespeare, --split 90/10",
 }

@@ -1,6 +1,7 @@
-"""The result of a run: its best model judged on the test text, beside the baselines."""
+"""The result of a run: its best model judged on the test text, beside the baselines.
 
-import dataclasses
+Where a text is split in two there is no test text, and the validation text takes its place.
+"""
 
 from theano_rnn.baselines import bigram
 from theano_rnn.baselines.kneser_ney import fit_kneser_ney
@@ -9,7 +10,7 @@ from theano_rnn.common.types import Record
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import Corpus, Size, count_tokens
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training import build, evaluation
+from theano_rnn.training import dynamic, evaluation
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.run_folder import Run
@@ -21,7 +22,7 @@ from theano_rnn.training.state import State, state_of
 def judge(
     settings: Settings, run: Run, corpus: Corpus, model: RNN, state: State, write: bool = True
 ) -> Record:
-    """Judge the best model on the test text; write result.json, samples.txt and loss.png.
+    """Judge the best model; write result.json, samples.txt and loss.png.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def judge(
         The content of result.json. Perplexities are exp of the cross-entropy per token, the end
         of each sentence counted as one; those with ``word`` in their names are per word, whatever
         a token is, see ``corpus.Size``. The baselines are trained on the same tokens. Lower is
-        better.
+        better. ``judged_on`` is "test"; it is "valid" where there is no test text, and then no
+        name begins with "test".
     """
     arrays, best = run.checkpoint("best")
     last = model.parameters()
@@ -52,22 +54,24 @@ def judge(
     size, splits = corpus.vocabulary.size, (corpus.train, corpus.valid)
     kneser_ney = fit_kneser_ney(*splits, size, across=settings.stream)
     valid_loss = evaluation.text_loss(model, corpus.valid, settings.stream)
-    test_loss = evaluation.text_loss(model, corpus.test, settings.stream)
     valid_text = count_tokens(corpus.valid), corpus.sizes["valid"]
     test_text = count_tokens(corpus.test), corpus.sizes["test"]
     on_test = {
-        "test": perplexity(test_loss),
         "unigram": bigram.unigram_perplexity(corpus.train, corpus.test, size),
         "bigram": bigram.bigram_perplexity(*splits, corpus.test, size),
         "kneser_ney": kneser_ney.perplexity(corpus.test),
     }
+    if corpus.has_test:
+        on_test["test"] = perplexity(evaluation.text_loss(model, corpus.test, settings.stream))
     if settings.dynamic is not None:
-        dynamic_loss = _dynamic_loss(settings, corpus, model, settings.dynamic)
-        on_test["dynamic"] = perplexity(dynamic_loss)
+        on_test["dynamic"] = perplexity(dynamic.by_sgd(settings, corpus, model))
+    if settings.dynamic_rms is not None:
+        on_test["dynamic_rms"] = perplexity(dynamic.by_rms(settings, corpus, model))
     result: Record = figures("valid", perplexity(valid_loss), *valid_text)
     for name, value in on_test.items():
         result.update(figures(name, value, *test_text))
     result |= {
+        "judged_on": "test" if corpus.has_test else "valid",
         "kneser_ney_order": kneser_ney.order,
         "oov_rate": corpus.oov_rate,
         "tokens_per_second": tokens / seconds if seconds else None,
@@ -78,8 +82,10 @@ def judge(
         "vocab_size": size,
         "train_tokens": count_tokens(corpus.train),
         **_sizes("valid", *valid_text),
-        **_sizes("test", *test_text),
+        **(_sizes("test", *test_text) if corpus.has_test else {}),
     }
+    if settings.average != "none":
+        result["averaged"] = state_of(best).best_is_average
     if not write:
         model.set_parameters(last)
         return result
@@ -117,16 +123,3 @@ def _sizes(name: str, tokens: int, size: Size) -> Record:
         f"{name}_words": size.words,
         f"{name}_bytes": size.bytes,
     }
-
-
-def _dynamic_loss(settings: Settings, corpus: Corpus, model: RNN, learning_rate: float) -> float:
-    """The loss of a copy of the model, without dropout, that learns from the test text by SGD."""
-    plain = dataclasses.replace(settings, optimizer="sgd", l2=0.0, omega=0.0)
-    if settings.truncation.startswith(("adaptive", "artbp")):  # pieces of one length, and no draw
-        cut = f"chunk:{settings.steps or build.USUAL}" if settings.stream else "full"
-        plain = dataclasses.replace(plain, truncation=cut)
-    learner = build.build_model(plain, corpus.vocabulary.size, dropout=0.0)
-    learner.set_parameters(model.parameters())
-    return evaluation.dynamic_loss(
-        build.build_step(plain, learner), corpus.test, learning_rate, settings.clip, plain.steps
-    )

@@ -356,6 +356,12 @@ class Run:
                     os.replace(path, self.folder / f"{older}.safetensors")
             files.sync_folder(self.folder)
 
+    def drop_older(self) -> None:
+        """Delete the checkpoints before the newest one, of a run that has ended."""
+        with writing(self.folder):
+            for name in self._names_of_last()[1:]:
+                (self.folder / f"{name}.safetensors").unlink(missing_ok=True)
+
     def last(self) -> tuple[dict[str, Array], Record, list[str]]:
         """The newest checkpoint that is not damaged.
 

@@ -1,5 +1,6 @@
 """Text drawn from a trained model, a compiled step per token: sentences, or text that goes on."""
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -8,6 +9,7 @@ import numpy as np
 
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.names import did_you_mean
 from theano_rnn.common.types import Floats
 from theano_rnn.model.draw import Draw
 from theano_rnn.rnn import RNN
@@ -38,6 +40,10 @@ def generate(model: RNN, vocabulary: Vocabulary, **how: Any) -> list[str]:
     RNNError
         For a bad argument, or unknown tokens in the prime; the message names them.
     """
+    known = list(inspect.signature(texts).parameters)[2:]
+    for name in how.keys() - set(known):
+        meant = did_you_mean(name, known) or f"use {', '.join(known)}"
+        raise RNNError(f"generate has no argument {name}; {meant}")
     return ["".join(pieces) for pieces in texts(model, vocabulary, **how)]
 
 
@@ -163,7 +169,7 @@ def _prime_tokens(vocabulary: Vocabulary, prime: str, skip_unknown: bool) -> lis
         names = ", ".join(map(validation.shown, unknown[:5]))
         raise RNNError(
             f"the prime has tokens that are not in the vocabulary: {names}; use tokens of the "
-            "text that the model was trained on, or leave them out: --skip-unknown"
+            "text that the model was trained on, or leave them out with skip_unknown=True"
         )
     lines = _lines(vocabulary, prime)
     ids = [int(token) for line in lines for token in vocabulary.encode(line)[1:]]

@@ -4,7 +4,7 @@ The fields alone make the options of ``train``, the checks of values and the pag
 ``theano_rnn.common.options``. ``build`` makes the corpus, network and step of the settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Optional, Union
 
@@ -28,18 +28,31 @@ from theano_rnn.common.fields import (
     whole_number,
 )
 from theano_rnn.common.names import did_you_mean
+from theano_rnn.model import dropout as dropouts
 from theano_rnn.model import initialization
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.truncation import Truncation
-from theano_rnn.optim import regularization
+from theano_rnn.optim import averaging, regularization
 from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
+from theano_rnn.optim.precision import PRECISIONS
+from theano_rnn.text import splitting
 from theano_rnn.text.reading import known_encoding
 from theano_rnn.text.sentences import ENDS
 from theano_rnn.text.tokens import LEVELS, RULES, Form
 from theano_rnn.training import adaptive
 from theano_rnn.training.adaptive import Adaptive
 
+#: Epochs, where neither they nor minutes are given; and no limit, where minutes are.
+EPOCHS, MANY_EPOCHS = 8, 100_000
+#: What the learning rate does, by the name of the schedule.
+SCHEDULES = {
+    "plateau": "multiply it by --lr-decay after an epoch in which the validation loss rises or "
+    "hardly falls; with --minutes it also falls to 0 in the last fifth of them",
+    "epochs": "multiply it by --lr-decay after each epoch from --lr-decay-after on",
+    "cosine": "it falls at every step, along a cosine, and is 0 when the epochs or minutes end",
+    "constant": "it stays as it is",
+}
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
 
@@ -89,14 +102,20 @@ class Settings:
     """
 
     text: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
-        "a text, plain or .csv/.tsv, which is split 80/10/10; several files or patterns such as "
-        "'books/*.txt' are one text, and - is standard input", group="text")
+        "a text, plain or .csv/.tsv, which is split, see --split; several files or patterns such "
+        "as 'books/*.txt' are one text, and - is standard input", group="text")
     train: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the training text, with --valid and --test")
     valid: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the validation text: it steers the learning rate and picks the best model")
     test: Union[str, tuple[str, ...], None] = setting(None, optional(FILES),
         "the test text: the result is measured on it, once")
+    split: str = setting(splitting.USUAL,
+        parsed(splitting.parse, "shares in percent, A/B/C or A/B", "A/B/C"),
+        "shares of --text for training, validation and test, in percent of its sentences, which "
+        "are shuffled first, or of its lines with --level char, in order. Two shares, as in "
+        "90/10: the first 90 % of its tokens for training, in order, and the last 10 % for "
+        "validation; there is no test text, and the result is of the validation text")
     encoding: str = setting("utf-8",
         parsed(known_encoding, "a name that Python knows", "NAME"),
         "how the bytes of the files stand for characters, such as utf-16, cp1252 or gb18030")
@@ -125,13 +144,32 @@ class Settings:
     layers: int = _network("layers", "recurrences on top of each other")
     bias: bool = _network("bias", "add biases; that of an lstm's forget gate starts at 1")
     tied: bool = _network("tied",
-        "look tokens up in the output's matrix, transposed: fewer parameters for little text")
+        "look tokens up in the output's matrix, transposed: fewer parameters for little text. An "
+        "--embedding-size D other than H adds a projection P, D x H, before the output")
     embedding_size: Optional[int] = _network("embedding_size",
         "look tokens up in a table with this many rows before the first layer; it keeps the "
         "matrices of cells with gates small", zero="no table", metavar="D")
     dropout: float = _network("dropout",
         "share of the states that training hides from the layer above or from the output: the "
         "network learns less by heart", metavar="P")
+    variational: bool = _network("variational",
+        "hide the same states, and the same of the input, at every step of a sentence or of a "
+        "step of a stream, in place of others at each (Gal and Ghahramani 2016)")
+    dropout_input: float = _network("dropout_input",
+        "share of the embedded token that training hides from the first layer; needs "
+        "--embedding-size", metavar="P")
+    dropout_output: Optional[float] = _network("dropout_output",
+        "share of the states that training hides from the output, where it is another than "
+        "--dropout, which is then between layers only", metavar="P")
+    dropout_recurrent: float = _network("dropout_recurrent",
+        "share of the state before that W does not see in training, the same at every step; what "
+        "a gate carries over stays whole", metavar="P")
+    dropout_embedding: float = _network("dropout_embedding",
+        "share of the vocabulary that a step of training reads as zeros: the network cannot rest "
+        "on single words", metavar="P")
+    weight_drop: float = _network("weight_drop",
+        "share of the elements of W that a step of training leaves out (DropConnect; Merity et "
+        "al. 2017)", metavar="P")
     initialization: str = setting("uniform",
         parsed(initialization.check, ", ".join(initialization.SCHEMES), "NAME"),
         f"how the parameters begin: {', '.join(initialization.SCHEMES)}")
@@ -168,12 +206,35 @@ class Settings:
         "the others. 0: no clipping")
     clip_by: str = setting("norm", one_of(CLIPPINGS),
         "what --clip bounds: the norm of the whole gradient, or each value in it")
+    average: str = setting("none",
+        parsed(averaging.parse, "none, nt-asgd[:N], ema[:DECAY]", "KIND"),
+        "average the parameters over steps; after each epoch both are validated, and the better "
+        "one is the model. nt-asgd:N: the mean of all steps, from the epoch on whose validation "
+        "loss is above the lowest of the N epochs before it (N is 5 if not given; for sgd at a "
+        "--schedule constant). ema:DECAY: the exponential average from the first step on (DECAY "
+        "is 0.999 if not given)")
     l2: float = setting(0.0, AT_LEAST_ZERO,
-        "weight decay: add this times each matrix to its gradient; keeps the weights small")
+        "add this times each matrix to its gradient; keeps the weights small")
+    weight_decay: float = setting(0.0, AT_LEAST_ZERO,
+        "decoupled weight decay, in place of --l2: each step takes this times the learning rate "
+        "from the matrices, whatever the optimizer makes of the gradient (Loshchilov and Hutter "
+        "2019)")
     omega: float = setting(0.0, AT_LEAST_ZERO,
         "weight of the regularizer Omega, which keeps the gradient's norm from step to step "
         "(Pascanu et al. 2013); for cells without gates")
-    epochs: int = setting(8, whole_number(1), "passes over the training text")
+    ar: float = setting(0.0, AT_LEAST_ZERO,
+        "weight of a penalty on large states, 2 in Merity et al. 2017: this times the mean square "
+        "of the last layer's states, as the output reads them, is added to the loss per token")
+    tar: float = setting(0.0, AT_LEAST_ZERO,
+        "weight of a penalty on fast states, 1 in Merity et al. 2017: this times the mean square "
+        "of the change of the last layer's states from step to step")
+    epochs: int = setting(None, optional(whole_number(1)),
+        f"passes over the training text (default: {EPOCHS}; with --minutes as many as they allow)")
+    minutes: Optional[float] = setting(None, optional(POSITIVE),
+        "end the training after so many minutes of compiling, steps and validation; the last "
+        "epoch is cut short and validated, and the schedule ends with the time. With --epochs "
+        "too, whichever ends first. A resumed run goes on with the minutes that it has left",
+        zero="no limit", metavar="M")
     patience: Optional[int] = setting(None, optional(whole_number(1)),
         "stop after so many epochs without a new lowest validation loss", zero="never")
     on_nonfinite: str = setting("stop", one_of(("stop", "skip", "restore")),
@@ -184,20 +245,32 @@ class Settings:
         "seeds the split, the initial parameters, the order of sentences, the dropout and the "
         "samples: the same seed gives the same run")
 
+    schedule: Optional[str] = setting(None, optional(one_of(SCHEDULES, SCHEDULES.__getitem__)),
+        "how the learning rate goes on from --learning-rate (default: plateau; with "
+        "--lr-decay-after epochs)", group="learning rate")
     lr_decay: float = setting(0.5, FACTOR,
-        "multiply the learning rate by this when the validation loss rises or hardly falls",
-        group="learning rate", old=["decay"])
+        "multiply the learning rate by this under plateau and epochs", old=["decay"])
     min_improvement: float = setting(0.01, SHARE,
-        "share by which the validation loss must fall in an epoch to keep the learning rate; "
-        "0: any fall", old=["improvement"])
+        "under plateau, the share by which the validation loss must fall in an epoch to keep the "
+        "learning rate; 0: any fall", old=["improvement"])
     lr_decay_after: Optional[int] = setting(None, optional(whole_number(1)),
-        "instead, multiply the learning rate by --lr-decay after each epoch from this one on",
-        zero="when the validation loss says so", old=["decay_after"])
+        "under epochs, multiply the learning rate by --lr-decay after each epoch from this one on",
+        zero="not by epochs", old=["decay_after"])
+    lr_end: float = setting(0.0, SHARE,
+        "share of the learning rate that is left at the end under cosine, and under plateau with "
+        "--minutes", metavar="SHARE")
+    warmup: float = setting(0.0, SHARE,
+        "share of the training, of its epochs or its minutes, in which the learning rate rises "
+        "from 0 in a line", metavar="SHARE")
 
     threads: int = setting(1, whole_number(0),
         "threads of BLAS. 0: as many as are quickest; steps are timed with one and with more, "
         "again and again, as other programs come and go, and the last bits of the result may "
         "differ from run to run. OPENBLAS_NUM_THREADS overrides it", group="run")
+    precision: str = setting("float32", one_of(PRECISIONS),
+        "bf16: training rounds the factors of large products of matrices to 8 bits of precision, "
+        "which is quicker on processors with AVX512-BF16; sums, states and parameters stay "
+        "float32, and so do evaluations. auto: bf16 where the processor has it")
     checkpoint_every: str = setting("10min", parsed(interval, "steps or minutes", "N|Nmin"),
         "write a checkpoint within the epochs after so many steps, 500, or minutes, 10min; there "
         "is one at the end of each epoch", old=["every"])
@@ -210,6 +283,10 @@ class Settings:
     dynamic: Optional[float] = setting(None, optional(POSITIVE),
         "also judge a model that keeps learning from the test text, at this learning rate (0.1 "
         "if none is given)", zero="no", nargs="?", const=0.1)
+    dynamic_rms: Optional[float] = setting(None, optional(POSITIVE),
+        "the same with steps that are divided by the root mean square of the gradients over the "
+        "training text, and a decay towards the trained parameters (Krause et al. 2018), at this "
+        "learning rate for each token (1e-5 if none is given)", zero="no", nargs="?", const=1e-5)
 
     rules: int = field(default=RULES[-1], metadata={"kind": whole_number(1, RULES[-1]), "old": ()})
 
@@ -217,10 +294,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         kinds.check(self)
-        Architecture(1, **{name: getattr(self, name) for name in NETWORK})  # tied needs a shape
+        if self.epochs is None:
+            epochs = EPOCHS if self.minutes is None else MANY_EPOCHS
+            object.__setattr__(self, "epochs", epochs)
+        network = Architecture(1, **{name: getattr(self, name) for name in NETWORK})
         Form(self.level, self.tokenized, self.lower)  # of which not all go together
+        if self.split != splitting.USUAL and self.train is not None:
+            raise RNNError(
+                f"split {self.split} is of one text, and --train gives another; leave --split out"
+            )
+        initialization.check_cell(self.initialization, self.cell)
+        regularization.check_decays(self.l2, self.weight_decay)
+        self._check_schedule()
         if self.omega:
-            regularization.check_omega(self.cell, self.truncation)
+            regularization.check_omega(self.cell, self.truncation, dropouts.kinds(network))
         cut = self.cut
         scheme = cut.of(self.stream) if isinstance(cut, Adaptive) else cut.scheme
         if self.stream and scheme not in ("chunk", "artbp"):
@@ -228,6 +315,70 @@ class Settings:
                 f"a stream needs truncation chunk:K, artbp:K or adaptive:TOLERANCE, not "
                 f"{self.truncation}; a step takes K tokens of each row, as in chunk:20"
             )
+
+    def _check_schedule(self) -> None:
+        """Raise if a setting has no effect under the schedule."""
+        if (self.scheduled == "epochs") != (self.lr_decay_after is not None):
+            if self.lr_decay_after is None:
+                raise RNNError("schedule epochs needs an epoch; give --lr-decay-after")
+            raise RNNError(
+                f"lr_decay_after {self.lr_decay_after} has no effect under schedule "
+                f"{self.schedule}; leave one of them out (--lr-decay-after 0)"
+            )
+        if self.lr_end and not (self.scheduled == "cosine" or self.is_annealed):
+            raise RNNError(
+                f"lr_end {self.lr_end:g} has no effect under schedule {self.scheduled}"
+                f"{' without minutes' * (self.scheduled == 'plateau')}; leave it out, or choose "
+                "--schedule cosine"
+            )
+
+    def without_effect(self, given: Collection[str]) -> dict[str, str]:
+        """Why settings of these have no effect, by name.
+
+        Parameters
+        ----------
+        given : collection of str
+            The settings that someone chose: the defaults and a recipe need not have an effect.
+
+        Returns
+        -------
+        dict
+            A reason for each that has none.
+        """
+        schedule = f"under schedule {self.scheduled}"
+        idle = {
+            "min_improvement": "" if self.scheduled == "plateau" else schedule,
+            "lr_decay": ""
+            if self.scheduled in ("plateau", "epochs") or self.on_nonfinite == "restore"
+            else schedule,
+            "clip_by": "" if self.clip else "without --clip",
+        }
+        return {name: idle[name] for name in given if idle.get(name)}
+
+    def check_given(self, given: Collection[str]) -> None:
+        """Refuse a setting that someone chose and that has no effect.
+
+        Parameters
+        ----------
+        given : collection of str
+
+        Raises
+        ------
+        RNNError
+        """
+        for name, reason in self.without_effect(given).items():
+            raise RNNError(f"{name} has no effect {reason}; leave it out")
+
+    @property
+    def scheduled(self) -> str:
+        """The schedule, also where none is given."""
+        default = "plateau" if self.lr_decay_after is None else "epochs"
+        return self.schedule or default
+
+    @property
+    def is_annealed(self) -> bool:
+        """Whether the learning rate falls in a line at the end."""
+        return self.scheduled == "plateau" and self.minutes is not None
 
     @property
     def cut(self) -> Union[Truncation, Adaptive]:

@@ -13,12 +13,14 @@ from theano_rnn.common import extras
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.options import option
 from theano_rnn.common.types import Parameters, PathLike
+from theano_rnn.model.architecture import NO_DROPOUT
 from theano_rnn.rnn import RNN
 from theano_rnn.text.reading import STANDARD_INPUT, Progress
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, defaults
 from theano_rnn.training.load import load, load_settings
 from theano_rnn.training.loop import Training
+from theano_rnn.training.recipes import replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import NETWORK, Settings
 
@@ -27,18 +29,19 @@ TEXTS = {"text", "train", "valid", "test"}
 #: The settings that a resumed run may change: they leave the network, what its optimizer knows,
 #: and the order of the steps as they are. The text may have moved, but must be the same.
 SAFE = TEXTS | {
-    "learning_rate", "lr_decay", "lr_decay_after", "min_improvement", "patience", "epochs", "clip",
-    "on_nonfinite", "dropout", "state_reset", "threads", "checkpoint_every", "watch",
-    "tensorboard", "dynamic",
+    "learning_rate", "schedule", "lr_decay", "lr_decay_after", "min_improvement", "lr_end",
+    "warmup", "patience", "epochs", "minutes", "clip", "on_nonfinite", "state_reset",
+    "threads", "precision", "checkpoint_every", "watch", "tensorboard", "dynamic", "dynamic_rms",
+    *NO_DROPOUT,
 }  # fmt: skip
 #: What says how a text is read, at its defaults; a run from another one has another text.
 OF_A_TEXT = {
     field.name: field.default
     for field in dataclasses.fields(Settings)
-    if field.name in {*TEXTS, "column", "vocab_size", "encoding", "sentences"}
+    if field.name in {*TEXTS, "split", "column", "vocab_size", "encoding", "sentences"}
 }
 #: What a run that begins from another one cannot change: the network, and what a token is.
-FIXED = {*NETWORK, "level", "tokenized", "lower"} - {"dropout"}
+FIXED = {*NETWORK, "level", "tokenized", "lower"} - NO_DROPOUT.keys()
 
 
 @contextlib.contextmanager
@@ -129,7 +132,7 @@ def resumed(
     ------
     RNNError
         If the folder is not a run, its text has changed, nothing is left to do, or a change is not
-        safe; nothing has changed then.
+        safe or has no effect; nothing has changed then.
     """
     refused = ", ".join(sorted(map(option, changes.keys() - SAFE)))
     if refused:
@@ -139,6 +142,7 @@ def resumed(
         )
     run = Run.open(folder)
     settings = load_settings(run, **changes)
+    settings.check_given(changes)
     if settings.tensorboard:
         run.write_events()
     for name in sorted(TEXTS):
@@ -166,7 +170,8 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
     Parameters
     ----------
     source : path
-        The other run. Its settings are taken, but for the text and the size of the vocabulary.
+        The other run. Its settings are taken, but for the text, the size of the vocabulary, and
+        epochs that would end the training before its minutes.
     given : dict
         The text, and settings that replace those of the run.
 
@@ -177,7 +182,7 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
     Raises
     ------
     RNNError
-        For another network or other tokens than those of the run.
+        For another network or other tokens than those of the run, or settings without effect.
     """
     before = load_settings(Run.open(source))
     others = [
@@ -193,7 +198,9 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
         raise RNNError(
             f"--from {source} needs a text: give --text, or --train, --valid and --test"
         )
-    return dataclasses.replace(before, **{**OF_A_TEXT, **given})
+    settings = Settings(**replaced({**vars(before), **OF_A_TEXT}, given))
+    settings.check_given(given)
+    return settings
 
 
 def mapped(source: RNN, before: Vocabulary, model: RNN, vocabulary: Vocabulary) -> Parameters:

@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from theano_rnn.common import validation
@@ -11,31 +11,8 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, Record
 from theano_rnn.text.corpus import Corpus
 from theano_rnn.training.run_folder import Run
+from theano_rnn.training.schedule import next_rate
 from theano_rnn.training.settings import Settings
-
-
-def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: float) -> float:
-    """The learning rate after an epoch.
-
-    Parameters
-    ----------
-    settings : Settings
-    epoch : int
-        The one just done, counted from 1.
-    rate : float
-        Its learning rate.
-    loss, best : float
-        Its validation loss, and the lowest one before it.
-
-    Returns
-    -------
-    float
-    """
-    if settings.lr_decay_after is not None:
-        is_enough = epoch < settings.lr_decay_after
-    else:
-        is_enough = loss <= best * (1 - settings.min_improvement)
-    return rate * (1.0 if is_enough else settings.lr_decay)
 
 
 @dataclass
@@ -46,13 +23,26 @@ class State:
     ----------
     epoch, step : int
         Whole epochs done, and steps of the next one.
-    learning_rate : float
+    learning_rate, rate : float, float or None
+        What epochs have left of the learning rate; the last step's own, of which the schedule
+        may have taken a share.
     best_loss, best_epoch : float, int
         Lowest validation loss, in nats per token, and the epoch after which it was reached.
+    best_is_average : bool
+        Whether it is the loss of the average of the parameters.
+    averaged : int
+        Steps in that average.
+    losses : list of float
+        The validation losses of the parameters so far, where they are to be averaged.
     seconds_to_first_step : float or None
         Of the process that began.
     text, valid, test : int or None
         Checksums of the tokens to train on, to validate and to test; None in older runs.
+    elapsed, begun, validation : float, float or None, float or None
+        Seconds of compiling, steps and validations so far, those before the end of the first
+        step, and those of the last validation; see ``budget``.
+    ended : float or None
+        The minutes of the budget, once they have cut an epoch short.
     K, bias, bias_error : int or None, float or None
         Of the current epoch under adaptive truncation: K, its estimated relative bias and the
         error of that.
@@ -64,12 +54,20 @@ class State:
     epoch: int = 0  # whole epochs done
     step: int = 0  # steps done of the next one
     learning_rate: float = 0.0
+    rate: Optional[float] = None  # of the last step
     best_loss: float = math.inf  # lowest validation loss, nats per token
     best_epoch: int = 0  # after which it was reached
+    best_is_average: bool = False
+    averaged: int = 0
+    losses: list[float] = field(default_factory=list)
     seconds_to_first_step: Optional[float] = None  # of the process that began
     text: Optional[int] = None  # checksums of the tokens of each split
     valid: Optional[int] = None
     test: Optional[int] = None
+    elapsed: float = 0.0  # seconds of all processes: compiling, steps, validations
+    begun: Optional[float] = None  # of these, until the first step was taken
+    validation: Optional[float] = None  # seconds of the last one
+    ended: Optional[float] = None  # the minutes that have cut an epoch short
     K: Optional[int] = None  # of the current epoch, where adaptive truncation chooses it
     bias: Optional[float] = None
     bias_error: Optional[float] = None
@@ -81,29 +79,38 @@ class State:
     skipped: int = 0
     seconds: float = 0.0
 
-    def after_epoch(self, settings: Settings, valid_loss: float) -> "State":
+    def after_epoch(self, settings: Settings, record: Record) -> "State":
         """The state at the beginning of the next epoch.
 
         Parameters
         ----------
         settings : Settings
-        valid_loss : float
-            Of the model after this epoch, in nats per token.
+        record : dict
+            The line of metrics.jsonl of this epoch.
 
         Returns
         -------
         State
         """
-        epoch, best = self.epoch + 1, self.best_loss
+        epoch, best, valid_loss = self.epoch + 1, self.best_loss, record["valid_loss"]
+        is_best, is_average = valid_loss < best, record.get("averaged", False)
+        losses = [record["parameters_loss"]] if "parameters_loss" in record else []
         return State(
             epoch=epoch,
             learning_rate=next_rate(settings, epoch, self.learning_rate, valid_loss, best),
             best_loss=min(valid_loss, best),
-            best_epoch=epoch if valid_loss < best else self.best_epoch,
+            best_epoch=epoch if is_best else self.best_epoch,
+            best_is_average=is_average if is_best else self.best_is_average,
+            averaged=self.averaged,
+            losses=self.losses + losses,
             seconds_to_first_step=self.seconds_to_first_step,
             text=self.text,
             valid=self.valid,
             test=self.test,
+            elapsed=self.elapsed,
+            begun=self.begun,
+            validation=self.validation,
+            ended=self.ended,
         )
 
 
@@ -128,20 +135,30 @@ def state_of(values: Record) -> State:
         state = State(**values)
     except TypeError:
         raise RNNError("it is of another version of this program; start a new run") from None
-    for name in ("epoch", "step", "best_epoch", "tokens", "clipped", "skipped"):
+    for name in ("epoch", "step", "best_epoch", "averaged", "tokens", "clipped", "skipped"):
         validation.whole_number(getattr(state, name), f"{name} of its state", at_least=0)
     validation.at_least_zero(state.learning_rate, "learning_rate of its state")
     for name in ("best_loss", "loss", "norm", "seconds"):
         value = getattr(state, name)
         if not isinstance(value, (int, float)) or not -1e300 < value:  # nor NaN
             raise RNNError(f"{name} of its state is no number, but {validation.shown(value)}")
+    losses = state.losses if isinstance(state.losses, list) else [None]
+    if not all(map(validation.is_finite, losses)):
+        raise RNNError(f"losses of its state are not numbers: {validation.shown(state.losses)}")
     if state.K is not None:
         validation.whole_number(state.K, "K of its state", at_least=1)
-    for name in ("bias", "bias_error"):
+    validation.at_least_zero(state.elapsed, "elapsed of its state")
+    for name in (
+        "bias",
+        "bias_error",
+        "seconds_to_first_step",
+        "begun",
+        "validation",
+        "ended",
+        "rate",
+    ):
         if getattr(state, name) is not None:
             validation.at_least_zero(getattr(state, name), f"{name} of its state")
-    if state.seconds_to_first_step is not None:
-        validation.at_least_zero(state.seconds_to_first_step, "seconds_to_first_step of its state")
     return state
 
 

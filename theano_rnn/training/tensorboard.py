@@ -14,6 +14,9 @@ from theano_rnn.common.errors import RNNError
 TAGS = {
     "train_loss": "loss/training",
     "valid_loss": "loss/validation",
+    "parameters_loss": "loss/validation_of_parameters",
+    "average_loss": "loss/validation_of_average",
+    "averaged": "training/average_is_better",
     "valid_perplexity": "loss/validation_perplexity",
     "learning_rate": "training/learning_rate",
     "gradient_norm": "training/gradient_norm",

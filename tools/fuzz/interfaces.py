@@ -173,7 +173,7 @@ def call_step(case: tuple, count: int) -> None:
 # ---- what is made
 
 NAMES = {
-    "cell": st.sampled_from(["tanh", "sigmoid", "relu", "gru", "lstm"]),
+    "cell": st.sampled_from(["tanh", "sigmoid", "relu", "gru", "lstm", "mingru"]),
     "layers": st.integers(1, 3),
     "bias": st.booleans(),
     "tied": st.booleans(),
@@ -241,6 +241,14 @@ SETTINGS = {
     "checkpoint_every": st.sampled_from(["5", "10min", 7]),
     "level": st.sampled_from(["word", "char"]),
     "tokenized": st.booleans(),
+    **{name: st.sampled_from([0, 0.5, 1]) for name in (
+        "dropout_input", "dropout_output", "dropout_recurrent", "dropout_embedding",
+        "weight_drop", "weight_decay", "ar", "tar", "lr_end", "warmup", "minutes", "dynamic_rms")},
+    "variational": st.booleans(),
+    "average": st.sampled_from(["none", "nt-asgd", "nt-asgd:3", "ema:0.9", "ema:2", "asgd"]),
+    "schedule": st.sampled_from(["plateau", "epochs", "cosine", "constant"]),
+    "split": st.sampled_from(["80/10/10", "90/10", "100/0", "90/", "1/2/3/4", "nan/1"]),
+    "precision": st.sampled_from(["float32", "bf16", "auto"]),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Cases of the readers: valid files, and what is made of them."""
 
 import io
+import itertools
 import json
 import os
 import random
@@ -33,6 +34,10 @@ from theano_rnn.long_term import grid
 from theano_rnn.long_term.results import Results, by_row_and_length
 from theano_rnn.long_term.trial import Trial
 from theano_rnn.rnn import RNN
+from theano_rnn.search.plan import Plan
+from theano_rnn.search.ranges import SEARCHED, parse_all
+from theano_rnn.search.study import Study, best_first
+from theano_rnn.studies.grid import read
 from theano_rnn.text.corpus import build_corpus
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.reading import read_text
@@ -245,6 +250,41 @@ def read_grid(case: bytes, folder: Path) -> None:
     grid.read_grid(folder / "grid.json")
 
 
+def read_ranges(case: bytes, folder: Path) -> None:
+    (folder / "ranges.json").write_bytes(case)
+    given = read(folder / "ranges.json", "file of ranges")
+    if isinstance(given, dict):
+        plan = Plan(*parse_all({"text": "a.txt", **given}))
+        assert set(plan.ranges) <= set(SEARCHED) and plan.count > 1
+        plan.options({name: each.ends[0] for name, each in plan.ranges.items()})
+
+
+@cache
+def study_files() -> tuple[bytes, bytes]:
+    """Journal and results of a search of which one trial has ended, and another runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Study(Path(folder) / "s", a_plan(), [1], seed=0) as study:
+            jobs = study.jobs(3)
+            outcome = {"ended": "complete", "loss": 4.0, "epochs": 2, "seconds": 1.0}
+            study.end(next(jobs), outcome, None)
+            next(jobs)
+        names = "study.journal", "results.jsonl"
+        journal, results = ((Path(folder) / "s" / name).read_bytes() for name in names)
+        return journal, results
+
+
+def a_plan() -> Plan:
+    return Plan(*parse_all({"text": "a.txt", "dropout": "0.2..0.6", "layers": "1,2"}))
+
+
+def read_study(case: tuple[bytes, bytes], folder: Path) -> None:
+    for name, data in zip(("study.journal", "results.jsonl"), case):
+        (folder / name).write_bytes(data)
+    with Study(folder, a_plan(), [1], seed=0) as study:
+        list(itertools.islice(study.jobs(3), 3))
+        best_first(list(study.results.records.values()))
+
+
 def read_results(case: bytes, folder: Path) -> None:
     (folder / "results.jsonl").write_bytes(case)
     with Results(folder) as results:
@@ -401,6 +441,11 @@ def near(case: Any, drawn: random.Random) -> Any:
     return damage(case, [edit], [case])
 
 
+def lines_of(values: list[Any]) -> bytes:
+    """A file of a JSON value a line."""
+    return b"".join(written(value) + b"\n" for value in values)
+
+
 def readers() -> list[Target]:
     """All of them, each with its cases."""
     tokenizers = [
@@ -421,6 +466,21 @@ def readers() -> list[Target]:
         damaged(TEXTS), st.sampled_from(["word", "char"]), st.booleans(),
         st.sampled_from([None, None, 5, 10**9]),
     )  # fmt: skip
+    ranges: list[Any] = [
+        {"dropout": "0.2..0.6", "hidden_size": "100..400:50", "cell": ["lstm", "gru"]},
+        {"learning_rate": "0.001..0.01:log", "tied": "yes,no", "seed": 3, "minutes": "5"},
+    ]
+    journal, of_search = study_files()
+    logs = [json.loads(line) for line in journal.splitlines()]
+    records = [json.loads(line) for line in of_search.splitlines()]
+    studies = st.one_of(
+        st.tuples(damaged([journal]), damaged([of_search])),
+        st.tuples(
+            altered([logs]).map(lambda made: lines_of(made) if isinstance(made, list) else b"x\n"),
+            st.just(of_search),
+        ),
+        st.tuples(st.just(journal), documents(records).map(lambda made: made + b"\n")),
+    )
     tables = st.tuples(
         damaged([TABLE.encode(), TABLE.replace(",", "\t").encode()]),
         st.sampled_from(["text", "id", "a, b", "", None]),
@@ -440,6 +500,8 @@ def readers() -> list[Target]:
         Target("metrics.jsonl", lines, read_metrics, near=near),
         Target("results.jsonl", results, read_results, near=near),
         Target("grid.json", documents(grids), read_grid, near=near),
+        Target("ranges.json", documents(ranges), read_ranges, near=near),
+        Target("study", studies, read_study),
         Target("text", texts, read_corpus, near=near),
         Target("table", tables, read_table, near=near),
         Target("python", damaged([SOURCE.encode()]), read_python, near=near),
@@ -456,6 +518,7 @@ RAW: dict[str, Callable[[bytes], Any]] = {
     "metrics.jsonl": bytes,
     "results.jsonl": bytes,
     "grid.json": bytes,
+    "ranges.json": bytes,
     "text": lambda data: (data, "word", False, None),
     "table": lambda data: (data, "text", ".csv"),
     "python": bytes,
@@ -473,6 +536,7 @@ def raw_seeds(name: str) -> list[bytes]:
         "metrics.jsonl": [written(record) + b"\n"],
         "results.jsonl": [written(asdict(Trial("addition", 10))) + b"\n"],
         "grid.json": [written(grid.DEFAULT[:2])],
+        "ranges.json": [written({"dropout": "0.2..0.6", "hidden_size": [8, 16]})],
         "text": TEXTS,
         "table": [TABLE.encode()],
         "python": [SOURCE.encode()],

@@ -2,12 +2,14 @@
 
 Of ``task``, temporal order, the loss is that of new sequences; the answer is one output, the last,
 and what decides it lies near the beginning and near the middle. Of ``text`` it is that of the
-validation sentences. Seconds are those of the steps: compiling and evaluating do not count. On the
-task they are of the processor, and do not depend on what else runs; set OPENBLAS_NUM_THREADS=1.
-Each figure is the mean over the seeds, with their standard deviation.
+validation sentences, after each epoch; all seeds have the same ones. Seconds are those of the
+steps: compiling and evaluating do not count. They are of the processor, and do not depend on what
+else runs; set OPENBLAS_NUM_THREADS=1. Each figure is the mean over the seeds, with their standard
+deviation. ``speed`` compares the time of a step under artbp:20 and chunk:20.
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -20,6 +22,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from schemes import speed
+from theano_rnn.common.types import Record
 from theano_rnn.long_term import tasks
 from theano_rnn.long_term.net import TaskNet
 from theano_rnn.long_term.remedies import parse as remedy
@@ -28,6 +32,7 @@ from theano_rnn.training import build
 from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
+from theano_rnn.training.state import State
 
 SCHEMES = ("full", "window:4", "chunk:4", "last:4", "artbp:4", "artbp:4:4", "adaptive:0.1")
 #: Updates between two points of a curve of the task.
@@ -39,7 +44,7 @@ Curve = list[tuple[float, float]]
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog="python -m schemes", description=__doc__)
-    p.add_argument("what", choices=["task", "text"])
+    p.add_argument("what", choices=["task", "text", "speed"])
     p.add_argument("file", nargs="?", type=Path, help="the text, split 80/10/10")
     p.add_argument("--schemes", nargs="+", default=list(SCHEMES), metavar="SCHEME")
     p.add_argument("--seeds", type=int, default=5, metavar="N")
@@ -50,7 +55,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p.add_argument("--vocab-size", type=int, default=1000, metavar="N", help="of a text")
     arguments = p.parse_args(argv)
     if (arguments.what == "text") != (arguments.file is not None):
-        p.error("text needs a file, and task takes none")
+        p.error("text needs a file, and the others take none")
     return arguments
 
 
@@ -80,21 +85,40 @@ def of_task(scheme: str, arguments: argparse.Namespace) -> Iterator[Curve]:
         yield curve
 
 
+class Clock(Callback):
+    """The loss after each epoch, and the seconds of the processor for all steps till then."""
+
+    def __init__(self) -> None:
+        self.seconds, self.curve = 0.0, []
+
+    def started(self, training: Training) -> None:
+        self._training, self._compiled, self._last = training, 0, time.thread_time()
+
+    def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
+        now, compiled = time.thread_time(), self._training.step.compiled
+        if compiled == self._compiled:
+            self.seconds += now - self._last
+        self._compiled, self._last = compiled, now
+
+    def epoch(self, record: Record) -> None:
+        self.curve.append((self.seconds, record["valid_loss"]))
+        print("K", record.get("K"), self.curve[-1], file=sys.stderr)
+        self._last = time.thread_time()
+
+
 def of_text(scheme: str, arguments: argparse.Namespace) -> Iterator[Curve]:
     """A curve of each seed: tanh, 50 units, SGD on one sentence after another."""
+    settings = Settings(
+        text=str(arguments.file), hidden_size=50, vocab_size=arguments.vocab_size,
+        truncation=scheme, epochs=arguments.epochs, learning_rate=arguments.learning_rate,
+    )  # fmt: skip
+    corpus = build.build_corpus(settings)
     for seed in range(arguments.seeds):
-        settings = Settings(
-            text=str(arguments.file), hidden_size=50, vocab_size=arguments.vocab_size,
-            truncation=scheme, seed=seed, epochs=arguments.epochs,
-            learning_rate=arguments.learning_rate,
-        )  # fmt: skip
+        clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
             run = Run.create(Path(folder) / "run")
-            Training(settings, run, build.build_corpus(settings)).run_epochs(Callback())
-            metrics = run.metrics()
-        seconds = np.cumsum([record["seconds"] for record in metrics])
-        print(scheme, seed, [record.get("K") for record in metrics], file=sys.stderr)
-        yield [(float(s), record["valid_loss"]) for s, record in zip(seconds, metrics)]
+            Training(dataclasses.replace(settings, seed=seed), run, corpus).run_epochs(clock)
+        yield clock.curve
 
 
 def at(curve: Curve, seconds: float) -> float:
@@ -103,11 +127,17 @@ def at(curve: Curve, seconds: float) -> float:
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
+    if not np.isfinite(values).all():
+        return "-"
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=len(values) > 1):.{digits}f}"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse_arguments(argv)
+    console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "110")))
+    if arguments.what == "speed":
+        console.print(speed.table(rounds=2000))
+        return 0
     title = f"Loss in nats (lower is better), {arguments.seeds} seeds"
     table = Table(title=title, title_justify="left")
     table.add_column("truncation")
@@ -128,7 +158,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             row.append(spread([1000 * c[-1][0] / len(c) / BLOCK for c in curves], 2))
         table.add_row(scheme, *row)
         print(scheme, *row, file=sys.stderr)
-    Console(highlight=False, width=int(os.environ.get("COLUMNS", "110"))).print(table)
+    console.print(table)
     return 0
 
 

@@ -31,16 +31,23 @@ print(builtins.__import__ is before[2], [name for name in {GONE} if name in sys.
     assert imports == "True []"
 
 
-def test_the_first_scan_needs_no_pkg_resources_and_import_no_gpuarray():
+def test_gpuarray_is_loaded_when_more_of_it_is_used_than_a_scan_does():
     code = """
 import sys
 sys.modules["pkg_resources"] = sys.modules["setuptools"] = None  # as if not installed
 from theano_rnn.engine import theano, tensor
-print("theano.gpuarray" in sys.modules)
+loaded = lambda: [name in sys.modules for name in ("theano.gpuarray", "theano.gpuarray.opt")]
+print(loaded())
 theano.scan(lambda x_t: x_t + 1, tensor.dvector())
-print("theano.gpuarray" in sys.modules)
+print(loaded(), theano.gpuarray.pygpu_activated)
+print(theano.gpuarray.init_dev.__module__, theano.gpuarray.GpuArrayType.__module__)
+theano.scan(lambda x_t: x_t + 1, tensor.dvector())
+print(loaded(), theano.gpuarray.pygpu_activated)
 """
-    assert run_python(code).split() == ["False", "True"]
+    before, scanned, names, after = run_python(code).splitlines()
+    assert before == "[False, False]" and scanned == "[True, False] False"
+    assert names == "theano.gpuarray theano.gpuarray.type"
+    assert after == "[True, True] False"
 
 
 @pytest.mark.parametrize("name", ["bool", "int", "complex", "product", "cast", "sctype2char"])
@@ -80,3 +87,24 @@ def test_an_integer_that_does_not_fit_wraps(value, dtype, wrapped):
         assert made.dtype == dtype and made.tolist() == wrapped
     with pytest.raises(OverflowError):
         _asarray(2**70, dtype=dtype)
+
+
+def test_scipy_is_imported_when_it_is_used():
+    code = """
+import sys
+from theano_rnn.engine import theano, tensor
+print([name for name in sys.modules if name.startswith("scipy.") and name.count(".") == 1
+       and not name.startswith("scipy._") and name != "scipy.version"])
+from theano.tensor import slinalg
+mode = theano.Mode("py", "fast_run")
+x, A = tensor.dvector(), tensor.dmatrix()
+values = theano.function([x], [tensor.erf(x), tensor.chi2sf(x, 2)], mode=mode)([0, 1])
+print(*(round(float(value[1]), 4) for value in values))
+print(theano.function([A, x], tensor.dot(A, x), mode=mode)([[1, 2]], [3, 4]))
+print(theano.tensor.blas.fblas.dgemv(1.0, [[1.0, 2.0]], [3.0, 4.0]))
+print(theano.function([A], slinalg.cholesky(A), mode=mode)([[4.0]]))
+print("scipy.special" in sys.modules, "scipy.linalg" in sys.modules)
+"""
+    none, special, product, gemv, root, used = run_python(code).splitlines()
+    assert none == "[]" and special == "0.8427 0.6065"
+    assert product == gemv == "[11.]" and root == "[[2.]]" and used == "True True"

@@ -46,7 +46,6 @@ def run(folder, fails=False):
 @pytest.mark.slow
 def test_modules_are_compiled_in_the_background_each_once_and_found_by_the_next_process(tmp_path):
     names, in_background = run(tmp_path)
-    assert not in_background[0]  # whose headers the others start from
     assert sum(in_background) >= 3
     assert len(names) == len(set(names))
     assert run(tmp_path) == ([], [])

@@ -58,6 +58,21 @@ def test_a_failed_compilation_is_one_line(compiler, tmp_path, script, words):
     assert "theano_rnn_test" in log.read_text() and "mod.cpp" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "times"), [("INT", 1), ("TERM", 1), ("INT", 2), ("KILL", 1)], ids=str
+)
+def test_a_compiler_that_a_signal_ends_is_run_once_more(compiler, tmp_path, name, times):
+    """Ctrl-C goes to a compiler too that is just being started, and has no session yet."""
+    told = tmp_path / "times"
+    compiler(f"echo x >> {told}; [ $(wc -l < {told}) -gt {times} ] || kill -{name} $$")
+    if name == "KILL" or times > 1:
+        with pytest.raises(CompileFailed, match=f"ends with -{9 if name == 'KILL' else 2}"):
+            build.library_of("m12", SOURCE, str(tmp_path))
+    else:
+        assert build.library_of("m12", SOURCE, str(tmp_path)).name == "m12.so"
+    assert told.read_text() == "x\n" * (1 if name == "KILL" else 2)
+
+
 def test_a_library_that_is_missing_is_named_with_the_setting(compiler, tmp_path):
     compiler("echo '/usr/bin/ld: cannot find -lmine: No such file' >&2; exit 1")
     with (

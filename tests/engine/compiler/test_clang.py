@@ -55,7 +55,7 @@ def test_a_processor_that_the_user_names_stays(compiler, monkeypatch):
 def test_openmp_is_used_where_the_compiler_has_it(compiler, monkeypatch, tmp_path, script, flags):
     monkeypatch.setattr(theano.config, "cxx", compiler(script))
     monkeypatch.setattr(c_code, "config", theano.config)
-    monkeypatch.setattr(c_code, "_noted", lambda: tmp_path / "openmp")
+    monkeypatch.setattr(c_code, "_noted", lambda *_: tmp_path / "openmp")
     c_code.openmp_flags.cache_clear()
     assert c_code.openmp_flags() == flags == ("-fopenmp",) * (tmp_path / "openmp").exists()
     c_code.openmp_flags.cache_clear()

@@ -22,7 +22,7 @@ def test_both_loops_of_a_step_run_in_c():
 
 @pytest.mark.parametrize(
     ("cell", "layers", "products"),
-    first(0, [("gru", 1, [2]), ("gru_after", 1, [1]), ("lstm", 2, [1, 1])]),
+    first(0, [("gru", 1, [2]), ("gru_after", 1, [1]), ("lstm", 2, [1, 1]), ("mingru", 1, [0])]),
 )
 def test_the_inputs_are_projected_outside_of_the_loops_of_gates(cell, layers, products):
     """In a step stand the products with W alone: for gru one of z and r, and one of h."""

@@ -27,10 +27,12 @@ def function(name, dtype="float64", is_on=True):
     mode = get_default_mode() if is_on else get_default_mode().excluding("skinny_gemm")
     if name == "product":
         return theano.function([x, y], tensor.dot(x, y), mode=mode)
-    z = tensor.matrix("z", dtype)
+    z, beta = tensor.matrix("z", dtype), tensor.scalar("b", dtype)
     taken = theano.In(z, mutable=True)
-    made = theano.function([taken, alpha, x, y], z + alpha * tensor.dot(x, y), mode=mode)
-    return made
+    if name == "scaled sum":
+        total = beta * z + alpha * tensor.dot(x, y)
+        return theano.function([taken, alpha, x, y, beta], total, mode=mode)
+    return theano.function([taken, alpha, x, y], z + alpha * tensor.dot(x, y), mode=mode)
 
 
 def has(made, op):
@@ -38,7 +40,12 @@ def has(made, op):
 
 
 @pytest.mark.parametrize(
-    "name, op", [("product", skinny_gemm.SkinnyDot22), ("sum", skinny_gemm.SkinnyGemm)]
+    "name, op",
+    [
+        ("product", skinny_gemm.SkinnyDot22),
+        ("sum", skinny_gemm.SkinnyGemm),
+        ("scaled sum", skinny_gemm.SkinnyGemm),
+    ],
 )
 def test_each_stands_in_the_place_of_theanos_and_is_switched_off_by_its_name(name, op):
     assert has(function(name), op)
@@ -89,15 +96,19 @@ def test_a_product_is_that_of_numpy_whatever_its_sizes_and_layouts(dtype, sizes,
 @example([300, 100, 20], ("columns", "rows", "rows"), 0)  # V - rate dz' s, as the update is
 @CASES
 def test_a_product_is_added_in_place_whatever_its_sizes_and_layouts(dtype, sizes, layouts, seed):
+    beta = np.asarray([1, 1, 0.9, -2, 0][seed % 5], dtype)
     (m, n, k), rng = sizes, np.random.default_rng(seed)
     x, y = laid_out(rng, m, k, layouts[0], dtype), laid_out(rng, k, n, layouts[1], dtype)
     z, alpha = laid_out(rng, m, n, layouts[2], dtype), np.asarray(-0.3, dtype)
     base = z if z.base is None else z.base
     before, around = z.astype("float64"), base.copy()
-    exact = before + float(alpha) * (x.astype("float64") @ y.astype("float64"))
-    found = function("sum", dtype)(z, alpha, x, y)
+    exact = float(beta) * before + float(alpha) * (x.astype("float64") @ y.astype("float64"))
+    if seed % 5:
+        found = function("scaled sum", dtype)(z, alpha, x, y, beta)
+    else:
+        found = function("sum", dtype)(z, alpha, x, y)
     assert found is z or np.shares_memory(found, z)
-    assert agrees(z, exact, abs(before) + abs(x) @ abs(y), dtype)
+    assert agrees(z, exact, 2 * abs(before) + abs(x) @ abs(y), dtype)
     z[:] = before  # and nothing around it has changed
     assert (base == around).all()
 
@@ -108,6 +119,15 @@ def test_nothing_is_multiplied(name, m, k, n):
     x, y = np.ones((m, k)), np.ones((k, n))
     made = function(name)(x, y) if name == "product" else function(name)(np.ones((m, n)), 2, x, y)
     assert made.shape == (m, n) and (made == (name == "sum")).all()
+
+
+@pytest.mark.parametrize("m, n", [(300, 20), (20, 300), (3, 3)])
+def test_where_nothing_is_multiplied_the_sum_is_scaled(m, n):
+    """Of y without rows that is cut out of a matrix, so that its strides are those of one."""
+    f = function("scaled sum")
+    assert (f(np.ones((m, n)), 1, np.zeros((m, 0)), np.zeros((5, n))[5:], 0.5) == 0.5).all()
+    of_zero = f(np.full((m, n), np.nan), 1, np.zeros((m, 0)), np.zeros((5, n))[5:], 0)
+    assert (of_zero == 0).all()
 
 
 @pytest.mark.parametrize("m, k, n", [(20, 100, 300), (20, 300, 100), (300, 20, 100)])
@@ -163,12 +183,13 @@ added = theano.function([theano.In(z, mutable=True), a, b], z - 0.125 * tensor.d
 for x, y in ((s, V.T), (dz, V)):
     assert abs(product(x, y) - x @ y).max() < 1e-12 * abs(x @ y).max()
     assert (product(x, y) == product(x, y)).all()
+wanted = V - 0.125 * dz.T @ s
 child = os.fork()  # which has none of the threads of its parent
 if child == 0:
     signal.alarm(60)
-    os._exit(not np.allclose(product(dz, V), dz @ V))
+    found = added(V.copy(), dz.T, s)  # of a module that the parent has not used yet
+    os._exit(not np.allclose(product(dz, V), dz @ V) or not np.allclose(found, wanted))
 assert os.waitpid(child, 0)[1] == 0
-wanted = V - 0.125 * dz.T @ s
 assert abs(added(V, dz.T, s) - wanted).max() < 1e-12 * abs(wanted).max()
 """
 

@@ -7,6 +7,7 @@ import pytest
 from conftest import first, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreters import run_python
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.ops.softmax import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
@@ -322,3 +323,26 @@ def test_a_softmax_that_is_needed_anyway_stays_theanos():
     E = tensor.nnet.categorical_crossentropy(o, y).sum()
     f = theano.function([z, y], [o, theano.grad(E, z)], mode=IN_PYTHON)
     assert not kinds(f) & OURS
+
+
+#: Prints the loss of many rows and a checksum of its gradient.
+THREADED = """
+import zlib
+import numpy as np
+from theano_rnn.engine import compile_function, tensor, theano
+z, y = tensor.fmatrix(), tensor.lvector()
+E = tensor.nnet.categorical_crossentropy(tensor.nnet.softmax(z), y).sum()
+f = compile_function([z, y], [E, theano.grad(E, z)])
+rng = np.random.default_rng(0)
+loss, gradient = f(rng.normal(size=(201, 5000)).astype("float32"), rng.integers(5000, size=201))
+print(float(loss), zlib.crc32(gradient.tobytes()))
+"""
+
+
+@pytest.mark.slow
+def test_in_threads_it_is_the_same_to_the_last_bit():
+    in_c = {"mode": "Mode", "linker": "cvm", "optimizer": "fast_run"}
+    one, two, three = (
+        run_python(THREADED, flags=in_c, OPENBLAS_NUM_THREADS=n) for n in ("1", "2", "3")
+    )
+    assert one == two == three

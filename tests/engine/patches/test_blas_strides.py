@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pytest
 from conftest import first
+from theano.compile.mode import get_default_mode
 from theano.tensor.blas import BatchedDot, Dot22, Dot22Scalar, Gemm
 from theano.tensor.blas_c import CGemv, CGer
 
 from theano_rnn.engine import tensor, theano
+from theano_rnn.engine.ops.skinny_gemm import SkinnyGemm
 
 DTYPES = first(1, ["float32", "float64"])
 SIZES = (0, 1, 3)
@@ -129,10 +131,13 @@ def test_batched_dot(sum_, dtype):
         check(f, lambda x, y: np.einsum(sum_, x, y), shapes, dtype, True)
 
 
-def test_an_empty_parameter_is_updated_in_place():
+@pytest.mark.parametrize("op", [Gemm, SkinnyGemm])
+def test_an_empty_parameter_is_updated_in_place(op):
+    mode = get_default_mode()
+    mode = mode.excluding("skinny_gemm") if op is Gemm else mode
     Z = theano.shared(np.zeros((0, 5)), "Z")
     A, B = tensor.dmatrices("A", "B")
-    update = theano.function([A, B], updates=[(Z, 0.2 * Z + tensor.dot(A, B))])
-    assert any(isinstance(node.op, Gemm) for node in update.maker.fgraph.apply_nodes)
+    update = theano.function([A, B], updates=[(Z, 0.2 * Z + tensor.dot(A, B))], mode=mode)
+    assert any(isinstance(node.op, op) for node in update.maker.fgraph.apply_nodes)
     update(np.ones((0, 4)), np.ones((4, 5)))
     assert Z.get_value().shape == (0, 5)

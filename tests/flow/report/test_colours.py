@@ -7,7 +7,7 @@ import pytest
 from colours import SEEN, contrast, difference
 from flow.by_hand import of_lstm, of_sigmoid, of_tanh
 
-from theano_rnn.flow.report import colours, figures, png
+from theano_rnn.flow.report import colours, credit, figures, png
 from theano_rnn.flow.report.html import _read, palette
 from theano_rnn.flow.report.marks import Line
 
@@ -27,6 +27,17 @@ def test_the_page_has_these_colours_on_these_grounds():
     assert [re.findall(r"--card: (#\w+)", _read("report.css"))] == [list(GROUNDS.values())]
     assert all(f"--c{c[1:]}:{c};" in palette() for c in colours.DARK)
     assert all(f"--c{c[1:]}:{dark};" in palette() for c, dark in colours.DARK.items())
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_the_methods_of_a_comparison_are_told_apart(seen):
+    looks = [*credit.SCHEMES.values(), *((*look, "") for look in credit.LOOKS.values())]
+    used = [look[0] for look in looks] + [credit.PLUM]
+    assert len(used) == 10 and len({look[1:] for look in looks}) == len(looks)
+    for a, b in itertools.combinations(used, 2):
+        assert difference(a, b, seen) >= 25, (a, b)
+    assert all(contrast(c, "#ffffff") >= 2 for c in used)
+    assert {look[1] for look in looks} <= set(png.DASHES)
 
 
 @pytest.mark.parametrize("of", [of_tanh, of_sigmoid, of_lstm])

@@ -10,6 +10,7 @@ import builtins
 import functools
 import importlib
 import importlib.machinery
+import importlib.util
 import os
 import shutil
 import sys
@@ -39,7 +40,9 @@ class Finder:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and type(spec.loader) is SourceFileLoader:
-            spec.loader = Loader(spec.loader.name, spec.loader.path)
+            late = name == "theano.gpuarray" and importlib.util.find_spec("pygpu") is None
+            loader = LateLoader if late else Loader
+            spec.loader = loader(spec.loader.name, spec.loader.path)
         return spec
 
 
@@ -60,6 +63,25 @@ class Loader(SourceFileLoader):
             warnings.simplefilter("ignore")
             code: CodeType = super().source_to_code(data, path, **kwargs)
         return code
+
+
+class LateLoader(Loader):
+    """Loads ``theano.gpuarray`` when more of it is used than a scan does, where no GPU can be.
+
+    Every scan asks it whether there is a GPU, and whether a type is of one: scan/basic:1009,
+    scan/op:270. Without the library pygpu none is; loading it took a tenth of a second.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).update(pygpu_activated=False, GpuArrayType=type("GpuArrayType", (), {}))
+        vars(module)["__getattr__"] = functools.partial(self._load, module)
+
+    def _load(self, module: ModuleType, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        vars(module).pop("__getattr__", None)
+        super().exec_module(module)
+        return getattr(module, name)
 
 
 #: Methods of arrays that are gone since NumPy 2.0 and 2.3, and those that do the same.
@@ -232,9 +254,47 @@ def pkg_resources() -> ModuleType:
     return stand_in("pkg_resources", DistributionNotFound=ImportError)
 
 
+class Late(ModuleType):
+    """A module that is imported when one of its names is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _call(module: str, name: str, *args: Any, **kwargs: Any) -> Any:
+    return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+
+#: The routines of BLAS that Theano takes from SciPy: tensor/blas:183, tensor/blas_scipy:23.
+ROUTINES = ("sgemv", "dgemv", "cgemv", "zgemv", "sger", "dger", "cgeru", "zgeru")
+
+
+def scipy() -> dict[str, ModuleType]:
+    """SciPy, whose modules are imported when used: they took half the time of ``import theano``.
+
+    ``special``, ``stats`` : Theano runs special functions in Python with them, and draws from some
+        distributions: scalar/basic_scipy:29, tensor/random/basic:2.
+    ``linalg.blas`` : Ops without C call it: tensor/blas:172.
+    ``signal.signaltools`` : what Theano wants of it is gone since SciPy 1.8, so it runs without:
+        nnet/conv:33, nnet/abstract_conv:33.
+    """
+    if importlib.util.find_spec("scipy") is None:
+        return {}
+    top, special, stats, linalg = map(
+        Late, ("scipy", "scipy.special", "scipy.stats", "scipy.linalg")
+    )
+    blas = "scipy.linalg.blas"
+    routines = {name: functools.partial(_call, blas, name) for name in ROUTINES}
+    vars(linalg).update(blas=stand_in(blas, **routines))
+    vars(top).update(special=special, stats=stats, linalg=linalg)
+    modules = (top, special, stats, linalg, linalg.blas, stand_in("scipy.signal.signaltools"))
+    return {module.__name__: module for module in modules}
+
+
 def _lent() -> dict[str, ModuleType]:
     numpy, own = old_numpy(), distutils()
     return {
+        **scipy(),
         "numpy": numpy,
         "numpy.linalg.linalg": np.linalg,
         "numpy.distutils": numpy.distutils,

@@ -6,6 +6,8 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 ``background``           the modules that a function still needs compile on all cores
 ``build``                one module, compiled, or one error that says what is wrong
 ``clang``                flags for clang++, which Theano does not find
+``processor``            the compiler's flags for this processor, asked for once
+``hot_loops``            a flag by which gcc vectorises loops over many arrays
 ``failures``             that error, not printed by Theano's optimizer and passed over
 
 Nothing in a module, or in its key in the cache, depends on either: where they fail, compiling
@@ -23,7 +25,7 @@ from typing import Any, Optional
 from theano.link.c import cmodule
 from theano.link.vm import VMLinker
 
-from theano_rnn.engine.compiler import clang, failures
+from theano_rnn.engine.compiler import clang, failures, hot_loops, processor
 from theano_rnn.engine.compiler.background import BackgroundCompiler
 from theano_rnn.engine.compiler.build import failed, library_of
 from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
@@ -44,6 +46,8 @@ def install() -> None:
     VMLinker.make_all = make_all
     failures.install()
     clang.install()
+    processor.install()
+    hot_loops.install()
 
 
 @functools.wraps(shipped_make_all)
@@ -83,8 +87,8 @@ def compile_str(
 ) -> Any:
     """Return the module: one that was compiled in the background, or compile it now."""
     if module_name in FOR_ANY_PROCESSOR:
-        processor = cmodule.GCC_compiler.march_flags or ()
-        preargs = [flag for flag in preargs or () if flag not in processor]
+        own = cmodule.GCC_compiler.march_flags or ()
+        preargs = [flag for flag in preargs or () if flag not in own]
     background = _current if py_module else None
     made = background.take(module_name, preargs) if background is not None else None
     if made is not None:
@@ -92,6 +96,8 @@ def compile_str(
             shutil.move(str(path), location)
         library = Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"
     else:
+        if background is not None:
+            background.start(module_name, preargs)
         library = compile_module(module_name, src_code, location, preargs=preargs, **settings)
     if not py_module:
         return None
@@ -100,6 +106,4 @@ def compile_str(
         module = cmodule.dlimport(str(library))
     except ImportError as error:
         raise failed(module_name, str(error)) from None
-    if made is None and background is not None:
-        background.start(module_name, preargs)  # not before: now the headers are precompiled
     return module

@@ -1,10 +1,10 @@
 """Modules compiled in background threads, on all cores, before Theano asks for them.
 
-Theano compiles the modules of a function one after the other, on one core. Once it had to compile
-a first one, the ``BackgroundCompiler`` compiles those that the later nodes need, with as many
-compilers as there are cores. Theano takes each when it gets to its node. Errors in a background
-compile are ignored; the normal compile reports them. A function whose modules are all in the
-cache starts no thread.
+Theano compiles the modules of a function one after the other, on one core. Once it has to compile
+a first one, the ``BackgroundCompiler`` compiles those that the other nodes need, longest first,
+with as many compilers as there are cores. Theano takes each when it gets to its node. Errors in a
+background compile are ignored; the normal compile reports them. A function whose modules are all
+in the cache starts no thread.
 """
 
 import tempfile
@@ -45,25 +45,27 @@ class BackgroundCompiler:
         self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
         self.jobs: dict[Key, Future[Path]] = {}
 
-    def start(self, made_name: str, made_flags: Optional[Sequence[str]]) -> None:
-        """Start to compile all modules that are missing, except the one just made.
+    def start(self, name: str, flags: Optional[Sequence[str]]) -> None:
+        """Start to compile all modules that are missing, except one that is being made.
 
         Later calls do nothing, nor does any where there is one core.
         """
         if self.pool is not None or COMPILERS < 2:
             return
-        made = _key(made_name, made_flags)
+        missing: dict[Key, tuple[CLinker, Any]] = {}
         self.pool = ThreadPoolExecutor(COMPILERS)
         self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
         for node in self.nodes:
             linker = _missing(node)
             if linker is not None:
                 module = linker.get_dynamic_module()
-                key = _key(module.code_hash, linker.compile_args())
-                if key != made and key not in self.jobs:
-                    location = Path(self.folder.name) / str(len(self.jobs))
-                    location.mkdir()
-                    self.jobs[key] = self.pool.submit(self._compiled, linker, module, location)
+                missing[_key(module.code_hash, linker.compile_args())] = linker, module
+        missing.pop(_key(name, flags), None)
+        longest_first = sorted(missing.items(), key=lambda job: -len(job[1][1].code()))
+        for n, (key, (linker, module)) in enumerate(longest_first):
+            location = Path(self.folder.name) / str(n)
+            location.mkdir()
+            self.jobs[key] = self.pool.submit(self._compiled, linker, module, location)
 
     def take(self, module_name: str, flags: Optional[Sequence[str]]) -> Optional[Path]:
         """Return the folder of a module, once compiled; None if it was not begun or failed."""

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,10 @@ REMEDIES = (
 #: run on the processors of all. They compute nothing, so the processor's flags gain nothing.
 FOR_ANY_PROCESSOR = ("lazylinker_ext", "cutils_ext", "scan_perform")
 PROCESSOR_FLAGS = ("-m", "--param")
+
+#: A compiler that ends so is run once more: the signal was sent to the processes of the terminal,
+#: which this one takes as it likes, just before the compiler had a session of its own.
+INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM)
 
 
 def library_of(
@@ -88,13 +93,9 @@ def library_of(
     src_code = for_this_numpy(src_code)
     try:
         source.write_text(src_code if src_code.endswith("\n") else f"{src_code}\n", "utf-8")
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env={**os.environ, "LC_ALL": "C"},  # errors are in English
-            start_new_session=True,  # see patches.compiler_process
-        )
+        done = _finished(command)
+        if done.returncode in INTERRUPTED:
+            done = _finished(command)
     except OSError as error:  # no room for the source; the compiler is gone
         raise failed(module_name, str(error), command, src_code) from None
     said = (done.stderr + done.stdout).decode("utf-8", "replace")
@@ -106,6 +107,18 @@ def library_of(
     if config.cmodule__compilation_warning and said:
         logging.getLogger("theano_rnn").warning(said)
     return library
+
+
+def _finished(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a compiler to its end, in a session of its own: see the patch compiler_process."""
+    english = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=english,
+        start_new_session=True,
+    )
 
 
 def failed(name: str, said: str, command: Sequence[str] = (), src_code: str = "") -> CompileFailed:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -35,6 +36,8 @@ NAME = "headers.h"
 #: Flags of single Ops that headers compiled without them still fit.
 HARMLESS = ("-fopenmp-simd",)
 
+_making = threading.Lock()
+
 
 def flags_with_headers(preargs: Sequence[str]) -> list[str]:
     """Return the compiler's flags, with the headers first and no debugging information."""
@@ -42,7 +45,10 @@ def flags_with_headers(preargs: Sequence[str]) -> list[str]:
     # The few modules without -O3 are compiled once, and each would need headers of its own.
     same = tuple(flag for flag in flags if not flag.startswith("-W") and flag not in HARMLESS)
     # So would the few with threads, for that one flag.
-    header = precompiled(same) if "-O3" in flags and "-fopenmp" not in flags else None
+    if "-O3" not in flags or "-fopenmp" in flags:
+        return flags
+    with _making:  # while one thread makes it, the others wait
+        header = precompiled(same)
     return flags if header is None else [*flags, "-include", str(header)]
 
 

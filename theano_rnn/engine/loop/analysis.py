@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from theano.graph.basic import Apply, Constant, clone
 from theano.graph.fg import FunctionGraph
+from theano.scalar import Scalar
 from theano.scan.op import Scan
 from theano.tensor.basic import ScalarFromTensor, Split, TensorFromScalar
 from theano.tensor.elemwise import Elemwise
@@ -91,6 +92,8 @@ def _sources(loop: Loop) -> Iterator[tuple[int, list[Variable]]]:
 
 
 def _check_type(variable: Variable) -> None:
+    if isinstance(variable.type, Scalar):  # as those of a slice are
+        raise Unsupported("it has a slice of rows, whose number it computes")
     if not isinstance(variable.type, TensorType) or variable.ndim > 2:
         raise Unsupported(f"it has a {variable.type}, which is not a scalar, vector or matrix")
     if variable.dtype not in TYPES:

@@ -237,7 +237,12 @@ class _Emitter:
             self.put(
                 f"const npy_intp {name}_at = workspace.reserve({size} * sizeof({c_type(v)}));"
             )
+        panels = [self.places.panels(node) for node in self.places.fixed_products()]
+        for name, declaration in panels:
+            self.put(declaration, f"const npy_intp {name}_at = workspace.reserve({name}.bytes());")
         self.put("if (!workspace.allocate()) { PyErr_NoMemory(); return false; }")
+        for name, _ in panels:
+            self.put(f"{name}.pack(workspace.memory + {name}_at);")
         for name, v, _ in sizes:
             T = c_type(v)
             own = name if v in self.of_block or name.startswith("packed") else f"{name}_own"

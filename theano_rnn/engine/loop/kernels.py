@@ -47,8 +47,9 @@ class Kernels:
 
     def _product(self, node: Apply) -> None:
         (x, y), (v,), of = node.inputs, node.outputs, self.places
+        right = of.panels(node)[0] if node in of.fixed_products() else of.matrix(y)
         self.text.put(f"product<{c_type(v)}>({of.rows(v)}, {of.columns(v)}, {of.columns(x)},"
-                      f" {of.matrix(x)}, {of.matrix(y)}, {of.place(v).at});")  # fmt: skip
+                      f" {of.matrix(x)}, {right}, {of.place(v).at});")  # fmt: skip
 
     def _fill(self, node: Apply) -> None:
         (v,), value = node.outputs, node.inputs[0]

@@ -1,6 +1,4 @@
-// What every native loop calls: matrices, products, and the arrays of a Scan.
-//
-// A matrix is a pointer and two strides, in elements.
+// What every native loop calls: products, and the arrays of a Scan.
 
 #ifndef THEANO_RNN_LOOP
 #define THEANO_RNN_LOOP
@@ -8,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <vector>
 
 // As Theano declares them.
@@ -25,59 +22,27 @@ void dgemv_(char*, const int*, const int*, const double*, const double*, const i
 
 namespace native_loop {
 
-template <typename T>
-struct Matrix {
-    T* at;
-    npy_intp row, column;  // strides
-};
-
-// Small products run in one thread. OpenBLAS would split a product of 20 rows among its threads,
-// too. That gains nothing, and afterwards they spin, waiting for work, on cores that others need:
-// a step took ten times as long.
-struct FewThreads {
-    static const npy_intp SMALL = npy_intp(1) << 21;  // multiplications
-    static void* find(const char* name, const char* prefixed) {
-        void* const at = dlsym(RTLD_DEFAULT, prefixed);
-        return at == NULL ? dlsym(RTLD_DEFAULT, name) : at;
-    }
-    static int count() {
-        static int (*const get)() = (int (*)())find("openblas_get_num_threads",
-                                                    "scipy_openblas_get_num_threads");
-        return get == NULL ? 1 : get();
-    }
-    static void set(int count) {
-        static void (*const set)(int) = (void (*)(int))find("openblas_set_num_threads",
-                                                            "scipy_openblas_set_num_threads");
-        if (set != NULL) set(count);
-    }
-    int before;
-    FewThreads(npy_intp m, npy_intp n, npy_intp k) : before(m * n * k < SMALL ? count() : 1) {
-        if (before > 1) set(1);
-    }
-    ~FewThreads() { if (before > 1) set(before); }
-};
-
 static inline void gemm(char ta, char tb, int m, int n, int k, const float* a, int lda,
                         const float* b, int ldb, float* c, int ldc, float alpha = 1,
                         float beta = 0) {
-    const FewThreads few(m, n, k);
+    const threads::FewThreads few(m, n, k);
     sgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
 static inline void gemm(char ta, char tb, int m, int n, int k, const double* a, int lda,
                         const double* b, int ldb, double* c, int ldc, double alpha = 1,
                         double beta = 0) {
-    const FewThreads few(m, n, k);
+    const threads::FewThreads few(m, n, k);
     dgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
-static inline void gemv(char t, int m, int n, const float* a, int lda, const float* x, int dx,
+static inline void blas_gemv(char t, int m, int n, const float* a, int lda, const float* x, int dx,
                         float* y, int dy) {
     const float one = 1, zero = 0;
     sgemv_(&t, &m, &n, &one, a, &lda, x, &dx, &zero, y, &dy);
 }
 
-static inline void gemv(char t, int m, int n, const double* a, int lda, const double* x, int dx,
+static inline void blas_gemv(char t, int m, int n, const double* a, int lda, const double* x, int dx,
                         double* y, int dy) {
     const double one = 1, zero = 0;
     dgemv_(&t, &m, &n, &one, a, &lda, x, &dx, &zero, y, &dy);
@@ -106,21 +71,60 @@ static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x
         std::fill(out, out + m * n, T(0));
         return;
     }
+#ifdef THEANO_RNN_BF16_GEMM
+    if (bf16_gemm::computed(m, n, k, T(1), x, y, false, out, n)) return;
+#endif
     const int ldx = leading(x, m, k), ldy = leading(y, k, n);
     const bool x_by_rows = is_by_rows(x, k), y_by_rows = is_by_rows(y, n);
     if (m == 1) {  // out' = y' x'
         const int dx = int(k == 1 ? 1 : x.column);
-        if (y_by_rows) gemv('N', n, k, y.at, ldy, x.at, dx, out, 1);
-        else gemv('T', k, n, y.at, ldy, x.at, dx, out, 1);
+        if (gemv::fits<T>(n, k, y_by_rows, dx)) {
+            if (y_by_rows) gemv::by_rows<T>(n, k, x.at, dx, y.at, ldy, out);
+            else gemv::by_columns<T>(n, k, x.at, y.at, ldy, out);
+        } else if (y_by_rows) blas_gemv('N', n, k, y.at, ldy, x.at, dx, out, 1);
+        else blas_gemv('T', k, n, y.at, ldy, x.at, dx, out, 1);
     } else {  // to BLAS, out is (n, m): out' = y' x'
         gemm(y_by_rows ? 'N' : 'T', x_by_rows ? 'N' : 'T', n, m, k, y.at, ldy, x.at, ldx, out, n);
     }
+}
+
+// The right side of a product that every step makes of one row: laid out once where that gains.
+template <typename T>
+struct Panels {
+    static const npy_intp FEW = 8;  // products; the layout costs as much as some of them
+    npy_intp n, k;
+    Matrix<const T> y;
+    bool is_used;
+    const T* at;
+    Panels(npy_intp products, npy_intp m, npy_intp n, npy_intp k, Matrix<const T> y)
+        : n(n), k(k), y(y), is_used(false), at(NULL) {
+        if (products <= FEW || m != 1 || k <= 1 || n <= 1) return;
+        is_used = gemv::fits<T>(n, k, y.column == 1, 1) && gemv::gains<T>(n, k, y.column == 1);
+    }
+    npy_intp bytes() const {
+        return is_used ? gemv::Layout<T>(n).size(k) * npy_intp(sizeof(T)) : 0;
+    }
+    void pack(char* memory) {
+        if (!is_used) return;
+        gemv::pack<T>(n, k, y.at, y.row, y.column, (T*)memory);
+        at = (const T*)memory;
+    }
+};
+
+template <typename T>
+static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x,
+                           const Panels<T>& y, T* out) {
+    if (y.is_used) gemv::by_panels<T>(n, k, x.at, x.column, y.at, out);
+    else product<T>(m, n, k, x, y.y, out);
 }
 
 // out (m, n) += alpha x (m, k) y (k, n); the rows of out are `row` elements apart; no size is 0.
 template <typename T>
 static inline void add_product(npy_intp m, npy_intp n, npy_intp k, T alpha, Matrix<const T> x,
                                Matrix<const T> y, T* out, npy_intp row) {
+#ifdef THEANO_RNN_BF16_GEMM
+    if (bf16_gemm::computed(m, n, k, alpha, x, y, true, out, row)) return;
+#endif
     gemm(is_by_rows(y, n) ? 'N' : 'T', is_by_rows(x, k) ? 'N' : 'T', n, m, k, y.at,
          leading(y, k, n), x.at, leading(x, m, k), out, row, alpha, 1);
 }

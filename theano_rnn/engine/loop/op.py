@@ -60,16 +60,25 @@ class NativeLoop(BlasOp):
         States (numbers of outputs) that are written over their first buffers.
     name : str
         The Scan's.
+    in_bf16 : bool
+        As for every ``BlasOp``; the rewrite of ``ops/bf16.py`` sets it.
     """
 
-    __props__ = ("program", "inplace")
-    files = ("gil.h", "loop/loop.h")
+    __props__ = ("program", "inplace", "in_bf16")
+    files = (
+        "gil.h", "ops/vectors.h", "ops/gemv.h", "ops/threads.h", "ops/matrix.h", "loop/loop.h",
+    )  # fmt: skip
     has_threads = False
 
     def __init__(
-        self, program: Program, inplace: tuple[int, ...] = (), name: Optional[str] = None
+        self,
+        program: Program,
+        inplace: tuple[int, ...] = (),
+        name: Optional[str] = None,
+        in_bf16: bool = False,
     ) -> None:
         self.program, self.inplace, self.name = program, inplace, name
+        self.in_bf16 = in_bf16
         if inplace:
             self.destroy_map = {o: [program.first_state + o] for o in inplace}
 
@@ -171,7 +180,7 @@ class Inplace(GlobalOptimizer):
         first = node.inputs[op.program.first_state + o]
         if o in op.inplace or first.owner is None or len(fgraph.clients[first]) > 1:
             return node
-        new = NativeLoop(op.program, (*op.inplace, o), op.name).make_node(*node.inputs)
+        new = NativeLoop(op.program, (*op.inplace, o), op.name, op.in_bf16).make_node(*node.inputs)
         copy_stack_trace(node.outputs, new.outputs)
         try:
             pairs = list(zip(node.outputs, new.outputs))

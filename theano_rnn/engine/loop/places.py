@@ -132,6 +132,22 @@ class Places:
             if v in read or any(view in read for view in self._views(v)):
                 yield k, v
 
+    def fixed_products(self) -> Iterator[Apply]:
+        """Products of each step whose right side is the same in all of them."""
+        for kernel in self.plan.step:
+            (node, *_) = kernel
+            if isinstance(node.op, Dot) and viewed(node.inputs[1]) in self.fixed:
+                yield node
+
+    def panels(self, node: Apply) -> tuple[str, str]:
+        """The right side of such a product as Panels of loop.h: their name and declaration."""
+        (x, y), (v,) = node.inputs, node.outputs
+        name, sizes = (
+            f"panels{self.text.name(v)}",
+            (self.rows(v), self.columns(v), self.columns(x)),
+        )
+        return name, f"Panels<{c_type(v)}> {name}(steps, {', '.join(sizes)}, {self.matrix(y)});"
+
     def _views(self, variable: Variable) -> Iterator[Variable]:
         for client, _ in self.loop.graph.clients[variable]:
             if client != "output" and is_view(client):

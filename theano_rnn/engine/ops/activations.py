@@ -8,7 +8,6 @@ expressions that Theano fuses into one loop. ``engine.rewrites`` registers them.
 
 from typing import Any, Optional
 
-from scipy.special import expit
 from theano import scalar
 from theano.graph.basic import Apply
 from theano.graph.fg import FunctionGraph
@@ -58,6 +57,8 @@ class VectorizedSigmoid(_Vectorized, ScalarSigmoid):
     function = "sigmoid"
 
     def impl(self, x: float) -> Any:
+        from scipy.special import expit  # slow to import, and only for Ops that run in Python
+
         return expit(x)
 
 

@@ -24,7 +24,7 @@ static Matrix<const T> matrix(PyArrayObject* a) {
 // Whether `add` can compute x (m, k) y (k, n), and is faster than BLAS.
 template <typename T>
 static bool adds(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& y) {
-    const bool is_skinny = (1 < m && m <= FEW && k >= MANY) || (k <= FEW && m >= MANY);
+    const bool is_skinny = (1 < m && m <= FEW && k >= MANY) || (0 < k && k <= FEW && m >= MANY);
     return is_skinny && y.column == 1 && n >= Lanes<T>::n;
 }
 
@@ -37,19 +37,29 @@ static bool compute(npy_intp m, npy_intp n, npy_intp k, const Matrix<const T>& x
         return by_transposed_in_threads(m, n, k, x.at, x.row, x.column, y.at, y.column, out, n);
     if (adds(m, n, k, y)) {
         std::fill(out, out + m * n, T(0));
-        return add_in_threads(m, n, k, T(1), x.at, x.row, x.column, y.at, y.row, out, n);
+        return add_in_threads(m, n, k, T(1), x.at, x.row, x.column, y.at, y.row, T(1), out, n);
     }
     native_loop::product<T>(m, n, k, x, y, out);
     return true;
 }
 
-// out += alpha x y, the rows of out `row` elements apart. False if there is no memory.
+// What is multiplied by 0 may be no number.
+template <typename T>
+static T scaled(T beta, T value) {
+    return beta == 0 ? T(0) : beta * value;
+}
+
+// out = beta out + alpha x y, the rows of out `row` elements apart. False if there is no memory.
 template <typename T>
 static bool compute_sum(npy_intp m, npy_intp n, npy_intp k, T alpha, const Matrix<const T>& x,
-                        const Matrix<const T>& y, T* out, npy_intp row) {
+                        const Matrix<const T>& y, T beta, T* out, npy_intp row) {
     const WithoutGIL released(m * n * k);
-    if (adds(m, n, k, y))
-        return add_in_threads(m, n, k, alpha, x.at, x.row, x.column, y.at, y.row, out, row);
+    if (beta != 0 && adds(m, n, k, y))
+        return add_in_threads(m, n, k, alpha, x.at, x.row, x.column, y.at, y.row, beta, out, row);
+    if (beta != 1)
+        for (npy_intp i = 0; i < m; ++i)
+            for (npy_intp j = 0; j < n; ++j) out[i * row + j] = scaled(beta, out[i * row + j]);
+    if (k == 0) return true;
     native_loop::add_product<T>(m, n, k, alpha, x, y, out, row);
     return true;
 }
@@ -73,9 +83,9 @@ static bool product(PyArrayObject* x, PyArrayObject* y, PyArrayObject** out) {
     return true;
 }
 
-// out += alpha x y, in place. False, with a Python exception set, if it failed.
+// out = beta out + alpha x y, in place. False, with a Python exception set, if it failed.
 template <typename T>
-static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayObject* y) {
+static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayObject* y, T beta) {
     const npy_intp m = PyArray_DIM(x, 0), n = PyArray_DIM(y, 1), k = PyArray_DIM(x, 1);
     if (!fits(x, y)) return false;
     if (PyArray_DIM(out, 0) != m || PyArray_DIM(out, 1) != n) {
@@ -84,7 +94,7 @@ static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayOb
                      (Py_ssize_t)PyArray_DIM(out, 1));
         return false;
     }
-    if (m == 0 || n == 0 || k == 0) return true;
+    if (m == 0 || n == 0 || (k == 0 && beta == 1)) return true;
     References held;
     x = held.keep(native_loop::for_blas(x));
     y = held.keep(native_loop::for_blas(y));
@@ -102,12 +112,12 @@ static bool add_product(PyArrayObject* out, T alpha, PyArrayObject* x, PyArrayOb
                 char* at = (char*)PyArray_GETPTR2(out, i, j);
                 T value;  // which may not be aligned
                 std::memcpy(&value, at, size);
-                value += alpha * *(T*)PyArray_GETPTR2(sum, i, j);
+                value = scaled(beta, value) + alpha * *(T*)PyArray_GETPTR2(sum, i, j);
                 std::memcpy(at, &value, size);
             }
         return true;
     }
-    if (!compute_sum<T>(m, n, k, alpha, a, b, (T*)PyArray_DATA(out), row)) {
+    if (!compute_sum<T>(m, n, k, alpha, a, b, beta, (T*)PyArray_DATA(out), row)) {
         PyErr_NoMemory();
         return false;
     }

@@ -7,8 +7,8 @@ large matrix once. The rewrite ``skinny_gemm``, which ``engine.rewrites`` regist
 Theano's Dot22 and Gemm by the Ops below. They look at the sizes when they run, and call BLAS for
 all other shapes.
 
-They use as many threads as OPENBLAS_NUM_THREADS gives BLAS, and one where it is not set. They add
-in another order than BLAS: the results differ by rounding.
+They use as many threads as BLAS. They add in another order than BLAS, and the results differ by
+rounding.
 """
 
 from typing import Any, Optional
@@ -17,7 +17,6 @@ import numpy as np
 from theano import tensor
 from theano.graph.basic import Apply
 from theano.graph.opt import copy_stack_trace, local_optimizer
-from theano.tensor.basic import NotScalarConstantError, get_scalar_constant_value
 from theano.tensor.blas import Dot22, Gemm
 
 from theano_rnn.common.types import Variable
@@ -25,9 +24,28 @@ from theano_rnn.engine.c_code import FLOATS, BlasOp
 
 
 class _SkinnyOp(BlasOp):
-    """What the two Ops share: the C++."""
+    """What the two Ops share: the C++.
 
-    files = ("gil.h", "loop/loop.h", "ops/skinny_gemm.h", "ops/skinny_gemm.c")
+    Parameters
+    ----------
+    in_bf16 : bool
+        As for every ``BlasOp``; the rewrite of ``ops/bf16.py`` sets it.
+    """
+
+    __props__ = ("in_bf16",)
+    files = (
+        "gil.h", "ops/vectors.h", "ops/gemv.h", "ops/threads.h", "ops/matrix.h",
+        "loop/loop.h", "ops/skinny_gemm.h", "ops/skinny_gemm.c",
+    )  # fmt: skip
+
+    def __init__(self, in_bf16: bool = False) -> None:
+        self.in_bf16 = in_bf16
+
+    def _dot(self, x: Any, y: Any) -> Any:
+        """What ``perform`` multiplies with."""
+        if self.in_bf16:
+            raise NotImplementedError("products in bf16 are computed in C")
+        return np.dot(x, y)
 
 
 class SkinnyDot22(_SkinnyOp):
@@ -39,8 +57,6 @@ class SkinnyDot22(_SkinnyOp):
         When run, if the inner sizes differ.
     """
 
-    __props__ = ()
-
     def make_node(self, x: Variable, y: Variable) -> Apply:
         broadcastable = (x.broadcastable[0], y.broadcastable[1])
         return Apply(self, [x, y], [tensor.TensorType(x.dtype, broadcastable)()])
@@ -49,7 +65,7 @@ class SkinnyDot22(_SkinnyOp):
         return [(shapes[0][0], shapes[1][1])]
 
     def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
-        outputs[0][0] = np.dot(*inputs)
+        outputs[0][0] = self._dot(*inputs)
 
     def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
         (x, y), (out,), fail = inputs, outputs, sub["fail"]
@@ -57,7 +73,7 @@ class SkinnyDot22(_SkinnyOp):
 
 
 class SkinnyGemm(_SkinnyOp):
-    """z + alpha x y, written over z: (m, n), a scalar, (m, k) and (k, n) -> (m, n).
+    """beta z + alpha x y, written over z (m, n), of scalars, x (m, k) and y (k, n).
 
     Raises
     ------
@@ -65,27 +81,30 @@ class SkinnyGemm(_SkinnyOp):
         When run, if the sizes do not fit; z is as it was then.
     """
 
-    __props__ = ()
-
-    def __init__(self) -> None:
+    def __init__(self, in_bf16: bool = False) -> None:
+        super().__init__(in_bf16)
         self.destroy_map = {0: [0]}
 
-    def make_node(self, z: Variable, alpha: Variable, x: Variable, y: Variable) -> Apply:
-        return Apply(self, [z, alpha, x, y], [z.type()])
+    def make_node(
+        self, z: Variable, alpha: Variable, x: Variable, y: Variable, beta: Variable
+    ) -> Apply:
+        return Apply(self, [z, alpha, x, y, beta], [z.type()])
 
     def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0]]
 
     def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
-        z, alpha, x, y = inputs
-        z += alpha * np.dot(x, y)
+        z, alpha, x, y, beta = inputs
+        product = alpha * self._dot(x, y)
+        z[:] = product if beta == 0 else beta * z + product  # z may be no numbers
         outputs[0][0] = z
 
     def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
-        (z, alpha, x, y), (out,), fail = inputs, outputs, sub["fail"]
+        (z, alpha, x, y, beta), (out,), fail = inputs, outputs, sub["fail"]
         return f"""
         if (!skinny_gemm::add_product<dtype_{z}>(
-                {z}, *(dtype_{z}*)PyArray_DATA({alpha}), {x}, {y})) {{ {fail} }}
+                {z}, *(dtype_{z}*)PyArray_DATA({alpha}), {x}, {y},
+                *(dtype_{z}*)PyArray_DATA({beta}))) {{ {fail} }}
         Py_INCREF({z});
         Py_XDECREF({out});
         {out} = {z};
@@ -94,25 +113,17 @@ class SkinnyGemm(_SkinnyOp):
 
 @local_optimizer([Dot22, Gemm])
 def local_skinny_gemm(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
-    """Dot22 -> SkinnyDot22; Gemm that writes in place, with beta = 1 -> SkinnyGemm."""
+    """Dot22 -> SkinnyDot22; Gemm that writes in place -> SkinnyGemm."""
     if not isinstance(node.op, (Dot22, Gemm)) or node.outputs[0].dtype not in FLOATS:
         return None
     if isinstance(node.op, Dot22):
         new = SkinnyDot22()(*node.inputs)
     else:
-        z, alpha, x, y, beta = node.inputs
-        if not node.op.inplace or not _is_one(beta):
+        if not node.op.inplace:
             return None
-        new = SkinnyGemm()(z, alpha, x, y)
+        new = SkinnyGemm()(*node.inputs)
     (old,) = node.outputs
     if new.type != old.type:
         return None
     copy_stack_trace(old, new)
     return [new]
-
-
-def _is_one(scalar: Variable) -> bool:
-    try:
-        return bool(get_scalar_constant_value(scalar) == 1)
-    except NotScalarConstantError:
-        return False

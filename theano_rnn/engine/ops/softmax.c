@@ -1,8 +1,8 @@
 // Softmax cross-entropy, row by row: max, then sum of exp, then (where wanted) the gradient.
 //
 // Theano compiles this as C++ in front of the Ops of softmax.py. exp is that of vector_math.h: only
-// some C libraries have a vector exp, and it was no faster. The pragmas need -fopenmp-simd; they
-// allow sums and maxima in vector lanes, and start no threads.
+// some C libraries have a vector exp, and it was no faster. The pragmas "omp simd" allow sums and
+// maxima in vector lanes. Many rows are computed in threads.
 
 namespace softmax_cross_entropy {
 
@@ -91,15 +91,14 @@ static bool check(PyArrayObject* logits, PyArrayObject* y, PyArrayObject* weight
     return true;
 }
 
-// All rows; z has dense rows, and `gradient` is NULL where none is wanted.
+// The rows from `begin` to `end`; z has dense rows, and `gradient` is NULL where none is wanted.
 template <typename T>
-static void compute(PyArrayObject* z, PyArrayObject* y, PyArrayObject* weight,
-                    PyArrayObject* loss, PyArrayObject* gradient) {
-    const npy_intp N = PyArray_DIM(z, 0), V = PyArray_DIM(z, 1);
-    const WithoutGIL released(4 * N * V);  // an exp takes as long as several multiplications
+static void compute(npy_intp begin, npy_intp end, PyArrayObject* z, PyArrayObject* y,
+                    PyArrayObject* weight, PyArrayObject* loss, PyArrayObject* gradient) {
+    const npy_intp V = PyArray_DIM(z, 1);
     const npy_intp weight_step =
         weight == NULL || PyArray_SIZE(weight) == 1 ? 0 : PyArray_STRIDE(weight, 0);
-    for (npy_intp i = 0; i < N; ++i) {
+    for (npy_intp i = begin; i < end; ++i) {
         const T* z_i = (const T*)(PyArray_BYTES(z) + i * PyArray_STRIDE(z, 0));
         const npy_int64 target = *(npy_int64*)PyArray_GETPTR1(y, i);
         const T most = row_max(z_i, V), wanted = z_i[target];
@@ -117,6 +116,20 @@ static void compute(PyArrayObject* z, PyArrayObject* y, PyArrayObject* weight,
         // E_i = log sum_v exp(z_iv) - z_iy
         *(T*)PyArray_GETPTR1(loss, i) = T(std::log(sum) + (double(most) - double(wanted)));
     }
+}
+
+// All rows, each by one thread: in any number of threads they are the same to the last bit.
+template <typename T>
+static void compute(PyArrayObject* z, PyArrayObject* y, PyArrayObject* weight,
+                    PyArrayObject* loss, PyArrayObject* gradient) {
+    const npy_intp N = PyArray_DIM(z, 0);
+    const npy_intp work = 16 * N * PyArray_DIM(z, 1);  // an exp is some sixteen multiplications
+    const WithoutGIL released(work);
+    const int parts = threads::number(work);
+    threads::run(parts, [=](int i) {
+        compute<T>(N * i / parts, N * (i + 1) / parts, z, y, weight, loss, gradient);
+        return true;
+    });
 }
 
 // The loss of each row and, unless `gradient` is NULL, weight_i (softmax(z_i) - onehot(y_i)).

@@ -7,6 +7,7 @@ from theano_rnn.engine.patches import (
     blas_strides,
     compile_cache,
     compiler_process,
+    constant_folding,
     many_inputs,
     scan_perform,
     scan_pushout,
@@ -23,6 +24,7 @@ PATCHES = (
     compile_cache.write_keys_whole,  # one process deletes a module that others use
     compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
     many_inputs.install,  # a fused Op of 32 inputs fails in Python, and so in DebugMode
+    constant_folding.install,  # a start waits for compilers of a few numbers
     shape_feature.install,  # some graphs with gates compile for ever
     threads.install,  # two threads that call one function mix their numbers
 )

@@ -16,6 +16,7 @@ finds every lock free, and no update half done.
 import functools
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,15 @@ shipped_set_value = SharedVariable.set_value
 
 #: Held while a graph is built or compiled.
 COMPILING = threading.RLock()
+
+
+class _Spent(threading.local):
+    """Of one thread: how many ``building`` blocks it is in, and the seconds of those before."""
+
+    depth, seconds = 0, 0.0
+
+
+_spent = _Spent()
 
 # The lock of a list, by its id: of the list of one element that holds the value of a shared
 # variable, or of the list of a function's inputs. Whoever holds a lock holds its list, too: no id
@@ -70,8 +80,19 @@ def building(**flags: Any) -> Iterator[None]:
     numbers in them are of float64: a user who has both checked gets no error for them.
     """
     unchecked = {"compute_test_value": "off", "warn_float64": "ignore"}
-    with COMPILING, theano.config.change_flags(**{**unchecked, **flags}):
-        yield
+    begun, _spent.depth = time.perf_counter(), _spent.depth + 1
+    try:
+        with COMPILING, theano.config.change_flags(**{**unchecked, **flags}):
+            yield
+    finally:
+        _spent.depth -= 1
+        if _spent.depth == 0:  # a block within another is in its seconds
+            _spent.seconds += time.perf_counter() - begun
+
+
+def seconds_of_building() -> float:
+    """Seconds that this thread has spent in ``building`` blocks, waiting for others included."""
+    return _spent.seconds
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def pair_texts(f: Findings, first: int) -> list[list[str]]:
     return [
         [
             f"output {t + 1}, “{f.targets[t]}”{losses[t]}\nstep {k + 1}, "
-            f"“{f.inputs[k]}”: norm {f.norms[t, k]:.3g}, {f.shares[t, k]:.2%} of dE/dW"
+            f"“{f.inputs[k]}”: norm {f.norms[t, k]:.3g}, {f.shares[t, k]:.2%} of {f.gradient}"
             if k <= t
             else ""
             for k in steps
@@ -184,8 +184,8 @@ def contributions(f: Findings) -> Figure:
         Bars("at this lag", n, f.contributions[n], ORANGE),
         Line("up to this lag", n, np.cumsum(f.contributions)[n], INK),
     ]
-    panel = Panel(marks, lag_axis(f.lags), Axis("share of dE/dW", is_percent=True))
-    return Figure("What each lag contributes to dE/dW", [[panel]])
+    panel = Panel(marks, lag_axis(f.lags), Axis(f"share of {f.gradient}", is_percent=True))
+    return Figure(f"What each lag contributes to {f.gradient}", [[panel]])
 
 
 # ---- activations and gates
@@ -283,7 +283,7 @@ def truncation(f: Findings) -> Figure:
         name = f"trained with {f.truncation}" if f.is_trained else f.truncation
         at = [min(int(K), f.T)], [f.cosine]
         marks.append(Line(name, *at, SCHEMES[scheme][0], "", marker="star"))
-    panel = Panel(marks, K_axis(f.T), Axis("cosine with the full dE/dW"))
+    panel = Panel(marks, K_axis(f.T), Axis(f"cosine with the full {f.gradient}"))
     return Figure("Truncation", [[panel]])
 
 

@@ -30,14 +30,14 @@ PRODUCT = (
     "<mo>=</mo><mfrac><mrow><mo>∂</mo><msub><mi>s</mi><mi>j</mi></msub></mrow><mrow><mo>∂</mo>"
     "<msub><mi>s</mi><mrow><mi>j</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac></math></div>"
 )
-#: What the symbols mean, where no pointer can rest on them.
+#: What the symbols mean, where no pointer can rest on them; M is the matrix of the gradient.
 SYMBOLS = {
     "dE_t/ds_k": "how much of the error of output t arrives at step k",
     "ds_t/ds_k": "the product of the Jacobians of the steps between: how the state of step t "
     "answers to that of step k",
     "gamma": "the largest slope of the activation: 1 for tanh and relu, 1/4 for sigmoid",
     "sigma_max(W)": "the largest singular value of W, by which it can stretch a vector at most",
-    "dE/dW": "the gradient of the loss by W, a sum over all pairs of an output and a step",
+    "dE/d{M}": "the gradient of the loss by {M}, a sum over all pairs of an output and a step",
     "Omega": "how far the steps are from keeping the norm of the error; 0 is best",
 }
 
@@ -154,7 +154,7 @@ def sections_of(f: Findings) -> list[Section]:
             figures.contributions(f),
             marked(
                 "Look at where the line reaches 100 %: what lies further back adds nothing to "
-                "dE/dW. Each bar is the share that comes over one lag; they add up to 1."
+                f"{f.gradient}. Each bar is the share that comes over one lag; they add up to 1."
             ),
         ),
         drawn("truncation", figures.truncation(f), truncation_html(f)),
@@ -167,7 +167,7 @@ def sections_of(f: Findings) -> list[Section]:
         Section(
             "verdict", "The verdict in full", verdict_html(f) + sentence_html(f), is_folded=True
         ),
-        symbols_section(),
+        symbols_section(f),
     ]
 
 
@@ -183,9 +183,10 @@ def to_do_html(f: Findings) -> str:
     return kind + what
 
 
-def symbols_section() -> Section:
+def symbols_section(f: Findings) -> Section:
     """What the symbols mean, folded."""
-    rows = "".join(f"<dt>{typeset(s)}</dt><dd>{means}</dd>" for s, means in SYMBOLS.items())
+    said = [(s.format(M=f.gradient[-1]), m.format(M=f.gradient[-1])) for s, m in SYMBOLS.items()]
+    rows = "".join(f"<dt>{typeset(symbol)}</dt><dd>{means}</dd>" for symbol, means in said)
     return Section("symbols", "The symbols", f"<dl>{rows}</dl>", is_folded=True)
 
 
@@ -234,7 +235,7 @@ def products_html(f: Findings) -> str:
 
 def truncation_html(f: Findings) -> str:
     text = marked("Look at where a line leaves 1: a larger K brings nothing more. ")
-    text += marked("The cosine of the truncated dE/dW with the full one, ")
+    text += marked(f"The cosine of the truncated {f.gradient} with the full one, ")
     text += f"for {len(f.K)} K from 1 to {f.T}, the length of the text."
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
@@ -301,7 +302,7 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
         ),
         drawn("lags", figures.lags(several), "Look at the slopes, and where they fall below 1 %."),
         *[cell_section(i, f) for i, f in enumerate(several)],
-        symbols_section(),
+        symbols_section(tanh),
     ]
 
 

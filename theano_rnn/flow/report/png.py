@@ -28,6 +28,8 @@ DASHES: dict[str, Any] = {
     "": "",
     "long": (0, (8, 3)),
 }
+#: A legend of more entries has two columns.
+MANY = 8
 #: What Matplotlib calls the markers, and their size.
 MARKERS: dict[str, dict[str, Any]] = {
     "": {},
@@ -127,7 +129,7 @@ def draw_panel(panel: Panel, ax: "axes.Axes") -> list[tuple[str, Any]]:
     if not is_mapped:
         ax.grid(alpha=0.3)
     if len(named) > 1:
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", ncols=1 if len(named) <= MANY else 2)
     return bars
 
 

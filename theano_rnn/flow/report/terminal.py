@@ -35,11 +35,13 @@ def verdict_lines(f: Findings) -> list[str]:
     if f.truncation != "full":
         by = "Trained with" if f.is_trained else "Not trained; under"
         lines.append(
-            f"{by} {f.truncation}: the cosine of this dE/dW with the full one is {f.cosine:.3f}, "
-            f"the ratio of their norms {f.ratio:.3g}."
+            f"{by} {f.truncation}: the cosine of this {f.gradient} with the full one is "
+            f"{f.cosine:.3f}, the ratio of their norms {f.ratio:.3g}."
         )
     if f.layers > 1:
-        lines.append(f"dE/dW is taken over the W of all {f.layers} layers together.")
+        lines.append(
+            f"{f.gradient} is taken over the {f.gradient[-1]} of all {f.layers} layers together."
+        )
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
@@ -155,7 +157,7 @@ def table_by_lag(f: Findings) -> Table:
     """Norms, bound and contributions by lag."""
     table = Table(title="By lag, in steps back", title_justify="left")
     columns = ["lag", "left of |dE_t/ds_k|", "|ds_t/ds_k|"]
-    columns += ["bound"] * (f.bound is not None) + ["share of dE/dW", "up to here"]
+    columns += ["bound"] * (f.bound is not None) + [f"share of {f.gradient}", "up to here"]
     for column in columns:
         table.add_column(column, justify="right")
     up_to = np.cumsum(f.contributions)
@@ -172,8 +174,8 @@ def table_by_lag(f: Findings) -> Table:
 
 
 def table_of_truncation(f: Findings) -> Table:
-    """Cosine with the full dE/dW, and the ratio of their norms, by scheme and K."""
-    title = "Truncated dE/dW: cosine with full, ratio of norms"
+    """Cosine with the full gradient, and the ratio of their norms, by scheme and K."""
+    title = f"Truncated {f.gradient}: cosine with full, ratio of norms"
     table = Table(title=title, title_justify="left")
     table.add_column("K", justify="right")
     for scheme in f.cosines:

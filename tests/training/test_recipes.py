@@ -1,0 +1,21 @@
+"""Recipes: settings that go together."""
+
+import pytest
+
+from theano_rnn.commands.train import parser
+from theano_rnn.training.recipes import RECIPES, SUMMARIES
+from theano_rnn.training.settings import Settings
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_settings_and_has_a_summary_in_the_help(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "3000")  # no name is broken at its hyphen
+    Settings(**RECIPES[name])
+    assert f"{name}: {SUMMARIES[name]}" in " ".join(parser().format_help().split())
+
+
+def test_a_recipe_that_names_its_time_has_that_budget():
+    named = {"word-hour": 60, "word-tanh": 30, "word-quick": 5, "characters-hour": 60}
+    for name, minutes in named.items():
+        assert RECIPES[name]["minutes"] == minutes
+        assert RECIPES[name]["schedule"] == "cosine" and "epochs" not in RECIPES[name]

@@ -1,0 +1,88 @@
+// How many threads BLAS uses, and threads of our own, where the compiler has OpenMP; one elsewhere.
+
+#ifndef THEANO_RNN_THREADS
+#define THEANO_RNN_THREADS
+
+#include <algorithm>
+#include <cstdlib>
+#include <dlfcn.h>
+#ifdef _OPENMP
+#include <omp.h>
+#else
+static inline int omp_get_num_procs() { return 1; }
+#endif
+#include <pthread.h>
+
+namespace threads {
+
+// Small products run in one thread, and so do those that have a small result. OpenBLAS would split
+// them among its threads, too. That gains nothing, and afterwards they spin, waiting for work, on
+// cores that others need, such as the threads below: a step on a sentence took twenty times
+// as long.
+struct FewThreads {
+    static const npy_intp SMALL = npy_intp(1) << 21;         // multiplications
+    static const npy_intp SMALL_RESULT = npy_intp(1) << 12;  // elements
+    static void* find(const char* name, const char* prefixed) {
+        void* const at = dlsym(RTLD_DEFAULT, prefixed);
+        return at == NULL ? dlsym(RTLD_DEFAULT, name) : at;
+    }
+    static int count() {
+        static int (*const get)() = (int (*)())find("openblas_get_num_threads",
+                                                    "scipy_openblas_get_num_threads");
+        return get == NULL ? 0 : get();  // 0: it does not tell
+    }
+    static void set(int count) {
+        static void (*const set)(int) = (void (*)(int))find("openblas_set_num_threads",
+                                                            "scipy_openblas_set_num_threads");
+        if (set != NULL) set(count);
+    }
+    int before;
+    FewThreads(npy_intp m, npy_intp n, npy_intp k)
+        : before(m * n * k < SMALL || m * n < SMALL_RESULT ? count() : 1) {
+        if (before > 1) set(1);
+    }
+    ~FewThreads() { if (before > 1) set(before); }
+};
+
+// Multiplications for each thread. With fewer, the work ends before a second thread has begun.
+static const npy_intp WORTH_A_THREAD = 2000000;
+
+// The threads of gcc's OpenMP do not survive a fork: the child uses one. All modules share the flag:
+// one that is first used in the child has not seen the fork itself.
+template <typename T>
+struct __attribute__((visibility("default"))) Fork {
+    static bool happened;
+    static void note() { happened = true; }
+};
+template <typename T>
+__attribute__((visibility("default"))) bool Fork<T>::happened = false;
+static const int noted = pthread_atfork(NULL, NULL, Fork<void>::note);  // as a module is loaded
+
+static int asked_for() {
+    const char* text = std::getenv("OPENBLAS_NUM_THREADS");
+    if (text == NULL || *text == 0) text = std::getenv("OMP_NUM_THREADS");
+    return std::min(std::max(text == NULL ? 1 : std::atoi(text), 1), omp_get_num_procs());
+}
+
+// As many as BLAS uses now, or the user sets for it where it does not tell.
+static inline int number(npy_intp multiplications) {
+    static const int asked = asked_for();
+    if (Fork<void>::happened) return 1;
+    const int of_blas = FewThreads::count();
+    return int(std::min<npy_intp>(of_blas > 0 ? of_blas : asked,
+                                  std::max<npy_intp>(multiplications / WORTH_A_THREAD, 1)));
+}
+
+// Call work(i) for i < n, each in a thread of its own. Returns whether all returned true.
+template <typename Work>
+static inline bool run(int n, const Work& work) {
+    bool done = true;
+    if (n == 1) return work(0);
+#pragma omp parallel for num_threads(n) schedule(static, 1) reduction(&& : done)
+    for (int i = 0; i < n; ++i) done = work(i) && done;
+    return done;
+}
+
+}  // namespace threads
+
+#endif
