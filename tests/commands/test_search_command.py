@@ -1,6 +1,7 @@
 """theano-rnn search, as a user runs it: a stub for a training, and once two workers and a kill."""
 
 import json
+import operator
 import os
 import shlex
 import signal
@@ -190,22 +191,23 @@ def test_a_search_is_killed_and_interrupted_and_goes_on_to_its_end(called, tmp_p
         paths = [trial / "metrics.jsonl" for trial in trials[:2]]
         return [len(path.read_text().splitlines()) if path.exists() else 0 for path in paths]
 
-    def stopped_by(how, least):
+    def stopped_by(how):
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
         begun = process.stdout.readline()  # before, Python would not catch Ctrl-C
-        while min(epochs()) < least and process.poll() is None:
+        least = [count + 2 for count in epochs()]
+        while any(map(operator.lt, epochs(), least)) and process.poll() is None:
             time.sleep(0.05)
         # Ctrl-C in a terminal reaches the workers too; a kill ends one process.
         (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
         out, err = process.communicate(timeout=120)
         return process.returncode, begun + out, err
 
-    code, out, _ = stopped_by(signal.SIGKILL, 2)
+    code, out, _ = stopped_by(signal.SIGKILL)
     assert code == -signal.SIGKILL and records(tmp_path) == []
-    code, out, err = stopped_by(signal.SIGINT, 4)
+    code, out, err = stopped_by(signal.SIGINT)
     assert (code, err) == (130, ""), err
     assert "To go on: the same command" in out
     before = [(trial / "metrics.jsonl").read_text() for trial in trials[:2]]

@@ -4,11 +4,14 @@ import gc
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from conftest import first
+from interpreters import environment
 
 from theano_rnn import RNNError
 from theano_rnn.studies import cluster
@@ -133,6 +136,33 @@ def test_after_ctrl_c_a_job_learns_that_nobody_waits_for_it(local):
             assert ABANDONED.wait(30)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+INTERRUPTED = """
+import os, signal, threading
+import distributed
+from theano_rnn.studies import cluster
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(0.5, os.killpg, (0, signal.SIGINT)).start()  # as a terminal does
+try:
+    with cluster.connect(workers=1):
+        threading.Event().wait(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_waits_until_the_cluster_has_begun_and_does_not_reach_workers():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        env=environment(),
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
 
 
 @pytest.mark.slow

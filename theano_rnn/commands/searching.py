@@ -78,10 +78,10 @@ def search(arguments: argparse.Namespace) -> int:
 def run(study: Study, trials: int, scheduler: Optional[str], workers: Optional[int]) -> None:
     """Train the trials that have not ended, on a cluster."""
     done, over = len(study.results.records), ranges.line(study.plan.ranges)
-    say(f"{trials} trials, {min(done, trials)} of them in {study.results.path}; {over}")
-    if done >= trials and not study.interrupted:
-        return
     try:
+        say(f"{trials} trials, {min(done, trials)} of them in {study.results.path}; {over}")
+        if done >= trials and not study.interrupted:
+            return
         with cluster.connect(scheduler, workers) as client:
             say(workers_of(client))
             train_all(study, trials, client)

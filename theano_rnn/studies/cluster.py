@@ -6,10 +6,12 @@ import itertools
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from theano_rnn.common.errors import RNNError
@@ -68,8 +70,11 @@ def connect(scheduler: Optional[str] = None, workers: Optional[int] = None) -> I
         "dashboard_address": "127.0.0.1:0",
         "silence_logs": logging.CRITICAL,
     }
-    with dask.config.set(MALLOC), _local(settings) as here, Client(here) as client:
-        client.run(_ignore_ctrl_c)  # in a terminal it reaches the workers too
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(MALLOC))
+        with _ctrl_c_waits():
+            here = stack.enter_context(_local(settings))
+            client = stack.enter_context(Client(here))
         yield client
 
 
@@ -90,8 +95,27 @@ def _local(settings: dict[str, Any]) -> Iterator["LocalCluster"]:
             cluster.close()
 
 
-def _ignore_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, and never reaches the processes that begin in it.
+
+    In a terminal it would reach the workers too. A cluster that it meets half made cannot be
+    closed: Dask prints tracebacks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts the main thread alone
+        return
+    resource_tracker.ensure_running()  # when it starts, it unblocks the signal
+    noted = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # processes inherit this
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if noted:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _client_of(address: str) -> "Client":
