@@ -1,7 +1,6 @@
 """theano-rnn search, as a user runs it: a stub for a training, and once two workers and a kill."""
 
 import json
-import operator
 import os
 import shlex
 import signal
@@ -180,16 +179,21 @@ def test_without_its_extra_it_is_one_line(called, monkeypatch, missing):
 
 @pytest.mark.slow
 def test_a_search_is_killed_and_interrupted_and_goes_on_to_its_end(called, tmp_path):
+    sentences = "The cat sat. A dog ran home. The dog saw a cat.\n" * 400
+    (tmp_path / "text.txt").write_text(sentences)  # so that some seconds are left after an epoch
     options = (
         "--run s --text text.txt --hidden-size 4,8 --learning-rate 0.01..0.1:log --epochs 30 "
         "--patience 0 --batch-size 4 --trials 3 --workers 2"
     )
     command = [sys.executable, str(SCRIPT), *options.split()]
-    trials = [tmp_path / "s" / "trials" / f"000{number}" for number in range(3)]
+
+    def lines():
+        """Those of metrics.jsonl of each trial that has one, by its folder."""
+        paths = (tmp_path / "s" / "trials").glob("*/metrics.jsonl")
+        return {path.parent: path.read_text() for path in paths}
 
     def epochs():
-        paths = [trial / "metrics.jsonl" for trial in trials[:2]]
-        return [len(path.read_text().splitlines()) if path.exists() else 0 for path in paths]
+        return sum(text.count("\n") for text in lines().values())
 
     def stopped_by(how):
         process = subprocess.Popen(
@@ -197,26 +201,27 @@ def test_a_search_is_killed_and_interrupted_and_goes_on_to_its_end(called, tmp_p
             start_new_session=True,
         )  # fmt: skip
         begun = process.stdout.readline()  # before, Python would not catch Ctrl-C
-        least = [count + 2 for count in epochs()]
-        while any(map(operator.lt, epochs(), least)) and process.poll() is None:
+        least = epochs() + 2
+        while epochs() < least and process.poll() is None:
             time.sleep(0.05)
         # Ctrl-C in a terminal reaches the workers too; a kill ends one process.
         (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
         out, err = process.communicate(timeout=120)
         return process.returncode, begun + out, err
 
-    code, out, _ = stopped_by(signal.SIGKILL)
-    assert code == -signal.SIGKILL and records(tmp_path) == []
+    assert stopped_by(signal.SIGKILL)[0] == -signal.SIGKILL
     code, out, err = stopped_by(signal.SIGINT)
     assert (code, err) == (130, ""), err
     assert "To go on: the same command" in out
-    before = [(trial / "metrics.jsonl").read_text() for trial in trials[:2]]
-    assert all((trial / "last.safetensors").exists() for trial in trials[:2])
+    before, ended = lines(), records(tmp_path)
+    assert before and all((trial / "last.safetensors").exists() for trial in before)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
-    for trial, lines in zip(trials, before):
-        assert (trial / "metrics.jsonl").read_text().startswith(lines)
+    after = lines()
+    assert len(after) == 3 and all(after[trial].startswith(text) for trial, text in before.items())
+    for trial in after:
         assert [record["epoch"] for record in Run.open(trial).metrics()] == list(range(1, 31))
+    assert records(tmp_path)[: len(ended)] == ended
     assert sorted(record["trial"] for record in records(tmp_path)) == [0, 1, 2]
     # The command of the best run trains it again.
     best = min(records(tmp_path), key=lambda record: record["loss"])
