@@ -21,6 +21,7 @@ from theano_rnn.optim.clipping import CLIPPINGS
 from theano_rnn.optim.optimizers import OPTIMIZERS
 from theano_rnn.training.load import load
 from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
 SCRIPTS = ROOT / "scripts"
@@ -409,6 +410,22 @@ def test_ctrl_c_ends_cleanly_with_a_run_that_can_be_used_and_resumed(folder):
     done = script("train.py", "--resume", "halted", "--epochs", epochs + 1, folder=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "halted" / "result.json").read_text())["epochs"] == epochs + 1
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_while_an_epoch_is_written_waits(called, folder, monkeypatch, number, code):
+    """Else metrics.jsonl would have an epoch that the checkpoint does not know."""
+    shipped, name = Run.append_metrics, f"written{code}"
+
+    def append(run, record):
+        shipped(run, record)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(Run, "append_metrics", append)
+    found, out, err = called("train", "--text", "text.txt", *SMALL, "--run", name)
+    assert found == code and "Stopping" in out and err == ""
+    run = Run(folder / name)
+    assert run.last()[1]["epoch"] == run.checkpoint("best")[1]["epoch"] == len(run.metrics()) == 1
 
 
 def test_where_nothing_can_be_compiled_no_run_folder_is_left(called, folder, monkeypatch):

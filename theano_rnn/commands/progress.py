@@ -8,6 +8,7 @@ from typing import Any, Optional
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from theano_rnn.commands.console import CONSOLE, say
+from theano_rnn.common.types import Record
 from theano_rnn.runs import Watching
 from theano_rnn.training import sampling
 from theano_rnn.training.budget import VALIDATION
@@ -58,7 +59,9 @@ class Display(Watching):
         )
         self.training: Optional[Training] = None
         self.drawn_at = self.line_at = time.perf_counter()
-        self.is_evaluating, self.exit_code = False, 0
+        self.exit_code = 0
+        #: Whether no step is taken and no file written, so that a signal can stop it here.
+        self.is_between = False
 
     def shown(self) -> "contextlib.AbstractContextManager[object]":
         """The bar is shown until the block ends; where the output is no terminal there is none."""
@@ -76,8 +79,8 @@ class Display(Watching):
 
     def _stop(self, message: str) -> None:
         self.stop = True
-        say(f"Stopping{'' if self.is_evaluating else ' after this step'}{message}")
-        if self.is_evaluating:
+        say(f"Stopping{'' if self.is_between else ' after this step'}{message}")
+        if self.is_between:
             raise Stopped
 
     # ---- what training calls
@@ -130,10 +133,16 @@ class Display(Watching):
         self.progress.update(self.task, visible=True, epoch=epoch + 1, figures=text)
 
     def evaluating(self, training: Training) -> None:
-        self.is_evaluating = True
+        self.is_between = True
         self._show(training.state.epoch, "validating ...")
 
+    def metrics(self, training: Training) -> Record:
+        figures = super().metrics(training)
+        self.is_between = False  # the epoch is written next
+        return figures
+
     def epoch(self, r: dict[str, Any]) -> None:
+        self.is_between = True
         say(
             f"epoch {r['epoch']:2d}  training loss {r['train_loss']:.3f}  validation loss "
             f"{r['valid_loss']:.3f} (perplexity {format_perplexity(r['valid_perplexity'], 1)})  "
@@ -144,7 +153,7 @@ class Display(Watching):
         assert self.training is not None
         say(indented(self.sample(self.training)))
         self.line_at = time.perf_counter()
-        self.is_evaluating = False
+        self.is_between = False
 
     @staticmethod
     def sample(training: Training) -> str:
