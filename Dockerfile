@@ -1,4 +1,4 @@
-# The README's commands in a container:
+# The project in a container, see docs/install.md:
 #   docker build -t theano_rnn .
 #   docker run --rm theano_rnn make test
 FROM python:3.13-slim-bookworm AS tools
