@@ -81,6 +81,7 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     (lambda text: theano_rnn.train(text, hiden_size=3), "'hiden_size'; did you mean hidden_size?"),
     (lambda text: theano_rnn.train(text, hidden_size=0), "hidden_size must be a whole number"),
     (lambda text: theano_rnn.train(text, recipe="tutor"), "recipe 'tutor' is unknown; use tutor"),
+    (lambda text: theano_rnn.train(text, recipe=["words"]), r"recipe \['words'\] is unknown"),
     (lambda text: theano_rnn.train(text, source="nowhere"), "nowhere is not a run folder"),
     (lambda text: theano_rnn.train(text, text.parent), "exists; name another"),
     (lambda text: theano_rnn.train(text.with_name("none")), "none.*No such file"),

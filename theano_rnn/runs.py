@@ -236,7 +236,7 @@ def train(
         Settings.from_dict(given, where)  # which knows what is misspelt
         chosen = start.settings_from(source, given)
     else:
-        if recipe is not None and recipe not in RECIPES:
+        if recipe is not None and not (isinstance(recipe, str) and recipe in RECIPES):
             raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
         values = {} if recipe is None else RECIPES[recipe]
         chosen = Settings.from_dict(replaced(values, given), where)

@@ -32,6 +32,8 @@ def metrics(valid, train=4.4, clipped=0.1):
         ),
         ({"dropout": 0.7}, metrics([4.5, 4.4, 4.6], train=3.5), "learns by heart: more text"),
         ({"minutes": 5}, metrics([5.0, 4.6, 4.5]), "--resume runs/x --minutes 10"),
+        ({}, [], "train on, as the first epoch is not done: "),
+        ({"minutes": 5}, [], "--resume runs/x --minutes 10"),
         ({}, metrics([4.5, 4.499], clipped=0.8), "80% of the steps were clipped: --learning-rate"),
         ({}, metrics([4.5, 4.499]), "--cell lstm"),
         ({"cell": "lstm"}, metrics([4.5, 4.499]), "--hidden-size 200"),

@@ -138,6 +138,8 @@ def test_the_plan_is_steps_and_time_and_what_would_shorten_hours(output):
         "Shorter: --batch-size 32, --hidden-size 50, --epochs 32, a shorter text."
     )
     assert progress.plan(training(epochs=1), None) == "1 epoch of 50 steps."
+    timed = training(epochs=10**5, minutes=0.5)
+    assert progress.plan(timed, None) == "Epochs of 50 steps, for 0.5 minutes."
     # 1,100 tokens an epoch, validation included; the minutes end first, or the epochs do.
     plan = progress.plan(training(epochs=400, minutes=1.1), 100.0)
     assert plan == "About 6.0 epochs of 50 steps in 1 minute, at 100 tokens a second."

@@ -246,6 +246,8 @@ def test_an_encoding_is_that_of_the_file_given(run, folder, called):
     for name in ("evaluate", "flow"):
         code, _, err = called(name, "run", "--encoding", "latin-1")
         assert code == 2 and "--encoding is that of --text FILE; give both" in err
+    code, _, err = called("evaluate", "run", "--column", "body")
+    assert code == 2 and "--column is that of --text FILE; give both" in err
 
 
 def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
@@ -425,7 +427,24 @@ def test_a_signal_while_an_epoch_is_written_waits(called, folder, monkeypatch, n
     found, out, err = called("train", "--text", "text.txt", *SMALL, "--run", name)
     assert found == code and "Stopping" in out and err == ""
     run = Run(folder / name)
+    assert "Stopped in epoch 2, after 0 of its steps" in out
     assert run.last()[1]["epoch"] == run.checkpoint("best")[1]["epoch"] == len(run.metrics()) == 1
+
+
+def test_ctrl_c_after_the_last_epoch_says_that_the_training_is_done(called, folder, monkeypatch):
+    shipped = Run.append_metrics
+
+    def append(run, record):
+        shipped(run, record)
+        if record["epoch"] == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "append_metrics", append)
+    options = *SMALL, "--clip", "0", "--run", "done"
+    code, out, _ = called("train", "--text", "text.txt", *options)
+    assert code == 130 and "the training is done and saved" in out and "--resume" not in out
+    code, out, _ = called("evaluate", "done")
+    assert code == 0 and "Test perplexity" in out and "clipped (--clip" not in out
 
 
 def test_where_nothing_can_be_compiled_no_run_folder_is_left(called, folder, monkeypatch):

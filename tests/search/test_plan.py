@@ -39,6 +39,7 @@ def test_ends_that_do_not_go_together_are_passed_over():
         ({"dropout": "0.5"}, "no setting has a range"),
         ({"dropout": "0.2..0.6", "threads": 2}, "threads is 1 in a search"),
         ({"dropout": "0.2..0.6", "text": "-"}, "write standard input to a file first"),
+        ({"dropout": "0.2..0.6", "text": ["-"]}, "write standard input to a file first"),
         ({"dropout": "0.2..0.6", "omega": 1, "cell": "lstm"}, "omega"),
         ({"dropout": "0.2..0.6", "minutes": -1}, "minutes must be a positive"),
     ],

@@ -48,6 +48,7 @@ def test_a_word_or_a_list_is_a_range_or_a_value(name, word, expected):
         ("dropout", "0.2..0.6:linear", "is no range; write LOW..HIGH"),
         ("dropout", "0.2..0.6:0.7", "has a step of 0.7; it must be above 0 and fit the range"),
         ("dropout", "0.2..0.6:nan", "has a step of nan"),
+        ("dropout", "0.1..0.5:1e-30", "has more than 1,000,000,000 steps; leave the step out"),
         ("dropout", "0.2,,0.6", "has an empty value"),
         ("dropout", "0.2,0.20", "has 0.2 twice"),
         ("dropout", [], "has an empty list"),
@@ -133,3 +134,8 @@ def test_optuna_draws_what_the_range_holds(word):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [study.ask({"n": found.distribution()}).params["n"] for _ in range(20)]
     assert set(map(found.near, drawn)) <= set(found) and len(set(drawn)) > 1
+
+
+def test_a_range_of_whole_numbers_may_be_long():
+    most = 2**63 - 1
+    assert parse("hidden_size", f"1..{most}").count == most

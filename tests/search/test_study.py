@@ -15,9 +15,10 @@ from theano_rnn.search.study import COMPLETE, EARLIEST, PARTS, Progress, Study, 
 TEXT = [1, 2, 3]
 
 
-def plan(**ranges):
+def plan(recipe=None, **ranges):
     given = {"text": "a.txt", "dropout": "0.2..0.6", "layers": "1,2", **ranges}
-    return Plan(*parse_all({name: value for name, value in given.items() if value is not None}))
+    given = {name: value for name, value in given.items() if value is not None}
+    return Plan(*parse_all(given), recipe)
 
 
 def finished(loss, ended="complete"):
@@ -91,6 +92,7 @@ def test_a_kill_between_two_files_loses_nothing(tmp_path):
         (plan(dropout="0.2..0.5"), TEXT, "it has --dropout 0.2..0.6, not --dropout 0.2..0.5"),
         (plan(layers=None, dropout="0.2..0.6"), TEXT, "it has --layers 1,2, not its default"),
         (plan(tied="yes"), TEXT, "it has its default, not --tied"),
+        (plan(recipe="words"), TEXT, "it has no --recipe, not --recipe words"),
         (plan(), [1, 2, 4], "another text; restore it"),
     ],
 )

@@ -137,6 +137,17 @@ def test_the_next_validation_is_expected_to_compile_nothing(timed, tmp_path, mon
     assert training.state.epoch == 2 and timed.now[0] == 60
 
 
+def test_minutes_that_are_over_between_two_epochs_end_the_training(timed, tmp_path):
+    class Slow(Callback):
+        def epoch(self, record):
+            timed.now[0] += 1000  # a long sample
+
+    training = timed(tmp_path / "run")
+    training.run_epochs(Slow())
+    assert training.end == "minutes" and training.state.epoch == 1
+    assert [r["epoch"] for r in training.run.metrics()] == [1]
+
+
 class Killed(Callback):
     def __init__(self, steps):
         self.steps = steps

@@ -9,7 +9,7 @@ from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import start
 from theano_rnn.training.loop import Callback
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.settings import MANY_EPOCHS, Settings
+from theano_rnn.training.settings import EPOCHS, MANY_EPOCHS, Settings
 
 LINES = ["the cat sat", "a dog ran", "the dog sat", "a cat ran home"] * 5
 
@@ -58,6 +58,14 @@ def test_a_run_begins_with_the_parameters_of_another_even_if_it_is_killed_at_onc
     tuned = start.settings_from(tmp_path / "first", given)
     assert (tuned.hidden_size, tuned.learning_rate, tuned.text) == (3, 0.5, settings.text)
     assert start.settings_from(tmp_path / "first", {**given, "minutes": 5}).epochs == MANY_EPOCHS
+    timed = start.settings_from(tmp_path / "first", {**given, "minutes": 5})
+    with start.new(timed, tmp_path / "timed") as made:
+        made.run.save_checkpoint("best", made.model.parameters(), {})
+    assert start.settings_from(tmp_path / "timed", {**given, "minutes": None}).epochs == EPOCHS
+    with pytest.raises(RNNError, match="nothing ends this training; give --epochs too"):
+        start.resumed(tmp_path / "timed", {"minutes": None}).__enter__()
+    with pytest.raises(RNNError, match=r"^clip must be"):  # settings.json is fine
+        start.resumed(tmp_path / "timed", {"clip": -1.0}).__enter__()
     with pytest.raises(RNNError, match="clip_by has no effect without --clip"):
         start.settings_from(tmp_path / "first", {**given, "clip": 0, "clip_by": "value"})
     with start.new(tuned, tmp_path / "second", tmp_path / "first"):

@@ -915,6 +915,34 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
     assert left_behind(resumed.run) == left_behind(training.run)
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["a checkpoint", "no checkpoint"])
+def test_ctrl_c_within_a_step_saves_no_step_that_is_taken_and_not_counted(
+    tmp_path, corpus, quickly_compiled, monkeypatch, kept
+):
+    settings = dataclasses.replace(SETTINGS, optimizer="adam", checkpoint_every="2")
+    few = dataclasses.replace(corpus, train=corpus.train[:8], valid=corpus.valid[:4])
+    training = new_training(tmp_path / "whole", few, settings)
+    training.run_epochs(Callback())
+    halted, at = new_training(tmp_path / "halted", few, settings), 5 if kept else 1
+    take, taken = Step.__call__, []
+
+    def interrupted(*arguments, **named):
+        found = take(*arguments, **named)
+        taken.append(found)
+        if len(taken) == at:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Step, "__call__", interrupted)
+        halted.run_epochs(Callback())
+    assert halted.run.has_last and (halted.run.folder / "best.safetensors").exists()
+    resumed = Training(settings, halted.run, few, resume=True)
+    resumed.run_epochs(Callback())
+    if kept:
+        assert left_behind(resumed.run) == left_behind(training.run)
+
+
 @pytest.mark.parametrize(
     ("names", "step"),
     [

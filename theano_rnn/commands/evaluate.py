@@ -45,8 +45,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from theano_rnn.training.run_folder import Run
     from theano_rnn.training.state import check_text, first_state, state_of
 
-    if arguments.encoding is not None and arguments.text is None:
-        raise RNNError("--encoding is that of --text FILE; give both")
+    for name in ("encoding", "column"):
+        if getattr(arguments, name) is not None and arguments.text is None:
+            raise RNNError(f"--{name} is that of --text FILE; give both")
     run = Run.open(arguments.run)
     rates = {name: getattr(arguments, name) for name in ("dynamic", "dynamic_rms")}
     given_rates = {name: rate or None for name, rate in rates.items() if rate is not None}

@@ -51,7 +51,10 @@ def what_to_try(
     if result[f"{judged_on(result)}_perplexity"] <= counting:
         return None
     if not metrics:
-        return f"train on, as the first epoch is not done: {calling.line('train')} --resume {run}"
+        more = f"{calling.line('train')} --resume {run}"
+        if settings.minutes is not None:
+            more += f" --minutes {2 * settings.minutes:g}"
+        return f"train on, as the first epoch is not done: {more}"
     losses = [record["valid_loss"] for record in metrics]
     last, share = metrics[-1], clipped(metrics)
     if losses[-1] == min(losses) and (len(losses) == 1 or losses[-1] < losses[-2] * (1 - FALLING)):

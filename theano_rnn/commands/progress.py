@@ -190,6 +190,8 @@ def plan(training: Training, speed: Optional[float]) -> str:
     more = " more" if training.state.epoch else ""
     text = f"{epochs}{more} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)}"
     if speed is None:
+        if settings.minutes is not None:
+            text = f"Epochs{text[text.index(' of ') :]}, for {settings.minutes:g} minutes"
         return f"{text}."
     left = counts["train"] * epochs - training.state.tokens
     seconds = (left + epochs * counts["valid"] * VALIDATION) / speed

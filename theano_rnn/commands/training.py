@@ -105,7 +105,7 @@ def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:
     show(result)
     metrics = run.metrics()
     share = clipped(metrics)
-    if share is not None:
+    if share is not None and settings.clip:
         say(f"{share:.0%} of the steps were clipped (--clip {settings.clip:g}).")
     samples = run.samples()
     if samples:
@@ -147,6 +147,10 @@ def train(training: Training, display: Display) -> int:
         training.run_epochs(display, calling.START)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if display.stop and training.end is not None:
+        say("Stopped before the test; the training is done and saved. To judge it:")
+        say(f"    {calling.line('evaluate')} {run.folder}")
+        return display.exit_code
     if display.stop:
         state = training.state
         say(f"Stopped in epoch {state.epoch + 1}, after {state.step:,} of its steps; it is saved.")
@@ -154,7 +158,8 @@ def train(training: Training, display: Display) -> int:
         say(f"To judge it:\n    {calling.line('evaluate')} {run.folder}")
         return display.exit_code
     if training.end == "patience":
-        say(f"Training ends: {settings.patience} epochs without a lower validation loss.")
+        epochs = f"{settings.patience} epoch{'s' * (settings.patience != 1)}"
+        say(f"Training ends: {epochs} without a lower validation loss.")
     elif training.end == "minutes":
         say(f"Training ends: the {settings.minutes:g} minutes are over.")
     try:

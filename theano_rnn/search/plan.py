@@ -50,7 +50,8 @@ class Plan:
             )
         if self.fixed.get("threads", 1) != 1:
             raise RNNError("threads is 1 in a search, as its trials share the cores; leave it out")
-        if STANDARD_INPUT in (self.fixed.get(name) for name in TEXTS):
+        texts = (self.fixed.get(name) for name in TEXTS)
+        if any(STANDARD_INPUT in (t if isinstance(t, (list, tuple)) else [t]) for t in texts):
             raise RNNError("each trial reads the text again; write standard input to a file first")
         self.example()
 

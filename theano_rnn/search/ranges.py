@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Digits that a number between two others has: more would only make it hard to read.
 DIGITS = 4
+#: Steps of a range, at most.
+MOST_STEPS = 10**9
 
 NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(?::(.+))?")
@@ -126,7 +128,7 @@ class Interval:
     @property
     def count(self) -> float:
         """The number of values; infinite without a step."""
-        return math.inf if self.step is None else len(self._steps())
+        return math.inf if self.step is None else self._steps + 1
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -134,7 +136,7 @@ class Interval:
         return self.low, self.high
 
     def __iter__(self) -> Iterator[float]:
-        return map(self._at, self._steps())
+        return map(self._at, range(self._steps + 1))
 
     def near(self, value: float) -> float:
         """The value of the range that a sampler has drawn, with few digits."""
@@ -142,9 +144,12 @@ class Interval:
             return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
         return self._at(round((value - self.low) / self.step))
 
-    def _steps(self) -> range:
+    @property
+    def _steps(self) -> int:
         assert self.step is not None
-        return range(round((self.high - self.low) / self.step) + 1)
+        width, step = self.high - self.low, self.step
+        is_whole = isinstance(width, int) and isinstance(step, int)
+        return int(width // step) if is_whole else round(width / step)
 
     def _at(self, step: int) -> float:
         number = Decimal(str(self.low)) + step * Decimal(str(self.step))
@@ -294,6 +299,8 @@ def _interval(field: "Field[Any]", word: str) -> Interval:
         raise RNNError(f"{name} {shown(word)} is no range; {HOW}") from None
     if not 0 < step <= high - low:
         raise RNNError(f"{name} {word} has a step of {how}; it must be above 0 and fit the range")
+    if (high - low) / step > MOST_STEPS:
+        raise RNNError(f"{name} {word} has more than {MOST_STEPS:,} steps; leave the step out")
     steps = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
     top = of_type(Decimal(str(low)) + steps * Decimal(str(step)))
     return Interval(low, top, step)

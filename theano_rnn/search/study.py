@@ -394,4 +394,6 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         command_line({name: each[name]}, Settings) if name in each else "its default"
         for each in (before, now)
     )
+    if name == "recipe":
+        had, has = ("no --recipe" if word == "--recipe 0" else word for word in (had, has))
     return f"other settings: it has {had}, not {has}; give those, or name another --run"

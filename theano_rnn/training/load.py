@@ -1,5 +1,8 @@
 """The settings, the network and the vocabulary of a run folder, loaded."""
 
+import dataclasses
+from typing import Any
+
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
 from theano_rnn.rnn import RNN
@@ -43,7 +46,7 @@ def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     return model, vocabulary
 
 
-def load_settings(run: Run, **changes: object) -> Settings:
+def load_settings(run: Run, **changes: Any) -> Settings:
     """The settings of a run.
 
     Parameters
@@ -59,10 +62,11 @@ def load_settings(run: Run, **changes: object) -> Settings:
     Raises
     ------
     RNNError
-        If settings.json is damaged, or a setting has a bad value; the message names the file.
+        If settings.json is damaged or has a bad value, and then the message names the file; or
+        if a change has one.
     """
     where, values = f"{run.folder}/settings.json", run.settings()
     if isinstance(values, dict):
         # Without that name it is of 0.1.0, and its text is read by the rules of then.
-        values = {"rules": RULES[0], **values, **changes}
-    return Settings.from_dict(values, where)
+        values = {"rules": RULES[0], **values}
+    return dataclasses.replace(Settings.from_dict(values, where), **changes)

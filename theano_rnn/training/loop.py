@@ -149,6 +149,8 @@ class Training:
         self.average: Optional[Average] = None
         self._errors: Optional[Function] = None  # compiled where K is chosen
         self._carried: Optional[Floats] = None  # the state that the stream has reached
+        # Within a step, whose update the parameters may have and the state has not counted.
+        self._is_torn = False
         # Until then the time is in state.elapsed; and what had been compiled by then.
         self._ticked, self._built = time.perf_counter(), engine.seconds_of_building()
         self.state = first_state(settings, corpus)
@@ -198,6 +200,8 @@ class Training:
                 if callback.stop:
                     break
                 self._check_budget()
+                if self.end is not None:  # the minutes were over before the first step
+                    break
                 callback.evaluating(self)
                 self._tick()
                 before, built = self.state.elapsed, self._built
@@ -210,7 +214,8 @@ class Training:
                 callback.epoch(record)
         finally:
             if self._is_finite():
-                self._save_last()
+                if not (self._is_torn and self.run.has_last):
+                    self._save_last()
                 if not math.isfinite(self.state.best_loss):  # stopped within the first epoch
                     self.run.save_checkpoint("best", self._arrays(), asdict(self.state))
 
@@ -385,6 +390,7 @@ class Training:
             begins = np.random.default_rng([*seed, 1]).random(settings.batch_size)
             self._carried[begins < settings.state_reset] = 0
         rate = state.learning_rate * schedule.factor(settings, self.budget.share(state))
+        self._is_torn = True
         loss, norm, after = self.step(
             x, y, rate, settings.clip,
             mask=mask, state=self._carried, random=random, **self._cut_of(x),
@@ -400,11 +406,13 @@ class Training:
         state.norm += norm
         state.clipped += bool(settings.clip and norm > settings.clip)
         state.tokens += tokens
+        self._is_torn = False
         return loss, norm, tokens
 
     def _not_finite(self, x: Ints, y: Ints, mask: Optional[Bools]) -> None:
         """After a step that could not be taken: stop, skip it, or restore a checkpoint."""
         state, settings = self.state, self.settings
+        self._is_torn = False  # such a step changes nothing
         action = settings.on_nonfinite
         if action == "stop":
             tokens = self.corpus.vocabulary.tokens

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from theano_rnn.training.settings import MANY_EPOCHS
+
 #: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
 #: mikolov: the plain recurrent network of T. Mikolov et al. (2010, 2012), the text as one stream;
 #: tanh, an embedding, parallel rows and dropout are not theirs: they make up for the steps of one
@@ -136,7 +138,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "layers": 1,
         "hidden_size": 512,
         "embedding_size": 512,
-        "initialization": "uniform:0.05",
+        "initialization": "orthogonal",
         "learning_rate": 0.002,
         "dropout_input": 0.4,
         "dropout_output": 0.4,
@@ -170,9 +172,12 @@ def replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     -------
     dict
         Without the epochs and the patience of ``base`` where they would end the training before
-        the minutes or the schedule of ``given`` do; see ``early_ends``.
+        the minutes or the schedule of ``given`` do, see ``early_ends``; nor its epochs where they
+        stand for no limit.
     """
     left_out = early_ends(given.get("minutes"), given.get("schedule"))
+    if "minutes" in given and base.get("epochs") == MANY_EPOCHS:
+        left_out.add("epochs")  # they stood for no limit beside the minutes
     return {**{name: v for name, v in base.items() if name not in left_out}, **given}
 
 

@@ -22,7 +22,7 @@ from theano_rnn.training.load import load, load_settings
 from theano_rnn.training.loop import Training
 from theano_rnn.training.recipes import replaced
 from theano_rnn.training.run_folder import Run
-from theano_rnn.training.settings import NETWORK, Settings
+from theano_rnn.training.settings import MANY_EPOCHS, NETWORK, Settings
 
 #: The settings that name the text.
 TEXTS = {"text", "train", "valid", "test"}
@@ -143,6 +143,8 @@ def resumed(
     run = Run.open(folder)
     settings = load_settings(run, **changes)
     settings.check_given(changes)
+    if settings.minutes is None and settings.epochs == MANY_EPOCHS:
+        raise RNNError("without minutes nothing ends this training; give --epochs too")
     if settings.tensorboard:
         run.write_events()
     for name in sorted(TEXTS):
