@@ -258,7 +258,11 @@ def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
     code, rms, err = called("evaluate", "run", "--text", "text.txt", "--dynamic-rms", "1e-5")
     assert (code, err) == (0, "") and "by RMS-scaled steps" in rms and "RMS" not in out
     code, _, err = called("evaluate", "run", "--dynamic-rms", "-1")
-    assert code == 2 and "dynamic_rms must be a positive, finite number" in err
+    assert (
+        code == 2
+        and "--dynamic-rms must be a positive, finite number" in err
+        and "json" not in err
+    )
     code, _, err = called("evaluate", "run", "--text", "nowhere.txt")
     assert code == 2 and "nowhere.txt" in err and len(err.splitlines()) == 1
 
