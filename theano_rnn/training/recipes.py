@@ -139,7 +139,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "hidden_size": 512,
         "embedding_size": 512,
         "initialization": "orthogonal",
-        "learning_rate": 0.002,
+        "learning_rate": 0.0025,
         "dropout_input": 0.4,
         "dropout_output": 0.4,
         "dropout_embedding": 0.1,
