@@ -273,6 +273,12 @@ class Progress:
         study = self._storage.get_study_id_from_name(NAME)
         self._id = self._storage.get_trial_id_from_study_id_trial_number(study, job.number)
         self._trial = Trial(_opened(self._storage), self._id)
+        self._lowest = min(self._reported().values(), default=math.inf)
+
+    def _reported(self) -> dict[int, float]:
+        """The lowest loss by part of the training, as far as it is known."""
+        values: dict[int, float] = self._storage.get_trial(self._id).intermediate_values
+        return values
 
     def is_worse(self, share: float, loss: float) -> bool:
         """Note a validation loss; whether the trial is to be pruned.
@@ -290,9 +296,10 @@ class Progress:
             at this share.
         """
         part = int(PARTS * share + 1e-9)
-        if part in self._storage.get_trial(self._id).intermediate_values:
+        self._lowest = min(self._lowest, loss)  # also of epochs that end within one part
+        if part in self._reported():
             return False
-        self._trial.report(loss, part)
+        self._trial.report(self._lowest, part)
         return self._trial.should_prune()
 
 
