@@ -64,6 +64,10 @@ def test_a_run_begins_with_the_parameters_of_another_even_if_it_is_killed_at_onc
     assert start.settings_from(tmp_path / "timed", {**given, "minutes": None}).epochs == EPOCHS
     with pytest.raises(RNNError, match="nothing ends this training; give --epochs too"):
         start.resumed(tmp_path / "timed", {"minutes": None}).__enter__()
+    with start.resumed(tmp_path / "timed", {"minutes": None, "epochs": 10**5}):
+        pass
+    with start.resumed(tmp_path / "timed", {}):  # 100,000 epochs that were asked for
+        pass
     with pytest.raises(RNNError, match=r"^clip must be"):  # settings.json is fine
         start.resumed(tmp_path / "timed", {"clip": -1.0}).__enter__()
     with pytest.raises(RNNError, match="clip_by has no effect without --clip"):

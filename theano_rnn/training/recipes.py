@@ -176,7 +176,7 @@ def replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         stand for no limit.
     """
     left_out = early_ends(given.get("minutes"), given.get("schedule"))
-    if "minutes" in given and base.get("epochs") == MANY_EPOCHS:
+    if "minutes" in given and base.get("minutes") and base.get("epochs") == MANY_EPOCHS:
         left_out.add("epochs")  # they stood for no limit beside the minutes
     return {**{name: v for name, v in base.items() if name not in left_out}, **given}
 

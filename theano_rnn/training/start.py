@@ -143,7 +143,8 @@ def resumed(
     run = Run.open(folder)
     settings = load_settings(run, **changes)
     settings.check_given(changes)
-    if settings.minutes is None and settings.epochs == MANY_EPOCHS:
+    is_open = settings.minutes is None and settings.epochs == MANY_EPOCHS
+    if is_open and "minutes" in changes and "epochs" not in changes:
         raise RNNError("without minutes nothing ends this training; give --epochs too")
     if settings.tensorboard:
         run.write_events()
