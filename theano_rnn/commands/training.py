@@ -119,6 +119,12 @@ def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:
     say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
 
 
+def say_done(run: Run) -> None:
+    """What there is of a run that was stopped when only its test was left."""
+    say("Stopped before the test; the training is done and saved. To judge it:")
+    say(f"    {calling.line('evaluate')} {run.folder}")
+
+
 def train(training: Training, display: Display) -> int:
     """Train, then judge the run, unless the user or a signal has stopped it.
 
@@ -148,8 +154,7 @@ def train(training: Training, display: Display) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if display.stop and training.end is not None:
-        say("Stopped before the test; the training is done and saved. To judge it:")
-        say(f"    {calling.line('evaluate')} {run.folder}")
+        say_done(run)
         return display.exit_code
     if display.stop:
         state = training.state
@@ -166,8 +171,7 @@ def train(training: Training, display: Display) -> int:
         with CONSOLE.status("Judging the best model ..."):
             result = training.result()
     except KeyboardInterrupt:
-        say("Stopped before the test; the training is done and saved. To judge it:")
-        say(f"    {calling.line('evaluate')} {run.folder}")
+        say_done(run)
         raise
     show_run(result, settings, run)
     return 0

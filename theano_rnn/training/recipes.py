@@ -201,6 +201,6 @@ SUMMARIES = {
     "characters": "what a short text of characters gets by itself",
     "word-hour": "60 minutes; 88 on War and Peace after 30 in one thread, Kneser-Ney 121",
     "word-quick": "5 minutes; 62 on the documentation of Python, Kneser-Ney 64",
-    "word-tanh": "30 minutes; a plain network, on War and Peace below 113 after 20 in one thread",
+    "word-tanh": "30 minutes; a plain network, which begins orthogonal, see docs/results.md",
     "characters-hour": "60 minutes; 1.45 nats a character on Tiny Shakespeare, --split 90/10",
 }
