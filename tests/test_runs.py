@@ -83,6 +83,8 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     (lambda text: theano_rnn.train(text, recipe="tutor"), "recipe 'tutor' is unknown; use tutor"),
     (lambda text: theano_rnn.train(text, recipe=["words"]), r"recipe \['words'\] is unknown"),
     (lambda text: theano_rnn.train(text, source="nowhere"), "nowhere is not a run folder"),
+    (lambda text: theano_rnn.train(text, state_reset=0.1), "state_reset has no effect without --st"),
+    (lambda text: theano_rnn.train(text, level="char", sentences="lines"), "sentences has no effe"),
     (lambda text: theano_rnn.train(text, text.parent), "exists; name another"),
     (lambda text: theano_rnn.train(text.with_name("none")), "none.*No such file"),
     (lambda text: theano_rnn.load(text.parent), "is not a run folder"),
@@ -92,6 +94,12 @@ def test_bad_calls_are_refused_and_make_no_folder(text, tmp_path, monkeypatch, u
     with pytest.raises(RNNError, match=message):
         use(text)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_setting_may_need_what_is_chosen_to_fit_the_text(text, tmp_path):
+    small = {"hidden_size": 3, "layers": 1, "epochs": 1, "truncation": "chunk:5", "batch_size": 2}
+    run = theano_rnn.train(text, tmp_path / "run", level="char", state_reset=0.2, **small)
+    assert run.settings.stream and run.settings.state_reset == 0.2
 
 
 @pytest.mark.parametrize("bad", [[], [3], 5])

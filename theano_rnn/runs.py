@@ -16,6 +16,7 @@ from theano_rnn.text.reading import absolute
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
 from theano_rnn.training import load as run_files
+from theano_rnn.training.defaults import LATE
 from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
@@ -240,7 +241,7 @@ def train(
             raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
         values = {} if recipe is None else RECIPES[recipe]
         chosen = Settings.from_dict(replaced(values, given), where)
-        chosen.check_given(given)
+        chosen.check_given(given.keys() - LATE if left_open else given)
     with start.new(chosen, run, source, given=given.keys() if left_open else None) as training:
         training.run_epochs(Watching() if callback is None else callback)
         training.result()

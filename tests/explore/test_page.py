@@ -49,7 +49,7 @@ def test_the_command_writes_the_page_and_says_how_to_open_it(tmp_path, monkeypat
         (".", "is a folder; give a file, as explore.html"),
         ("nowhere/page.html", "nowhere/page.html cannot be written: No such file or directory"),
         ("mine.html", "mine.html is there already and is another file; give another name"),
-        ("mine.html/page.html", "cannot be written: Not a directory"),
+        ("mine.html/page.html", "cannot be written: mine.html is a file; name another folder"),
     ],
 )
 def test_bad_output_is_one_line_and_changes_nothing(

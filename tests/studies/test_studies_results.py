@@ -39,7 +39,8 @@ def test_a_line_that_is_no_record_is_named(tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(RNNError, match="cannot be written"):
+        said = "cannot be written: .*/file is a file; name another folder"
+        with pytest.raises(RNNError, match=said):
             results_in(folder)
 
 

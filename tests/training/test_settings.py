@@ -174,6 +174,12 @@ def test_a_text_may_be_several_files_and_keep_its_case():
         ({"clip_by": "value"}, []),
         ({"clip_by": "value", "clip": 0}, ["clip_by"]),
         ({"clip": 0}, []),
+        ({"sentences": "lines"}, []),
+        ({"sentences": "lines", "level": "bpe"}, []),
+        ({"sentences": "lines", "level": "char"}, ["sentences"]),
+        ({"sentences": "punctuation", "tokenized": True}, ["sentences"]),
+        ({"state_reset": 0.1, "stream": True, "truncation": "chunk:5"}, []),
+        ({"state_reset": 0.1}, ["state_reset"]),
     ],
 )
 def test_a_setting_that_was_given_and_has_no_effect_is_refused(values, names):

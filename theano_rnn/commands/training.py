@@ -14,6 +14,7 @@ from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text.reading import absolute
 from theano_rnn.training import build, start
+from theano_rnn.training.defaults import LATE
 from theano_rnn.training.evaluation import format_perplexity, judged_on
 from theano_rnn.training.loop import Training
 from theano_rnn.training.recipes import RECIPES, replaced
@@ -48,7 +49,7 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
     else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
         settings = Settings(**replaced(recipe, given))
-        settings.check_given(given)
+        settings.check_given(given.keys() if recipe else given.keys() - LATE)
         fitted = None if recipe else given.keys()
         found = start.new(settings, arguments.run, progress=reading, given=fitted)
     with found as training:

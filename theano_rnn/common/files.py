@@ -48,6 +48,10 @@ def writing(path: PathLike) -> Iterator[None]:
     """
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next((above for above in Path(path).parents if above.is_file()), None)
+        why = reason(error) if file is None else f"{file} is a file; name another folder"
+        raise RNNError(f"{path} cannot be written: {why}") from None
     except OSError as error:
         raise RNNError(f"{path} cannot be written: {reason(error)}") from None
 

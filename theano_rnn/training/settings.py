@@ -352,8 +352,16 @@ class Settings:
             if self.scheduled in ("plateau", "epochs") or self.on_nonfinite == "restore"
             else schedule,
             "clip_by": "" if self.clip else "without --clip",
+            "sentences": self._ends_known(),
+            "state_reset": "" if self.stream else "without --stream",
         }
         return {name: idle[name] for name in given if idle.get(name)}
+
+    def _ends_known(self) -> str:
+        """Why ``sentences`` has no effect: a sentence is a line anyway; "" if it has one."""
+        if self.level == "char":
+            return "with --level char, where a sentence is a line"
+        return "with --tokenized, where a sentence is a line" if self.tokenized else ""
 
     def check_given(self, given: Collection[str]) -> None:
         """Refuse a setting that someone chose and that has no effect.

@@ -86,6 +86,7 @@ def new(
     if given is not None:
         chosen = defaults.fitting(settings, given, corpus.token_counts["train"])
         settings = dataclasses.replace(settings, **chosen)
+        settings.check_given(given)
         build.build_stream(settings, corpus)  # fails now, and not after the run folder is made
     build.architecture(settings, corpus.vocabulary.size).check_memory()
     before = None if source is None else load(source)
