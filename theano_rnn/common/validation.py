@@ -3,6 +3,7 @@
 A bad value raises RNNError. Its message says what was wrong, where, and what to do.
 """
 
+import functools
 import numbers
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +39,12 @@ def is_finite(value: object, dtype: str = "float64") -> bool:
     (True, False, False, False)
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and bool(abs(value) <= float(np.finfo(dtype).max))  # type: ignore[arg-type]
+    return is_number and bool(abs(value) <= _largest(dtype))  # type: ignore[arg-type]
+
+
+@functools.cache
+def _largest(dtype: str) -> float:
+    return float(np.finfo(dtype).max)
 
 
 def positive(value: Any, name: str, dtype: str = "float64") -> float:
@@ -111,13 +117,14 @@ def _integer_dtype(tokens: Array, name: str) -> None:
 
 
 def _in_vocabulary(tokens: Array, name: str, vocab_size: int) -> Ints:
-    if tokens.min() < 0 or tokens.max() >= vocab_size:
+    ids: Ints = np.ascontiguousarray(tokens, dtype=np.int64)
+    if np.maximum.reduce(ids.view(np.uint64), axis=None) >= vocab_size:  # below 0 is 2^63 or more
         index = tuple(np.argwhere((tokens < 0) | (tokens >= vocab_size))[0])
         place = ", ".join(map(str, index))
         raise RNNError(
             f"{name}[{place}] is {tokens[index]}; pass token ids from 0 to {vocab_size - 1}"
         )
-    return np.ascontiguousarray(tokens, dtype=np.int64)
+    return ids
 
 
 def check_positions(count: int, vocab_size: int) -> None:

@@ -23,6 +23,7 @@ one mask in all steps, and the embedding. Merity, Keskar, Socher, Regularizing a
 language models (2017): the weights. Their W too is scaled in training, not afterwards.
 """
 
+import functools
 import math
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Union
@@ -72,6 +73,7 @@ class Masks(NamedTuple):
 NO_MASKS = Masks()
 
 
+@functools.lru_cache(maxsize=64)  # each step asks
 def kinds(architecture: Architecture) -> tuple[str, ...]:
     """The masks that a training step of a network draws, in the order of ``Masks``."""
     return tuple(name for name, rate in _rates(architecture).items() if np.any(rate))
@@ -121,11 +123,14 @@ def draw(
     -------
     Masks of arrays
     """
+    names = kinds(architecture)
+    if not names:
+        return NO_MASKS
     T, B = shape
     a, rates = architecture, _rates(architecture)
     shapes = _shapes(a, 1 if a.variational else T, B)
     masks: dict[str, Floats] = {}
-    for name in kinds(a):
+    for name in names:
         if name == "states":  # drawn as ever, so that old runs go on with the same bits
             p = rates[name].reshape(-1, 1, 1, 1)
             is_kept = random.random(shapes[name], np.float32) >= p.astype(np.float32)
