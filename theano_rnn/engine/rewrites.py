@@ -19,7 +19,7 @@ from theano.graph.opt import in2out, out2in
 
 from theano_rnn.engine.loop import op as loop_op
 from theano_rnn.engine.loop import reuse
-from theano_rnn.engine.ops import activations, bf16, rows, skinny_gemm, softmax
+from theano_rnn.engine.ops import activations, bf16, rows, skinny_gemm, softmax, updates
 
 #: Without a C compiler there is nothing to gain: Theano leaves these out.
 IN_C = ("fast_run", "cxx_only")
@@ -112,6 +112,13 @@ REWRITES = (
         bf16.local_bf16_gemm,
         "after native_loop and skinny_gemm, whose Ops it changes; before these write in place",
         "bf16",
+    ),
+    Rewrite(
+        "merged_updates",
+        74.9,
+        updates.MergedUpdates(),
+        (*IN_C, "inplace"),
+        "after fusion, and before Theano's Elemwise may write over what these read, at 75",
     ),
     Rewrite(
         "native_loop_inplace",

@@ -288,8 +288,8 @@ class Optimizer:
             In the order of the parameters, of their shapes and dtype.
         learning_rate : scalar expression or float
         guard : function from expression to expression, optional
-            Wraps each gradient and each state where it is read, such as in ``if_finite``. The
-            state needs it too: it may be updated in place before any gradient is read.
+            Wraps each state where it is read, such as in ``if_finite``: a state may be updated in
+            place before any gradient is read.
 
         Returns
         -------
@@ -311,7 +311,7 @@ class Optimizer:
             learning_rate = tensor.cast(learning_rate, self.dtype)
             for p, g, beside in zip(self.parameters, gradients, self._state_of):
                 state = [guard(shared) for shared in beside]
-                values = self.rule(p, guard(g), learning_rate, *state, **self.constants)
+                values = self.rule(p, g, learning_rate, *state, **self.constants)
                 new.update(zip([p, *beside], values))
         return list(new.items())
 

@@ -31,7 +31,7 @@ from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.pieces import summed
 from theano_rnn.model.truncation import Truncation
 from theano_rnn.optim import optimizers, regularization
-from theano_rnn.optim.clipping import CLIPPINGS
+from theano_rnn.optim.clipping import CLIPPINGS, global_norm
 from theano_rnn.optim.precision import check_precision
 
 
@@ -400,11 +400,13 @@ class Step:
             return None, self._decayed(
                 self.optimizer.updates(gradients, learning_rate), learning_rate
             )
-        gradients, norm = CLIPPINGS[self.clip_by](gradients, clip)
 
         def guard(a: Variable) -> Variable:
             return if_finite(a, E + norm)
 
+        norm = global_norm(gradients)
+        # Every clipped gradient reads the clip, so none is computed where the norm is not finite.
+        gradients, norm = CLIPPINGS[self.clip_by](gradients, guard(clip))
         updates = self.optimizer.updates(gradients, learning_rate, guard)
         return norm, self._decayed(updates, learning_rate)
 

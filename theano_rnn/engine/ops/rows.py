@@ -106,6 +106,8 @@ class SumOfSquares(_RowOp):
     """sum(x * x) over all elements of a matrix, added up in float64."""
 
     __props__ = ()
+    files = ("gil.h", "ops/threads.h", "ops/rows.c")
+    has_threads = True
 
     def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [tensor.TensorType(x.dtype, ())()])
