@@ -69,7 +69,6 @@ def test_parameter_and_state_are_written_over(name):
 
 def test_a_parameter_by_columns_is_updated_too():
     made, shared = step("adam")
-    by_rows, _ = step("adam")
     shared["W"].set_value(np.asfortranarray(shared["W"].get_value()))
     other, expected = step("adam", is_on=False)
     for g in gradients():
@@ -89,7 +88,7 @@ def test_other_shapes_are_refused_and_nothing_changes():
 
 def test_what_others_read_is_neither_merged_nor_written_over_too_early():
     """The velocity is read by a product, and the old parameter by the result."""
-    W, v = (theano.shared(np.full((3, 3), value), name) for value, name in ((1.0, "W"), (2.0, "v")))
+    W, v = theano.shared(np.full((3, 3), 1.0), "W"), theano.shared(np.full((3, 3), 2.0), "v")
     g = tensor.dmatrix("g")
     new = 0.5 * v - g
     made = function([g], [tensor.dot(W, new)], [(W, W + new), (v, new)])

@@ -28,7 +28,7 @@ from theano_rnn.engine.c_code import FLOATS, SimdOp
 class _RowOp(SimdOp):
     """What the Ops share: the C."""
 
-    files = ("gil.h", "ops/rows.c")
+    files: tuple[str, ...] = ("gil.h", "ops/rows.c")
 
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<utility>", "<vector>"]

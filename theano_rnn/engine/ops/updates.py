@@ -117,9 +117,7 @@ class Update(SimdOp):
                 f" if ({n} == NULL) {{ {fail} }} }}"
             )
         flat = " && ".join(f"PyArray_ISCONTIGUOUS({n})" for n in arrays)
-        code += [
-            f"const dtype_{n} {n}_i = *(const dtype_{n}*)PyArray_DATA({n});" for n in given
-        ]
+        code += [f"const dtype_{n} {n}_i = *(const dtype_{n}*)PyArray_DATA({n});" for n in given]
         code += [f"dtype_{n}* const {n}_at = (dtype_{n}*)PyArray_DATA({n});" for n in arrays]
         for n in arrays:  # in elements
             code.append(
@@ -181,7 +179,7 @@ class MergedUpdates(GlobalOptimizer):
         for group in sorted(groups, key=len, reverse=True):
             if all(node in fgraph.apply_nodes for node in group):
                 node = _merged(fgraph, group, updated)
-                for index, output in enumerate(node.outputs):
+                for index in range(len(node.outputs)):
                     node = _overwriting(fgraph, node, index, updated)
 
 
