@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import platform
 import subprocess
 import sys
 import types
@@ -381,6 +382,24 @@ def test_spread_keeps_every_round():
     assert programs.spread([3.0, 1.0, 2.0]) == {
         "median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0]
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("info", "name"),
+    [
+        (
+            "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\n"
+            "processor\t: 1\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: other\n",
+            "AMD EPYC, family 25, model 17",
+        ),
+        ("processor\t: 0\nmodel name\t: ARMv8\n", "ARMv8"),
+        ("processor\t: 0\n", platform.processor() or platform.machine()),
+    ],
+)
+def test_a_processor_is_named_with_its_generation(tmp_path, info, name):
+    (tmp_path / "cpuinfo").write_text(info)
+    assert machine.cpu(tmp_path / "cpuinfo") == name
+    assert machine.cpu(tmp_path / "none") == (platform.processor() or platform.machine())
 
 
 @pytest.mark.slow

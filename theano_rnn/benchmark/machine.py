@@ -39,14 +39,18 @@ def peers() -> dict[str, str]:
     return dict(line.split("#")[0].strip().split("==") for line in pins if "==" in line)
 
 
-def cpu() -> str:
-    """The name of the processor."""
+def cpu(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of the processor, with its family and model: a cloud names all of a maker alike."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = [line.split(":", 1) for line in info.read_text().splitlines() if ":" in line]
     except OSError:
         lines = []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    about = {name.strip(): value.strip() for name, value in reversed(lines)}  # the first core's
+    if "model name" not in about:
+        return platform.processor() or platform.machine()
+    if not {"cpu family", "model"} <= about.keys():
+        return about["model name"]
+    return f"{about['model name']}, family {about['cpu family']}, model {about['model']}"
 
 
 def vectors() -> str:
