@@ -117,6 +117,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "dropout_output": 0.4,
         "dropout_embedding": 0.1,
         "weight_drop": 0.4,
+        "weight_decay": 0.1,
     },
     "word-quick": {
         **_IN_TIME,
