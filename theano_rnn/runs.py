@@ -241,7 +241,7 @@ def train(
             raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
         values = {} if recipe is None else RECIPES[recipe]
         chosen = Settings.from_dict(replaced(values, given), where)
-        chosen.check_given(given.keys() - LATE if left_open else given)
+        chosen.check_given([name for name in given if not left_open or name not in LATE])
     with start.new(chosen, run, source, given=given.keys() if left_open else None) as training:
         training.run_epochs(Watching() if callback is None else callback)
         training.result()

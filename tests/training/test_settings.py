@@ -177,6 +177,7 @@ def test_a_text_may_be_several_files_and_keep_its_case():
         ({"sentences": "lines"}, []),
         ({"sentences": "lines", "level": "bpe"}, []),
         ({"sentences": "lines", "level": "char"}, ["sentences"]),
+        ({"sentences": "auto", "level": "char", "state_reset": 0.0}, []),
         ({"sentences": "punctuation", "tokenized": True}, ["sentences"]),
         ({"state_reset": 0.1, "stream": True, "truncation": "chunk:5"}, []),
         ({"state_reset": 0.1}, ["state_reset"]),

@@ -49,7 +49,7 @@ def opened(arguments: argparse.Namespace) -> Iterator[Training]:
     else:
         recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
         settings = Settings(**replaced(recipe, given))
-        settings.check_given(given.keys() if recipe else given.keys() - LATE)
+        settings.check_given([name for name in given if recipe or name not in LATE])
         fitted = None if recipe else given.keys()
         found = start.new(settings, arguments.run, progress=reading, given=fitted)
     with found as training:

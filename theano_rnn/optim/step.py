@@ -405,7 +405,8 @@ class Step:
             return if_finite(a, E + norm)
 
         norm = global_norm(gradients)
-        # Every clipped gradient reads the clip, so none is computed where the norm is not finite.
+        # Every new parameter reads its clipped gradient, and that the clip: where the norm is not
+        # finite, none is computed.
         gradients, norm = CLIPPINGS[self.clip_by](gradients, guard(clip))
         updates = self.optimizer.updates(gradients, learning_rate, guard)
         return norm, self._decayed(updates, learning_rate)

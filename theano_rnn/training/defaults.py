@@ -29,7 +29,7 @@ TOKENS = {"word": 2_200_000, "bpe": 2_200_000, "char": 5_000_000}
 RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
          "adam": 0.002}  # fmt: skip
 
-#: Settings whose effect is known when the others are chosen: there may be a stream then.
+#: Settings whose effect is known only after others are chosen: there may be a stream then.
 LATE = {"state_reset"}
 
 

@@ -353,12 +353,14 @@ class Settings:
             else schedule,
             "clip_by": "" if self.clip else "without --clip",
             "sentences": self._ends_known(),
-            "state_reset": "" if self.stream else "without --stream",
+            "state_reset": "without --stream" if self.state_reset and not self.stream else "",
         }
         return {name: idle[name] for name in given if idle.get(name)}
 
     def _ends_known(self) -> str:
         """Why ``sentences`` has no effect: a sentence is a line anyway; "" if it has one."""
+        if self.sentences == "auto":
+            return ""
         if self.level == "char":
             return "with --level char, where a sentence is a line"
         return "with --tokenized, where a sentence is a line" if self.tokenized else ""

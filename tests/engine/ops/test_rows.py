@@ -171,3 +171,13 @@ def test_without_a_c_compiler_their_python_does_the_same(name):
     theirs = function(name, is_on=False)(*(given[a] for a in arguments))
     for a, b in zip(np.atleast_1d(ours), np.atleast_1d(theirs)):
         np.testing.assert_array_equal(a, b)
+
+
+def test_they_stand_in_one_module():
+    """Theano's linker "c" puts the C of all Ops into one."""
+    x = tensor.dmatrix()
+    mode = theano.Mode("c", "fast_run")
+    made = theano.function([x], [tensor.sqr(x).sum(), x.sum(axis=0)], mode=mode)
+    assert has_ours(made, "sum_of_squares") and has_ours(made, "column_sums")
+    squares, columns = made(np.arange(6.0).reshape(2, 3))
+    assert squares == 55 and list(columns) == [3, 5, 7]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from interpreters import run_python
+from theano.tensor.elemwise import Elemwise
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.ops.updates import Update
@@ -77,11 +78,13 @@ def test_a_parameter_by_columns_is_updated_too():
     np.testing.assert_allclose(shared["W"].get_value(), expected["W"].get_value(), rtol=1e-12)
 
 
-def test_other_shapes_are_refused_and_nothing_changes():
-    made, shared = step("adam")
+@pytest.mark.parametrize("linker", ["cvm", "py"])
+@pytest.mark.parametrize("shape", [(SHAPE[0], SHAPE[1] + 1), (1, SHAPE[1]), (1, 1)])
+def test_other_shapes_are_refused_and_nothing_changes(shape, linker):
+    made, shared = step("adam", linker=linker)
     before = {key: s.get_value() for key, s in shared.items()}
     with pytest.raises(ValueError, match="an update of matrices of several shapes"):
-        made(np.ones((SHAPE[0], SHAPE[1] + 1)), 0.1)
+        made(np.ones(shape), 0.1)
     for key in ("W", "W.mean", "W.square"):
         np.testing.assert_array_equal(shared[key].get_value(), before[key])
 
@@ -105,6 +108,58 @@ def test_two_parameters_may_change_places():
     assert (a.get_value() == 6).all() and (b.get_value() == 5).all()
     made()
     assert (a.get_value() == 15).all() and (b.get_value() == 30).all()
+
+
+def test_what_must_come_before_another_is_not_merged_with_it():
+    """A reads v before Y is written over it."""
+    W, v = theano.shared(np.ones((3, 3)), "W"), theano.shared(np.full((3, 3), 2.0), "v")
+    a, b = tensor.dmatrices("ab")
+    A, Y = v * 0.5 + 1, v + tensor.dot(a, b)
+    with theano.config.change_flags(on_opt_error="raise"):
+        made = function([a, b], [], [(v, A), (W, W + A * Y)])
+    made(np.eye(3), np.eye(3))
+    np.testing.assert_allclose(W.get_value(), 1 + 2 * (2 + np.eye(3)))
+    np.testing.assert_allclose(v.get_value(), 2)
+
+
+def test_what_can_fail_or_has_no_c_stays_with_theano():
+    W, v = theano.shared(np.full((3, 3), 0.4), "W"), theano.shared(np.ones((3, 3)), "v")
+    a, b = tensor.lmatrices("ab")
+    made = function([a, b], [], [(W, W * 2 + a // b), (v, tensor.erfinv(W))])
+    assert not merged(made)
+    with pytest.raises(ZeroDivisionError):
+        made(np.ones((3, 3), int), np.zeros((3, 3), int))
+    assert (W.get_value() == 0.4).all()
+    made(np.ones((3, 3), int), np.ones((3, 3), int))
+    np.testing.assert_allclose(v.get_value(), 0.37080716)
+
+
+def test_a_node_with_other_outputs_stays_as_it_is():
+    scalars = [theano.scalar.float64() for _ in "ab"]
+    both = Elemwise(theano.scalar.Composite(scalars, [scalars[0] + scalars[1], scalars[0] * 2]))
+    W, g = theano.shared(np.ones((3, 3))), tensor.dmatrix()
+    new, other = both(W, g)
+    with theano.config.change_flags(on_opt_error="raise"):
+        assert not merged(function([g], [other], [(W, new)]))
+
+
+def test_no_more_arrays_are_merged_than_numpy_takes():
+    g = tensor.dmatrices(*"abcdefghijklmnopqrstuvwxyzABCDEFGHIJ")
+    W, v = theano.shared(np.ones((3, 3))), theano.shared(np.ones((3, 3)))
+    new = sum(g[:20], v)
+    made = function(g, [], [(v, new), (W, sum(g[20:], W * new))], linker="py")
+    made(*[np.ones((3, 3))] * len(g))
+    assert (v.get_value() == 21).all() and (W.get_value() == 37).all()
+
+
+def test_a_module_is_made_anew_when_the_code_of_a_part_is_another(monkeypatch):
+    made, _ = step("adam")
+    (node,) = merged(made)
+    version = node.op.c_code_cache_version()
+    monkeypatch.setattr(theano.scalar.Sqrt, "c_code_cache_version", lambda op: (99,))
+    assert node.op.c_code_cache_version() != version
+    monkeypatch.setattr(theano.scalar.Sqrt, "c_code_cache_version", lambda op: ())
+    assert node.op.c_code_cache_version() == ()
 
 
 def test_rows_and_vectors_stay_with_theano():

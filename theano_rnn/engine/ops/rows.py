@@ -106,7 +106,7 @@ class SumOfSquares(_RowOp):
     """sum(x * x) over all elements of a matrix, added up in float64."""
 
     __props__ = ()
-    files = ("gil.h", "ops/threads.h", "ops/rows.c")
+    files = ("gil.h", "ops/threads.h", "ops/squares.c")
     has_threads = True
 
     def make_node(self, x: Variable) -> Apply:
@@ -126,7 +126,7 @@ class SumOfSquares(_RowOp):
         return f"""
         if ({out} == NULL) {out} = (PyArrayObject*)PyArray_EMPTY(0, NULL, PyArray_TYPE({x}), 0);
         if ({out} == NULL) {{ {fail} }}
-        *(dtype_{x}*)PyArray_DATA({out}) = (dtype_{x})rows::sum_of_squares<dtype_{x}>({x});
+        *(dtype_{x}*)PyArray_DATA({out}) = (dtype_{x})squares::sum<dtype_{x}>({x});
         """
 
 

@@ -16,14 +16,19 @@ from theano.graph.destroyhandler import DestroyHandler
 from theano.graph.fg import FunctionGraph, InconsistencyError
 from theano.graph.opt import GlobalOptimizer, copy_stack_trace
 from theano.graph.toolbox import ReplaceValidate
+from theano.graph.utils import MethodNotDefined
 from theano.scalar.basic import Composite, get_scalar_type
 from theano.tensor.elemwise import Elemwise
 
 from theano_rnn.common.types import Variable
 from theano_rnn.engine.c_code import FLOATS, SimdOp
 
-#: The time of an element of an array, which is read from the memory, in multiplications.
+#: Reading an element of an array takes the time of so many multiplications.
 WORK = 10
+#: An Op has at most so many arrays, inputs and outputs together: NumPy's ufuncs take no more.
+MOST_ARRAYS = 32
+#: Stands in C code where it would raise an exception, which it cannot do without Python's lock.
+FAIL = "CANNOT_FAIL"
 
 
 class Update(SimdOp):
@@ -35,7 +40,7 @@ class Update(SimdOp):
         The expressions, of scalars.
     inplace : tuple of (int, int)
         Outputs, and the inputs that they are written over.
-    *inputs : matrices, or matrices of one element
+    *inputs : matrices, or numbers as matrices of one element
 
     Raises
     ------
@@ -68,6 +73,9 @@ class Update(SimdOp):
         self.composite.prepare_node(node, storage_map, compute_map, impl)
 
     def perform(self, node: Apply, inputs: list[Any], outputs: list[Any]) -> None:
+        shapes = {x.shape for x, v in zip(inputs, node.inputs) if not any(v.broadcastable)}
+        if len(shapes) > 1:
+            raise ValueError("an update of matrices of several shapes")
         function = np.frompyfunc(self.composite.impl, len(inputs), len(outputs))
         results = function(*inputs)
         results = results if isinstance(results, tuple) else (results,)
@@ -78,6 +86,10 @@ class Update(SimdOp):
                 inputs[written][...] = result
                 result = inputs[written]
             out[0] = result
+
+    def c_code_cache_version(self) -> tuple[Any, ...]:
+        version = self.composite.c_code_cache_version()
+        return (*super().c_code_cache_version(), version) if version else ()
 
     def c_support_code(self, **kwargs: Any) -> str:
         return f"{super().c_support_code(**kwargs)}\n{self.composite.c_support_code(**kwargs)}"
@@ -138,7 +150,7 @@ class Update(SimdOp):
     ) -> str:
         """The loop over all elements of arrays without gaps, and that over rows and columns."""
         task = self.composite.c_code(
-            node, name, [f"{n}_i" for n in inputs], [f"{n}_o" for n in outputs], {"fail": "{}"}
+            node, name, [f"{n}_i" for n in inputs], [f"{n}_o" for n in outputs], {"fail": FAIL}
         )
 
         def body(place: str) -> str:
@@ -175,30 +187,46 @@ class MergedUpdates(GlobalOptimizer):
             for new, old in (fgraph.update_mapping or {}).items()
         }
         groups = [_group(fgraph, v.owner) for v in updated if _is_elementwise(v.owner)]
-        # The largest first: those of a parameter hold those of its state, which it reads.
+        # The largest first: the group of a parameter holds the smaller groups of its state.
         for group in sorted(groups, key=len, reverse=True):
-            if all(node in fgraph.apply_nodes for node in group):
-                node = _merged(fgraph, group, updated)
-                for index in range(len(node.outputs)):
-                    node = _overwriting(fgraph, node, index, updated)
+            if not all(node in fgraph.apply_nodes for node in group):
+                continue
+            node = _merged(fgraph, group, updated)
+            for index in range(len(node.outputs) if node else 0):
+                node = _overwriting(fgraph, node, index, updated)
 
 
 def _is_elementwise(node: Optional[Apply]) -> bool:
-    """Whether a node computes matrices, of which each element depends on one of each matrix."""
-    if node is None or type(node.op) is not Elemwise or node.op.inplace_pattern:
+    """Whether a node computes a matrix, each element from one of each matrix, in C."""
+    if node is None or type(node.op) is not Elemwise or len(node.outputs) > 1:
         return False
     patterns = {x.broadcastable for x in node.inputs}
+    (output,) = node.outputs
     return (
-        all(x.broadcastable == (False, False) and x.dtype in FLOATS for x in node.outputs)
-        and patterns <= {(False, False), (True, True)}
+        not node.op.inplace_pattern
+        and output.dtype in FLOATS
         and (False, False) in patterns
+        and patterns <= {(False, False), (True, True)}
+        and _cannot_fail(node)
     )
 
 
-def _group(fgraph: FunctionGraph, node: Apply) -> list[Apply]:
-    """A node, and those that only nodes of the group and the function's outputs read.
+def _cannot_fail(node: Apply) -> bool:
+    """Whether there is C code for an element, and it never raises, as a division of integers."""
+    op = node.op.scalar_op
+    try:
+        element = op.make_node(*(get_scalar_type(x.dtype)() for x in node.inputs))
+        names = [f"x{i}" for i in range(len(node.inputs))]
+        code = op.c_code(element, "of_element", names, ["z"], {"fail": FAIL, "id": "0"})
+    except (NotImplementedError, MethodNotDefined):
+        return False
+    return FAIL not in code
 
-    Whatever reads what one of them computes is one of them: no path leads out and back.
+
+def _group(fgraph: FunctionGraph, node: Apply) -> list[Apply]:
+    """A node, and all nodes before it that nothing outside of the group reads.
+
+    The outputs of the function may be read from the group: no path leads from there back to it.
     """
     group, is_larger = [node], True
     while is_larger:
@@ -206,28 +234,37 @@ def _group(fgraph: FunctionGraph, node: Apply) -> list[Apply]:
         for producer in dict.fromkeys(v.owner for each in group for v in each.inputs):
             if producer in group or not _is_elementwise(producer):
                 continue
-            readers = [reader for v in producer.outputs for reader, _ in fgraph.clients[v]]
-            if all(reader == "output" or reader in group for reader in readers):
+            (output,) = producer.outputs
+            if all(reader == "output" or reader in group for reader, _ in fgraph.clients[output]):
                 group.append(producer)
                 is_larger = True
     return group
 
 
-def _merged(fgraph: FunctionGraph, group: list[Apply], updated: dict[Variable, Variable]) -> Apply:
-    """One node in place of a group."""
+def _merged(
+    fgraph: FunctionGraph, group: list[Apply], updated: dict[Variable, Variable]
+) -> Optional[Apply]:
+    """One node for all updates of a group; None if they cannot be computed at once.
+
+    What a group computes and the function returns, but is no update, Theano computes once more.
+    """
     nodes = [node for node in fgraph.toposort() if node in group]
     made = [output for node in nodes for output in node.outputs]
     inputs = list(dict.fromkeys(v for node in nodes for v in node.inputs if v not in made))
-    outputs = [output for output in made if output in updated or output in group[0].outputs]
+    outputs = [output for output in made if output in updated]
+    if len(inputs) + len(outputs) >= MOST_ARRAYS:
+        return None
     scalars = {v: get_scalar_type(v.dtype)() for v in inputs}
     for node in nodes:
         scalars.update(zip(node.outputs, _of_one_element(node, scalars)))
     composite = Composite([scalars[v] for v in inputs], [scalars[v] for v in outputs])
     new = Update(composite).make_node(*inputs)
     copy_stack_trace(outputs, new.outputs)
-    for old, output in zip(outputs, new.outputs):
-        updated[output] = updated[old]
-    fgraph.replace_all_validate(list(zip(outputs, new.outputs)), reason="merged_updates")
+    try:
+        fgraph.replace_all_validate(list(zip(outputs, new.outputs)), reason="merged_updates")
+    except InconsistencyError:  # one of them must be computed before what another one reads
+        return None
+    updated.update(zip(new.outputs, [updated[old] for old in outputs]))
     return new
 
 
@@ -249,7 +286,7 @@ def _overwriting(
 ) -> Apply:
     """A node that writes an output over the shared variable; this one if it must not."""
     output, op = node.outputs[index], node.op
-    old = [i for i, v in enumerate(node.inputs) if _viewed(v) is updated.get(output)]
+    old = [i for i, v in enumerate(node.inputs) if _viewed(v) is updated[output]]
     if not old or output.type != node.inputs[old[0]].type:
         return node
     new = Update(op.composite, (*op.inplace, (index, old[0]))).make_node(*node.inputs)
