@@ -13,9 +13,9 @@ from theano_rnn.optim.optimizers import Optimizer
 
 
 def assembly(without):
-    """The assembly of adam's update of a matrix, compiled without these flags."""
-    p = theano.shared(np.ones((2, 3), "float32"), "p")
-    g, rate = theano.tensor.fmatrix("g"), theano.tensor.fscalar("rate")
+    """The assembly of adam's update of a vector, compiled without these flags."""
+    p = theano.shared(np.ones(3, "float32"), "p")
+    g, rate = theano.tensor.fvector("g"), theano.tensor.fscalar("rate")
     updates = Optimizer("adam", [p]).updates([g], rate)
     f = theano.function([g, rate], [], updates=updates, mode="FAST_RUN")
     (node,) = (n for n in f.maker.fgraph.apply_nodes if "sqrt" in str(n.op))

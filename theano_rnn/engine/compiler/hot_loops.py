@@ -3,7 +3,8 @@
 Theano computes element-wise Ops of contiguous arrays in a loop that stands under one condition for
 each of them. gcc guesses how often each holds, so behind nine of them the loop is run once in some
 thousand calls, and code as rare as that it does not vectorise. adam's update of a matrix of 10,000
-by 300 took 8.2 ms, and 1.5 now (g++ 12 on an AMD EPYC). The parameter says how rare such code is.
+by 300 took 8.2 ms, and 1.5 with the parameter, which says how rare such code is (g++ 12 on an AMD
+EPYC; today ``merged_updates`` computes it, and vectors and other Ops need the parameter).
 """
 
 import functools
