@@ -43,11 +43,13 @@ def test_every_option_that_a_page_names_is_known():
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", source.read_text(encoding="utf-8")))
     for program in [*(ROOT / "tools").rglob("*.py")]:
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", program.read_text(encoding="utf-8")))
+    from theano_rnn.commands import train
     from theano_rnn.long_term.trial import Trial
     from theano_rnn.training.settings import Settings
 
     for name, field in {**Trial.__dataclass_fields__, **Settings.__dataclass_fields__}.items():
         known |= {"--" + name.replace("_", "-"), field.metadata.get("option", {}).get("off")}
+    known |= set(re.findall(r"--no-[a-z-]+", train.parser().format_help()))
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", read(page)))
         assert not named - known, page.name
