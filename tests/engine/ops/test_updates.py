@@ -95,6 +95,7 @@ def test_what_others_read_is_neither_merged_nor_written_over_too_early():
     g = tensor.dmatrix("g")
     new = 0.5 * v - g
     made = function([g], [tensor.dot(W, new)], [(W, W + new), (v, new)])
+    assert len(merged(made)) == 2
     value = np.arange(9.0).reshape(3, 3)
     np.testing.assert_allclose(made(value)[0], np.ones((3, 3)) @ (1 - value))
     np.testing.assert_allclose(W.get_value(), 2 - value)
@@ -148,6 +149,7 @@ def test_no_more_arrays_are_merged_than_numpy_takes():
     W, v = theano.shared(np.ones((3, 3))), theano.shared(np.ones((3, 3)))
     new = sum(g[:20], v)
     made = function(g, [], [(v, new), (W, sum(g[20:], W * new))], linker="py")
+    assert all(len(node.inputs) + len(node.outputs) < 32 for node in merged(made))
     made(*[np.ones((3, 3))] * len(g))
     assert (v.get_value() == 21).all() and (W.get_value() == 37).all()
 

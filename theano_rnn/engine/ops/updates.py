@@ -212,7 +212,7 @@ def _is_elementwise(node: Optional[Apply]) -> bool:
 
 
 def _cannot_fail(node: Apply) -> bool:
-    """Whether there is C code for an element, and it never raises, as a division of integers."""
+    """Whether there is C code for an element, and it never raises; a division of integers may."""
     op = node.op.scalar_op
     try:
         element = op.make_node(*(get_scalar_type(x.dtype)() for x in node.inputs))
