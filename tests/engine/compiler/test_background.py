@@ -64,3 +64,13 @@ def test_with_one_core_nothing_is_compiled_in_the_background(monkeypatch):
     one.start("m", [])
     assert one.pool is None and one.take("m", []) is None
     one.close()
+
+
+def test_pythons_variables_are_read_before_a_thread_begins(monkeypatch):
+    done = []
+    read = "get_config_vars"
+    monkeypatch.setattr(background.sysconfig, read, lambda *names: done.append("variables"))
+    monkeypatch.setattr(background, "ThreadPoolExecutor", lambda count: done.append("threads"))
+    monkeypatch.setattr(background, "COMPILERS", 2)
+    background.BackgroundCompiler([], compiler.compile_module).start("", [])
+    assert done == ["variables", "threads"]

@@ -7,6 +7,7 @@ background compile are ignored; the normal compile reports them. A function whos
 in the cache starts no thread.
 """
 
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,6 +54,9 @@ class BackgroundCompiler:
         if self.pool is not None or COMPILERS < 2:
             return
         missing: dict[Key, tuple[CLinker, Any]] = {}
+        # Python before 3.12 fills its table of variables at the first call, and a second thread
+        # reads it half filled: then the name of Python's library is None.
+        sysconfig.get_config_vars()
         self.pool = ThreadPoolExecutor(COMPILERS)
         self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
         for node in self.nodes:
