@@ -58,12 +58,14 @@ def test_a_module_that_fails_in_the_background_is_compiled_as_without_it(tmp_pat
     assert not any(in_background)
 
 
-def test_with_one_core_nothing_is_compiled_in_the_background(monkeypatch):
-    monkeypatch.setattr(background, "COMPILERS", 1)
-    one = background.BackgroundCompiler([], compiler.compile_module)
-    one.start("m", [])
-    assert one.pool is None and one.take("m", []) is None
-    one.close()
+def test_a_file_that_can_have_no_second_name_is_copied(tmp_path, monkeypatch):
+    def cannot(file, name):
+        raise OSError("no links here")
+
+    (tmp_path / "m.so").write_text("code")
+    monkeypatch.setattr(background.os, "link", cannot)
+    background._link(tmp_path / "m.so", tmp_path / "n.so")
+    assert (tmp_path / "n.so").read_text() == "code"
 
 
 def test_pythons_variables_are_read_before_a_thread_begins(monkeypatch):
@@ -72,5 +74,5 @@ def test_pythons_variables_are_read_before_a_thread_begins(monkeypatch):
     monkeypatch.setattr(background.sysconfig, read, lambda *names: done.append("variables"))
     monkeypatch.setattr(background, "ThreadPoolExecutor", lambda count: done.append("threads"))
     monkeypatch.setattr(background, "COMPILERS", 2)
-    background.BackgroundCompiler([], compiler.compile_module).start("", [])
+    background.BackgroundCompiler([], compiler.compile_module).start()
     assert done == ["variables", "threads"]

@@ -4,6 +4,7 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 
 ``precompiled_headers``  the headers that all of them include are read by the compiler once
 ``background``           the modules that a function still needs compile on all cores
+``joined``               several modules are one source
 ``build``                one module, compiled, or one error that says what is wrong
 ``clang``                flags for clang++, which Theano does not find
 ``processor``            the compiler's flags for this processor, asked for once
@@ -89,15 +90,15 @@ def compile_str(
     if module_name in FOR_ANY_PROCESSOR:
         own = cmodule.GCC_compiler.march_flags or ()
         preargs = [flag for flag in preargs or () if flag not in own]
-    background = _current if py_module else None
-    made = background.take(module_name, preargs) if background is not None else None
+    made = None
+    if py_module and _current is not None:
+        _current.start()
+        made = _current.take(module_name, preargs)
     if made is not None:
         for path in made.iterdir():
             shutil.move(str(path), location)
         library = Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"
     else:
-        if background is not None:
-            background.start(module_name, preargs)
         library = compile_module(module_name, src_code, location, preargs=preargs, **settings)
     if not py_module:
         return None

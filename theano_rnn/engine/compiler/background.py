@@ -1,12 +1,14 @@
 """Modules compiled in background threads, on all cores, before Theano asks for them.
 
 Theano compiles the modules of a function one after the other, on one core. Once it has to compile
-a first one, the ``BackgroundCompiler`` compiles those that the other nodes need, longest first,
-with as many compilers as there are cores. Theano takes each when it gets to its node. Errors in a
-background compile are ignored; the normal compile reports them. A function whose modules are all
-in the cache starts no thread.
+a first one, the ``BackgroundCompiler`` compiles all that the nodes need, in groups (see
+``joined``), the longest first, with as many compilers as there are cores. Theano takes each module
+when it gets to its node. Errors in a background compile are ignored; the normal compile, of the
+module alone, reports them. A function whose modules are all in the cache starts no thread.
 """
 
+import os
+import shutil
 import sysconfig
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from theano.link.c import cmodule
 from theano.link.c.basic import CLinker, get_module_cache
 
 from theano_rnn.engine.blas import usable_cores
+from theano_rnn.engine.compiler.joined import Module, groups, settings, source
 from theano_rnn.engine.loop.op import NativeLoop
 
 #: How many compilers run at once.
@@ -46,52 +49,52 @@ class BackgroundCompiler:
         self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
         self.jobs: dict[Key, Future[Path]] = {}
 
-    def start(self, name: str, flags: Optional[Sequence[str]]) -> None:
-        """Start to compile all modules that are missing, except one that is being made.
-
-        Later calls do nothing, nor does any where there is one core.
-        """
-        if self.pool is not None or COMPILERS < 2:
+    def start(self) -> None:
+        """Start to compile all modules that are missing. Later calls do nothing."""
+        if self.pool is not None:
             return
-        missing: dict[Key, tuple[CLinker, Any]] = {}
         # Python before 3.12 fills its table of variables at the first call, and a second thread
         # reads it half filled: then the name of Python's library is None.
         sysconfig.get_config_vars()
         self.pool = ThreadPoolExecutor(COMPILERS)
         self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
+        missing: dict[Key, Module] = {}
         for node in self.nodes:
             linker = _missing(node)
             if linker is not None:
-                module = linker.get_dynamic_module()
-                missing[_key(module.code_hash, linker.compile_args())] = linker, module
-        missing.pop(_key(name, flags), None)
-        longest_first = sorted(missing.items(), key=lambda job: -len(job[1][1].code()))
-        for n, (key, (linker, module)) in enumerate(longest_first):
-            location = Path(self.folder.name) / str(n)
-            location.mkdir()
-            self.jobs[key] = self.pool.submit(self._compiled, linker, module, location)
+                module = Module(linker)
+                missing[module.name, module.flags] = module
+        for n, group in enumerate(groups(list(missing.values()))):
+            job = self.pool.submit(self._compiled, group, Path(self.folder.name) / str(n))
+            for module in group:
+                self.jobs[module.name, module.flags] = job
 
     def take(self, module_name: str, flags: Optional[Sequence[str]]) -> Optional[Path]:
         """Return the folder of a module, once compiled; None if it was not begun or failed."""
-        job = self.jobs.pop(_key(module_name, flags), None)
-        if job is None or job.cancel():  # cancelled: no thread has begun it
+        job = self.jobs.pop((module_name, tuple(flags or ())), None)
+        if job is None:
             return None
         try:
-            return job.result()
+            return job.result() / module_name
         except Exception:  # the normal compile reports what is wrong
             return None
 
-    def _compiled(self, linker: CLinker, module: Any, location: Path) -> Path:
-        """Compile a module into a folder, and return it."""
-        self.compile(
-            module.code_hash,
-            module.code(),
+    def _compiled(self, group: Sequence[Module], location: Path) -> Path:
+        """Compile a group; return a folder with one for each module, with its library and code."""
+        location.mkdir()
+        name = group[0].name
+        library = self.compile(
+            name,
+            source(group),
             str(location),
-            include_dirs=linker.header_dirs(),
-            lib_dirs=linker.lib_dirs(),
-            libs=linker.libraries(),
-            preargs=linker.compile_args(),
+            preargs=list(group[0].flags),
+            **settings(group),
         )
+        for module in group:
+            folder = location / module.name
+            folder.mkdir()
+            _link(library, folder / f"{module.name}{library.suffix}")
+            (folder / "mod.cpp").write_text(module.code, "utf-8")
         return location
 
     def close(self) -> None:
@@ -101,8 +104,12 @@ class BackgroundCompiler:
             self.folder.cleanup()
 
 
-def _key(module_name: str, flags: Optional[Sequence[str]]) -> Key:
-    return module_name, tuple(flags or ())
+def _link(file: Path, name: Path) -> None:
+    """Give a file another name; a copy, where a file can have only one."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copyfile(file, name)
 
 
 def _missing(node: Apply) -> Optional[CLinker]:
