@@ -32,7 +32,8 @@ class Says:
 def training(**changes):
     settings = Settings(**{"epochs": 4, **changes})
     return SimpleNamespace(
-        settings=settings, state=State(), steps_per_epoch=50, model=Says(),
+        settings=settings, state=State(), model=Says(),
+        examples=SimpleNamespace(count=lambda state: 50),
         budget=Budget(settings.epochs, settings.minutes, train=1000, valid=300),
         corpus=SimpleNamespace(
             token_counts={"train": 1000, "valid": 300, "test": 200}, vocabulary=VOCABULARY

@@ -329,21 +329,22 @@ def test_a_stream_under_artbp_is_cut_anew_in_each_epoch_at_steps_that_the_seed_d
     tmp_path, corpus
 ):
     training = new_training(tmp_path / "run", corpus, ARTBP_STREAM)
-    pieces = training._pieces(training._stream)
-    assert training.steps_per_epoch == len(pieces)
+    examples, state = training.examples, training.state
+    pieces = [(x, y) for x, y, _ in examples.of_epoch(state)]
+    assert examples.count(state) == len(pieces)
     lengths = [len(x) for x, _ in pieces]
-    assert sum(lengths) == training._stream.steps and len(set(lengths)) > 1
+    assert sum(lengths) == examples.stream.steps and len(set(lengths)) > 1
     for whole, part in zip(*[[np.concatenate([xy[n] for xy in s]) for n in (0, 1)]
-                             for s in (training._stream, pieces)]):  # fmt: skip
+                             for s in (examples.stream, pieces)]):  # fmt: skip
         np.testing.assert_array_equal(whole, part)
     truncation = parse(ARTBP_STREAM.truncation)
     random = np.random.default_rng([3, 0, 0, 2])
-    cut = cuts.draw(truncation, (training._stream.steps, 1), random)
+    cut = cuts.draw(truncation, (examples.stream.steps, 1), random)
     assert np.cumsum(lengths)[:-1].tolist() == np.flatnonzero(cut).tolist()
-    training.state.epoch = 1
-    assert [len(x) for x, _ in training._pieces(training._stream)] != lengths
     # Within a piece nothing is cut.
-    assert not training._cut_of(pieces[0][0])["cuts"].any()
+    assert not examples.drawn(pieces[0][0], state)["cuts"].any()
+    state.epoch = 1
+    assert [len(x) for x, _, _ in examples.of_epoch(state)] != lengths
 
 
 @pytest.mark.parametrize(
@@ -360,10 +361,10 @@ def test_adaptive_truncation_chooses_K_before_each_epoch_and_writes_its_bias(
         assert 0 < record["relative_bias_error"] < 0.1
     # Of the parameters before the epoch: those of the first are the initial ones.
     again = new_training(tmp_path / "again", corpus, settings)
-    again._choose_K()
+    x, _, _ = next(again.examples.of_epoch(again.state))
     assert training.run.metrics()[0]["K"] == again.state.K
     if settings.stream:
-        assert len(again._pieces(again._stream)[0][0]) == again.state.K
+        assert len(x) == again.state.K
 
 
 class Interrupted(Callback):
@@ -392,7 +393,9 @@ def test_a_run_interrupted_in_an_evaluation_resumes_there(tmp_path, corpus, wher
     with pytest.raises(KeyboardInterrupt):
         halted.run_epochs(Interrupted(where))
     assert halted.state.epoch == 1
-    assert halted.state.step == (halted.steps_per_epoch if where == "evaluating" else 0)
+    assert halted.state.step == (
+        halted.examples.count(halted.state) if where == "evaluating" else 0
+    )
     resumed = Training(STREAM, halted.run, corpus, resume=True)
     resumed.run_epochs(Callback())
     assert left_behind(resumed.run) == left_behind(whole.run)

@@ -66,7 +66,7 @@ def rates(folder: Path, mode: str, cell: str, epochs: int) -> tuple[float, float
     corpus = build.build_corpus(settings)
     training, clock = Training(settings, Run.create(folder / f"{mode} {cell}"), corpus), Clock()
     training.run_epochs(clock)
-    examples, state = list(training.examples()), None
+    examples, state = list(training.examples.of_epoch(training.state)), None
     alone = []
     for _ in range(epochs):
         tokens, begun = 0, time.perf_counter()

@@ -186,7 +186,7 @@ def indented(text: str) -> str:
 def plan(training: Training, speed: Optional[float]) -> str:
     """The steps that are left and how long they will take; how to shorten what takes hours."""
     settings, counts = training.settings, training.corpus.token_counts
-    epochs, steps = settings.epochs - training.state.epoch, training.steps_per_epoch
+    epochs, steps = settings.epochs - training.state.epoch, training.examples.count(training.state)
     more = " more" if training.state.epoch else ""
     text = f"{epochs}{more} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)}"
     if speed is None:

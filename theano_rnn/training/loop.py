@@ -11,18 +11,16 @@ import numpy as np
 
 from theano_rnn import engine
 from theano_rnn.common.errors import NotFinite, RNNError
-from theano_rnn.common.types import Array, Bools, Floats, Function, Ints, Parameters, Record
-from theano_rnn.model import cuts, dropout
+from theano_rnn.common.types import Array, Bools, Floats, Ints, Parameters, Record
 from theano_rnn.optim import averaging
 from theano_rnn.optim.averaging import AVERAGE, Average
-from theano_rnn.text import batches
 from theano_rnn.text.corpus import Corpus, count_tokens
-from theano_rnn.training import adaptive, build, evaluation, schedule
-from theano_rnn.training.adaptive import Adaptive
+from theano_rnn.training import build, evaluation, schedule
 from theano_rnn.training.budget import Budget
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.diagnosis import diagnosis
 from theano_rnn.training.evaluation import figures, perplexity
+from theano_rnn.training.examples import Examples
 from theano_rnn.training.result import judge
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings, interval
@@ -109,6 +107,8 @@ class Training:
     ----------
     model : RNN
     step : Step
+    examples : Examples
+        What its steps read.
     state : State
     budget : Budget
     average : Average or None
@@ -139,15 +139,12 @@ class Training:
                 _check_dtype(parameters(found[0]))
                 architecture = build.architecture(settings, corpus.vocabulary.size)
                 architecture.check_parameters(parameters(found[0]))
-        self.model, self.step, self._stream = build.build(settings, corpus)
-        # A stream under artbp is cut into pieces beforehand.
-        cuts_in_steps = self._stream is None and self.model.truncation.startswith("artbp")
-        self._draws = bool(dropout.kinds(self.model.architecture)) or cuts_in_steps
+        self.model, self.step, stream = build.build(settings, corpus)
+        self.examples = Examples(settings, corpus, self.model, self.step, stream)
         self._interval = interval(settings.checkpoint_every)
         self.budget = Budget.of(settings, corpus)
         self._averaging = averaging.parse(settings.average)
         self.average: Optional[Average] = None
-        self._errors: Optional[Function] = None  # compiled where K is chosen
         self._carried: Optional[Floats] = None  # the state that the stream has reached
         # Within a step, whose update the parameters may have and the state has not counted.
         self._is_torn = False
@@ -248,17 +245,6 @@ class Training:
                 f"{state.elapsed:.1f} seconds; give more --minutes"
             )
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """The steps of an epoch."""
-        if self._stream is not None:
-            return len(self._pieces(self._stream))
-        if self.settings.batch_size == 1:
-            return len(self.corpus.train)
-        return len(
-            batches.buckets(self.corpus.train, self.settings.batch_size, self.settings.seed)
-        )
-
     def tokens_per_second(self, seconds: float = 0.3) -> Optional[float]:
         """The speed of the next steps, which are tried out; the training stays where it is.
 
@@ -274,10 +260,9 @@ class Training:
         """
         arrays, state, tokens, begun = self._arrays(), self.state, 0, None
         try:
-            for x, y, mask in self.examples():
+            for x, y, mask in self.examples.of_epoch(state):
                 self.step(x, y, state.learning_rate, self.settings.clip, mask=mask,
-                          state=self._carried, random=np.random.default_rng(0),
-                          **self._cut_of(x))  # fmt: skip
+                          state=self._carried, **self.examples.drawn(x, state))  # fmt: skip
                 now = time.perf_counter()
                 if begun is None:  # the first one compiles
                     begun = now
@@ -297,7 +282,7 @@ class Training:
         state, settings, last = self.state, self.settings, time.perf_counter()
         if self._averaging is not None and self._averaging.begins(state.losses):
             self._begin_average()
-        for x, y, mask in self.examples():
+        for x, y, mask in self.examples.of_epoch(state):
             self._tick()
             if self.budget.is_used(state):
                 state.ended = settings.minutes  # also if the validation leaves some time
@@ -327,75 +312,18 @@ class Training:
             if self._is_due() and self._is_finite():
                 self._save_last()
 
-    def examples(self) -> Iterator[tuple[Ints, Ints, Optional[Bools]]]:
-        """x, y and mask of each step of this epoch, from the current step on."""
-        settings, first = self.settings, self.state.step
-        seed = [settings.seed, self.state.epoch]
-        self._choose_K()
-        if self._stream is not None:
-            pieces = self._pieces(self._stream)
-            for i in range(first, len(pieces)):
-                yield (*pieces[i], None)
-        elif settings.batch_size == 1:
-            order = np.random.default_rng(seed).permutation(len(self.corpus.train))
-            for n in order[first:]:
-                s = self.corpus.train[n]
-                yield s[:-1], s[1:], None
-        else:
-            groups = batches.buckets(self.corpus.train, settings.batch_size, seed)
-            for group in groups[first:]:
-                yield batches.batch([self.corpus.train[n] for n in group])
-
-    def _choose_K(self) -> None:
-        """K of this epoch, where it is chosen: the seed and the parameters say which."""
-        state, settings = self.state, self.settings
-        cut = settings.cut
-        if not isinstance(cut, Adaptive) or state.K is not None:
-            return
-        if self._errors is None:
-            self._errors = adaptive.compile_errors(self.model)
-        random = np.random.default_rng([settings.seed, state.epoch, 0, 2])
-        sample = adaptive.sample_of(self.corpus.train, self._stream, random)
-        state.K, state.bias, state.bias_error = adaptive.choose(
-            cut, settings.stream, self._errors, self.model, sample, random
-        )
-
-    def _pieces(self, stream: batches.Stream) -> batches.Stream:
-        """The stream in the pieces of this epoch, one a step."""
-        cut, state = self.settings.cut, self.state
-        if isinstance(cut, Adaptive):
-            self._choose_K()
-            assert state.K is not None
-            return stream.cut_every(state.K)
-        if cut.scheme == "artbp":  # a piece is a run, from one cut to the next
-            random = np.random.default_rng([self.settings.seed, state.epoch, 0, 2])
-            return stream.cut_at(np.flatnonzero(cuts.draw(cut, (stream.steps, 1), random)))
-        return stream
-
-    def _cut_of(self, x: Ints) -> dict[str, Any]:
-        """What a step is told of where it is cut."""
-        if self.step.scheme is not None:
-            return {"K": self.state.K}
-        if self._stream is not None and self.model.truncation.startswith("artbp"):
-            return {"cuts": np.zeros(x.shape, bool)}  # a piece has no cut within
-        return {}
-
     def _take_step(self, x: Ints, y: Ints, mask: Optional[Bools]) -> tuple[float, float, int]:
         """One step, counted in the state. Returns its loss, gradient norm and tokens."""
         state, settings = self.state, self.settings
-        # The dropout and the resets of a step depend on nothing that came before it.
-        seed = [settings.seed, state.epoch, state.step]
-        random = np.random.default_rng(seed) if self._draws else None  # to seed one takes a while
         if self._carried is not None and settings.state_reset:
-            begins = np.random.default_rng([*seed, 1]).random(settings.batch_size)
-            self._carried[begins < settings.state_reset] = 0
+            self._carried[self.examples.resets(state)] = 0
         rate = state.learning_rate * schedule.factor(settings, self.budget.share(state))
         self._is_torn = True
         loss, norm, after = self.step(
             x, y, rate, settings.clip,
-            mask=mask, state=self._carried, random=random, **self._cut_of(x),
+            mask=mask, state=self._carried, **self.examples.drawn(x, state),
         )  # fmt: skip
-        self._carried = None if self._stream is None else after
+        self._carried = after if settings.stream else None
         if self.average is not None:
             state.averaged += 1
             self.average.update(state.averaged)
@@ -523,7 +451,7 @@ class Training:
         """Continue from what ``_arrays`` returned."""
         self.model.set_parameters(parameters(arrays))
         others = {name: arrays[name] for name in arrays.keys() - parameters(arrays).keys()}
-        if self._stream is not None and STREAM in others:
+        if self.settings.stream and STREAM in others:
             self._carried = self.model.checked_state(others.pop(STREAM), self.settings.batch_size)
         averages = {name: others.pop(name) for name in list(others) if name.endswith(AVERAGE)}
         if averages:
