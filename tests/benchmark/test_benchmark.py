@@ -225,9 +225,7 @@ PEERS = SCRIPT.parent.parent / ".venv-peers" / "bin" / "python"
 @pytest.mark.parametrize("truncation", ["full", "window:4", "chunk:4"])
 @pytest.mark.parametrize("program", sections.PEERS)
 def test_peers_have_the_losses_and_parameters_of_ours(program, truncation, cell, B):
-    written = {"jax": sections.CELLS, "torch": ("tanh", "lstm")}.get(
-        program.partition(".")[0], ("tanh", "gru", "lstm")
-    )
+    written = ("tanh", "lstm") if program.startswith("torch") else sections.TRAINED
     if cell not in written or (program != "jax" and truncation != "full"):
         pytest.skip("not written for this peer, or another network there")
     spec = child.Spec("ours", 11, 5, 12, cell=cell, truncation=truncation, B=B)

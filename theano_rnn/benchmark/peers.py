@@ -39,14 +39,6 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
             (s,) = state
             return (jnp.tanh(p + s @ W_T),)
 
-        def sigmoid(state: State, p: Array) -> State:
-            (s,) = state
-            return (jax.nn.sigmoid(p + s @ W_T),)
-
-        def relu(state: State, p: Array) -> State:
-            (s,) = state
-            return (jax.nn.relu(p + s @ W_T),)
-
         def gru(state: State, p: Array) -> State:
             (s,) = state
             zr = jax.nn.sigmoid(p[:, : 2 * H] + s @ W_T[:, : 2 * H])
@@ -61,7 +53,7 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
             c = f * c + i * jnp.tanh(a[:, 3 * H :])
             return (o * jnp.tanh(c), c)
 
-        return {"tanh": tanh, "sigmoid": sigmoid, "relu": relu, "gru": gru, "lstm": lstm}[cell]
+        return {"tanh": tanh, "gru": gru, "lstm": lstm}[cell]
 
     def run(step: StepFunction, start: State, p: Array) -> tuple[State, State]:
         """The states after each step, and the last one."""

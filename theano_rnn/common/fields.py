@@ -158,7 +158,6 @@ AT_LEAST_ZERO = Kind(validation.at_least_zero, "number ≥ 0", _NUMBER)
 SHARE = _number("0 ≤ number < 1", "a number from 0 to below 1", lambda x: 0 <= x < 1)
 FACTOR = _number("0 < number ≤ 1", "above 0 and at most 1", lambda x: 0 < x <= 1)
 SWITCH = Kind(_true_or_false, "yes or no", {"action": argparse.BooleanOptionalAction})
-FILE = Kind(_path, "a file", {"metavar": "FILE"})
 FILES = Kind(_paths, "one or more files", {"metavar": "FILE", "nargs": "+"})
 NAME = Kind(_path, "a name", {"metavar": "NAME"})
 

@@ -5,14 +5,16 @@ import functools
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from theano.configdefaults import config
 from theano.graph.op import COp
+from theano.graph.opt import copy_stack_trace
 from theano.link.c import cmodule
 from theano.tensor.blas import ldflags
 
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.types import Variable
 
 FOLDER = Path(__file__).parent
 
@@ -46,6 +48,14 @@ class FromFiles:
 
     def c_code_cache_version(self) -> tuple[int, ...]:
         return (2, zlib.crc32(source(*self.files).encode()), _checksum(type(self).__module__))
+
+
+def if_same_type(old: Variable, new: Variable) -> Optional[dict[Variable, Variable]]:
+    """What a rewrite returns: ``new`` in the place of ``old``, or None if their types differ."""
+    if new.type != old.type:
+        return None
+    copy_stack_trace(old, new)
+    return {old: new}
 
 
 @functools.cache

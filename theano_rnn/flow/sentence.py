@@ -8,10 +8,8 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints, PathLike
-from theano_rnn.text.reading import read_text
-from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
-from theano_rnn.training.build import build_corpus
+from theano_rnn.training.build import build_corpus, read_text_of
 from theano_rnn.training.settings import Settings
 
 #: By default the first sentence with a number of tokens in this range.
@@ -42,9 +40,9 @@ def sentences(
     RNNError
         If the text cannot be read.
     """
-    return (
-        _of_file(vocabulary, settings, file) if file is not None else _of_run(vocabulary, settings)
-    )
+    if file is None:
+        return _of_run(vocabulary, settings)
+    return read_text_of(settings, vocabulary, file)[1]
 
 
 def sample(
@@ -160,14 +158,6 @@ def choose(
             "shorter lag"
         )
     return x, y, chosen + 1
-
-
-def _of_file(vocabulary: Vocabulary, settings: Settings, file: PathLike) -> list[Ints]:
-    is_table = str(file).lower().endswith((".csv", ".tsv"))
-    rules = settings.rules
-    text = read_text(file, settings.column if is_table else None, settings.encoding, rules != 1)
-    cut = split_text(text, vocabulary.level, vocabulary.tokenized, settings.sentences, rules)
-    return [vocabulary.encode(sentence) for sentence in cut]
 
 
 def _of_run(vocabulary: Vocabulary, settings: Settings) -> Sequence[Ints]:

@@ -85,8 +85,8 @@ def frozen_state_loss(
     frozen = _checked_states(frozen_states, net, len(x), hidden_size(parameters))
     (masks,) = checked_masks(kept, [x], np.ones(len(x), dtype=bool), net, parameters)
     parameters = masks.of_W(parameters)
-    if k is None:  # full
-        read = _full(net, parameters, frozen, x, masks)
+    if k is None:  # full: one chunk
+        read = _chunk(net, parameters, frozen, x, masks, len(x))
     elif scheme == "artbp":
         factors = artbp_factors(checked_cuts(cuts, (len(x),), scheme), k, alpha)
         read = _artbp(net, parameters, frozen, x, masks, factors)
@@ -99,15 +99,6 @@ def frozen_state_loss(
 
 
 # The state that each output reads, (T, layers, parts, H).
-
-
-def _full(net: Net, parameters: Parameters, frozen: Floats, x: Ints, masks: Masks) -> Floats:
-    """Only the initial state is frozen."""
-    read = np.zeros_like(frozen[:-1])
-    s = frozen[-1]
-    for t in range(len(x)):
-        read[t] = s = next_state(net, parameters, x[t], s, masks, t)
-    return read
 
 
 def _window(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from theano_rnn.common import extras, files
-from theano_rnn.common.errors import RNNError
 
 #: The tags of the metrics; those of --watch are watch/NAME.
 TAGS = {
@@ -80,7 +79,7 @@ class Events:
         RNNError
             If the files cannot be written.
         """
-        try:
+        with files.writing(self.folder):
             if self._writer is None:
                 is_first = not any(self.folder.glob("events.out.tfevents.*"))
                 records = records if is_first else records[-1:]
@@ -90,8 +89,6 @@ class Events:
             for record in records:
                 self._write(record)
             self._writer.flush()
-        except OSError as error:
-            raise RNNError(f"{self.folder} cannot be written: {files.reason(error)}") from None
 
     def _begin(self, epoch: int) -> None:
         # Not SummaryWriter, which writes in a thread: the last events can be lost, and its errors

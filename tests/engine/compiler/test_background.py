@@ -58,6 +58,58 @@ def test_a_module_that_fails_in_the_background_is_compiled_as_without_it(tmp_pat
     assert not any(in_background)
 
 
+class FakeModule:
+    """A module of this name, which all may be joined with."""
+
+    shared, flags, headers, folders = "", (), "", {}
+
+    def __init__(self, name):
+        self.name = self.code = self.own = name
+
+    def goes_with(self, other):
+        return True
+
+
+def test_modules_that_cannot_be_compiled_together_are_compiled_alone(tmp_path):
+    tried = []
+
+    def compiled(name, source, location, preargs):
+        tried.append(source.count("good") + source.count("bad"))
+        if "bad" in source:
+            raise OSError("no room")
+        path = tmp_path / location / f"{name}.so"
+        path.write_text(source)
+        (tmp_path / location / "mod.cpp").write_text(source)
+        return path
+
+    one = background.BackgroundCompiler([], compiled)
+    group = [FakeModule("good 1"), FakeModule("bad"), FakeModule("good 2")]
+    made = one._compiled(group, tmp_path / "0")
+    assert list(made) == ["good 1", "good 2"] and tried == [3, 1, 1, 1]
+    for name, folder in made.items():
+        assert sorted(path.name for path in folder.iterdir()) == [f"{name}.so", "mod.cpp"]
+        assert (folder / f"{name}.so").read_text() == name
+    with pytest.raises(OSError, match="no room"):
+        one._compiled([FakeModule("bad")], tmp_path / "1")
+
+
+def test_modules_of_one_code_and_two_libraries_are_two():
+    one, other = background.key_of("m", ["-O3"], ["blas"]), background.key_of("m", ["-O3"], ["m"])
+    assert one != other
+    assert one == background.key_of("m", ["-O3"], libs=["blas"], lib_dirs=[], include_dirs=["/a"])
+
+
+def test_without_a_folder_for_temporary_files_nothing_is_begun(monkeypatch):
+    def none(prefix):
+        raise FileNotFoundError(prefix)
+
+    monkeypatch.setattr(background.tempfile, "TemporaryDirectory", none)
+    one = background.BackgroundCompiler([], compiler.compile_module)
+    one.start()
+    assert one.take(background.key_of("m", [])) is None
+    one.close()
+
+
 def test_a_file_that_can_have_no_second_name_is_copied(tmp_path, monkeypatch):
     def cannot(file, name):
         raise OSError("no links here")

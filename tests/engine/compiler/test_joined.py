@@ -4,6 +4,8 @@ import json
 
 import pytest
 from interpreters import run_python
+from theano.graph.basic import Apply
+from theano.graph.op import COp
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.compiler import joined
@@ -15,56 +17,104 @@ pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="needs a C++ compi
 class FakeModule:
     """A module of this code."""
 
-    disturbs = joined.Module.disturbs
-    kind = joined.Module.kind
+    goes_with = joined.Module.goes_with
 
-    def __init__(self, own, shared=(), flags=()):
-        self.own, self.shared, self.flags, self.linker = own, list(shared), tuple(flags), self
-        self.code, self.headers = "".join([*shared, own]), []
-
-    def header_dirs(self):
-        return []
+    def __init__(self, own, shared="", kind=0, macros=()):
+        self.own, self.shared, self.macros = own, shared, set(macros)
+        self.kind = None if kind is None else (kind, shared)
+        self.code, self.headers = shared + own, ""
 
 
-def sizes(*modules):
-    return [len(group) for group in joined.groups(modules)]
+def sizes(*modules, cores=1):
+    return [len(group) for group in joined.groups(modules, cores)]
 
 
 def test_modules_are_joined_up_to_a_length(monkeypatch):
     monkeypatch.setattr(joined, "LARGEST", 10)
     assert sizes(*(FakeModule("1234") for _ in range(5))) == [2, 2, 1]
     assert sizes(FakeModule("x" * 11), FakeModule("1234")) == [1, 1]
+    assert sizes(FakeModule("x" * 9), FakeModule("12"), FakeModule("12")) == [1, 2]
 
 
-def test_modules_of_other_flags_or_other_code_with_headers_are_not_joined():
-    plain, flagged = FakeModule("a"), FakeModule("b", flags=["-fopenmp"])
-    product = FakeModule("c", shared=["#include <omp.h>\n"])
-    assert sizes(plain, flagged, product) == [1, 1, 1]
-    assert sizes(plain, plain, product, product) == [2, 2]
+def test_every_core_gets_modules():
+    assert sizes(*(FakeModule("1234") for _ in range(8)), cores=4) == [2, 2, 2, 2]
 
 
-@pytest.mark.parametrize("own", ["  # include <omp.h>\n", "npy_complex64 z;"])
-def test_headers_in_a_namespace_and_complex_numbers_stay_alone(own):
-    modules = FakeModule(own), FakeModule(own), FakeModule("a"), FakeModule("b")
-    assert sorted(sizes(*modules)) == [1, 1, 2]
+def test_only_modules_of_one_kind_are_joined():
+    plain, product = FakeModule("a"), FakeModule("c", shared="#include <omp.h>\n")
+    assert sizes(plain, FakeModule("b", kind=1), product) == [1, 1, 1]
+    assert sizes(plain, product, plain, product, plain) == [2, 3]
+    assert sizes(FakeModule("a", kind=None), FakeModule("a", kind=None)) == [1, 1]
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "groups"),
-    [
-        ("#define SIZE 3\n", "int SIZE;", [1, 1]),
-        ("int SIZE;", "#define SIZE 3\n", [1, 1]),
-        ("#define SIZE 3\nint a[SIZE];\n#undef SIZE\n", "int SIZE;", [2]),
-        ("#define SIZE 3\n", "int size;", [2]),
-    ],
+    ("macros", "other", "groups"), [("SIZE", "int SIZE;", [1, 1]), ("SIZE", "int size;", [2])]
 )
-def test_no_macro_of_one_module_reaches_another(first, second, groups):
-    assert sizes(FakeModule(first), FakeModule(second)) == groups
+def test_no_macro_of_one_module_reaches_another(macros, other, groups):
+    one = FakeModule("int three;", macros=[macros])
+    assert sizes(one, FakeModule(other)) == sizes(FakeModule(other), one) == groups
 
 
 def test_what_takes_longest_is_compiled_first():
-    long, product = FakeModule("x" * 1000), FakeModule("c", ["#include <omp.h>\n"])
-    assert joined.groups([FakeModule("a", flags=["-g"]), long, product])[:2] == [[product], [long]]
+    long, product = FakeModule("x" * 1000), FakeModule("c", "#include <omp.h>\n")
+    short = FakeModule("a", kind=1)
+    assert joined.groups([short, long, product], 1) == [[product], [long], [short]]
+
+
+class Twice(COp):
+    """2 x, of a vector, in C++ with something before it."""
+
+    __props__ = ("before", "libraries")
+
+    def __init__(self, before="", libraries=()):
+        self.before, self.libraries = before, libraries
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, outputs):
+        raise NotImplementedError
+
+    def c_code_cache_version(self):
+        return (1,)
+
+    def c_support_code(self, **kwargs):
+        return self.before
+
+    def c_libraries(self, **kwargs):
+        return list(self.libraries)
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        (x,), (z,) = inputs, outputs
+        return f"""
+        Py_XDECREF({z});
+        {z} = (PyArrayObject*)PyNumber_Add((PyObject*){x}, (PyObject*){x});
+        if (!{z}) {{ {sub["fail"]} }}
+        """
+
+
+def module_of(variable):
+    node = variable.owner
+    fgraph = theano.graph.fg.FunctionGraph(node.inputs, node.outputs, clone=True)
+    return joined.Module(theano.link.c.basic.CLinker().accept(fgraph))
+
+
+def test_ops_of_a_user_are_compiled_alone(monkeypatch):
+    x = tensor.dvector("x")
+    assert module_of(x[1]).kind is not None and module_of(x + 1).kind is not None
+    assert module_of(Twice()(x)).kind is None
+
+    class Own(theano.scalar.basic.Add):
+        """A scalar Op of a user, in an Op of Theano's."""
+
+    own = tensor.elemwise.Elemwise(Own(theano.scalar.upcast_out))
+    assert module_of(own(x, x)).kind is None
+    monkeypatch.setattr(joined, "KNOWN", ("",))
+    assert module_of(Twice("#define SIZE 3\n")(x)).macros == {"SIZE"}
+    assert module_of(Twice("#define SIZE 3\n#undef SIZE\n")(x)).macros == set()
+    assert not module_of(Twice()(x)).goes_with(module_of(Twice(libraries=("m",))(x)))
+    assert module_of(Twice("#include <omp.h>\n")(x)).shared == "#include <omp.h>\n"
+    assert module_of(Twice("npy_complex64 z;")(x)).kind is None
 
 
 PROGRAM = """
@@ -91,7 +141,7 @@ print(json.dumps([made, values, nodes]))
 def test_joined_modules_compute_what_they_do_alone_in_this_process_and_the_next(tmp_path):
     own = {"base_compiledir": tmp_path / "cache"}
     made, values, nodes = json.loads(run_python(PROGRAM, flags=own, TMPDIR=str(tmp_path)))
-    assert max(made) >= 4 and sum(made) <= len(nodes) + 2
+    assert max(made) >= 3 and sum(made) <= len(nodes) + 2
     assert values == [
         [20.5, 23.5],
         [[44.5], [51.5]],
@@ -108,13 +158,10 @@ def test_joined_modules_compute_what_they_do_alone_in_this_process_and_the_next(
 def test_the_source_of_a_group_has_its_shared_code_once():
     x, y = tensor.dmatrix("x"), tensor.dmatrix("y")
     one = tensor.constant(1.0)
-    modules = []
-    for product in (SkinnyDot22()(x, y), SkinnyGemm()(x, one, x, y, one)):
-        fgraph = theano.graph.fg.FunctionGraph([x, y], [product], clone=True)
-        modules.append(joined.Module(theano.link.c.basic.CLinker().accept(fgraph)))
-    assert joined.groups(modules) == [modules] and len(modules[0].shared) == 1
+    products = SkinnyDot22()(x, y), SkinnyGemm()(x, one, x, y, one)
+    modules = [module_of(product) for product in products]
+    assert joined.groups(modules, 1) == [modules]
     source = joined.source(modules)
     assert source.count("#include <Python.h>") == 1
-    for module in modules:
-        assert source.count(f"PyInit_{module.name}(void)") == 1
-        assert all(source.count(part) == 1 for part in module.shared)
+    assert len(modules[0].shared) > 40_000 and source.count(modules[0].shared) == 1
+    assert all(source.count(f"PyInit_{module.name}(void)") == 1 for module in modules)

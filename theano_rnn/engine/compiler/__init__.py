@@ -11,9 +11,9 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 ``hot_loops``            a flag by which gcc vectorises loops over many arrays
 ``failures``             that error, not printed by Theano's optimizer and passed over
 
-Nothing in a module, or in its key in the cache, depends on either: where they fail, compiling
-takes longer. Both stand in one function, ``compile_str``, which replaces that of Theano's
-compiler: first it looks for a module that a background thread has compiled, and compiles
+What a module computes, and its key in the cache, depend on none of the first three: where they
+fail, compiling takes longer. They stand in one function, ``compile_str``, which replaces that of
+Theano's compiler: first it looks for a module that a background thread has compiled, and compiles
 otherwise, starting from the headers. The background threads compile from the headers too.
 """
 
@@ -27,7 +27,7 @@ from theano.link.c import cmodule
 from theano.link.vm import VMLinker
 
 from theano_rnn.engine.compiler import clang, failures, hot_loops, processor
-from theano_rnn.engine.compiler.background import BackgroundCompiler
+from theano_rnn.engine.compiler.background import BackgroundCompiler, key_of
 from theano_rnn.engine.compiler.build import failed, library_of
 from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
 
@@ -59,8 +59,8 @@ def make_all(self: VMLinker, *args: Any, **kwargs: Any) -> Any:
     try:
         return shipped_make_all(self, *args, **kwargs)
     finally:
-        _current.close()
-        _current = before
+        made, _current = _current, before
+        made.close()
 
 
 def compile_module(
@@ -93,7 +93,7 @@ def compile_str(
     made = None
     if py_module and _current is not None:
         _current.start()
-        made = _current.take(module_name, preargs)
+        made = _current.take(key_of(module_name, preargs, **settings))
     if made is not None:
         for path in made.iterdir():
             shutil.move(str(path), location)

@@ -3,10 +3,12 @@
 Theano compiles the modules of a function one after the other, on one core. Once it has to compile
 a first one, the ``BackgroundCompiler`` compiles all that the nodes need, in groups (see
 ``joined``), the longest first, with as many compilers as there are cores. Theano takes each module
-when it gets to its node. Errors in a background compile are ignored; the normal compile, of the
-module alone, reports them. A function whose modules are all in the cache starts no thread.
+when it gets to its node. A module that no thread has begun, and that stands alone, Theano compiles
+itself. Errors in a background compile are ignored: Theano compiles the module then, and reports
+them. A function whose modules are all in the cache starts no thread.
 """
 
+import contextlib
 import os
 import shutil
 import sysconfig
@@ -23,14 +25,14 @@ from theano.link.c import cmodule
 from theano.link.c.basic import CLinker, get_module_cache
 
 from theano_rnn.engine.blas import usable_cores
-from theano_rnn.engine.compiler.joined import Module, groups, settings, source
+from theano_rnn.engine.compiler.joined import Module, groups, source
 from theano_rnn.engine.loop.op import NativeLoop
 
 #: How many compilers run at once.
 COMPILERS = usable_cores()
 
-#: Of a module: the hash of its code, and the compiler's flags.
-Key = tuple[str, tuple[str, ...]]
+#: Of a module: the hash of its code, the compiler's flags, libraries and their folders.
+Key = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 class BackgroundCompiler:
@@ -40,14 +42,14 @@ class BackgroundCompiler:
     ----------
     nodes : list of Apply
     compile : callable
-        As the ``compile_str`` of Theano's compiler.
+        ``compile_module``.
     """
 
     def __init__(self, nodes: Sequence[Apply], compile: Callable[..., Any]) -> None:
         self.nodes, self.compile = nodes, compile
         self.pool: Optional[ThreadPoolExecutor] = None
         self.folder: Optional[tempfile.TemporaryDirectory[str]] = None
-        self.jobs: dict[Key, Future[Path]] = {}
+        self.jobs: dict[Key, tuple[Future[dict[str, Path]], bool]] = {}
 
     def start(self) -> None:
         """Start to compile all modules that are missing. Later calls do nothing."""
@@ -57,51 +59,80 @@ class BackgroundCompiler:
         # reads it half filled: then the name of Python's library is None.
         sysconfig.get_config_vars()
         self.pool = ThreadPoolExecutor(COMPILERS)
-        self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
         missing: dict[Key, Module] = {}
         for node in self.nodes:
             linker = _missing(node)
             if linker is not None:
                 module = Module(linker)
-                missing[module.name, module.flags] = module
-        for n, group in enumerate(groups(list(missing.values()))):
+                missing[key_of(module.name, module.flags, **module.folders)] = module
+        try:
+            self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
+        except OSError:  # Theano compiles all itself
+            return
+        for n, group in enumerate(groups(list(missing.values()), COMPILERS)):
             job = self.pool.submit(self._compiled, group, Path(self.folder.name) / str(n))
             for module in group:
-                self.jobs[module.name, module.flags] = job
+                key = key_of(module.name, module.flags, **module.folders)
+                self.jobs[key] = job, len(group) == 1
 
-    def take(self, module_name: str, flags: Optional[Sequence[str]]) -> Optional[Path]:
+    def take(self, key: Key) -> Optional[Path]:
         """Return the folder of a module, once compiled; None if it was not begun or failed."""
-        job = self.jobs.pop((module_name, tuple(flags or ())), None)
-        if job is None:
+        if key not in self.jobs:
+            return None
+        job, is_alone = self.jobs.pop(key)
+        if is_alone and job.cancel():  # no thread has begun it
             return None
         try:
-            return job.result() / module_name
-        except Exception:  # the normal compile reports what is wrong
+            return job.result().get(key[0])
+        except Exception:  # Theano's compile reports what is wrong
             return None
 
-    def _compiled(self, group: Sequence[Module], location: Path) -> Path:
-        """Compile a group; return a folder with one for each module, with its library and code."""
+    def _compiled(self, group: Sequence[Module], location: Path) -> dict[str, Path]:
+        """Compile a group, or each alone where that fails; return a folder for each module."""
         location.mkdir()
-        name = group[0].name
-        library = self.compile(
-            name,
-            source(group),
-            str(location),
-            preargs=list(group[0].flags),
-            **settings(group),
-        )
+        try:
+            library = self.compile(
+                group[0].name,
+                source(group),
+                str(location),
+                preargs=list(group[0].flags),
+                **group[0].folders,
+            )
+        except Exception:
+            if len(group) == 1:
+                raise
+            made = {}
+            for module in group:
+                with contextlib.suppress(Exception):
+                    made.update(self._compiled([module], location / module.name))
+            return made
         for module in group:
-            folder = location / module.name
+            folder = location / f"of_{module.name}"
             folder.mkdir()
             _link(library, folder / f"{module.name}{library.suffix}")
-            (folder / "mod.cpp").write_text(module.code, "utf-8")
-        return location
+            _link(location / "mod.cpp", folder / "mod.cpp")
+        return {module.name: location / f"of_{module.name}" for module in group}
 
     def close(self) -> None:
         """Drop what was not taken."""
-        if self.pool is not None and self.folder is not None:
+        if self.pool is None:
+            return
+        try:
             self.pool.shutdown(cancel_futures=True)
-            self.folder.cleanup()
+        finally:
+            if self.folder is not None:
+                self.folder.cleanup()
+
+
+def key_of(
+    name: str,
+    flags: Optional[Sequence[str]],
+    libs: Optional[Sequence[str]] = None,
+    lib_dirs: Optional[Sequence[str]] = None,
+    **others: Any,
+) -> Key:
+    """The key of a module, from what ``compile_str`` is given."""
+    return name, tuple(flags or ()), tuple(libs or ()), tuple(lib_dirs or ())
 
 
 def _link(file: Path, name: Path) -> None:

@@ -7,21 +7,27 @@ sentence takes 6.0 s in place of 7.9 (g++ 12, an AMD EPYC, two cores).
 
 Each module keeps its name, its code and its function ``PyInit_NAME``, and in the cache it is a
 file of its own: a link to the library. Its code stands in a namespace of its own. Support code
-that includes headers stands before all: modules with the same can be joined.
+that includes headers stands before all.
+
+Joined are only modules whose Ops and types are Theano's or ours, with the same flags, libraries
+and support code with headers. Of their code only a macro can reach beyond its module, and none may
+that occurs in another of the group. The Ops of a user are compiled alone.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from theano.link.c.basic import CLinker
 
-#: Characters of a source that keep one core busy for half a second. With more, the other cores
-#: would have no work at the end.
+#: Characters of a source, at most: those of eight slices. With more, some cores would have no work
+#: at the end.
 LARGEST = 120_000
 
 #: In the code of every module, after the headers.
 AFTER_HEADERS = "////  Support Code\n"
+#: Where the Ops of a joined module are defined.
+KNOWN = ("theano.", "theano_rnn.")
 
 INCLUDE = re.compile(r"^\s*#\s*include", re.MULTILINE)
 DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
@@ -44,78 +50,93 @@ class Module:
         The hash of its code, by which Theano names it, and the code.
     flags : tuple of str
         Of the compiler.
-    headers, shared : list of str
-        The lines that include headers; support code that includes some, too.
-    own : str
-        The rest of its code.
+    folders : dict
+        Libraries, and folders of libraries and headers, as ``compile_str`` names them.
+    headers, shared, own : str
+        The parts of its code: headers, support code that includes more, and the rest.
+    kind : object
+        What modules have in common that can be joined; None if it stays alone.
+    macros : set of str
+        Those that are defined at its end.
     """
 
     def __init__(self, linker: CLinker) -> None:
-        self.linker = linker
         dynamic = linker.get_dynamic_module()
         self.code: str = dynamic.code()
         self.name: str = dynamic.code_hash
         self.flags: tuple[str, ...] = tuple(linker.compile_args())
-        self.headers = [f"#include {name}" for name in dynamic.includes if name]
-        self.shared = [part for part in dynamic.support_code if INCLUDE.search(part)]
-        self.own = self.code.partition(AFTER_HEADERS)[2]
-        for part in self.shared:
+        self.folders: dict[str, list[str]] = {
+            "include_dirs": list(linker.header_dirs()),
+            "lib_dirs": list(linker.lib_dirs()),
+            "libs": list(linker.libraries()),
+        }
+        self.headers, _, self.own = self.code.partition(AFTER_HEADERS)
+        shared = [part for part in dynamic.support_code if INCLUDE.search(part)]
+        for part in shared:
             self.own = self.own.replace(part, "", 1)
+        self.shared = "\n".join(shared)
+        self.macros = set(DEFINE.findall(self.own)) - set(UNDEFINE.findall(self.own))
+        self.kind: Any = None
+        is_known = all(type(part).__module__.startswith(KNOWN) for part in _parts(linker))
+        if is_known and not INCLUDE.search(self.own) and COMPLEX not in self.code:
+            self.kind = self.flags, self.folders, self.shared
 
-    def kind(self) -> Any:
-        """Modules of the same kind can be joined; None can be joined with none."""
-        if INCLUDE.search(self.own) or COMPLEX in self.code:
-            return None
-        return self.flags, tuple(self.shared), tuple(self.linker.header_dirs())
-
-    def disturbs(self, other: "Module") -> bool:
-        """Whether a macro that this module leaves defined occurs in another."""
-        left = set(DEFINE.findall(self.own)) - set(UNDEFINE.findall(self.own))
-        return any(name in other.own for name in left)
+    def goes_with(self, other: "Module") -> bool:
+        """Whether the two can be joined."""
+        if self.kind is None or self.kind != other.kind:
+            return False
+        reaches = any(name in other.own for name in self.macros)
+        return not reaches and not any(name in self.own for name in other.macros)
 
 
-def groups(modules: Sequence[Module]) -> list[list[Module]]:
+def _parts(linker: CLinker) -> Iterator[Any]:
+    """The types of a linker's variables, its Ops, and the scalar Ops in those."""
+    for variable in linker.variables:
+        yield variable.type
+    for node in linker.node_order:
+        scalar = getattr(node.op, "scalar_op", None)
+        inner = getattr(scalar, "fgraph", None)  # of a Composite
+        yield node.op
+        if scalar is not None:
+            yield scalar
+        if inner is not None:
+            yield from (inside.op for inside in inner.apply_nodes)
+
+
+def groups(modules: Sequence[Module], cores: int) -> list[list[Module]]:
     """Which modules to compile together, those that take longest first.
 
-    These are loops and products, whose support code has headers.
+    These are loops and products, which have support code with headers.
+
+    Parameters
+    ----------
+    modules : list of Module
+    cores : int
+        Each gets about as much to do.
     """
+    most = min(LARGEST, _length(modules) // cores)
     found: list[list[Module]] = []
-    growing: dict[Any, list[Module]] = {}  # by kind
     for module in modules:
-        kind = module.kind()
-        group = growing.get(kind) if kind is not None else None
-        if group is None or not _fits(module, group):
-            group = growing[kind] = []
-            found.append(group)
-        group.append(module)
+        for group in found:
+            fits = _length([*group, module]) <= most
+            if fits and all(module.goes_with(one) for one in group):
+                group.append(module)
+                break
+        else:
+            found.append([module])
     return sorted(found, key=lambda group: (not group[0].shared, -_length(group)))
 
 
-def _fits(module: Module, group: Sequence[Module]) -> bool:
-    """Whether a module of their kind can be joined to these."""
-    alone = not any(one.disturbs(module) or module.disturbs(one) for one in group)
-    return alone and _length([*group, module]) <= LARGEST
-
-
-def _length(group: Sequence[Module]) -> int:
-    """Of the source of a group, in characters."""
-    return sum(map(len, group[0].shared)) + sum(len(module.own) for module in group)
+def _length(modules: Sequence[Module]) -> int:
+    """Of their code, in characters; shared code counts once."""
+    shared = {module.shared for module in modules}
+    return sum(map(len, shared)) + sum(len(module.own) for module in modules)
 
 
 def source(group: Sequence[Module]) -> str:
     """The source of a group; that of a module alone is its code."""
     if len(group) == 1:
         return group[0].code
-    headers = dict.fromkeys(line for module in group for line in module.headers)
-    spaces = (f"namespace theano_rnn_{n} {{\n{module.own}\n}}" for n, module in enumerate(group))
-    return "\n".join([*headers, *group[0].shared, *spaces])
-
-
-def settings(group: Sequence[Module]) -> dict[str, list[str]]:
-    """What the compiler takes beside source and flags, as ``compile_str`` names it."""
-    linkers = [module.linker for module in group]
-    return {
-        "include_dirs": list(linkers[0].header_dirs()),
-        "lib_dirs": list(dict.fromkeys(path for each in linkers for path in each.lib_dirs())),
-        "libs": list(dict.fromkeys(name for each in linkers for name in each.libraries())),
-    }
+    headers = dict.fromkeys(line for module in group for line in module.headers.splitlines())
+    spaces = (f"namespace theano_rnn_{n} {{\n{one.own}\n}}" for n, one in enumerate(group))
+    return "\n".join([*headers, group[0].shared, *spaces])

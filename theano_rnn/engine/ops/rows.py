@@ -22,7 +22,7 @@ from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.c_code import FLOATS, SimdOp
+from theano_rnn.engine.c_code import FLOATS, SimdOp, if_same_type
 
 
 class _RowOp(SimdOp):
@@ -207,15 +207,11 @@ def local_sum_of_squares(fgraph: FunctionGraph, node: Apply) -> Optional[list[Va
 
 
 @local_optimizer([Sum])
-def local_column_sums(fgraph: FunctionGraph, node: Apply) -> Optional[list[Variable]]:
+def local_column_sums(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Variable]]:
     """sum(x, axis=0) -> ColumnSums(x)."""
     if not isinstance(node.op, Sum):
         return None
     (x,), (old,) = node.inputs, node.outputs
     if x.ndim != 2 or node.op.axis not in ((0,), [0]) or x.dtype not in FLOATS:
         return None
-    new = ColumnSums()(x)
-    if new.type != old.type:
-        return None
-    copy_stack_trace(old, new)
-    return [new]
+    return if_same_type(old, ColumnSums()(x))

@@ -16,11 +16,11 @@ from typing import Any, Optional
 import numpy as np
 from theano import tensor
 from theano.graph.basic import Apply
-from theano.graph.opt import copy_stack_trace, local_optimizer
+from theano.graph.opt import local_optimizer
 from theano.tensor.blas import Dot22, Gemm
 
 from theano_rnn.common.types import Variable
-from theano_rnn.engine.c_code import FLOATS, BlasOp
+from theano_rnn.engine.c_code import FLOATS, BlasOp, if_same_type
 
 
 class _SkinnyOp(BlasOp):
@@ -112,7 +112,7 @@ class SkinnyGemm(_SkinnyOp):
 
 
 @local_optimizer([Dot22, Gemm])
-def local_skinny_gemm(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
+def local_skinny_gemm(fgraph: Any, node: Apply) -> Optional[dict[Variable, Variable]]:
     """Dot22 -> SkinnyDot22; Gemm that writes in place -> SkinnyGemm."""
     if not isinstance(node.op, (Dot22, Gemm)) or node.outputs[0].dtype not in FLOATS:
         return None
@@ -122,8 +122,4 @@ def local_skinny_gemm(fgraph: Any, node: Apply) -> Optional[list[Variable]]:
         if not node.op.inplace:
             return None
         new = SkinnyGemm()(*node.inputs)
-    (old,) = node.outputs
-    if new.type != old.type:
-        return None
-    copy_stack_trace(old, new)
-    return [new]
+    return if_same_type(node.outputs[0], new)

@@ -25,7 +25,7 @@ from theano.tensor.nnet.nnet import (
 )
 
 from theano_rnn.common.types import Array, Variable
-from theano_rnn.engine.c_code import FLOATS, SimdOp
+from theano_rnn.engine.c_code import FLOATS, SimdOp, if_same_type
 
 
 class _RowLossOp(SimdOp):
@@ -226,7 +226,7 @@ def local_gradient(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable
     if not _used_only_by(CrossentropySoftmax1HotWithBiasDx, o, fgraph):
         return None
     _, gradient = SoftmaxCrossEntropyGradient()(_logits(o.owner), y, weight)
-    return _if_same_type(node.outputs[0], gradient)
+    return if_same_type(node.outputs[0], gradient)
 
 
 @local_optimizer([CrossentropySoftmaxArgmax1HotWithBias])
@@ -235,14 +235,7 @@ def local_loss(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, Va
     loss, o, largest = node.outputs
     if fgraph.clients[o] or fgraph.clients[largest] or loss.dtype not in FLOATS:
         return None
-    return _if_same_type(loss, SoftmaxCrossEntropy()(_logits(node), node.inputs[2]))
-
-
-def _if_same_type(old: Variable, new: Variable) -> Optional[dict[Variable, Variable]]:
-    if new.type != old.type:
-        return None
-    copy_stack_trace(old, new)
-    return {old: new}
+    return if_same_type(loss, SoftmaxCrossEntropy()(_logits(node), node.inputs[2]))
 
 
 @local_optimizer([SoftmaxCrossEntropy])
@@ -256,7 +249,7 @@ def local_merge(fgraph: FunctionGraph, node: Apply) -> Optional[dict[Variable, V
             continue
         # Weights made from the loss, as for exp(mean(E)), need it before the gradient.
         if client.inputs[:2] == node.inputs and loss not in ancestors([client.inputs[2]]):
-            return _if_same_type(loss, client.outputs[0])
+            return if_same_type(loss, client.outputs[0])
     return None
 
 

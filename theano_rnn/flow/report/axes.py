@@ -1,6 +1,5 @@
 """Axes: title, scale, range and ticks, and the part of a long text that they show."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -116,13 +115,3 @@ def powers_of_two(largest: int) -> list[int]:
     [1, 2, 4, 8]
     """
     return [2**e for e in range(largest.bit_length())]
-
-
-def with_indices(text: str, before: str, after: str) -> str:
-    """The text, with the indices of dE_t/ds_k and the like between ``before`` and ``after``.
-
-    >>> with_indices("|ds_t/ds_{t-1}| of a_b", "<sub>", "</sub>")
-    '|ds<sub>t</sub>/ds<sub>t-1</sub>| of a_b'
-    """
-    index = r"\b(dE|ds|dh)_(?:\{([^}]+)\}|([tk]\b))"
-    return re.sub(index, lambda found: f"{found[1]}{before}{found[2] or found[3]}{after}", text)

@@ -7,11 +7,9 @@ report.html    the whole report, interactive; it needs no other file and no netw
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from theano_rnn.common import extras, files
-from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
 from theano_rnn.flow import demo
 from theano_rnn.flow.findings import Findings
@@ -38,7 +36,7 @@ class Report:
     def __init__(self, folder: PathLike) -> None:
         extras.need("report", "--report")
         self.folder = Path(folder)
-        with self._writing(self.folder):
+        with files.writing(self.folder):
             self.is_new = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -91,15 +89,6 @@ class Report:
     def _write(self, contents: dict[str, bytes]) -> Path:
         for name, data in contents.items():
             path = self.folder / name
-            with self._writing(path):
+            with files.writing(path):
                 files.replace(path, data)
         return self.folder / "report.html"
-
-    @contextlib.contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RNNError(
-                f"the report {path} cannot be written: {error.strerror or error}"
-            ) from None

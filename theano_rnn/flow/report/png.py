@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -11,7 +12,7 @@ import numpy as np
 from theano_rnn.common.types import Floats
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.report import figures
-from theano_rnn.flow.report.axes import CROWDED, Axis, with_indices
+from theano_rnn.flow.report.axes import CROWDED, Axis
 from theano_rnn.flow.report.marks import Bars, Figure, Level, Map, Mark, Panel
 
 if TYPE_CHECKING:
@@ -195,4 +196,6 @@ def marked(text: str) -> str:
     >>> marked("$5: dE_t")
     '\\\\$5: dE$_{t}$'
     """
-    return with_indices(text.replace("$", r"\$"), "$_{", "}$")
+    index = r"\b(dE|ds|dh)_(?:\{([^}]+)\}|([tk]\b))"
+    plain = text.replace("$", r"\$")
+    return re.sub(index, lambda found: f"{found[1]}$_{{{found[2] or found[3]}}}$", plain)
