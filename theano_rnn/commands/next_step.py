@@ -42,10 +42,6 @@ def what_to_try(
     metrics : list of dict
         The lines of metrics.jsonl.
     run : Path
-
-    Returns
-    -------
-    str or None
     """
     counting = min(result["bigram_perplexity"], result["kneser_ney_perplexity"])
     if result[f"{judged_on(result)}_perplexity"] <= counting:

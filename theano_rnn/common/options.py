@@ -30,10 +30,6 @@ def command_line(values: Mapping[str, Any], settings: Optional[type] = None) -> 
         Their dataclass. It knows the options that switch a setting off by another name, and the
         defaults that no option can say, such as None of ``dropout_output``: they are left out.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> command_line({"bias": True, "tied": False, "epochs": 14, "patience": None})
@@ -116,10 +112,6 @@ def given(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
 
 def markdown(settings: type) -> str:
     """A table of the settings for each group: option, values, default, effect.
-
-    Parameters
-    ----------
-    settings : type
 
     Returns
     -------

@@ -22,10 +22,6 @@ DAMAGED = (
 def read(path: PathLike) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file, and its metadata.
 
-    Parameters
-    ----------
-    path : path
-
     Returns
     -------
     arrays, metadata : dict

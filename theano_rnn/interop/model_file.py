@@ -42,10 +42,6 @@ def save(
 def load(path: PathLike) -> tuple[Parameters, Architecture, str]:
     """The parameters of a network, checked, its architecture and its truncation.
 
-    Parameters
-    ----------
-    path : path
-
     Returns
     -------
     parameters : dict

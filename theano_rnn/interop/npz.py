@@ -48,10 +48,6 @@ def load_one(path: PathLike) -> Array:
     ----------
     path : str or Path
 
-    Returns
-    -------
-    array
-
     Raises
     ------
     RNNError

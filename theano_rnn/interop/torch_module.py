@@ -89,10 +89,6 @@ def load(path: str | Path) -> torch.nn.Module:
     ----------
     path : str or Path
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     ImportError

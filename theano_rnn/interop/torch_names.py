@@ -130,10 +130,6 @@ def holds(state: Mapping[str, Array]) -> str:
     Parameters
     ----------
     state : dict of arrays
-
-    Returns
-    -------
-    str
     """
     names = [f"{name:.60} {getattr(array, 'shape', '')}" for name, array in state.items()]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""

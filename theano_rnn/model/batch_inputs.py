@@ -80,10 +80,6 @@ def steps_of_piece(T: int, B: int, whole: Optional[int]) -> int:
     whole : int or None
         A piece may end after a multiple of so many steps; None: nowhere.
 
-    Returns
-    -------
-    int
-
     Examples
     --------
     >>> steps_of_piece(100_000, 1, whole=100), steps_of_piece(100_000, 1, whole=None)
@@ -110,10 +106,6 @@ def batch_inputs(
         counts ``truncate_gradient`` steps back from the end of the batch.
     whole : int or None
         As in ``steps_of_piece``: only a piece of them needs to fit in the memory.
-
-    Returns
-    -------
-    BatchInputs
 
     Raises
     ------

@@ -90,10 +90,6 @@ def parse(text: object) -> Optional[Averaging]:
     ----------
     text : str
 
-    Returns
-    -------
-    Averaging or None
-
     Raises
     ------
     RNNError

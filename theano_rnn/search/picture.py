@@ -59,10 +59,6 @@ def picture(records: list[Record], ranges: Mapping[str, Range]) -> bytes:
     records : list of dict
         Those without a loss are left out.
     ranges : dict
-
-    Returns
-    -------
-    bytes
     """
     from matplotlib.figure import Figure
 

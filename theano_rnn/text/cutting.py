@@ -116,10 +116,6 @@ class Records:
     def add(self, sentence: str) -> None:
         """Cut one more sentence.
 
-        Parameters
-        ----------
-        sentence : str
-
         Raises
         ------
         RNNError
@@ -217,10 +213,6 @@ class Records:
             The ids around a sentence.
         dtype : str
             Of the array of ids.
-
-        Returns
-        -------
-        Sequences
         """
         table = np.fromiter(chain.from_iterable(ids), dtype)
         widths = np.fromiter(map(len, ids), np.int64, len(ids))

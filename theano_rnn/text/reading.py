@@ -338,10 +338,6 @@ def read_text(
     path, column, encoding, normal
         As for ``read_pieces``.
 
-    Returns
-    -------
-    str
-
     Raises
     ------
     RNNError

@@ -130,10 +130,6 @@ def resolve(sample: str, ends: str = "auto", rules: int = 2) -> str:
     rules : int
         See ``tokens.RULES``; by the rules 1 "auto" is "punctuation".
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> resolve("roses are red\\nviolets are blue"), resolve("the cat sat. the dog ran. it slept.")
@@ -261,10 +257,6 @@ def split_sentences(text: str, rules: int = 2) -> list[str]:
     rules : int
         See ``tokens.RULES``.
 
-    Returns
-    -------
-    list of str
-
     Examples
     --------
     >>> split_sentences("Mr. Smith left.\\nWhy? See p. 5, e.g. Fig. 2.\\n\\nThe\\nend")
@@ -293,10 +285,6 @@ def split_text(
         Where a sentence ends; see ``resolve``.
     rules : int
         See ``tokens.RULES``.
-
-    Returns
-    -------
-    list of str
     """
     form = Form(level, tokenized, rules=rules)
     return list(units([text], form, resolve(text[:SAMPLE], ends, rules)))

@@ -102,10 +102,6 @@ def special_tokens(level: str, tokenized: bool = False) -> list[str]:
     level : {"word", "char", "bpe"}
     tokenized : bool
 
-    Returns
-    -------
-    list of str
-
     Raises
     ------
     RNNError

@@ -20,10 +20,6 @@ def encode(arrays: dict[str, Array], state: Record) -> bytes:
     arrays : dict of arrays
     state : dict
         As JSON takes it.
-
-    Returns
-    -------
-    bytes
     """
     text = json.dumps(state)
     metadata = {"state": text, "sha256": _checksum(arrays, text)}
@@ -32,10 +28,6 @@ def encode(arrays: dict[str, Array], state: Record) -> bytes:
 
 def read(path: Path) -> tuple[dict[str, Array], Record]:
     """The arrays by name, and the state of the training.
-
-    Parameters
-    ----------
-    path : Path
 
     Returns
     -------

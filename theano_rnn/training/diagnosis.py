@@ -36,10 +36,6 @@ def diagnosis(
     run : Run
     x, y, mask
         Those of the step.
-
-    Returns
-    -------
-    str
     """
     with np.errstate(all="ignore"):
         norms = {n: np.linalg.norm(p.astype("float64")) for n, p in model.parameters().items()}

@@ -13,10 +13,6 @@ def loss_picture(metrics: Sequence[Record]) -> bytes:
     ----------
     metrics : list of dict
         Each with epoch, train_loss and valid_loss.
-
-    Returns
-    -------
-    bytes
     """
     from matplotlib.figure import Figure  # slow to import, and only needed at the end of a run
 

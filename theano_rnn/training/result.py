@@ -99,18 +99,7 @@ def judge(
 
 
 def draw_samples(settings: Settings, model: RNN, vocabulary: Vocabulary) -> list[str]:
-    """20 sentences; of a model that reads characters as a stream, the lines of one text.
-
-    Parameters
-    ----------
-    settings : Settings
-    model : RNN
-    vocabulary : Vocabulary
-
-    Returns
-    -------
-    list of str
-    """
+    """20 sentences; of a model that reads characters as a stream, the lines of one text."""
     if is_running_text(settings):
         (text,) = generate(model, vocabulary, length=2000, seed=settings.seed, carry=True)
         return text.split("\n")

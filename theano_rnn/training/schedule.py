@@ -22,10 +22,6 @@ def next_rate(settings: Settings, epoch: int, rate: float, loss: float, best: fl
         Its learning rate.
     loss, best : float
         Its validation loss, and the lowest one before it.
-
-    Returns
-    -------
-    float
     """
     is_enough = True
     if settings.scheduled == "plateau":

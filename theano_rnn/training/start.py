@@ -179,10 +179,6 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
     given : dict
         The text, and settings that replace those of the run.
 
-    Returns
-    -------
-    Settings
-
     Raises
     ------
     RNNError

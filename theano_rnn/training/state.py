@@ -87,10 +87,6 @@ class State:
         settings : Settings
         record : dict
             The line of metrics.jsonl of this epoch.
-
-        Returns
-        -------
-        State
         """
         epoch, best, valid_loss = self.epoch + 1, self.best_loss, record["valid_loss"]
         is_best, is_average = valid_loss < best, record.get("averaged", False)
@@ -121,10 +117,6 @@ def state_of(values: Record) -> State:
     ----------
     values : dict
         As ``Run.last`` returns it.
-
-    Returns
-    -------
-    State
 
     Raises
     ------
@@ -163,17 +155,7 @@ def state_of(values: Record) -> State:
 
 
 def first_state(settings: Settings, corpus: Corpus) -> State:
-    """The state before the first step.
-
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-
-    Returns
-    -------
-    State
-    """
+    """The state before the first step."""
     text, valid, test = map(_checksum, (corpus.train, corpus.valid, corpus.test))
     return State(learning_rate=settings.learning_rate, text=text, valid=valid, test=test)
 

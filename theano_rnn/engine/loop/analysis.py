@@ -32,10 +32,6 @@ def analyse(scan: Scan) -> Loop:
     ----------
     scan : theano.scan.op.Scan
 
-    Returns
-    -------
-    Loop
-
     Raises
     ------
     Unsupported

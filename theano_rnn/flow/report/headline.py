@@ -8,10 +8,6 @@ from theano_rnn.flow.findings import Findings
 def headline(f: Findings) -> str:
     """One sentence that says how far back the error reaches.
 
-    Parameters
-    ----------
-    f : Findings
-
     Returns
     -------
     str

@@ -34,10 +34,6 @@ def spec(figure: Figure) -> Record:
 
     Texts are plain; names of the legend are HTML too, with their symbols typeset.
 
-    Parameters
-    ----------
-    figure : Figure
-
     Returns
     -------
     dict

@@ -87,10 +87,6 @@ def _shown() -> "type[figure.Figure]":
 def drawn(described: Figure) -> "figure.Figure":
     """The figure as a Matplotlib figure.
 
-    Parameters
-    ----------
-    described : Figure
-
     Returns
     -------
     matplotlib.figure.Figure
