@@ -6,7 +6,7 @@ import pytest
 from interpreters import run_python
 
 from theano_rnn.engine import c_code, theano
-from theano_rnn.engine.compiler import clang
+from theano_rnn.engine.compiler import clang, processor
 
 CLANG = shutil.which("clang++")
 
@@ -43,12 +43,13 @@ def test_the_flag_is_one_that_the_compiler_takes(compiler):
 
 def test_a_processor_that_the_user_names_stays(compiler, monkeypatch):
     monkeypatch.setattr(theano.config, "cxx", compiler(says("zen4")))
-    monkeypatch.setattr(clang.GCC_compiler, "march_flags", None)
-    monkeypatch.setattr(clang.cmodule.gcc_llvm, "is_llvm", True)
+    monkeypatch.setattr(processor.GCC_compiler, "march_flags", None)
+    monkeypatch.setattr(processor.cmodule.gcc_llvm, "is_llvm", True)
+    monkeypatch.setattr(processor, "noted_in", lambda: None)
     with theano.config.change_flags(gcc__cxxflags="-march=core2"):
-        assert not any("PROCESSOR" in flag for flag in clang.compile_args())
-    monkeypatch.setattr(clang.GCC_compiler, "march_flags", None)
-    assert any("PROCESSOR" in flag for flag in clang.compile_args())
+        assert not any("PROCESSOR" in flag for flag in processor.compile_args())
+    monkeypatch.setattr(processor.GCC_compiler, "march_flags", None)
+    assert any("PROCESSOR" in flag for flag in processor.compile_args())
 
 
 @pytest.mark.parametrize(("script", "flags"), [("exit 0", ("-fopenmp",)), ("exit 1", ())])

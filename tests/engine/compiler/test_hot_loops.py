@@ -8,7 +8,7 @@ import pytest
 from theano.link.c.basic import CLinker
 
 from theano_rnn.engine import theano
-from theano_rnn.engine.compiler.hot_loops import FLAG
+from theano_rnn.engine.compiler.processor import HOT_LOOPS
 from theano_rnn.optim.optimizers import Optimizer
 
 
@@ -46,4 +46,4 @@ def test_adams_update_is_vectorised_by_the_flag():
     if theano.link.c.cmodule.gcc_llvm():
         pytest.skip("the compiler is clang")
     assert "sqrtps" in assembly(without=[])
-    assert "sqrtps" not in assembly(without=[FLAG])
+    assert "sqrtps" not in assembly(without=[HOT_LOOPS])

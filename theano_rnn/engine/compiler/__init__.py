@@ -6,9 +6,8 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 ``background``           the modules that a function still needs compile on all cores
 ``joined``               several modules are one source
 ``build``                one module, compiled, or one error that says what is wrong
-``clang``                flags for clang++, which Theano does not find
-``processor``            the compiler's flags for this processor, asked for once
-``hot_loops``            a flag by which gcc vectorises loops over many arrays
+``processor``            the compiler's flags: for this processor, and for loops over many arrays
+``clang``                those for clang++, which Theano does not find
 ``failures``             that error, not printed by Theano's optimizer and passed over
 
 What a module computes, and its key in the cache, depend on none of the first three: where they
@@ -26,17 +25,13 @@ from typing import Any, Optional
 from theano.link.c import cmodule
 from theano.link.vm import VMLinker
 
-from theano_rnn.engine.compiler import clang, failures, hot_loops, processor
+from theano_rnn.engine.compiler import failures, processor
 from theano_rnn.engine.compiler.background import BackgroundCompiler, key_of
 from theano_rnn.engine.compiler.build import failed, library_of
 from theano_rnn.engine.compiler.precompiled_headers import flags_with_headers
 
 shipped_compile_str = cmodule.GCC_compiler.compile_str
 shipped_make_all = VMLinker.make_all
-
-#: Modules that the cache does not tell apart by the compiler's flags, as it does all others:
-#: computers that share a home folder, but have other processors, share these.
-FOR_ANY_PROCESSOR = ("lazylinker_ext", "scan_perform")
 
 _current: Optional[BackgroundCompiler] = None  # of the function that is being linked
 
@@ -46,9 +41,7 @@ def install() -> None:
     cmodule.GCC_compiler.compile_str = staticmethod(compile_str)
     VMLinker.make_all = make_all
     failures.install()
-    clang.install()
     processor.install()
-    hot_loops.install()
 
 
 @functools.wraps(shipped_make_all)
@@ -87,9 +80,6 @@ def compile_str(
     **settings: Any,
 ) -> Any:
     """Return the module: one that was compiled in the background, or compile it now."""
-    if module_name in FOR_ANY_PROCESSOR:
-        own = cmodule.GCC_compiler.march_flags or ()
-        preargs = [flag for flag in preargs or () if flag not in own]
     made = None
     if py_module and _current is not None:
         _current.start()

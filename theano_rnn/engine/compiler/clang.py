@@ -5,35 +5,13 @@ its inner compiler takes, so Theano compiles for the oldest x86: the products of
 took eight times as long (13.6 instead of 1.7 ms for a step with a vocabulary of 8000).
 """
 
-import functools
 import os
 import re
 import subprocess
 import zlib
 
-from theano.configdefaults import config
-from theano.link.c import cmodule
-from theano.link.c.cmodule import GCC_compiler
-
-shipped_compile_args = GCC_compiler.compile_args
-
 #: Theano's C++ has them, and to clang they are errors.
 NARROWING = "-Wno-c++11-narrowing"
-
-
-def install() -> None:
-    """Compile for this machine's processor with clang++, too."""
-    GCC_compiler.compile_args = staticmethod(compile_args)
-
-
-@functools.wraps(shipped_compile_args)
-def compile_args(march_flags: bool = True) -> list[str]:
-    """The shipped flags, with those for the processor if the compiler is clang."""
-    is_asked = march_flags and GCC_compiler.march_flags is None and config.cxx
-    if is_asked and "-march=" not in config.gcc__cxxflags and cmodule.gcc_llvm():
-        GCC_compiler.march_flags = native_flags(config.cxx)
-    flags: list[str] = shipped_compile_args(march_flags)
-    return flags
 
 
 def native_flags(compiler: str) -> list[str]:
