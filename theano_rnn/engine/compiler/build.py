@@ -82,7 +82,8 @@ def library_of(
     library = Path(location) / f"{module_name}.{cmodule.get_lib_extension()}"
     flags = [f for f in preargs or () if not (config.cmodule__remove_gxx_opt and f[:2] == "-O")]
     if module_name in FOR_ANY_PROCESSOR:
-        flags = [f for f in flags if not f.startswith(PROCESSOR_FLAGS)]
+        own = cmodule.GCC_compiler.march_flags or ()
+        flags = [f for f in flags if f not in own and not f.startswith(PROCESSOR_FLAGS)]
     command = [config.cxx, cmodule.get_gcc_shared_library_arg(), *flags]
     command += [f"-I{d}" for d in (*(include_dirs or ()), *cmodule.std_include_dirs()) if d]
     command += [f"-L{d}" for d in (*(lib_dirs or ()), *cmodule.std_lib_dirs()) if d]
