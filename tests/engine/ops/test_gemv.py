@@ -1,5 +1,7 @@
 """One row times a matrix equals NumPy's and BLAS's product, whatever the sizes and layouts."""
 
+import itertools
+
 import numpy as np
 import pytest
 from interpreters import run_python
@@ -9,6 +11,8 @@ from theano_rnn.engine.loop.op import NativeLoop
 
 #: Around one vector, and around the blocks of four and eight of them.
 SIZES = (1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 127, 129, 257)
+#: k and n of each product; the last is a panel of more blocks of rows than there are.
+PRODUCTS = [*itertools.product(SIZES, SIZES), (2500, 100)]
 
 
 def loop(dtype, is_transposed):
@@ -38,17 +42,16 @@ def loop(dtype, is_transposed):
 @pytest.mark.parametrize("steps", [2, 10], ids=["as it lies", "in panels"])
 def test_each_row_times_a_matrix_is_that_of_numpy(dtype, is_transposed, steps, random):
     made = loop(dtype, is_transposed)
-    for k in SIZES:
-        for n in SIZES:
-            x = random.normal(size=(steps, k)).astype(dtype)
-            states = [random.normal(size=(1, k)).astype(dtype)]
-            while len(states) < steps:
-                states.append(np.tanh(states[-1]))
-            W = random.normal(size=(n, k) if is_transposed else (k, n)).astype(dtype)
-            y, s = (W.T if is_transposed else W).astype("float64"), x * np.concatenate(states)
-            scale = abs(s) @ abs(y) + 1
-            found = made(x, states[0], W)
-            assert (abs(found - s @ y) <= 8 * np.finfo(dtype).eps * scale).all(), (k, n)
+    for k, n in PRODUCTS:
+        x = random.normal(size=(steps, k)).astype(dtype)
+        states = [random.normal(size=(1, k)).astype(dtype)]
+        while len(states) < steps:
+            states.append(np.tanh(states[-1]))
+        W = random.normal(size=(n, k) if is_transposed else (k, n)).astype(dtype)
+        y, s = (W.T if is_transposed else W).astype("float64"), x * np.concatenate(states)
+        scale = abs(s) @ abs(y) + 1
+        found = made(x, states[0], W)
+        assert (abs(found - s @ y) <= 8 * np.finfo(dtype).eps * scale).all(), (k, n)
 
 
 #: Prints the loss and the sums of the parameters after three steps in float64.

@@ -63,7 +63,7 @@ bool gemv_is_right(npy_intp n, npy_intp k) {
         if (by_rows) gemv::by_rows<T>(n, k, x.data(), 1, y.data(), n, out.data());
         else gemv::by_columns<T>(n, k, x.data(), y.data(), k, out.data());
         gemv::pack<T>(n, k, y.data(), row, column, panels.data());
-        gemv::by_panels<T>(n, k, x.data(), 1, panels.data(), again.data());
+        gemv::by_panels<T>(n, k, x.data(), 1, panels.data(), again.data(), n % 2);
         if (!is_product<T>(1, n, k, x, y, row, column, out)) return false;
         if (!is_product<T>(1, n, k, x, y, row, column, again)) return false;
     }
@@ -112,6 +112,7 @@ int main() {
                 if (!gemm_is_right<float>(m, n, k) || !gemm_is_right<double>(m, n, k)
                     || !bf16_is_right(m, n, k)) return 1;
         }
+    if (!gemv_is_right<float>(100, 2500) || !gemv_is_right<double>(33, 2500)) return 1;
     return !bf16_is_right(270, 970, 390);  // more than a block each way
 }
 """

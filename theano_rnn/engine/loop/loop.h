@@ -95,9 +95,10 @@ struct Panels {
     npy_intp n, k;
     Matrix<const T> y;
     bool is_used;
+    mutable bool backwards;  // the next product reads them from the end
     const T* at;
     Panels(npy_intp products, npy_intp m, npy_intp n, npy_intp k, Matrix<const T> y)
-        : n(n), k(k), y(y), is_used(false), at(NULL) {
+        : n(n), k(k), y(y), is_used(false), backwards(false), at(NULL) {
         if (products <= FEW || m != 1 || k <= 1 || n <= 1) return;
         is_used = gemv::fits<T>(n, k, y.column == 1, 1) && gemv::gains<T>(n, k, y.column == 1);
     }
@@ -114,8 +115,9 @@ struct Panels {
 template <typename T>
 static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x,
                            const Panels<T>& y, T* out) {
-    if (y.is_used) gemv::by_panels<T>(n, k, x.at, x.column, y.at, out);
-    else product<T>(m, n, k, x, y.y, out);
+    if (!y.is_used) return product<T>(m, n, k, x, y.y, out);
+    gemv::by_panels<T>(n, k, x.at, x.column, y.at, out, y.backwards);
+    y.backwards = !y.backwards;
 }
 
 // out (m, n) += alpha x (m, k) y (k, n); the rows of out are `row` elements apart; no size is 0.
