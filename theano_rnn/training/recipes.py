@@ -201,7 +201,7 @@ SUMMARIES = {
     "zaremba-small": "the small lstm of Zaremba et al. (2014), half an hour",
     "words": "what a short text of words gets by itself",
     "characters": "what a short text of characters gets by itself",
-    "word-hour": "60 minutes; 88 on War and Peace after 30 in one thread, Kneser-Ney 121",
+    "word-hour": "60 minutes; 85 on War and Peace in two threads, Kneser-Ney 121",
     "word-quick": "5 minutes; 60 on the documentation of Python in 15 epochs, Kneser-Ney 64",
     "word-tanh": "30 minutes; a plain network: 105 on War and Peace in one thread, Kneser-Ney 121",
     "characters-hour": "60 minutes; 1.45 nats a character on Tiny Shakespeare, --split 90/10",
