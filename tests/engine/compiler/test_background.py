@@ -125,6 +125,5 @@ def test_pythons_variables_are_read_before_a_thread_begins(monkeypatch):
     read = "get_config_vars"
     monkeypatch.setattr(background.sysconfig, read, lambda *names: done.append("variables"))
     monkeypatch.setattr(background, "ThreadPoolExecutor", lambda count: done.append("threads"))
-    monkeypatch.setattr(background, "COMPILERS", 2)
     background.BackgroundCompiler([], compiler.compile_module).start()
     assert done == ["variables", "threads"]

@@ -107,10 +107,14 @@ def test_ops_of_a_user_are_compiled_alone(monkeypatch):
     class Own(theano.scalar.basic.Add):
         """A scalar Op of a user, in an Op of Theano's."""
 
-    own = tensor.elemwise.Elemwise(Own(theano.scalar.upcast_out))
-    assert module_of(own(x, x)).kind is None
+    own = Own(theano.scalar.upcast_out)
+    assert module_of(tensor.elemwise.Elemwise(own)(x, x)).kind is None
+    a, b = theano.scalar.float64("a"), theano.scalar.float64("b")
+    composite = theano.scalar.Composite([a, b], [own(a, b) * b])
+    assert module_of(tensor.elemwise.Elemwise(composite)(x, x)).kind is None
     monkeypatch.setattr(joined, "KNOWN", ("",))
     assert module_of(Twice("#define SIZE 3\n")(x)).macros == {"SIZE"}
+    assert module_of(Twice("#undef SIZE\n")(x)).macros == {"SIZE"}
     assert module_of(Twice("#define SIZE 3\n#undef SIZE\n")(x)).macros == set()
     assert not module_of(Twice()(x)).goes_with(module_of(Twice(libraries=("m",))(x)))
     assert module_of(Twice("#include <omp.h>\n")(x)).shared == "#include <omp.h>\n"

@@ -11,8 +11,8 @@ from theano_rnn.engine.loop.op import NativeLoop
 
 #: Around one vector, and around the blocks of four and eight of them.
 SIZES = (1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 127, 129, 257)
-#: k and n of each product; the last is a panel of more blocks of rows than there are.
-PRODUCTS = [*itertools.product(SIZES, SIZES), (2500, 100)]
+#: k and n of each product; the last have so many rows that a panel is read in many blocks.
+PRODUCTS = [*itertools.product(SIZES, SIZES), *itertools.product([2500, 20000], [7, 31, 64, 100])]
 
 
 def loop(dtype, is_transposed):

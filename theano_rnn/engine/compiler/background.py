@@ -2,10 +2,10 @@
 
 Theano compiles the modules of a function one after the other, on one core. Once it has to compile
 a first one, the ``BackgroundCompiler`` compiles all that the nodes need, in groups (see
-``joined``), the longest first, with as many compilers as there are cores. Theano takes each module
-when it gets to its node. A module that no thread has begun, and that stands alone, Theano compiles
-itself. Errors in a background compile are ignored: Theano compiles the module then, and reports
-them. A function whose modules are all in the cache starts no thread.
+``joined``), loops and products first, with as many compilers as there are cores. Theano takes each
+module when it gets to its node. A module that no thread has begun, and that stands alone, Theano
+compiles itself. Errors in a background compile are ignored: Theano compiles the module then, and
+reports them. A function whose modules are all in the cache starts no thread.
 """
 
 import contextlib
