@@ -20,8 +20,8 @@ from typing import Any
 
 from theano.link.c.basic import CLinker
 
-#: Characters of a source, at most: about the code of eight slices. With more, some cores would have
-#: no work at the end.
+#: Characters of a source, at most: about the code of eight slices. With more, some cores would be
+#: without work at the end.
 LARGEST = 120_000
 
 #: In the code of every module, after the headers.
