@@ -75,7 +75,16 @@ class Examples:
                 yield batches.batch([sentences[n] for n in group])
 
     def count(self, state: State) -> int:
-        """The steps of the epoch."""
+        """The number of steps of the epoch.
+
+        Parameters
+        ----------
+        state : State
+
+        Returns
+        -------
+        int
+        """
         if self.stream is not None:
             return len(self._pieces(state))
         sentences, settings = self.corpus.train, self.settings
@@ -110,7 +119,16 @@ class Examples:
         return told
 
     def resets(self, state: State) -> Bools:
-        """The rows of a stream whose state begins anew before a step: (batch_size,)."""
+        """The rows of a stream whose state begins anew before a step.
+
+        Parameters
+        ----------
+        state : State
+
+        Returns
+        -------
+        (batch_size,) array of bool
+        """
         seed = [self.settings.seed, state.epoch, state.step, 1]
         begins = np.random.default_rng(seed).random(self.settings.batch_size)
         found: Bools = begins < self.settings.state_reset
