@@ -476,6 +476,7 @@ def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_pa
     assert script.main() == 0
     result = json.loads(file.read_text())
     assert list(result) == ["machine", "settings", *sections.parse_sections(None)]
+    assert "peers_python" not in result["settings"]  # a path of the machine
     out = capsys.readouterr().out
     for words in (
         "One SGD step",

@@ -73,7 +73,10 @@ def measure(
     to_stdout = json_file == "-"
     console = Console(stderr=to_stdout, highlight=False)
     loop = {"operations_a_second": roofline.Machine(1).operations}
-    result: Record = {"machine": {**machine.describe(), **loop}, "settings": vars(conditions)}
+    settings = {
+        name: v for name, v in vars(conditions).items() if name != "peers_python"
+    }  # a path
+    result: Record = {"machine": {**machine.describe(), **loop}, "settings": settings}
     console.print(header(result["machine"]))
     for name in names:
         with console.status(f"measuring {name} ..."):

@@ -1,9 +1,9 @@
 """Several modules of Theano in one source, and so in one library.
 
-Theano writes a module for each kind of Op. Most are small: of the .16 s that the compiler takes
-for a slice, .09 go to its start, to the headers and to the linker. And the products of an output
-layer have the same 50 kB of support code. In one source all this is paid once: a first step of a
-sentence takes 6.0 s in place of 7.9 (g++ 12, an AMD EPYC, two cores).
+Theano writes a module for each kind of Op. Most are small: of the compiler's time for a slice more
+than half goes to its start, to the headers and to the linker. And the products of an output layer
+have the same 40 kB of support code. In one source all this is paid once: a first step of a
+sentence takes 6.0 s in place of 8.2 (``benchmark --only startup``, an AMD EPYC, two cores).
 
 Each module keeps its name, its code and its function ``PyInit_NAME``, and in the cache it is a
 file of its own: a link to the library, or a copy where temporary files are on another disk. Its
