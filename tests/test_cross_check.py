@@ -208,7 +208,7 @@ def test_a_gated_net_in_float32_equals_numpy_in_float64():
 
 @pytest.fixture
 def quickly_compiled(monkeypatch):
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
 
 

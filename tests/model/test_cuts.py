@@ -18,7 +18,7 @@ NAMES = ("artbp:3", "artbp:3:4", "artbp:2:2.5")
 
 @pytest.fixture
 def quickly_compiled(monkeypatch):
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
 
 

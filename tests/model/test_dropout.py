@@ -116,7 +116,7 @@ def model_and_oracle(kind, truncation, **rates):
 
 
 def test_gradients_under_all_masks_are_numpy_s(monkeypatch):
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
     kind, model, oracle, x, y = model_and_oracle({"cell": "tanh", "embedding": True}, "full")
     kept = masks(kind, 2)
     assert_same(model.bptt(x, y, kept=kept), oracle.bptt(x, y, kept=kept), 1e-12)

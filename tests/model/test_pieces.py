@@ -31,7 +31,7 @@ def in_small_pieces(monkeypatch):
         monkeypatch.setattr(inputs, "PIECE", 8)
 
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
     take(True)
     return take
 

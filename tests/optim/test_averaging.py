@@ -11,7 +11,7 @@ from theano_rnn.optim.averaging import Average, parse
 
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
-    for module in ("theano_rnn.optim.step", "theano_rnn.rnn", "theano_rnn.engine"):
+    for module in ("theano_rnn.optim.step", "theano_rnn.model.functions", "theano_rnn.engine"):
         monkeypatch.setattr(f"{module}.compile_function", function_in_python)
 
 

@@ -20,7 +20,7 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
     monkeypatch.setattr("theano_rnn.optim.dynamic.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
 
 
 def oracle(model, values, projection):

@@ -26,7 +26,7 @@ LAZY = ("sgd", "adagrad", "rmsprop")  # a gradient of 0 moves nothing
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
 
 
 class Case:

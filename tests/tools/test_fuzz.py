@@ -39,7 +39,7 @@ def test_a_hostile_file_ends_in_a_result_or_an_error(name):
 
 @pytest.mark.parametrize("name", sorted(set(INTERFACES) - COMPILED))
 def test_hostile_arguments_end_in_a_result_or_an_error(name, monkeypatch):
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", conftest.function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", conftest.function_in_python)
     holds(INTERFACES[name])
 
 

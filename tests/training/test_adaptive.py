@@ -19,7 +19,7 @@ from theano_rnn.training.settings import Settings
 @pytest.fixture
 def quickly_compiled(monkeypatch):
     monkeypatch.setattr("theano_rnn.engine.compile_function", function_in_python)
-    for module in ("theano_rnn.rnn", "theano_rnn.optim.step"):
+    for module in ("theano_rnn.model.functions", "theano_rnn.optim.step"):
         monkeypatch.setattr(f"{module}.compile_function", function_in_python)
 
 

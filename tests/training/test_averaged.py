@@ -25,7 +25,7 @@ NT_ASGD = dataclasses.replace(SETTINGS, average="nt-asgd:1")
 
 @pytest.fixture(autouse=True)
 def quickly_compiled(monkeypatch):
-    for module in ("theano_rnn.optim.step", "theano_rnn.rnn", "theano_rnn.engine"):
+    for module in ("theano_rnn.optim.step", "theano_rnn.model.functions", "theano_rnn.engine"):
         monkeypatch.setattr(f"{module}.compile_function", function_in_python)
 
 

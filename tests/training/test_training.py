@@ -91,7 +91,7 @@ def compiled_once(monkeypatch):
 def quickly_compiled(monkeypatch):
     """Compiled as ``function_in_python`` does, and not shared with those that are C."""
     monkeypatch.setattr("theano_rnn.optim.step.compile_function", function_in_python)
-    monkeypatch.setattr("theano_rnn.rnn.compile_function", function_in_python)
+    monkeypatch.setattr("theano_rnn.model.functions.compile_function", function_in_python)
     for name, shared in QUICK.items():
         monkeypatch.setitem(globals(), name, shared)
 
