@@ -2,10 +2,13 @@
 
 import ast
 import graphlib
+import re
 from collections import defaultdict
 
 import pytest
 from conftest import ROOT
+
+from theano_rnn.commands.calling import COMMANDS
 
 PACKAGE = ROOT / "theano_rnn"
 
@@ -100,6 +103,22 @@ def test_the_reference_imports_nothing_else_of_the_package():
 def test_at_most_six_modules_lie_at_the_root():
     at_root = {module[0] for module in MODULES if len(module) == 1} - {"__init__", "__main__"}
     assert len(at_root) <= 6
+
+
+@pytest.mark.parametrize("room", sorted({module[:-1] for module in MODULES if module[:-1]}))
+def test_the_map_of_a_room_names_every_module_in_it(room):
+    """A list in the docstring of ``__init__``; commands name themselves, patches are in a list."""
+    text = ast.get_docstring(MODULES[(*room, "__init__")]) or ""
+    inside = {module[len(room)] for module in MODULES if module[: len(room)] == room} - {
+        "__init__"
+    }
+    if room == ("commands",):
+        inside -= {module.replace("-", "_") for module in COMMANDS}
+    named = set(re.findall(r"``(\w+)``", text))
+    if room == ("engine", "patches"):
+        named = {module[-1] for module in IMPORTS[(*room, "__init__")]}
+    assert not inside - named
+    assert not set(re.findall(r"^``(\w+)``", text, re.MULTILINE)) - inside  # they are gone
 
 
 def prints(node):

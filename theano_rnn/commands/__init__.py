@@ -3,9 +3,13 @@
 ``theano-rnn NAME``, ``python -m theano_rnn NAME`` and the script of a command in ``scripts/`` run
 the same code. Only the command that the user calls is imported.
 
-``calling``  which commands there are, how the user called this one, and how a command ends
-``console``  what the commands print with
-``training`` what ``train`` does once its options are read
+``calling``    which commands there are, how the user called this one, and how a command ends
+``console``    what the commands print with
+``training``   what ``train`` does once its options are read
+``progress``   what it shows while it runs
+``next_step``  what to try next, where a model that counts beats the network
+``searching``  what ``search`` does once its options are read
+``trials``     what the commands show that run many trials
 ``flow_torch`` the options and the output of ``flow --torch``
 """
 

@@ -11,6 +11,7 @@ Configuration:
 ``flags``      the settings that Theano starts with; a user's own THEANO_FLAGS win
 ``compile_folder``  where compiled modules are, and that nobody else may write there
 ``compiling``  ``compile_function``: how this package compiles Theano functions
+``findings``   what was found on this machine, and what to do about anything missing
 
 What Theano does otherwise than as shipped:
 

@@ -5,4 +5,7 @@
 ``clipping``        by the norm of the gradient, or by the size of each element
 ``regularization``  L2 and Omega
 ``flossing``        Lyapunov exponents as a loss
+``averaging``       averages of the parameters over steps
+``precision``       the precision of the factors in large products
+``dynamic``         the step of dynamic evaluation
 """

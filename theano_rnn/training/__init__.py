@@ -1,11 +1,16 @@
 """From a text and settings to a trained network in a run folder.
 
 ``settings``     one field per setting: default, values, what it does
-``recipes``      the settings of published systems
+``recipes``      settings that were found good together
+``defaults``     settings that fit a text, for what the user left open
 ``adaptive``     K chosen before each epoch
 ``build``        the corpus, the network, the step and the stream that settings ask for
 ``loop``         epochs of steps, each followed by an evaluation and a checkpoint
-``state``        where a training stands, and the learning rate of the next epoch
+``examples``     what the steps of an epoch read
+``schedule``     the learning rate;  ``budget``, the epochs and minutes that are left
+``thread_choice``  the number of threads, chosen by timing steps
+``diagnosis``    what to tell of a step whose loss or gradient is not finite
+``state``        where a training stands
 ``evaluation``   the loss of a text
 ``dynamic``      dynamic evaluation: the loss of a model that goes on learning
 ``result``       the best model judged on the test text, beside the baselines

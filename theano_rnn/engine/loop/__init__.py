@@ -6,6 +6,7 @@
 ``emission``  writes the C++: ``kernels`` the work of a step, ``places`` where variables are,
               ``text`` lines and names; ``loop.h`` has what all loops call
 ``op``        the Op that runs it, and the rewrites that put it in the Scan's place
+``reuse``     products that the gradient's loop need not make again
 ``explain``   which loops of a function run so, and why the others do not
 """
 

@@ -8,4 +8,5 @@
 ``symbols``      symbols as MathML, with what they mean; ``headline``, the first sentence
 ``png``          draws them with Matplotlib, as PNG
 ``terminal``     the report in characters
+``credit``       the table and the picture of ``flow.credit``
 """
