@@ -11,6 +11,7 @@ from theano.link.basic import PerformLinker
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Function, Variable, Variables
 from theano_rnn.engine.c_code import check_bf16
+from theano_rnn.engine.compiler import precompiled_headers
 from theano_rnn.engine.rewrites import LEFT_OUT
 from theano_rnn.engine.settings import user_settings
 
@@ -53,6 +54,8 @@ def compile_function(
                 "remove linker=py from THEANO_FLAGS and .theanorc, or use precision float32"
             )
         mode = mode.including("bf16")
+    if not isinstance(mode.linker, PerformLinker):
+        precompiled_headers.begin()
     if "allow_gc" not in user_settings(os.environ):
         mode = mode.clone(link_kwargs={"allow_gc": False})
     try:

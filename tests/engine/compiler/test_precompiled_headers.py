@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from conftest import first
 from interpreters import environment
+from theano.graph.fg import FunctionGraph
+from theano.link.c.basic import CLinker
 
 from theano_rnn.engine import compiler, theano
 from theano_rnn.engine.compiler import precompiled_headers as headers
@@ -46,6 +49,21 @@ def test_the_compiler_takes_the_precompiled_headers(more, flags, own_folder):
     # With -Werror the compiler refuses headers that were not made for these flags.
     compile_([*flags, *more, "-Winvalid-pch", "-Werror"], own_folder)
     assert len(list(own_folder.glob("headers_*/headers.h.gch"))) == 1
+
+
+def test_they_are_made_while_a_graph_is_optimized_for_the_flags_of_most_modules(own_folder):
+    headers.begin.cache_clear()
+    headers.begin()
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        if thread.name.startswith("headers"):
+            thread.join()
+    assert len(list(own_folder.glob("headers_*/headers.h.gch"))) == 1
+    x = theano.tensor.matrix()
+    for y in (theano.tensor.exp(x), x[:, 1]):
+        node = FunctionGraph([x], [y], clone=True).outputs[0].owner
+        flags = CLinker().accept(FunctionGraph(node.inputs, node.outputs)).compile_args()
+        compile_([*flags, "-Winvalid-pch", "-Werror"], own_folder)
+    assert len(list(own_folder.glob("headers_*"))) == 1
 
 
 @pytest.mark.slow

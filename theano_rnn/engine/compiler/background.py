@@ -2,10 +2,11 @@
 
 Theano compiles the modules of a function one after the other, on one core. Once it has to compile
 a first one, the ``BackgroundCompiler`` compiles all that the nodes need, in groups (see
-``joined``), loops and products first, with as many compilers as there are cores. Theano takes each
-module when it gets to its node. A module that no thread has begun, and that stands alone, Theano
-compiles itself. Errors in a background compile are ignored: Theano compiles the module then, and
-reports them. A function whose modules are all in the cache starts no thread.
+``joined``), loops and products first, with as many compilers as there are cores; last the module
+of Theano that calls them. Theano takes each module when it gets to its node. A module that no
+thread has begun, and that stands alone, Theano compiles itself. Errors in a background compile are
+ignored: Theano compiles the module then, and reports them. A function whose modules are all in the
+cache starts no thread.
 """
 
 import contextlib
@@ -15,9 +16,11 @@ import sysconfig
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from theano.configdefaults import config
 from theano.graph.basic import Apply
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
@@ -69,7 +72,8 @@ class BackgroundCompiler:
             self.folder = tempfile.TemporaryDirectory(prefix="theano_rnn_")
         except OSError:  # Theano compiles all itself
             return
-        for n, group in enumerate(groups(list(missing.values()), COMPILERS)):
+        queue: list[list[Any]] = [*groups(list(missing.values()), COMPILERS), virtual_machine()]
+        for n, group in enumerate(filter(None, queue)):
             job = self.pool.submit(self._compiled, group, Path(self.folder.name) / str(n))
             for module in group:
                 key = key_of(module.name, module.flags, **module.folders)
@@ -87,7 +91,7 @@ class BackgroundCompiler:
         except Exception:  # Theano's compile reports what is wrong
             return None
 
-    def _compiled(self, group: Sequence[Module], location: Path) -> dict[str, Path]:
+    def _compiled(self, group: Sequence[Any], location: Path) -> dict[str, Path]:
         """Compile a group, or each alone where that fails; return a folder for each module."""
         location.mkdir()
         try:
@@ -122,6 +126,25 @@ class BackgroundCompiler:
         finally:
             if self.folder is not None:
                 self.folder.cleanup()
+
+
+@dataclass
+class VirtualMachine:
+    """The module of Theano that calls the others, one after the other."""
+
+    code: str
+    flags: tuple[str, ...]
+    name: str = "lazylinker_ext"
+    folders: dict[str, list[str]] = field(default_factory=dict)
+
+
+def virtual_machine() -> list[VirtualMachine]:
+    """That module in a list, or none if the cache has it: Theano asks for it last of all."""
+    made = Path(config.compiledir) / VirtualMachine.name
+    if (made / "mod.cpp").exists() or any(made.glob(f"*.{cmodule.get_lib_extension()}")):
+        return []
+    code = (Path(cmodule.__file__).parent / "c_code" / "lazylinker_c.c").read_text("utf-8")
+    return [VirtualMachine(code, tuple(cmodule.GCC_compiler.compile_args()))]
 
 
 def key_of(
