@@ -81,9 +81,19 @@ def test_the_build_tools_of_make_of_pip_and_of_the_doctor_are_the_same():
     assert set(pins(build)) == {"setuptools", "wheel"}
 
 
-@pytest.mark.skipif(
+of_make = pytest.mark.skipif(
     not Path(sys.prefix, ".of").is_file(), reason="make did not make this environment"
 )
+
+
+@of_make
+@pytest.mark.parametrize("name", ["theano.scan.op", "numpy", "pytest"])
+def test_no_process_compiles_what_it_imports_again(name):
+    """As each would under PYTHONDONTWRITEBYTECODE."""
+    assert Path(importlib.util.find_spec(name).cached).is_file()
+
+
+@of_make
 def test_what_is_installed_is_what_is_pinned():
     from importlib.metadata import PackageNotFoundError, version
 

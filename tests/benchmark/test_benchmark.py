@@ -154,8 +154,13 @@ def test_a_child_imports_theano_only_with_its_program():
 
 
 def test_environment_keeps_the_users_flags_and_separates_the_caches():
-    user = {"THEANO_FLAGS": "floatX=float64,exception_verbosity=high", "HOME": "/nowhere"}
+    user = {
+        "THEANO_FLAGS": "floatX=float64,exception_verbosity=high",
+        "HOME": "/nowhere",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     ours = programs.environment("ours", user, threads=2, compiledir="/a, b/c")
+    assert ours["HOME"] == "/nowhere" and "PYTHONDONTWRITEBYTECODE" not in ours
     assert ours["THEANO_FLAGS"] == user["THEANO_FLAGS"] + ",compiledir='/a, b/c'"
     assert ours["OPENBLAS_NUM_THREADS"] == "2"
     stock = programs.environment("stock", user)

@@ -147,6 +147,8 @@ def environment(
 ) -> dict[str, str]:
     """The environment of a child; it keeps the user's THEANO_FLAGS but for the compile cache.
 
+    Python keeps the bytecode of what it imports, as it does by itself.
+
     Stock gets in THEANO_FLAGS what it needs to run and to be comparable: the BLAS that ours calls,
     and float32. It has a compile cache of its own.
     """
@@ -162,6 +164,7 @@ def environment(
     if compiledir is not None:
         theano_flags.append(f"compiledir={shlex.quote(str(compiledir))}")
     env = dict(environ, THEANO_FLAGS=",".join(filter(None, theano_flags)))
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     if program == "pytensor-c":  # without a BLAS it would be slower than it need be
         names = ("blas__ldflags", "gcc__cxxflags")
         flags = engine.flags.theano_flags(engine.BLAS, {}).split(",")
