@@ -11,6 +11,7 @@ from theano_rnn import RNNError
 from theano_rnn.runs import Watching
 from theano_rnn.training import start
 from theano_rnn.training.load import load as load_files
+from theano_rnn.training.loop import Callback
 from theano_rnn.training.sampling import generate
 from theano_rnn.training.settings import Settings
 
@@ -83,6 +84,9 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     (lambda text: theano_rnn.train(text, recipe="tutor"), "recipe 'tutor' is unknown; use tutor"),
     (lambda text: theano_rnn.train(text, recipe=["words"]), r"recipe \['words'\] is unknown"),
     (lambda text: theano_rnn.train(text, source="nowhere"), "nowhere is not a run folder"),
+    (lambda text: theano_rnn.train(text, source="run", hiden_size=3), "did you mean hidden_size?"),
+    (lambda text: theano_rnn.train(text, source="run", recipe="words"), "leave recipe out"),
+    (lambda text: theano_rnn.train(text, watch=True, callback=Callback()), "derive yours from"),
     (lambda text: theano_rnn.train(text, state_reset=0.1), "state_reset has no effect without"),
     (lambda text: theano_rnn.train(text, level="char", sentences="lines"), "sentences has no"),
     (lambda text: theano_rnn.train(text, text.parent), "exists; name another"),
@@ -94,6 +98,18 @@ def test_bad_calls_are_refused_and_make_no_folder(text, tmp_path, monkeypatch, u
     with pytest.raises(RNNError, match=message):
         use(text)
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_need_fit_the_run_that_is_gone_on_from_and_may_have_their_old_names(
+    text, run, tmp_path
+):
+    """Its embedding, for one; the class's defaults have none."""
+    new = theano_rnn.train(
+        text, tmp_path / "run", source=run.folder, dropout_input=0.2, decay=0.7, epochs=1
+    )
+    assert new.settings.dropout_input == 0.2 and new.settings.lr_decay == 0.7
+    mikolov = start.chosen({"text": "a", "decay": 0.6}, "mikolov", None)[0]
+    assert mikolov.lr_decay == 0.6
 
 
 def test_a_setting_may_need_what_is_chosen_to_fit_the_text(text, tmp_path):

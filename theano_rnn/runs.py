@@ -12,13 +12,10 @@ from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import shown
 from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import size_of
-from theano_rnn.text.reading import absolute
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
 from theano_rnn.training import load as run_files
-from theano_rnn.training.defaults import LATE
 from theano_rnn.training.loop import Callback, Training
-from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
@@ -209,6 +206,7 @@ def train(
         Fine-tune: begin with the parameters and settings of this run.
     callback : Callback, optional
         Called while it trains; see ``theano_rnn.training.loop.Callback``. Nothing is printed.
+        With ``watch=True`` it must be a ``theano_rnn.runs.Watching``.
     **settings
         Fields of ``theano_rnn.training.settings.Settings``, such as cell, hidden_size or epochs.
         Without recipe and source, others fit the text: ``training.defaults``.
@@ -227,22 +225,13 @@ def train(
     given = dict(settings)
     if text is not None:
         given["text"] = text
-    left_open = recipe is None and source is None
-    for name in start.TEXTS & given.keys():
-        given[name] = absolute(given[name])  # a run is resumed from anywhere
-    where = "theano_rnn.train"
-    if source is not None:
-        if recipe is not None:
-            raise RNNError(f"{where}: the settings are those of {source}; leave recipe out")
-        Settings.from_dict(given, where)  # which knows what is misspelt
-        chosen = start.settings_from(source, given)
-    else:
-        if recipe is not None and not (isinstance(recipe, str) and recipe in RECIPES):
-            raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
-        values = {} if recipe is None else RECIPES[recipe]
-        chosen = Settings.from_dict(replaced(values, given), where)
-        chosen.check_given([name for name in given if not left_open or name not in LATE])
-    with start.new(chosen, run, source, given=given.keys() if left_open else None) as training:
+    chosen, left_open = start.chosen(given, recipe, source, "theano_rnn.train")
+    if chosen.watch and callback is not None and not isinstance(callback, Watching):
+        raise RNNError(
+            "watch is measured by the callback: derive yours from theano_rnn.runs.Watching, or "
+            "leave watch out"
+        )
+    with start.new(chosen, run, source, given=left_open) as training:
         training.run_epochs(Watching() if callback is None else callback)
         training.result()
     return load(training.run.folder)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,20 @@ def trained(monkeypatch):
     """The command lines of the trainings, each of which leaves a result."""
     called = []
 
-    def run(command):
+    def ended(command):
         called.append(command)
-        folder = Path(command[command.index("--run") + 1])
+        option = "--run" if "--run" in command else "--resume"
+        folder = Path(command[command.index(option) + 1])
         code = 3 if folder.name == "gru" else 0
-        if code == 0:
-            folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        is_stopped = folder.name == "relu" and option == "--run"  # as by SIGTERM
+        if is_stopped:
+            (folder / "settings.json").write_text("{}")
+        elif code == 0:
             (folder / "result.json").write_text(json.dumps(RESULT))
-        return subprocess.CompletedProcess(command, code)
+        return code
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(compare, "ended", ended)
     return called
 
 
@@ -55,6 +60,30 @@ def test_each_cell_is_trained_once_with_the_options_that_are_not_its_own(
 def test_a_training_that_fails_ends_the_comparison_with_its_code(trained, tmp_path):
     assert compare.main(["--runs", str(tmp_path), "--cells", "tanh,gru,lstm"]) == 3
     assert len(trained) == 2 and not (tmp_path / "lstm").exists()
+
+
+def test_a_training_that_was_stopped_is_told_and_resumed(trained, tmp_path, capsys):
+    options = ["--runs", str(tmp_path), "--cells", "relu", "--epochs", "3"]
+    assert compare.main(options) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and "relu was stopped; the same command goes on" in said[0]
+    assert compare.main(options) == 0
+    assert trained[1][-2:] == ["--resume", str(tmp_path / "relu")]
+
+
+def test_ctrl_c_waits_for_the_training_that_saves(monkeypatch):
+    class Interrupted(subprocess.Popen):
+        interrupts = 2
+
+        def wait(self, timeout=None):
+            if timeout is None and self.interrupts:
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    program = "import time; time.sleep(1); raise SystemExit(130)"
+    assert compare.ended([sys.executable, "-c", program]) == 130
 
 
 def test_an_unknown_cell_is_refused_before_anything_is_trained(trained, tmp_path, capsys):

@@ -110,8 +110,10 @@ def test_of_several_sequences_the_verdict_is_on_all(called, folder):
     ("--torch bare.safetensors --inputs X.npy --targets tokens.npy", "has no decoder"),
     ("--torch bare.safetensors --inputs X.npy --steps 0", "--steps"),
     ("--torch bare.safetensors --inputs X.npy --lag 8", "lag 8 needs 9 steps, and the inputs"),
-    ("--torch bare.safetensors --demo", "leave out the run, --demo"),
-    ("--torch bare.safetensors run", "leave out the run, --demo"),
+    ("--torch bare.safetensors --demo", "leave out --demo"),
+    ("--torch bare.safetensors run --text a", "leave out the run, --text"),
+    ("--torch bare.safetensors --sentence 0 --sentences 3", "leave out --sentence, --sentences"),
+    ("--torch bare.safetensors --encoding utf-8", "leave out --encoding"),
     ("--demo --inputs X.npy", "need --torch FILE"),
     ("run --cell relu", "need --torch FILE"),
 ])  # fmt: skip

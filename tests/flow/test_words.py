@@ -332,6 +332,7 @@ TO_BOUND = [
 TO_REACH = [
     (0.9, {"truncation": "last:3"}, []),
     (0.1, {}, []),
+    (0.1, {"truncation": "adaptive:0.1"}, []),  # it chooses K itself
     (0.894, {"truncation": "last:3"}, ["--truncation window:3", "--truncation full"]),
     (-0.5, {"truncation": "window:3"}, ["--truncation full"]),
     (0.5, {"truncation": "chunk:3", "stream": True}, ["--truncation chunk:6"]),

@@ -233,6 +233,21 @@ def test_a_step_with_a_scheme_takes_any_K_and_is_compiled_once():
         Step(model, scheme="chunk", omega=1.0)
 
 
+@pytest.mark.usefixtures("quickly_compiled")
+@pytest.mark.parametrize("own", ["artbp:4", "last:2", "chunk:3"])
+def test_a_scheme_takes_the_place_of_the_models_own_truncation(own):
+    """Also in the cuts that are drawn, and in where sequences of a batch stand."""
+    model = RNN(7, 3, truncation=own, dtype="float64")
+    oracle = NumpyRNN(model.parameters(), "chunk:2")
+    x, y = np.random.default_rng(0).integers(7, size=(2, 9, 2))
+    mask = np.arange(9)[:, None] < [9, 5]
+    Step(model, scheme="chunk")(x, y, 0.1, mask=mask, K=2)
+    gradients = [oracle.bptt(x[:n, row], y[:n, row]) for row, n in enumerate((9, 5))]
+    for name, before in oracle.parameters().items():
+        after = before - 0.1 * sum(g[name] for g in gradients) / 2
+        np.testing.assert_allclose(model.parameters()[name], after, rtol=0, atol=1e-14)
+
+
 def test_the_K_of_an_epoch_is_printed_with_its_bias():
     record = {"K": 7, "relative_bias": 0.0834, "relative_bias_error": 0.0041}
     assert chosen_K(record) == "  K 7, relative bias 0.083 +- 0.004"

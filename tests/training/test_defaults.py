@@ -51,6 +51,15 @@ def test_what_was_given_stays(level, given):
     assert {name: getattr(settings, name) for name in given} == given
 
 
+@pytest.mark.parametrize("level", FITTING)
+def test_tied_words_have_an_embedding_as_large_as_the_state(level):
+    for tokens in (100_000, 10**6):
+        settings = chosen(tokens, level=level, tied=True)
+        assert settings.embedding_size == settings.hidden_size
+        assert settings.cell == "lstm" and settings.epochs > 1
+    assert chosen(level=level, tied=True, hidden_size=60).embedding_size == 60
+
+
 def test_the_share_for_the_output_that_was_given_is_all_of_the_dropout():
     for level in FITTING:
         settings = chosen(level=level, dropout_output=0.2)

@@ -858,9 +858,14 @@ def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
     def never(self, *arguments, **others):
         raise NotFinite("as a step says")
 
-    monkeypatch.setattr(Step, "__call__", never)
-    with pytest.raises(RNNError, match="no step of epoch 1 could be taken"):
-        new_training(tmp_path / "run", corpus, settings).run_epochs(Callback())
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "__call__", never)
+        with pytest.raises(RNNError, match="no step of epoch 1 could be taken"):
+            new_training(tmp_path / "run", corpus, settings).run_epochs(Callback())
+    run = Run.open(tmp_path / "run")  # resumed, it takes the steps of the epoch again
+    training = Training(settings, run, corpus, resume=True)
+    training.run_epochs(Callback())
+    assert [record["skipped"] for record in run.metrics()] == [0] * settings.epochs
 
 
 def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, monkeypatch):

@@ -1,10 +1,9 @@
 """Train the same text with one cell after another, and print a table of their perplexities.
 
 All other options go to the trainings. The run of each cell is a folder in DIR; a cell whose run
-has a result is not trained again.
+has a result is not trained again, and a run that was stopped is resumed.
 """
 
-import json
 import math
 import subprocess
 from collections.abc import Sequence
@@ -16,8 +15,10 @@ from rich.table import Table
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, table
 from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.evaluation import format_perplexity, judged_on
+from theano_rnn.training.run_folder import Run
 
 #: The cells that are compared by default.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
@@ -40,15 +41,29 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         validation.one_of(cell, "cell", CELLS)
     results = {}
     for cell in cells:
-        run = Path(arguments.runs) / cell
-        if not (run / "result.json").is_file():
-            command = [*calling.process("train"), "--cell", cell, "--run", str(run), *options]
-            code = subprocess.run(command).returncode
+        run = Run(Path(arguments.runs) / cell)
+        if run.result() is None:
+            how = ["--cell", cell, "--run", str(run.folder), *options]
+            if (run.folder / "settings.json").is_file():
+                how = ["--resume", str(run.folder)]
+            code = ended([*calling.process("train"), *how])
             if code:
                 return code
-        results[cell] = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        results[cell] = run.result()
+        if results[cell] is None:
+            raise RNNError(f"the training of {cell} was stopped; the same command goes on with it")
     CONSOLE.print(results_table(results))
     return 0
+
+
+def ended(command: Sequence[str]) -> int:
+    """The exit code of a training. Ctrl-C reaches it too: it saves, and is waited for."""
+    with subprocess.Popen(command) as training:
+        while True:
+            try:
+                return training.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def results_table(results: dict[str, Any]) -> Table:

@@ -39,10 +39,13 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
     if arguments.torch is None:
         if any(getattr(arguments, name) is not None for name in OPTIONS):
             parser.error("--inputs, --targets, --loss-gradient, --names, --cell need --torch FILE")
-    elif any(getattr(arguments, name) for name in ("run", "demo", "text", "encoding", "sentence")):
-        parser.error(
-            "--torch takes a file and --inputs; leave out the run, --demo, --text and --sentence"
-        )
+        return
+    others = ["--demo"] if arguments.demo else []
+    for name in ("run", "text", "encoding", "sentence", "sentences"):
+        if getattr(arguments, name) is not None:
+            others.append("the run" if name == "run" else f"--{name}")
+    if others:
+        parser.error(f"--torch takes a file and --inputs; leave out {', '.join(others)}")
 
 
 def show_torch(report: Any, arguments: argparse.Namespace, show: Any) -> Optional[Path]:

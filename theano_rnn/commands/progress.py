@@ -201,20 +201,29 @@ def plan(training: Training, speed: Optional[float]) -> str:
         fit = f"{epochs * budget / seconds:.1f}{more} epochs of {steps:,} steps"
         return f"About {fit} in {duration(budget)}, at {speed:,.0f} tokens a second{less}."
     text += f": about {duration(seconds)} at {speed:,.0f} tokens a second{less}."
-    return text + (f" {shorter(settings, seconds)}" if seconds > 3600 else "")
+    if seconds <= 3600:
+        return text
+    return (
+        f"{text} {shorter(settings, training.state.epoch, int(epochs * 3600 / seconds))}".rstrip()
+    )
 
 
-def shorter(settings: Settings, seconds: float) -> str:
-    """What would bring a training below an hour."""
+def shorter(settings: Settings, done: int, epochs: int) -> str:
+    """What would bring a training below an hour: of a run that goes on, only its epochs.
+
+    >>> shorter(Settings(epochs=10), done=5, epochs=2)
+    'Shorter: --epochs 7.'
+    """
     ways = []
-    if settings.batch_size < 16:
+    if not done and settings.batch_size < 16:
         ways.append("--batch-size 32")
-    if settings.hidden_size >= 100:
+    if not done and settings.hidden_size >= 100:
         ways.append(f"--hidden-size {settings.hidden_size // 2}")
-    epochs = int(settings.epochs * 3600 / seconds)
     if epochs:
-        ways.append(f"--epochs {epochs}")
-    return f"Shorter: {', '.join([*ways, 'a shorter text'])}."
+        ways.append(f"--epochs {done + epochs}")
+    if not done:
+        ways.append("a shorter text")
+    return f"Shorter: {', '.join(ways)}." if ways else ""
 
 
 def duration(seconds: float) -> str:

@@ -18,11 +18,10 @@ from theano_rnn.search.plan import Plan
 from theano_rnn.search.study import Study, best_first, run_of
 from theano_rnn.search.trial import train, wait_until_free
 from theano_rnn.studies import cluster, grid
-from theano_rnn.text.reading import absolute
 from theano_rnn.training import build
 from theano_rnn.training.evaluation import format_perplexity, perplexity
 from theano_rnn.training.settings import Settings
-from theano_rnn.training.start import TEXTS
+from theano_rnn.training.start import from_anywhere
 from theano_rnn.training.state import first_state
 
 if TYPE_CHECKING:
@@ -52,9 +51,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         if not isinstance(given, dict):
             raise RNNError(f"{arguments.ranges} holds no object; write settings with their ranges")
     fixed, found = ranges.parse_all({**given, **options.given(arguments, Settings)})
-    for name in TEXTS & fixed.keys():
-        fixed[name] = absolute(fixed[name])  # workers may be in another folder
-    return Plan(fixed, found, arguments.recipe)
+    return Plan(from_anywhere(fixed), found, arguments.recipe)
 
 
 def search(arguments: argparse.Namespace) -> int:

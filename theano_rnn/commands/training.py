@@ -12,12 +12,9 @@ from theano_rnn.commands.next_step import clipped, what_to_try
 from theano_rnn.commands.progress import Display, Reading, Stopped, indented
 from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
-from theano_rnn.text.reading import absolute
 from theano_rnn.training import build, start
-from theano_rnn.training.defaults import LATE
 from theano_rnn.training.evaluation import format_perplexity, judged_on
 from theano_rnn.training.loop import Training
-from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
@@ -31,27 +28,23 @@ SAMPLES = 5
 def opened(arguments: argparse.Namespace) -> Iterator[Training]:
     """The training that the options ask for: new, from another run, or resumed."""
     given = options.given(arguments, Settings)
-    for name in start.TEXTS & given.keys():
-        given[name] = absolute(given[name])  # a run is resumed from anywhere
-    reading = Reading()
-    folders = {"--run": arguments.run, "--recipe": arguments.recipe, "--from": arguments.source}
+    folders = {
+        "--run": arguments.run,
+        "--recipe": arguments.recipe,
+        "--from": arguments.source,
+        "--resume": arguments.resume,
+    }
     not_beside = {"--resume": ("--run", "--recipe", "--from"), "--from": ("--recipe",)}
-    folders["--resume"] = arguments.resume
     for one, others in not_beside.items():
         both = [name for name in others if folders[name] is not None]
         if folders[one] is not None and both:
             raise RNNError(f"{one} takes its settings from the run; leave out {', '.join(both)}")
+    reading = Reading()
     if arguments.resume is not None:
         found = start.resumed(arguments.resume, given, reading)
-    elif arguments.source is not None:
-        settings = start.settings_from(arguments.source, given)
-        found = start.new(settings, arguments.run, arguments.source, reading)
     else:
-        recipe = {} if arguments.recipe is None else RECIPES[arguments.recipe]
-        settings = Settings(**replaced(recipe, given))
-        settings.check_given([name for name in given if recipe or name not in LATE])
-        fitted = None if recipe else given.keys()
-        found = start.new(settings, arguments.run, progress=reading, given=fitted)
+        settings, left_open = start.chosen(given, arguments.recipe, arguments.source)
+        found = start.new(settings, arguments.run, arguments.source, reading, left_open)
     with found as training:
         yield training
 

@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 from theano_rnn.common.errors import RNNError
 from theano_rnn.flow.reasons import MANY, Measured
-from theano_rnn.model import truncation
 from theano_rnn.model.cells import CELLS
+from theano_rnn.training.adaptive import Adaptive
 from theano_rnn.training.settings import NETWORK, Settings
 
 #: Below this cosine with the full gradient a truncated one leads elsewhere.
@@ -117,8 +117,8 @@ def _what_is_new(advice: Advice, settings: Settings) -> Advice:
 
 def _of_truncation(flow: Measured, settings: Settings) -> Iterator[Advice]:
     """Advice if the run's truncation, not its network, keeps the gradient short."""
-    scheme = truncation.parse(settings.truncation)
-    if scheme.K is None:
+    scheme = settings.cut
+    if isinstance(scheme, Adaptive) or scheme.K is None:
         return
     cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
     if cosine >= ALIKE:

@@ -212,20 +212,21 @@ class Step:
         Raises
         ------
         NotFinite
-            If the step clips and E or the gradient is not finite; nothing has changed then.
-            Without clipping no norm is computed, and the parameters are lost.
+            If E or the gradient is not finite; nothing has changed then. Where ``clip_by`` is
+            None, no norm is computed, nothing is raised, and the parameters are lost.
         RNNError
             For bad input; nothing has changed then.
         """
         model = self.model
         steps = self._checked_K(K)
-        whole = self._whole(K)
-        batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right, whole)
+        cut = model._truncation if self.scheme is None else Truncation(self.scheme, K)
+        whole = self._whole(cut)
+        batch = batch_inputs(x, y, mask, model.vocab_size, cut.scheme == "last", whole)
         numbers = self._checked_numbers(learning_rate, clip)
         begin = model.checked_state(state, batch.rows)
         random = self._checked_random(random)
         masks = draw(model.architecture, batch.x.shape, random, model.dtype)
-        factors = of_call(model._truncation, cuts, np.shape(x), random, model.dtype)
+        factors = of_call(cut, cuts, np.shape(x), random, model.dtype)
         try:
             if steps_of_piece(len(batch.x), batch.rows, whole) < len(batch.x):
                 loss, *norm, after = self._in_pieces(batch, begin, whole, masks, numbers, steps)
@@ -240,12 +241,11 @@ class Step:
             ) from None
         return float(loss), float(norm[0]) if norm else np.nan, after
 
-    def _whole(self, K: Optional[int]) -> Optional[int]:
+    def _whole(self, cut: Truncation) -> Optional[int]:
         """Steps that must stay in one piece of a long sequence; None: all of them."""
         if self.omega or self.ar or self.tar:  # means over all steps, no sums over chunks
             return None
-        truncation = self.model._truncation if self.scheme is None else Truncation(self.scheme, K)
-        return truncation.K if truncation.scheme == "chunk" else None
+        return cut.K if cut.scheme == "chunk" else None
 
     def _in_pieces(
         self,
@@ -401,14 +401,15 @@ class Step:
                 self.optimizer.updates(gradients, learning_rate), learning_rate
             )
 
+        norm = global_norm(gradients)
+
         def guard(a: Variable) -> Variable:
             return if_finite(a, E + norm)
 
-        norm = global_norm(gradients)
         # Every new parameter reads its clipped gradient, and that the clip: where the norm is not
         # finite, none is computed.
-        gradients, norm = CLIPPINGS[self.clip_by](gradients, guard(clip))
-        updates = self.optimizer.updates(gradients, learning_rate, guard)
+        clipped, _ = CLIPPINGS[self.clip_by](gradients, guard(clip))
+        updates = self.optimizer.updates(clipped, learning_rate, guard)
         return norm, self._decayed(updates, learning_rate)
 
     def _decayed(self, updates: Updates, learning_rate: Variable) -> Updates:

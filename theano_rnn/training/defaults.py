@@ -69,6 +69,9 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
         wanted.pop("dropout", None)
     if settings.omega:
         wanted.pop("cell", None)
+    if settings.tied:  # V is the table then, and its columns are the units
+        units = settings.hidden_size if "hidden_size" in given else wanted["hidden_size"]
+        wanted["embedding_size"] = units
     chosen = {
         name: value
         for name, value in wanted.items()

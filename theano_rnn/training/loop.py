@@ -287,7 +287,7 @@ class Training:
             if self.budget.is_used(state):
                 state.ended = settings.minutes  # also if the validation leaves some time
                 break
-            compiled = self.step.compiled
+            compiled, begun = self.step.compiled, time.perf_counter()
             try:
                 loss, norm, tokens = self._take_step(x, y, mask)
             except NotFinite:
@@ -299,7 +299,7 @@ class Training:
             if self.step.compiled == compiled:  # compiling is not training
                 state.seconds += now - last
                 if self._threads is not None:
-                    self._threads.step(tokens, now - last)
+                    self._threads.step(tokens, now - begun)
             last = now
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = now - start
@@ -358,6 +358,7 @@ class Training:
         state, settings = self.state, self.settings
         taken = state.step - state.skipped
         if taken == 0:
+            state.step = state.skipped = 0  # the epoch begins anew when the run is resumed
             raise RNNError(
                 f"no step of epoch {state.epoch + 1} could be taken, as no loss or gradient was "
                 f"finite; try a smaller --learning-rate than {state.learning_rate:g}"
@@ -373,7 +374,8 @@ class Training:
         if not math.isfinite(valid_loss):
             raise RNNError(
                 f"training diverged: after epoch {state.epoch + 1} the validation loss is "
-                f"{valid_loss}; try a smaller --learning-rate than {state.learning_rate:g}"
+                f"{valid_loss}; start a new run with a smaller --learning-rate than "
+                f"{state.learning_rate:g}"
             )
         averaged: Record = {}
         if self._averaging is not None:

@@ -425,6 +425,26 @@ class Settings:
         RNNError
             For anything but a dict, an unknown name or a bad value.
         """
+        named = cls.named(values, where)
+        try:
+            return cls(**named)
+        except RNNError as error:
+            raise RNNError(f"{where}: {error}") from None
+
+    @classmethod
+    def named(cls, values: object, where: str) -> dict[str, Any]:
+        """Settings by the names that they have today; the values are not checked.
+
+        Parameters
+        ----------
+        values, where
+            As for ``from_dict``.
+
+        Raises
+        ------
+        RNNError
+            For anything but a dict, an unknown name, or an old name beside the new one.
+        """
         if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
             raise RNNError(f"{where} does not hold settings")
         new = {old: known.name for known in fields(cls) for old in known.metadata["old"]}
@@ -438,7 +458,4 @@ class Settings:
             names = ", ".join(map(validation.shown, unknown[:20]))
             meant = did_you_mean(unknown[0], known_names)
             raise RNNError(f"{where}: unknown settings {names}{meant and f'; {meant}'}")
-        try:
-            return cls(**named)
-        except RNNError as error:
-            raise RNNError(f"{where}: {error}") from None
+        return named

@@ -13,14 +13,15 @@ from theano_rnn.common import extras
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.options import option
 from theano_rnn.common.types import Parameters, PathLike
+from theano_rnn.common.validation import shown
 from theano_rnn.model.architecture import NO_DROPOUT
 from theano_rnn.rnn import RNN
-from theano_rnn.text.reading import STANDARD_INPUT, Progress
+from theano_rnn.text.reading import STANDARD_INPUT, Progress, absolute
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, defaults
 from theano_rnn.training.load import load, load_settings
 from theano_rnn.training.loop import Training
-from theano_rnn.training.recipes import replaced
+from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import MANY_EPOCHS, NETWORK, Settings
 
@@ -142,6 +143,7 @@ def resumed(
             f"from its parameters: --from {folder}"
         )
     run = Run.open(folder)
+    changes = from_anywhere(changes)
     settings = load_settings(run, **changes)
     settings.check_given(changes)
     is_open = settings.minutes is None and settings.epochs == MANY_EPOCHS
@@ -166,6 +168,47 @@ def resumed(
             training.state.learning_rate = settings.learning_rate
         run.save_settings(vars(settings))
         yield training
+
+
+def chosen(
+    given: Mapping[str, Any],
+    recipe: Optional[str],
+    source: Optional[PathLike],
+    where: str = "train",
+) -> tuple[Settings, Optional[Collection[str]]]:
+    """The settings of a new run, and which of them someone chose, if the others may be fitted.
+
+    Parameters
+    ----------
+    given : dict
+        Settings by name, or by the name that older versions gave them.
+    recipe : str, optional
+        Those of a recipe are taken for the others.
+    source : path, optional
+        Those of this run are, see ``settings_from``.
+    where : str
+        What was called, for a message on an unknown name.
+
+    Raises
+    ------
+    RNNError
+        For a bad setting or one without effect, an unknown recipe, or a recipe beside a run.
+    """
+    given = from_anywhere(Settings.named(given, where))
+    if source is not None:
+        if recipe is not None:
+            raise RNNError(f"{where}: the settings are those of {source}; leave recipe out")
+        return settings_from(source, given), None
+    if recipe is not None and not (isinstance(recipe, str) and recipe in RECIPES):
+        raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
+    settings = Settings(**replaced(RECIPES[recipe] if recipe is not None else {}, given))
+    settings.check_given([name for name in given if recipe or name not in defaults.LATE])
+    return settings, None if recipe else given.keys()
+
+
+def from_anywhere(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings whose texts are named from the root: a run is resumed in any folder."""
+    return {name: absolute(value) if name in TEXTS else value for name, value in given.items()}
 
 
 def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
