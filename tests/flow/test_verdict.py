@@ -124,7 +124,7 @@ def test_a_saturated_net_vanishes_though_its_W_would_not_shrink_the_state():
 def test_of_gates_no_bound_is_known_and_the_gate_that_keeps_is_the_reason(cell):
     v = verdict(flow(cell=cell))
     assert v.bound is None and v.kind == "observed to vanish"
-    assert "proves nothing" in v.bound_says and cell in v.bound_says
+    assert "nothing is proved" in v.bound_says and cell in v.bound_says
     assert any("carry gate" in reason for reason in v.reasons) and v.remedies
 
 

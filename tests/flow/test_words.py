@@ -32,7 +32,7 @@ OVER, UNDER = 1 + 1e-9, 1 - 1e-9
 
 #: rate, T -> kind, and the numbers that the words have.
 RATES = [
-    (0.6, 5, "too short to say", ["0.6 of", "1.4 steps", "longest lag, 4, 13 %", "So little"]),
+    (0.6, 5, "too short to say", ["0.6 of", "1.4 steps", "longest lag, 4, 13 %", "too little"]),
     (0.5, 5, "observed to vanish", ["too short to see 1 %", "longest lag, 4, 6.2 %"]),
     (0.25, 5, "observed to vanish", ["0.25 of", "0.5 steps", "after 4 steps"]),
     (0.505, 3, "too short to say", ["0.505 of", "1.0 step.", "lag, 2, 26 %"]),
@@ -126,14 +126,14 @@ UNPROVED = [
     ({"sigma": 1 + 9e-7}, "proves that the gradient cannot explode", "= 1 x 1 = 1, so"),
     ({"sigma": 1 - 9e-7}, "proves that the gradient cannot explode", "= 1 x 1 = 1, so"),
     ({"cell": "sigmoid", "sigma": 4.0}, "cannot explode", "= 0.25 x 4 = 1, so"),
-    ({"layers": 2}, "proves nothing here", "2 layers"),
-    ({"cell": "lstm", "gates": {"f": [[[0.5]]]}}, "proves nothing here", "the cell lstm"),
+    ({"layers": 2}, "nothing is proved", "2 layers"),
+    ({"cell": "lstm", "gates": {"f": [[[0.5]]]}}, "nothing is proved", "the cell lstm"),
     (
         {"cell": "mingru", "gates": {"z": [[[0.5]]]}},
         "cannot explode: ds_t/ds_{t-1} = diag(z_t), and no z exceeds 1, so",
         "whatever the text",
     ),
-    ({"cell": "mingru", "layers": 2, "gates": {"z": []}}, "proves nothing here", "2 layers"),
+    ({"cell": "mingru", "layers": 2, "gates": {"z": []}}, "nothing is proved", "2 layers"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""``Measures``: all measures of a network on a text, those of its two base classes.
+"""``Measures``: all measures of a network on a text, those of its base classes.
 
 Outputs t and steps k count from 1 to T as in the equations; in an array they are row t-1 and
 column k-1.

@@ -162,7 +162,10 @@ def _why_unknown(e: Evidence) -> Iterator[str]:
                 end = f"beyond {1 / e.levels:.2g} times as much"
             yield f"It slows down, and may never come {end}."
         else:
-            yield "So little does not show that it goes on at this rate."
+            yield (
+                "The gradient has changed too little on this text to show that it goes on at this "
+                "rate."
+            )
     elif e.longest - e.first < SLOW_LAGS:
         yield f"Whether a gradient is kept shows after {SLOW_LAGS} lags at least."
     elif not is_steady(e):
@@ -222,7 +225,7 @@ def bound_says(architecture: Architecture, bound: Optional[float]) -> str:
     if bound is None:
         is_of_layers = gamma is not None or not cell.has_W
         of = f"{architecture.layers} layers" if is_of_layers else f"the cell {architecture.cell}"
-        return f"The bound proves nothing here: none is known for {of}."
+        return f"No bound is known for {of}, so nothing is proved."
     if gamma is None:
         gate = cell.carry_gate
         formula = f"ds_t/ds_{{t-1}} = diag({gate}_t), and no {gate} exceeds 1"

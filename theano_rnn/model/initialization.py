@@ -10,10 +10,9 @@ spectral:R     as uniform, W then scaled to the spectral radius R
 =============  =================================================================================
 
 The last three set W of each layer, and all else as "uniform" does, with the same values; they are
-not for cells without W. If G
-gates share a matrix, each of its G blocks counts as a matrix here. Biases are 0, except those in
-the cell's ``initial_bias``: the LSTM's forget gate starts with 1, so that the cell remembers at
-first (Gers et al. 2000; Jozefowicz et al. 2015).
+not for cells without W. If G gates share a matrix, each of its G blocks counts as a matrix here.
+Biases are 0, except those in the cell's ``initial_bias``: the LSTM's forget gate starts with 1, so
+that the cell remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
 """
 
 import re
@@ -43,7 +42,8 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
     ----------
     shapes : dict
         Shapes by name: U (G*H, inputs), V (vocab_size, H) and, where the net has them,
-        W (G*H, H), L (D, vocab_size), b (G*H,), c (vocab_size,), U2 (G*H, H), W2 (G*H, H), b2, ...
+        W (G*H, H), L (D, vocab_size), P (D, H), b (G*H,), c (vocab_size,), U2 (G*H, H), W2 (G*H,
+        H), b2, ...
         The G gates of a cell are stacked one below the other.
     cell : str
         The cell's name. ``Cell.initial_bias`` says which biases do not begin at 0.

@@ -217,12 +217,14 @@ def load_corpus(
         return reader.corpus([(r, np.arange(len(r))) for r in three], vocab_size)
     elif len(missing) < 3:
         raise RNNError(
-            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; give train, "
-            "valid and test together, or one text that is split"
+            "give train, valid and test together, or one text that is split; "
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         )
     else:
         if column is not None or tokenized:
-            raise RNNError("column and tokenized need a file; give a text, or leave them out")
+            raise RNNError(
+                "a column or a tokenized text needs a file; give a text, or leave them out"
+            )
         records = reader.cut(python_sentences())
     rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
     hint = "" if level == "char" else _other_ends(form, sentences)

@@ -153,14 +153,14 @@ class Settings:
         "share of the states that training hides from the layer above or from the output: the "
         "network learns less by heart", metavar="P")
     variational: bool = _network("variational",
-        "hide the same states, and the same of the input, at every step of a sentence or of a "
-        "step of a stream, in place of others at each (Gal and Ghahramani 2016)")
+        "draw one mask for a whole sentence (of a stream: for a whole training step) and use it "
+        "at all its time steps, for states and input (Gal and Ghahramani 2016)")
     dropout_input: float = _network("dropout_input",
         "share of the embedded token that training hides from the first layer; needs "
         "--embedding-size", metavar="P")
     dropout_output: Optional[float] = _network("dropout_output",
-        "share of the states that training hides from the output, where it is another than "
-        "--dropout, which is then between layers only", metavar="P")
+        "share of the states that training hides from the output (default: --dropout); if given, "
+        "--dropout is between layers only", metavar="P")
     dropout_recurrent: float = _network("dropout_recurrent",
         "share of the state before that W does not see in training, the same at every step; what "
         "a gate carries over stays whole", metavar="P")
@@ -209,10 +209,10 @@ class Settings:
     average: str = setting("none",
         parsed(averaging.parse, "none, nt-asgd[:N], ema[:DECAY]", "KIND"),
         "average the parameters over steps; after each epoch both are validated, and the better "
-        "one is the model. nt-asgd:N: the mean of all steps, from the epoch on whose validation "
-        "loss is above the lowest of the N epochs before it (N is 5 if not given; for sgd at a "
-        "--schedule constant). ema:DECAY: the exponential average from the first step on (DECAY "
-        "is 0.999 if not given)")
+        "one is the model. nt-asgd:N: the mean of all steps after the first epoch whose "
+        "validation loss exceeds the lowest of the N epochs before it (default: 5; for sgd at a "
+        "--schedule constant). ema:DECAY: the exponential average from the first step on "
+        "(default: 0.999)")
     l2: float = setting(0.0, AT_LEAST_ZERO,
         "add this times each matrix to its gradient; keeps the weights small")
     weight_decay: float = setting(0.0, AT_LEAST_ZERO,

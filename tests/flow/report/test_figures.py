@@ -161,7 +161,7 @@ def test_a_name_stands_in_each_legend_once():
 
 
 def test_words_become_neither_html_nor_mathematics():
-    assert interactive.marked("<b> & dE_t/ds_k") == ("&lt;b&gt; &amp; " + typeset("dE_t/ds_k"))
+    assert typeset("<b> & dE_t/ds_k") == ("&lt;b&gt; &amp; " + typeset("dE_t/ds_k"))
     assert png.marked("$x_t$ of ds_t/ds_{t-n}") == r"\$x_t\$ of ds$_{t}$/ds$_{t-n}$"
 
 

@@ -6,9 +6,9 @@ Theano writes one small C++ module for each kind of Op and compiles one after th
 ``background``           the modules that a function still needs compile on all cores
 ``joined``               several modules are one source
 ``build``                one module, compiled, or one error that says what is wrong
+``failures``             that error, not printed by Theano's optimizer and passed over
 ``processor``            the compiler's flags: for this processor, and for loops over many arrays
 ``clang``                the processor's flags for clang++, which Theano does not find
-``failures``             that error, not printed by Theano's optimizer and passed over
 
 What a module computes, and its key in the cache, depend on none of the first three: where they
 fail, compiling takes longer. They stand in one function, ``compile_str``, which replaces that of

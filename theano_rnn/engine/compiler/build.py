@@ -1,7 +1,7 @@
 """One C++ module, compiled; whatever goes wrong is one ``CompileFailed``.
 
-This replaces the shipped ``GCC_compiler.compile_str``, which prints to standard output, and raises
-an Exception with all that the compiler said.
+The shipped ``GCC_compiler.compile_str`` prints to standard output, and raises an Exception with
+all that the compiler said.
 """
 
 import logging

@@ -16,9 +16,9 @@ from theano_rnn.flow.findings import Findings, power
 from theano_rnn.flow.report import colours, figures, interactive, terminal
 from theano_rnn.flow.report.axes import MOST_STEPS, first_step
 from theano_rnn.flow.report.headline import headline
-from theano_rnn.flow.report.interactive import as_json, marked
+from theano_rnn.flow.report.interactive import as_json
 from theano_rnn.flow.report.marks import Figure
-from theano_rnn.flow.report.symbols import typeset
+from theano_rnn.flow.report.symbols import meaning, typeset
 
 #: The product of Jacobians, as MathML.
 PRODUCT = (
@@ -30,16 +30,8 @@ PRODUCT = (
     "<mo>=</mo><mfrac><mrow><mo>∂</mo><msub><mi>s</mi><mi>j</mi></msub></mrow><mrow><mo>∂</mo>"
     "<msub><mi>s</mi><mrow><mi>j</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac></math></div>"
 )
-#: What the symbols mean, where no pointer can rest on them; M is the matrix of the gradient.
-SYMBOLS = {
-    "dE_t/ds_k": "how much of the error of output t arrives at step k",
-    "ds_t/ds_k": "the product of the Jacobians of the steps between: how the state of step t "
-    "answers to that of step k",
-    "gamma": "the largest slope of the activation: 1 for tanh and relu, 1/4 for sigmoid",
-    "sigma_max(W)": "the largest singular value of W, by which it can stretch a vector at most",
-    "dE/d{M}": "the gradient of the loss by {M}, a sum over all pairs of an output and a step",
-    "Omega": "how far the steps are from keeping the norm of the error; 0 is best",
-}
+#: Symbols that are explained where no pointer can rest on them; M is the matrix of the gradient.
+EXPLAINED = ("dE_t/ds_k", "ds_t/ds_k", "gamma", "sigma_max(W)", "dE/d{M}", "Omega")
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ def page(title: str, said: str, sections: list[Section], numbers: Record) -> str
     numbers : dict
     """
     contents = "".join(
-        f'<li><a href="#at-{s.id}">{marked(s.title)}</a></li>' for s in sections[1:]
+        f'<li><a href="#at-{s.id}">{typeset(s.title)}</a></li>' for s in sections[1:]
     )
     return "\n".join(
         [
@@ -100,8 +92,8 @@ def section_html(s: Section) -> str:
     figure = "" if s.figure is None else interactive.html_of(s.figure, s.id)
     inside = f'<div class="text">{s.text}</div>\n{figure}{"".join(map(section_html, s.inside))}'
     if s.is_folded:
-        return f'<details id="at-{s.id}"><summary>{marked(s.title)}</summary>{inside}</details>'
-    heading = f"<h2>{marked(s.title)}</h2>" if s.title else ""
+        return f'<details id="at-{s.id}"><summary>{typeset(s.title)}</summary>{inside}</details>'
+    heading = f"<h2>{typeset(s.title)}</h2>" if s.title else ""
     return f'<section id="at-{s.id}">{heading}\n{inside}</section>'
 
 
@@ -125,7 +117,7 @@ def sections_of(f: Findings) -> list[Section]:
             "",
             to_do_html(f)
             + "<p>"
-            + marked(
+            + typeset(
                 f"Look at how fast a row fades to the left. Row: an output{predicted}. Column: a "
                 f"step{read}. The colour is log10 |dE_t/ds_k|, how much of that error arrives at "
                 "that step. Grey: exactly 0."
@@ -145,14 +137,14 @@ def sections_of(f: Findings) -> list[Section]:
             "saturation",
             figures.saturation(f, first),
             "Look for dark rows: units that let little through at any step. "
-            + marked(" ".join(terminal.saturation_lines(f)))
+            + typeset(" ".join(terminal.saturation_lines(f)))
             + " Each row is a unit, layer by layer, the least open at the bottom."
             + window_html(f, "saturation.png"),
         ),
         drawn(
             "contributions",
             figures.contributions(f),
-            marked(
+            typeset(
                 "Look at where the line reaches 100 %: what lies further back adds nothing to "
                 f"{f.gradient}. Each bar is the share that comes over one lag; they add up to 1."
             ),
@@ -174,19 +166,19 @@ def sections_of(f: Findings) -> list[Section]:
 def to_do_html(f: Findings) -> str:
     """The verdict in two words, and what to do."""
     v = f.verdict
-    kind = f"<p><b>{html.escape(v.kind[0].upper() + v.kind[1:])}.</b> {marked(v.bound_says)}</p>"
+    kind = f"<p><b>{html.escape(v.kind[0].upper() + v.kind[1:])}.</b> {typeset(v.bound_says)}</p>"
     items = ""
     for remedy in v.remedies:
         options, _, effect = remedy.partition(": ")
-        items += f"<li><code>{html.escape(options)}</code>: {marked(effect)}</li>"
+        items += f"<li><code>{html.escape(options)}</code>: {typeset(effect)}</li>"
     what = f"<p><b>What to do</b></p><ul>{items}</ul>" if items else ""
     return kind + what
 
 
 def symbols_section(f: Findings) -> Section:
     """What the symbols mean, folded."""
-    said = [(s.format(M=f.gradient[-1]), m.format(M=f.gradient[-1])) for s, m in SYMBOLS.items()]
-    rows = "".join(f"<dt>{typeset(symbol)}</dt><dd>{means}</dd>" for symbol, means in said)
+    shown = [symbol.format(M=f.gradient[-1]) for symbol in EXPLAINED]
+    rows = "".join(f"<dt>{typeset(s)}</dt><dd>{html.escape(meaning(s))}</dd>" for s in shown)
     return Section("symbols", "The symbols", f"<dl>{rows}</dl>", is_folded=True)
 
 
@@ -199,17 +191,17 @@ def numbers_of(f: Findings) -> Record:
 
 def verdict_html(f: Findings) -> str:
     first, *rest = terminal.verdict_lines(f)
-    said = "<br>".join(marked(line) for line in rest if not line.startswith(" "))
-    text = f"<p><b>{html.escape(first)}</b><br>{said}</p>{f.verdict.lists_html(marked)}"
+    said = "<br>".join(typeset(line) for line in rest if not line.startswith(" "))
+    text = f"<p><b>{html.escape(first)}</b><br>{said}</p>{f.verdict.lists_html(typeset)}"
     return f'<div class="verdict">{text}</div>'
 
 
 def lag_html(f: Findings) -> str:
-    said = marked(
+    said = typeset(
         "Look at the slope: a straight line is a constant factor a step. The error of an output "
         "arrives at an earlier step through a product of Jacobians, one for each step between."
     )
-    thin = marked(
+    thin = typeset(
         "Thin: |ds_t/ds_{t-n}| from several ends t; their mean is drawn as far back as all of "
         f"them reach. {f.verdict.bound_says}"
     )
@@ -234,8 +226,8 @@ def products_html(f: Findings) -> str:
 
 
 def truncation_html(f: Findings) -> str:
-    text = marked("Look at where a line leaves 1: a larger K brings nothing more. ")
-    text += marked(f"The cosine of the truncated {f.gradient} with the full one, ")
+    text = typeset("Look at where a line leaves 1: a larger K brings nothing more. ")
+    text += typeset(f"The cosine of the truncated {f.gradient} with the full one, ")
     text += f"for {len(f.K)} K from 1 to {f.T}, the length of the text."
     if f.truncation != "full":
         whose = "This model is trained with" if f.is_trained else "The star is"
@@ -285,9 +277,9 @@ def demo_sections(several: list[Findings], meant: str, done: str) -> list[Sectio
             "The fault of Britz's tutorial",
             f"Its NumPy code follows each word's error {K} steps back: {meant}. Its Theano code "
             f"says truncate_gradient={K}, which is {done}: the gradient of the last {K} words and "
-            f"of nothing else. The cosine of {marked('dE/dW')} with the full one is "
-            f"{cosine['window']:.3f} with {meant} and {cosine['last']:.3f} with {done}. Look at "
-            "what is left: the empty squares are left out.",
+            f"of nothing else. The cosine of {typeset('dE/dW')} with the full one is "
+            f"{cosine['window']:.3f} with {meant} and {cosine['last']:.3f} with {done}. The "
+            "empty squares are the errors that are cut away.",
             figures.maps([figures.masked(tanh, (meant, done))]),
         ),
         Section(

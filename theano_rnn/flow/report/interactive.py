@@ -1,8 +1,6 @@
-"""The figures of report.html: a description of ``figures`` as JSON, drawn by ``report.js``."""
+"""The figures of report.html: a description of ``figures`` as JSON, drawn by ``figures.js``."""
 
-import html
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -89,12 +87,3 @@ def mark_of(mark: Mark) -> Record:
 def numbers(values: Any) -> Any:
     """An array as lists of numbers, None for those that are not finite; None stays None."""
     return None if values is None else plain(np.asarray(values))
-
-
-def marked(text: str) -> str:
-    """Plain text as HTML, with its symbols typeset and lines broken.
-
-    >>> marked("a < b")
-    'a &lt; b'
-    """
-    return typeset(text) if re.search(r"[A-Za-z|]", text) else html.escape(text)

@@ -87,6 +87,16 @@ SYMBOLS: list[tuple[str, Callable[["re.Match[str]"], str], Meaning]] = [
 ]
 
 
+def meaning(symbol: str) -> str:
+    """What a symbol means.
+
+    >>> meaning("dE_t/ds_k")
+    'how much of the error of output t arrives at step k'
+    """
+    found = ((re.fullmatch(pattern, symbol), said) for pattern, _, said in SYMBOLS)
+    return next(said(match) for match, said in found if match)
+
+
 def typeset(text: str) -> str:
     """Plain text as HTML: escaped, its lines broken, its symbols as MathML with their meaning.
 
@@ -95,12 +105,12 @@ def typeset(text: str) -> str:
     >>> typeset("|dE_t/ds_k|").count("<msub>")
     2
     """
-    for pattern, mathml, meaning in SYMBOLS:
+    for pattern, mathml, said in SYMBOLS:
         found = re.search(pattern, text)
         if found:
             before, after = text[: found.start()], text[found.end() :]
             symbol = (
-                f'<span class="symbol" title="{html.escape(meaning(found))}">'
+                f'<span class="symbol" title="{html.escape(said(found))}">'
                 f"<math>{mathml(found)}</math></span>"
             )
             return typeset(before) + symbol + typeset(after)
