@@ -11,7 +11,7 @@ from theano_rnn.training import evaluation, schedule
 from theano_rnn.training.loop import Callback, Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.schedule import next_rate
-from theano_rnn.training.settings import SCHEDULES, Settings
+from theano_rnn.training.settings import ENDING, SCHEDULES, Settings
 
 SETTINGS = Settings(hidden_size=2, learning_rate=0.4, epochs=5)
 
@@ -34,6 +34,7 @@ SETTINGS = Settings(hidden_size=2, learning_rate=0.4, epochs=5)
         ({"lr_decay_after": 3, "schedule": "epochs"}, 3, 4.0, 5.0, 0.4),
         ({"schedule": "plateau"}, 2, 4.96, 5.0, 0.4),
         ({"schedule": "cosine"}, 2, 5.01, 5.0, 0.8),
+        ({"schedule": "trapezoid"}, 2, 5.01, 5.0, 0.8),
         ({"schedule": "constant"}, 2, 5.01, 5.0, 0.8),
     ],
 )
@@ -93,6 +94,15 @@ def test_after_a_warm_up_the_cosine_falls_in_the_rest_to_what_is_left(rates):
     assert found.max() == found[~up][0] and found[-1] == pytest.approx(0.04, rel=0.1)
 
 
+def test_a_trapezoid_stays_and_falls_in_a_line_in_the_last_fifth(rates):
+    found, share = rates(schedule="trapezoid", warmup=0.1, lr_end=0.1)
+    np.testing.assert_allclose(found[share < 0.1][1:], 4 * share[share < 0.1][1:], rtol=1e-12)
+    np.testing.assert_allclose(found[(share >= 0.1) & (share <= 0.8)], 0.4, rtol=1e-12)
+    last = share > 0.8
+    expected = 0.4 * (0.1 + 0.9 * (1 - share[last]) / 0.2)
+    np.testing.assert_allclose(found[last], expected, rtol=1e-12)
+
+
 def test_plateau_with_a_warm_up_halves_the_rate_from_then_on(rates):
     found, share = rates(warmup=0.1)
     assert set(found[share >= 0.2]) == {0.4, 0.2, 0.1, 0.05}  # the loss never falls
@@ -110,6 +120,9 @@ def test_plateau_with_a_warm_up_halves_the_rate_from_then_on(rates):
         ({"minutes": 1, "lr_decay_after": 3}, 0.99, 1),
         ({"schedule": "cosine"}, 1 / 3, 0.75),
         ({"schedule": "cosine"}, 1.0, schedule.LEAST),
+        ({"schedule": "trapezoid"}, 0.8, 1),
+        ({"schedule": "trapezoid", "lr_end": 0.2}, 0.9, 0.6),
+        ({"schedule": "trapezoid"}, 1.0, schedule.LEAST),
         ({"minutes": 1, "warmup": 0.1}, 0.05, 0.5),
     ],
 )
@@ -123,4 +136,4 @@ def test_every_schedule_leaves_a_rate_above_0_and_none_above_the_given_one(name)
     settings = Settings(schedule=name, minutes=1, warmup=0.1, **after)
     found = [schedule.factor(settings, share) for share in np.linspace(0, 1, 101)]
     assert all(0 < each <= 1 for each in found) and max(found) == 1
-    assert math.isclose(found[-1], schedule.LEAST) == (name in ("plateau", "cosine"))
+    assert math.isclose(found[-1], schedule.LEAST) == (name in ("plateau", *ENDING))

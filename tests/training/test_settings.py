@@ -84,7 +84,7 @@ from theano_rnn.training.settings import MANY_EPOCHS, Settings
         ({"min_improvement": 1}, "min_improvement must be a number from 0 to below 1, not 1"),
         ({"lr_decay_after": 0}, "lr_decay_after must be a whole number of at least 1, not 0"),
         ({"average": "swa"}, "average 'swa' is unknown; use none, nt-asgd"),
-        ({"schedule": "step"}, "schedule 'step' is unknown; use plateau, epochs, cosine"),
+        ({"schedule": "step"}, "schedule 'step' is unknown; use plateau, epochs, cosine, trap"),
         ({"schedule": "epochs"}, "schedule epochs needs an epoch; give --lr-decay-after"),
         (
             {"schedule": "cosine", "lr_decay_after": 2},
@@ -316,7 +316,7 @@ def test_minutes_replace_the_epochs_and_the_patience_of_a_recipe_but_none_that_a
     assert ends(lr_decay=0.7) == (14, 2)
     assert ends(minutes=60) == (MANY_EPOCHS, None)
     assert ends(minutes=60, epochs=20, patience=3) == (20, 3)
-    assert ends(schedule="cosine") == (14, None)
+    assert ends(schedule="cosine") == ends(schedule="trapezoid") == (14, None)
 
 
 @pytest.mark.parametrize("name", RECIPES)

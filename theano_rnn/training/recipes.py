@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from theano_rnn.training.settings import MANY_EPOCHS
+from theano_rnn.training.settings import ENDING, MANY_EPOCHS
 
 #: tutorial: D. Britz, part 2 and 3 of the tutorial (2015).
 #: mikolov: the plain recurrent network of T. Mikolov et al. (2010, 2012), the text as one stream;
@@ -192,7 +192,7 @@ def early_ends(minutes: Optional[float], schedule: Optional[str]) -> set[str]:
     """
     if minutes is not None:
         return {"epochs", "patience"}
-    return {"patience"} if schedule == "cosine" else set()
+    return {"patience"} if schedule in ENDING else set()
 
 
 #: What each recipe is for, and what it reached: ``docs/results.md`` has the commands.

@@ -4,7 +4,7 @@ import math
 
 from theano_rnn.training.settings import Settings
 
-#: The share of the minutes, the last one, in which plateau anneals the rate.
+#: The last share of the training, in which trapezoid, and plateau with minutes, lower the rate.
 ANNEALED = 0.2
 #: A step needs a rate above 0.
 LEAST = 1e-6
@@ -35,8 +35,8 @@ def factor(settings: Settings, share: float) -> float:
     """The factor of the learning rate in a step.
 
     With w the warm-up and t the share of the rest that is done, it is t' = share / w at first.
-    Then cosine has e + (1 - e) (1 + cos(pi t)) / 2, with e the share at the end, and plateau with
-    minutes falls in a line from 1 to e in the last fifth. Otherwise it is 1.
+    Then cosine has e + (1 - e) (1 + cos(pi t)) / 2, with e the share at the end. Trapezoid, and
+    plateau with minutes, fall in a line from 1 to e in the last fifth. Otherwise it is 1.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def factor(settings: Settings, share: float) -> float:
     References
     ----------
     I. Loshchilov, F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017),
-    equation 5, without restarts.
+    equation 5, without restarts. A. Hägele et al., Scaling laws and compute-optimal training
+    beyond fixed training durations (2024): a constant rate with a cooldown, in place of a cosine.
     """
     warmup, end = settings.warmup, settings.lr_end
     if share < warmup:

@@ -51,8 +51,11 @@ SCHEDULES = {
     "hardly falls; with --minutes it also falls to 0 in the last fifth of them",
     "epochs": "multiply it by --lr-decay after each epoch from --lr-decay-after on",
     "cosine": "it falls at every step, along a cosine, and is 0 when the epochs or minutes end",
+    "trapezoid": "it stays as it is, and falls to 0 in the last fifth of the epochs or minutes",
     "constant": "it stays as it is",
 }
+#: Those that end with the epochs or the minutes, and should not end before.
+ENDING = ("cosine", "trapezoid")
 #: The settings that say which network it is.
 NETWORK = tuple(known.name for known in fields(Architecture) if known.name != "vocab_size")
 
@@ -257,8 +260,8 @@ class Settings:
         "under epochs, multiply the learning rate by --lr-decay after each epoch from this one on",
         zero="not by epochs", old=["decay_after"])
     lr_end: float = setting(0.0, SHARE,
-        "share of the learning rate that is left at the end under cosine, and under plateau with "
-        "--minutes", metavar="SHARE")
+        "share of the learning rate that is left at the end under cosine and trapezoid, and under "
+        "plateau with --minutes", metavar="SHARE")
     warmup: float = setting(0.0, SHARE,
         "share of the training, of its epochs or its minutes, in which the learning rate rises "
         "from 0 in a line", metavar="SHARE")
@@ -325,11 +328,11 @@ class Settings:
                 f"lr_decay_after {self.lr_decay_after} has no effect under schedule "
                 f"{self.schedule}; leave one of them out (--lr-decay-after 0)"
             )
-        if self.lr_end and not (self.scheduled == "cosine" or self.is_annealed):
+        if self.lr_end and not (self.scheduled in ENDING or self.is_annealed):
             raise RNNError(
                 f"lr_end {self.lr_end:g} has no effect under schedule {self.scheduled}"
                 f"{' without minutes' * (self.scheduled == 'plateau')}; leave it out, or choose "
-                "--schedule cosine"
+                f"--schedule {' or '.join(ENDING)}"
             )
 
     def without_effect(self, given: Collection[str]) -> dict[str, str]:
@@ -388,7 +391,8 @@ class Settings:
     @property
     def is_annealed(self) -> bool:
         """Whether the learning rate falls in a line at the end."""
-        return self.scheduled == "plateau" and self.minutes is not None
+        by_time = self.scheduled == "plateau" and self.minutes is not None
+        return by_time or self.scheduled == "trapezoid"
 
     @property
     def cut(self) -> Union[Truncation, Adaptive]:

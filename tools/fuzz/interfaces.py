@@ -246,7 +246,7 @@ SETTINGS = {
         "weight_drop", "weight_decay", "ar", "tar", "lr_end", "warmup", "minutes", "dynamic_rms")},
     "variational": st.booleans(),
     "average": st.sampled_from(["none", "nt-asgd", "nt-asgd:3", "ema:0.9", "ema:2", "asgd"]),
-    "schedule": st.sampled_from(["plateau", "epochs", "cosine", "constant"]),
+    "schedule": st.sampled_from(["plateau", "epochs", "cosine", "trapezoid", "constant"]),
     "split": st.sampled_from(["80/10/10", "90/10", "100/0", "90/", "1/2/3/4", "nan/1"]),
     "precision": st.sampled_from(["float32", "bf16", "auto"]),
 }  # fmt: skip
