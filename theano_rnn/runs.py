@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-import numpy as np
-
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import shown
@@ -140,9 +138,7 @@ class TrainedRun:
             sentences = list(text) if isinstance(text, Sequence) else []
             if not sentences or not all(isinstance(sentence, str) for sentence in sentences):
                 raise RNNError(f"give a file or a list of sentences, not {shown(text)}")
-            sequences = [self.vocabulary.encode(sentence) for sentence in sentences]
-            inner = np.concatenate([s[1:-1] for s in sequences])
-            unknown = float((inner == self.vocabulary.unknown).mean()) if inner.size else 0.0
+            sequences, unknown = build.encoded(sentences, self.vocabulary)
         tokens = [len(s) - 1 for s in sequences]
         losses = list(evaluation.losses(self.model, sequences, self.settings.stream))
         each = [evaluation.perplexity(loss / n) for loss, n in zip(losses, tokens)]

@@ -54,7 +54,7 @@ compat.install()
 
 from theano_rnn.engine import compiler, loop, patches, rewrites
 from theano_rnn.engine.compiling import compile_function
-from theano_rnn.engine.patches.threads import building, exclusive, seconds_of_building
+from theano_rnn.engine.patches.threads import building, exclusive, once, seconds_of_building
 
 patches.install()
 compiler.install()
@@ -79,6 +79,7 @@ __all__ = [
     "ifelse",
     "loop",
     "most_threads",
+    "once",
     "seconds_of_building",
     "tensor",
     "theano",

@@ -8,7 +8,7 @@ import numpy as np
 from theano_rnn.common import validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Function, Ints, Mask, Parameters, Tokens
-from theano_rnn.engine import building, compile_function, tensor, theano
+from theano_rnn.engine import building, compile_function, once, tensor, theano
 from theano_rnn.model import dropout as dropouts
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single, steps_of_piece
@@ -294,11 +294,7 @@ class CompiledModel(LanguageModel):
         return self._once((name, *variant), lambda: build(*variant))
 
     def _once(self, key: object, make: Callable[[], Made]) -> Made:
-        if key not in self._compiled:
-            with building():  # one thread; the others wait, and find it made
-                if key not in self._compiled:
-                    self._compiled[key] = make()
-        made: Made = self._compiled[key]
+        made: Made = once(self._compiled, key, make)
         return made
 
     def _forward(self) -> Function:

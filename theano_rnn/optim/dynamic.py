@@ -11,7 +11,7 @@ import numpy as np
 
 from theano_rnn.common import validation
 from theano_rnn.common.types import Array, Floats, Function, Mask, Tokens, Updates, Variable
-from theano_rnn.engine import building, compile_function, tensor, theano
+from theano_rnn.engine import building, compile_function, once, tensor, theano
 from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.network import LanguageModel
 
@@ -148,11 +148,9 @@ class DynamicStep:
         model = self.model
         batch = batch_inputs(x, y, mask, model.vocab_size, model.align_right)
         key = name, batch.is_masked
-        if key not in self._functions:
-            with building():
-                self._functions[key] = self._compile(name, batch.is_masked)
+        function = once(self._functions, key, lambda: self._compile(name, batch.is_masked))
         begin = model.checked_state(state, batch.rows)
-        loss, after = self._functions[key](*batch.arrays(), begin, *numbers)
+        loss, after = function(*batch.arrays(), begin, *numbers)
         return loss, after
 
     def _compile(self, name: str, is_masked: bool) -> Function:

@@ -18,7 +18,7 @@ from theano_rnn.common.types import (
     Variable,
     Variables,
 )
-from theano_rnn.engine import building, compile_function, exclusive, ifelse, tensor, theano
+from theano_rnn.engine import building, compile_function, exclusive, ifelse, once, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import named
@@ -318,11 +318,8 @@ class Step:
         return self._once((is_masked, is_single), lambda: self._compile(is_masked, is_single))
 
     def _once(self, key: object, make: Callable[[], Function]) -> Function:
-        if key not in self._functions:
-            with building():  # one thread; the others wait, and find it made
-                if key not in self._functions:
-                    self._functions[key] = make()
-        return self._functions[key]
+        function: Function = once(self._functions, key, make)
+        return function
 
     def _network(self, is_masked: bool) -> tuple[list[Variable], Inputs, Network, list[Variable]]:
         """Symbols, inputs and network of a step, and K where each step has its own."""

@@ -1,5 +1,6 @@
 """From settings to the parts of a training: the corpus, the network, the step, the stream."""
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -121,10 +122,14 @@ def read_text_of(
     sentences = split_text(
         text, settings.level, settings.tokenized, settings.sentences, settings.rules
     )
+    return (sentences, *encoded(sentences, vocabulary))
+
+
+def encoded(sentences: Sequence[str], vocabulary: Vocabulary) -> tuple[list[Ints], float]:
+    """The tokens of sentences, and the share of them that are unknown, from 0 to 1."""
     sequences = [vocabulary.encode(sentence) for sentence in sentences]
     inner = np.concatenate([s[1:-1] for s in sequences])
-    oov_rate = float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
-    return sentences, sequences, oov_rate
+    return sequences, float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
 
 
 def warnings(settings: Settings, corpus: Corpus) -> list[str]:

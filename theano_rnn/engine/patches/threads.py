@@ -18,9 +18,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Callable
 
 import theano
 from theano.compile import builders, function
@@ -88,6 +88,15 @@ def building(**flags: Any) -> Iterator[None]:
         _spent.depth -= 1
         if _spent.depth == 0:  # a block within another is in its seconds
             _spent.seconds += time.perf_counter() - begun
+
+
+def once(made: dict[Any, Any], key: Hashable, make: Callable[[], Any]) -> Any:
+    """``made[key]``, which one thread makes when it is first asked for; the others wait."""
+    if key not in made:
+        with building():
+            if key not in made:
+                made[key] = make()
+    return made[key]
 
 
 def seconds_of_building() -> float:
