@@ -18,4 +18,4 @@ def test_a_recipe_that_names_its_time_has_that_budget():
     named = {"word-hour": 60, "word-tanh": 30, "word-quick": 5, "characters-hour": 60}
     for name, minutes in named.items():
         assert RECIPES[name]["minutes"] == minutes
-        assert RECIPES[name]["schedule"] == "cosine" and "epochs" not in RECIPES[name]
+        assert RECIPES[name]["schedule"] == "trapezoid" and "epochs" not in RECIPES[name]
