@@ -37,6 +37,8 @@ if [ ! -f "$folder/.of" ] || [ "$(cat "$folder/.of")" != "$version" ]; then
     [ ! -d "$folder" ] || [ -f "$folder/.of" ] ||
         missing "$folder is there and was not made by make: move it away, or use it without make."
     rm -rf "$folder"
+    mkdir -p "$folder"
+    echo "begun" >"$folder/.of"  # stopped here, it is made again
     "$python" -m venv "$folder"
     echo "$version" >"$folder/.of"
 fi

@@ -214,6 +214,7 @@ def test_compare_trains_in_processes_called_as_it_was(called_as, monkeypatch, tm
         return 3
 
     monkeypatch.setattr(compare, "ended", fake)
+    monkeypatch.chdir(tmp_path)
     options = ["--runs", "all", "--cells", "gru", "--text", "a.txt"]
     for way in CALLED:
         called_as(way, "compare")

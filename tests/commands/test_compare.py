@@ -71,6 +71,14 @@ def test_a_training_that_was_stopped_is_told_and_resumed(trained, tmp_path, caps
     assert trained[1][-2:] == ["--resume", str(tmp_path / "relu")]
 
 
+def test_a_comparison_with_other_options_is_refused(trained, tmp_path, capsys):
+    folder = ["--runs", str(tmp_path / "all"), "--cells", "tanh"]
+    assert compare.main([*folder, "--text", "my text.txt"]) == 0
+    assert compare.main([*folder, "--text", "another.txt"]) == 2
+    said = capsys.readouterr().err
+    assert "with other options: --text 'my text.txt'; give these" in said and len(trained) == 1
+
+
 def test_ctrl_c_waits_for_the_training_that_saves(monkeypatch):
     class Interrupted(subprocess.Popen):
         interrupts = 2

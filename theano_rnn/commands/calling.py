@@ -19,6 +19,7 @@ import functools
 import importlib
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -77,10 +78,11 @@ def program(name: str) -> str:
     return f"{package()} {name}" if script is None else script.name
 
 
-def line(name: str) -> str:
-    """A command that the user can type."""
+def line(name: str, *words: object) -> str:
+    """A command that the user can type, and words after it, quoted where they need it."""
     script = _script(name)
-    return f"{package()} {name}" if script is None else f"python {script}"
+    command = f"{package()} {name}" if script is None else f"python {script}"
+    return " ".join([command, *(shlex.quote(str(word)) for word in words)])
 
 
 def process(name: str) -> list[str]:

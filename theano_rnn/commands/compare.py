@@ -4,7 +4,9 @@ All other options go to the trainings. The run of each cell is a folder in DIR; 
 has a result is not trained again, and a run that was stopped is resumed.
 """
 
+import json
 import math
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from rich.table import Table
 
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, table
-from theano_rnn.common import validation
+from theano_rnn.common import files, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.model.cells import CELLS
 from theano_rnn.training.evaluation import format_perplexity, judged_on
@@ -39,6 +41,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     cells = arguments.cells.split(",")
     for cell in cells:  # before any of them is trained
         validation.one_of(cell, "cell", CELLS)
+    _same_options(Path(arguments.runs), list(options))
     results = {}
     for cell in cells:
         run = Run(Path(arguments.runs) / cell)
@@ -54,6 +57,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             raise RNNError(f"the training of {cell} was stopped; the same command goes on with it")
     CONSOLE.print(results_table(results))
     return 0
+
+
+def _same_options(folder: Path, options: list[str]) -> None:
+    """Note the options of the trainings in the folder; RNNError if others are noted there."""
+    noted = folder / "options.json"
+    if noted.exists():
+        before = json.loads(noted.read_text("utf-8"))
+        if before != options:
+            raise RNNError(
+                f"{folder} is a comparison with other options: {shlex.join(before) or 'none'}; "
+                "give these, or name another folder: --runs"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    files.replace(noted, json.dumps(options).encode())
 
 
 def ended(command: Sequence[str]) -> int:

@@ -30,6 +30,12 @@ def parser() -> calling.Parser:
     return p
 
 
+def beginning(path: Path) -> str:
+    """What stands at the beginning of a file, where the page has its title."""
+    with open(path, "rb") as file:
+        return file.read(2000).decode("latin-1")
+
+
 @calling.ends_in_a_line("explore")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     output = parser().parse_args(argv).output
@@ -38,8 +44,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     if output.is_dir():
         raise RNNError(f"{output} is a folder; give a file, as {output / 'explore.html'}")
+    if output.exists() and not output.is_file():
+        raise RNNError(f"{output} is no file; give another name")
     with files.writing(output):
-        if output.exists() and explore.TITLE not in output.read_bytes()[:2000].decode("latin-1"):
+        if output.exists() and explore.TITLE not in beginning(output):
             raise RNNError(f"{output} is there already and is another file; give another name")
         files.replace(output, explore.page().encode("utf-8"))
     print(f"The page is {output}. Open it in a browser, at this address:")

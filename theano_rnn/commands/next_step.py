@@ -1,5 +1,6 @@
 """One thing to try next, where a model that only counts beats the network."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -12,6 +13,8 @@ from theano_rnn.training.settings import Settings
 
 #: The validation loss still falls if the last epoch lowered it by this share or more.
 FALLING = 0.003
+#: The training diverged if its loss is so many nats above that of the words' frequencies.
+DIVERGED = 1.0
 #: The network learns by heart if its training loss is so many nats below its validation loss.
 BY_HEART = 0.3
 #: More dropout than this is not proposed.
@@ -47,17 +50,20 @@ def what_to_try(
     if result[f"{judged_on(result)}_perplexity"] <= counting:
         return None
     if not metrics:
-        more = f"{calling.line('train')} --resume {run}"
+        more = calling.line("train", "--resume", run)
         if settings.minutes is not None:
             more += f" --minutes {2 * settings.minutes:g}"
         return f"train on, as the first epoch is not done: {more}"
     losses = [record["valid_loss"] for record in metrics]
     last, share = metrics[-1], clipped(metrics)
+    if last["train_loss"] > math.log(result["unigram_perplexity"]) + DIVERGED:
+        rate = f"{settings.learning_rate / 10:g}"
+        return f"the loss grew while it learned; a new run at a lower rate: --learning-rate {rate}"
     if losses[-1] == min(losses) and (len(losses) == 1 or losses[-1] < losses[-2] * (1 - FALLING)):
         by_epochs = settings.minutes is None or result["epochs"] >= settings.epochs
         ended = "epochs" if by_epochs else "minutes"
         twice = options.command_line({ended: 2 * getattr(settings, ended)}, Settings)
-        more = f"{calling.line('train')} --resume {run} {twice}"
+        more = f"{calling.line('train', '--resume', run)} {twice}"
         return f"the validation loss still fell in the last epoch; train on: {more}"
     if last["valid_loss"] - last["train_loss"] > BY_HEART:
         return (

@@ -110,13 +110,13 @@ def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:
     line = extras.missing("report")
     if line is not None:
         say(f"There is no loss.png; {line}")
-    say(f"The run is in {run.folder}; to sample: {calling.line('generate')} {run.folder}")
+    say(f"The run is in {run.folder}; to sample: {calling.line('generate', run.folder)}")
 
 
 def say_done(run: Run) -> None:
     """What there is of a run that was stopped when only its test was left."""
     say("Stopped before the test; the training is done and saved. To judge it:")
-    say(f"    {calling.line('evaluate')} {run.folder}")
+    say(f"    {calling.line('evaluate', run.folder)}")
 
 
 def train(training: Training, display: Display) -> int:
@@ -153,8 +153,8 @@ def train(training: Training, display: Display) -> int:
     if display.stop:
         state = training.state
         say(f"Stopped in epoch {state.epoch + 1}, after {state.step:,} of its steps; it is saved.")
-        say(f"To continue:\n    {calling.line('train')} --resume {run.folder}")
-        say(f"To judge it:\n    {calling.line('evaluate')} {run.folder}")
+        say(f"To continue:\n    {calling.line('train', '--resume', run.folder)}")
+        say(f"To judge it:\n    {calling.line('evaluate', run.folder)}")
         return display.exit_code
     if training.end == "patience":
         epochs = f"{settings.patience} epoch{'s' * (settings.patience != 1)}"

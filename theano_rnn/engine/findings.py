@@ -50,7 +50,10 @@ def findings() -> tuple[Rows, list[str]]:
     if unknown:
         rows.append(("not settings of Theano", ", ".join(unknown)))
     if not config.cxx and "cxx" in user_settings(os.environ):
-        advice.append("Without a C++ compiler all runs in Python: install g++ (apt install g++).")
+        advice.append(
+            "cxx in your settings names no C++ compiler, so all runs in Python: remove it; where "
+            "there is none, install g++ (apt install g++)."
+        )
     if config.floatX == "float16":
         advice.append("floatX=float16 is none of a model: set floatX to float32 or float64.")
     if not loop.startswith("the compiled"):

@@ -144,7 +144,8 @@ def choose(
     else:
         chosen = validation.whole_number(number, "--sentence", at_least=1) - 1
         if chosen >= len(found):
-            raise RNNError(f"{where} has {len(found):,} sentences, and no sentence {number:,}")
+            count = f"{len(found):,} sentence{'s' * (len(found) != 1)}"
+            raise RNNError(f"{where} has {count}, and no sentence {number:,}")
         if chosen not in known:
             raise RNNError(f"sentence {number} of {where} has no word that this run knows")
     x, y = found[chosen][:-1], found[chosen][1:]

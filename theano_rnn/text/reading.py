@@ -148,6 +148,11 @@ def read_pieces(
             yield "\n" if ends_line else "\n\n"
         is_empty = ends_line = True
         for piece in pieces:
+            if "\0" in piece:
+                raise RNNError(
+                    f"{name} has NUL characters, so it is no text in {encoding.upper()}; give its "
+                    "--encoding, such as utf-16-le, or save it as text"
+                )
             is_empty = is_empty and not piece.strip()
             ends_line = piece.endswith("\n")
             yield unicodedata.normalize("NFC", piece) if normal else piece
@@ -220,6 +225,9 @@ def _decoded(path: Path, name: str, encoding: str, count: Callable[[int], None])
         with _opened(path) as file:
             while True:
                 data = file.read(PIECE)
+                for begin, what in DOCUMENTS.items():
+                    if size == 0 and data.startswith(begin):
+                        raise RNNError(f"{name} is {what}: save it as text")
                 held = len(decoder.getstate()[0])
                 text = decoder.decode(data, not data)
                 size += len(data)
@@ -242,6 +250,8 @@ def _decoded(path: Path, name: str, encoding: str, count: Callable[[int], None])
         raise RNNError(f"{name} cannot be read: {error}") from None  # a NUL in its name
 
 
+#: What a file of another program begins with, and what it is.
+DOCUMENTS = {b"%PDF-": "a PDF", b"{\\rtf": "an RTF file", b"\xd0\xcf\x11\xe0": "a Word file"}
 #: What a packed file begins with, and what unpacks it.
 PACKED = {
     b"\x1f\x8b": "gunzip -c",
@@ -253,6 +263,8 @@ PACKED = {
 
 def _otherwise(data: bytes, at: int) -> str:
     """What to do with bytes that are no text in an encoding; ``at`` is the first such byte."""
+    if data.startswith(b"PK") and b"word/" in data[:4000]:
+        return "it is a Word file: save it as text"
     for begin, unpack in PACKED.items():
         if at < 64 and data.startswith(begin):
             return f"it is packed: pipe it in, as in: {unpack} FILE | ... --text -"

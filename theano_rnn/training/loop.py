@@ -154,6 +154,11 @@ class Training:
         if found is not None:
             self._resume(*found)
         elif resume:  # it was killed before its first checkpoint
+            if run.metrics():
+                raise RNNError(
+                    f"the checkpoints of {run.folder} are gone, though it has trained; start a "
+                    "new run"
+                )
             run.drop_metrics_after(0)
 
     def begin_with(self, values: Parameters) -> None:

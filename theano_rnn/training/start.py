@@ -136,11 +136,12 @@ def resumed(
         If the folder is not a run, its text has changed, nothing is left to do, or a change is not
         safe or has no effect; nothing has changed then.
     """
-    refused = ", ".join(sorted(map(option, changes.keys() - SAFE)))
+    refused = changes.keys() - SAFE
     if refused:
+        more = "" if refused & FIXED else f" from its parameters: --from {folder}"
         raise RNNError(
-            f"--resume takes its settings from the run; leave out {refused}, or start a new run "
-            f"from its parameters: --from {folder}"
+            "--resume takes its settings from the run; leave out "
+            f"{', '.join(sorted(map(option, refused)))}, or start a new run{more}"
         )
     run = Run.open(folder)
     changes = from_anywhere(changes)
