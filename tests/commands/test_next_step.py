@@ -10,6 +10,7 @@ from theano_rnn.training.settings import Settings
 BEATEN = {
     "epochs": 3,
     "test_perplexity": 90.0,
+    "unigram_perplexity": 380.0,
     "bigram_perplexity": 110.0,
     "kneser_ney_perplexity": 64.0,
 }
@@ -35,12 +36,19 @@ def metrics(valid, train=4.4, clipped=0.1):
         ({}, [], "train on, as the first epoch is not done: "),
         ({"minutes": 5}, [], "--resume runs/x --minutes 10"),
         ({}, metrics([4.5, 4.499], clipped=0.8), "80% of the steps were clipped: --learning-rate"),
+        ({}, metrics([9.0, 8.0], train=12.0), "the loss grew while it learned"),
+        ({"learning_rate": 5}, metrics([9.0], train=12.0), "--learning-rate 0.5"),
         ({}, metrics([4.5, 4.499]), "--cell lstm"),
         ({"cell": "lstm"}, metrics([4.5, 4.499]), "--hidden-size 200"),
     ],
 )
 def test_there_is_one_thing_to_try(settings, records, words):
     assert words in what_to_try(Settings(**settings), BEATEN, records, Path("runs/x"))
+
+
+def test_a_folder_with_a_space_in_its_name_is_in_quotes():
+    said = what_to_try(Settings(), BEATEN, metrics([5.0]), Path("my run"))
+    assert "--resume 'my run' --epochs 16" in said
 
 
 def test_there_is_nothing_to_try_for_a_network_that_beats_counting():

@@ -65,9 +65,12 @@ def test_standard_input_is_read_once_and_stays_what_it_is(monkeypatch, write):
 @pytest.mark.parametrize("data, what_to_do", [
     (gzip.compress(b"text", mtime=0), "packed: pipe it in, as in: gunzip -c FILE | ... --text -"),
     (bytes(range(256)), "it is no text; give a file with text in it"),
+    (b"PK\3\4\xff word/document.xml", "it is a Word file: save it as text"),
+    (b"%PDF-1.4\nplain", "is a PDF: save it as text"),
+    ("text".encode("utf-16-le"), "has NUL characters, so it is no text in UTF-8; give its --enc"),
     ("text".encode("utf-16"), "or give its --encoding, utf-16"),
     ("caf\xe9".encode("cp1252"), "or give its --encoding, such as cp1252"),
-], ids=["gzip", "binary", "utf-16", "cp1252"])  # fmt: skip
+], ids=["gzip", "binary", "docx", "pdf", "utf-16-le", "utf-16", "cp1252"])  # fmt: skip
 def test_what_is_no_utf8_is_told_what_to_do(write, data, what_to_do):
     with pytest.raises(RNNError, match=re.escape(what_to_do)):
         read_text(write(data))

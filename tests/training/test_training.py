@@ -868,6 +868,14 @@ def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
     assert [record["skipped"] for record in run.metrics()] == [0] * settings.epochs
 
 
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again(tmp_path, corpus):
+    new_training(tmp_path / "run", corpus).run_epochs(Callback())
+    for path in (tmp_path / "run").glob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(RNNError, match="are gone, though it has trained; start a new run"):
+        Training(SETTINGS, Run.open(tmp_path / "run"), corpus, resume=True)
+
+
 def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, monkeypatch):
     settings = dataclasses.replace(BATCHES, on_nonfinite="restore", checkpoint_every="3", clip=1.0)
     training = new_training(tmp_path / "run", corpus, settings)

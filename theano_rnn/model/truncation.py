@@ -114,7 +114,8 @@ def parse(
     if scheme not in SCHEMES[1:] or not colon:
         raise RNNError(
             f"truncation {shown(truncation)} is unknown; use 'full', 'window:K', 'chunk:K', "
-            "'last:K' or 'artbp:K' with K a whole number, as in 'window:4'"
+            "'last:K' or 'artbp:K' with K a whole number of at least 1 (of artbp 2), as in "
+            "'window:4'"
         )
     where = f"truncation {str(truncation)[:40]!r}"
     if scheme == "artbp":

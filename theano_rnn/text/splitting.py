@@ -45,8 +45,8 @@ def parse(split: object) -> tuple[int, ...]:
     shares = tuple(map(int, str(split).split("/"))) if is_form else ()
     if sum(shares) != 100:
         raise RNNError(
-            f"split {shown(split)} is no split; give two or three whole numbers of at least 1 that "
-            "add up to 100, as in 90/10 for training and validation, or 80/10/10 with a test text too"
+            f"split {shown(split)} is no split; give two or three numbers, each at least 1, that "
+            "add up to 100, as in 90/10 for training and validation, or 80/10/10 with a test too"
         )
     return shares
 
