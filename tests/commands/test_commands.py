@@ -198,6 +198,17 @@ def test_the_doctor_is_the_engines(called_as, capsys, monkeypatch):
     assert "theano-rnn doctor: what 'oops' is unknown" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["train", "doctor", "generate"])
+def test_without_the_packages_it_is_one_line_that_says_what_to_do(name):
+    """As where no environment is active; -S leaves out what is installed."""
+    command = [sys.executable, "-S", "-m", "theano_rnn", name, "run"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": ""}
+    )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "is not installed for" in done.stderr and "activate" in done.stderr
+
+
 @pytest.mark.slow
 def test_where_theano_has_no_folder_it_is_one_line():
     code = "import sys; from theano_rnn.__main__ import main; sys.exit(main(['train']))"

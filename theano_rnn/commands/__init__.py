@@ -54,7 +54,23 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return int(command.main(sys.argv[1:] if argv is None else argv))
+    except ModuleNotFoundError as error:
+        return _not_installed(name, error)
+    try:
+        return int(command.main(sys.argv[1:] if argv is None else argv))
+    except ModuleNotFoundError as error:
+        return _not_installed(name, error)
+
+
+def _not_installed(name: str, error: ModuleNotFoundError) -> int:
+    """Say in a line that this Python lacks a package, as where no environment is active."""
+    if error.name is None or error.name.startswith(__package__.partition(".")[0] + "."):
+        raise error
+    complain(
+        f"{program(name)}: {error.name} is not installed for {sys.executable}; activate the "
+        "environment (make environment, then: . .venv/bin/activate), or: pip install ."
+    )
+    return 1
 
 
 def _show_warnings(name: str) -> None:
