@@ -126,7 +126,10 @@ def read_text_of(
 
 
 def encoded(sentences: Sequence[str], vocabulary: Vocabulary) -> tuple[list[Ints], float]:
-    """The tokens of sentences, and the share of them that are unknown, from 0 to 1."""
+    """The tokens of sentences in a vocabulary, and the share that are unknown, from 0 to 1.
+
+    Start and end tokens do not count in that share.
+    """
     sequences = [vocabulary.encode(sentence) for sentence in sentences]
     inner = np.concatenate([s[1:-1] for s in sequences])
     return sequences, float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
