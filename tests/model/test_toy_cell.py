@@ -112,7 +112,7 @@ def test_its_gradient_is_followed_and_reported(tmp_path):
     assert flow.bound() is None and flow.identity_path() is None
     assert flow.saturation()["derivative"] is None and flow.saturation()["gates"] == {}
     found = measure(flow, list("abcde"), list("bcdef"), "leaky")
-    assert "none is known for the cell leaky" in found.verdict.bound_says
+    assert "No bound is known for the cell leaky" in found.verdict.bound_says
     assert list(found.curves) == ["tanh"]
     Report(tmp_path).write(found)
     assert (tmp_path / "report.html").stat().st_size > 3 * 10**4
