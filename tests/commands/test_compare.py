@@ -25,7 +25,8 @@ def trained(monkeypatch):
         option = "--run" if "--run" in command else "--resume"
         folder = Path(command[command.index(option) + 1])
         code = 3 if folder.name == "gru" else 0
-        folder.mkdir(parents=True, exist_ok=True)
+        if code == 0:  # where the options are wrong there is no folder
+            folder.mkdir(parents=True, exist_ok=True)
         is_stopped = folder.name == "relu" and option == "--run"  # as by SIGTERM
         if is_stopped:
             (folder / "settings.json").write_text("{}")
@@ -77,6 +78,12 @@ def test_a_comparison_with_other_options_is_refused(trained, tmp_path, capsys):
     assert compare.main([*folder, "--text", "another.txt"]) == 2
     said = capsys.readouterr().err
     assert "with other options: --text 'my text.txt'; give these" in said and len(trained) == 1
+
+
+def test_options_that_were_wrong_can_be_corrected(trained, tmp_path):
+    folder = ["--runs", str(tmp_path / "all")]
+    assert compare.main([*folder, "--cells", "gru", "--epoch", "3"]) == 3
+    assert compare.main([*folder, "--cells", "tanh", "--epochs", "3"]) == 0
 
 
 def test_ctrl_c_waits_for_the_training_that_saves(monkeypatch):

@@ -41,7 +41,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     cells = arguments.cells.split(",")
     for cell in cells:  # before any of them is trained
         validation.one_of(cell, "cell", CELLS)
-    _same_options(Path(arguments.runs), list(options))
+    noted = Path(arguments.runs) / "options.json"
+    _same_options(noted, options)
     results = {}
     for cell in cells:
         run = Run(Path(arguments.runs) / cell)
@@ -50,6 +51,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             if (run.folder / "settings.json").is_file():
                 how = ["--resume", str(run.folder)]
             code = ended([*calling.process("train"), *how])
+            if run.folder.exists():  # not where the options were wrong
+                files.replace(noted, json.dumps(options).encode())
             if code:
                 return code
         results[cell] = run.result()
@@ -59,19 +62,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return 0
 
 
-def _same_options(folder: Path, options: list[str]) -> None:
-    """Note the options of the trainings in the folder; RNNError if others are noted there."""
-    noted = folder / "options.json"
-    if noted.exists():
-        before = json.loads(noted.read_text("utf-8"))
-        if before != options:
-            raise RNNError(
-                f"{folder} is a comparison with other options: {shlex.join(before) or 'none'}; "
-                "give these, or name another folder: --runs"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    files.replace(noted, json.dumps(options).encode())
+def _same_options(noted: Path, options: list[str]) -> None:
+    """Raise RNNError if the runs in a folder were trained with other options."""
+    before = json.loads(noted.read_text("utf-8")) if noted.exists() else options
+    if before != options:
+        raise RNNError(
+            f"{noted.parent} is a comparison with other options: {shlex.join(before) or 'none'}; "
+            "give these, or name another folder: --runs"
+        )
 
 
 def ended(command: Sequence[str]) -> int:
