@@ -40,7 +40,8 @@ def run(name: str, argv: Optional[Sequence[str]] = None) -> int:
     Returns
     -------
     int
-        0 for success, 1 if the output cannot be written or a package is missing, 2 for bad input, 130 for Ctrl-C.
+        0 for success, 1 if the output cannot be written or a package is missing, 2 for bad input,
+        130 for Ctrl-C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a character that it cannot write becomes "?"
