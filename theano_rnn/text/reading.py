@@ -246,6 +246,8 @@ def _decoded(path: Path, name: str, encoding: str, count: Callable[[int], None])
         ) from None
     except UnicodeError as error:  # of UTF-16 without a byte order mark
         raise RNNError(f"{name} is not {encoding.upper()}: {error}; give its --encoding") from None
+    except RNNError:
+        raise
     except ValueError as error:
         raise RNNError(f"{name} cannot be read: {error}") from None  # a NUL in its name
 
