@@ -145,6 +145,8 @@ def test_the_plan_is_steps_and_time_and_what_would_shorten_hours(output):
     plan = progress.plan(training(epochs=400, minutes=1.1), 100.0)
     assert plan == "About 6.0 epochs of 50 steps in 1 minute, at 100 tokens a second."
     assert progress.plan(training(epochs=4, minutes=1.1), 100.0).startswith("4 epochs of 50")
+    plan = progress.plan(training(epochs=400, minutes=0.01), 100.0)
+    assert plan == "About 3 steps of the 50 of an epoch in 1 second, at 100 tokens a second."
 
 
 def test_there_is_a_line_a_minute_where_the_output_is_no_terminal(output, monkeypatch):

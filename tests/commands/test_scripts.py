@@ -263,6 +263,10 @@ def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
         and "--dynamic-rms must be a positive, finite number" in err
         and "json" not in err
     )
+    (folder / "text.txt").rename(folder / "elsewhere.txt")
+    code, _, err = called("evaluate", "run", "--text", "elsewhere.txt")
+    (folder / "elsewhere.txt").rename(folder / "text.txt")
+    assert code == 2 and "cannot read the text of the run" in err and "put it back" in err
     code, _, err = called("evaluate", "run", "--text", "nowhere.txt")
     assert code == 2 and "nowhere.txt" in err and len(err.splitlines()) == 1
 
@@ -284,6 +288,18 @@ def test_each_sentence_of_a_file_is_scored_and_the_whole(run, folder, called):
     assert f"perplexity {perplexity} per token, {perplexity} per word," in whole
     assert "bits per byte (lower is better)" in whole
     assert "18 tokens in 3 sentences" in whole and "6.7% unknown" in whole
+
+
+def test_a_text_of_unknown_words_is_called_one(run, folder, called):
+    (folder / "other.txt").write_text("Zebras quaff gin. The cat sat.")
+    code, out, err = called("score", "run", "other.txt")
+    assert code == 0, err
+    assert "Most of the text is unknown" not in out  # 3 of 8, points counted
+    (folder / "unknown.txt").write_text("Zebras quaff xylitol!")
+    for command in (["score", "run", "unknown.txt"], ["evaluate", "run", "--text", "unknown.txt"]):
+        code, out, err = called(*command)
+        assert code == 0, err
+        assert "Most of the text is unknown to the network" in out
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from theano_rnn.training.settings import Settings
         ("a b c", {"average": "ema", "epochs": 1}, []),
         ("a b c", {"average": "nt-asgd", "minutes": 1}, []),
         ("a b c", {"batch_size": 2}, ["only 30 steps, of 2 sentences each"]),
+        ("a b c", {"batch_size": 60, "minutes": 1}, ["batch-size, more --minutes, or a longer"]),
         (
             "a b c",
             {"stream": True, "truncation": "chunk:20", "batch_size": 3},

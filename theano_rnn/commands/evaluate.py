@@ -53,7 +53,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     given_rates = {name: rate or None for name, rate in rates.items() if rate is not None}
     settings = load_settings(run, **given_rates)
     model, vocabulary = load(run.folder)
-    corpus = build.build_corpus(settings)
+    try:
+        corpus = build.build_corpus(settings)
+    except RNNError as error:
+        raise RNNError(
+            f"cannot read the text of the run, which is needed too: {error}; put it back there"
+        ) from None
     state = state_of(run.last()[1])
     check_text(state, first_state(settings, corpus), run)
     if arguments.text is None:

@@ -64,7 +64,8 @@ def what_to_try(
         ended = "epochs" if by_epochs else "minutes"
         twice = options.command_line({ended: 2 * getattr(settings, ended)}, Settings)
         more = f"{calling.line('train', '--resume', run)} {twice}"
-        return f"the validation loss still fell in the last epoch; train on: {more}"
+        why = "one epoch is little" if len(losses) == 1 else "the validation loss still fell"
+        return f"{why}; train on: {more}"
     if last["valid_loss"] - last["train_loss"] > BY_HEART:
         return (
             f"the training loss is {last['valid_loss'] - last['train_loss']:.1f} nats below the "

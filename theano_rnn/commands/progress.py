@@ -198,7 +198,10 @@ def plan(training: Training, speed: Optional[float]) -> str:
     less = "" if settings.patience is None or epochs == 1 else ", less if --patience ends it"
     budget = max(0.0, training.budget.seconds_left(training.state))
     if budget < seconds:
-        fit = f"{epochs * budget / seconds:.1f}{more} epochs of {steps:,} steps"
+        many = epochs * budget / seconds
+        fit = f"{many:.1f}{more} epochs of {steps:,} steps"
+        if many < 0.1:
+            fit = f"{max(1, round(many * steps))} steps of the {steps:,} of an epoch"
         return f"About {fit} in {duration(budget)}, at {speed:,.0f} tokens a second{less}."
     text += f": about {duration(seconds)} at {speed:,.0f} tokens a second{less}."
     if seconds <= 3600:

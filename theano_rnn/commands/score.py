@@ -46,4 +46,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         f"{whole['text_bits_per_byte']:.3f} bits per byte (lower is better); {tokens:,} tokens in "
         f"{len(sentences):,} sentence{'s' * (len(sentences) != 1)}, {oov_rate:.1%} unknown."
     )
+    if evaluation.on_unknown(oov_rate):
+        say(evaluation.on_unknown(oov_rate))
     return 0

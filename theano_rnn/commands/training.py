@@ -13,7 +13,7 @@ from theano_rnn.commands.progress import Display, Reading, Stopped, indented
 from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.training import build, start
-from theano_rnn.training.evaluation import format_perplexity, judged_on
+from theano_rnn.training.evaluation import format_perplexity, judged_on, on_unknown
 from theano_rnn.training.loop import Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
@@ -92,6 +92,8 @@ def show(result: dict[str, Any]) -> None:
         f"{result['vocab_size']:,} tokens in the vocabulary, {result['oov_rate']:.1%} of the "
         f"{text} text unknown, {trained if epochs else 'stopped within the first epoch'}."
     )
+    if on_unknown(result["oov_rate"]):
+        say(on_unknown(result["oov_rate"]))
 
 
 def show_run(result: dict[str, Any], settings: Settings, run: Run) -> None:

@@ -168,9 +168,10 @@ def warnings(settings: Settings, corpus: Corpus) -> list[str]:
         of = f"{settings.batch_size} sentence{'s' * (settings.batch_size != 1)}"
     if steps < FEW:
         shorter = "a smaller --batch-size, " if settings.batch_size > 1 else ""
+        by = "--epochs" if settings.minutes is None else "--minutes"
         found.append(
             f"An epoch has only {steps} step{'s' * (steps != 1)}, of {of} each, and the network "
-            f"learns little in it: give {shorter}more --epochs, or a longer text"
+            f"learns little in it: give {shorter}more {by}, or a longer text"
         )
     average = averaging.parse(settings.average)
     if average is not None and settings.epochs <= average.earliest:

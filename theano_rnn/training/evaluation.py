@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BATCH_SIZE = 32  # sentences evaluated at once
 PIECE = 100  # steps of a stream evaluated at once
 
+#: Most of a text is unknown where more of its tokens are than this share.
+MOSTLY = 0.5
+
 
 def text_loss(model: "RNN", sequences: Sequence[Ints], is_stream: bool) -> float:
     """The loss of a text, judged the way the model is trained.
@@ -250,3 +253,14 @@ def format_perplexity(perplexity: float, digits: int) -> str:
     ('96.5', '3.0e+307')
     """
     return f"{perplexity:.{digits}f}" if perplexity < 1e6 else f"{perplexity:.1e}"
+
+
+def on_unknown(share: float) -> str:
+    """What to say of a text by its share of unknown tokens, from 0 to 1; "" if it is small.
+
+    >>> on_unknown(0.02), on_unknown(1.0)
+    ('', 'Most of the text is unknown to the network, so the perplexity says little of it.')
+    """
+    if share <= MOSTLY:
+        return ""
+    return "Most of the text is unknown to the network, so the perplexity says little of it."
