@@ -188,6 +188,25 @@ def test_steps_compares_the_programs_round_by_round(fake):
     assert row["times_as_fast"]["min"] == pytest.approx(10)
 
 
+def test_where_a_program_does_not_start_the_others_are_closed(fake, monkeypatch):
+    class Program(fake):
+        closed: typing.ClassVar = []
+
+        def __init__(self, spec, *arguments, **settings):
+            if spec.program == "stock":
+                raise programs.ProgramError("stock ended: no compiler")
+            super().__init__(spec, *arguments, **settings)
+
+        def __exit__(self, *_):
+            self.closed.append(self.spec.program)
+
+    monkeypatch.setattr(sections, "Program", Program)
+    specs = [child.Spec(program, **TINY) for program in ("ours", "stock", "limit")]
+    with pytest.raises(programs.ProgramError, match="no compiler"):
+        sections.time_in_turns(specs, BRIEF)
+    assert sorted(Program.closed) == ["limit", "ours"]
+
+
 def test_peers_run_in_an_environment_of_their_own_on_all_cores(fake):
     settings = dataclasses.replace(BRIEF, peers_python="/theirs")
     rows = sections.peers(settings)

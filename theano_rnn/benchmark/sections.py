@@ -4,7 +4,8 @@ import contextlib
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -156,12 +157,31 @@ def parse_threads(text: Optional[str]) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
 
 
+@contextlib.contextmanager
+def started(
+    specs: Sequence[Spec], threads: Optional[int] = None, peers_python: Optional[str] = None
+) -> Iterator[list[Program]]:
+    """The programs of these specs, started side by side: most of a start is compiling."""
+    with contextlib.ExitStack() as stack:
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            starts = [
+                pool.submit(
+                    Program, spec, threads, python=peers_python if spec.program in PEERS else None
+                )
+                for spec in specs
+            ]
+        # All that have started are closed, also where one has failed.
+        programs = [stack.enter_context(s.result()) for s in starts if s.exception() is None]
+        for start in starts:
+            start.result()
+        yield programs
+
+
 def time_in_turns(
     specs: Sequence[Spec], conditions: Conditions, threads: Optional[int] = None
 ) -> list[list[float]]:
     """Milliseconds per step of each program, in each round; all programs run at once, in turns."""
-    with contextlib.ExitStack() as stack:
-        programs = [stack.enter_context(Program(spec, threads)) for spec in specs]
+    with started(specs, threads) as programs:
         at_T = [(program, spec.T) for program, spec in zip(programs, specs)]
         return milliseconds(at_T, conditions.rounds, conditions.seconds)
 
@@ -468,17 +488,14 @@ def _beside_peers(
     programs = ["ours", "jax"]
     if truncation == "full":
         programs += [*PEERS[1:], *(["stock"] if cell == "tanh" else []), "limit"]
-    with contextlib.ExitStack() as stack:
-        children, held = [], {}
-        for program in programs:
-            spec = Spec(
-                program, **workload, cell=cell, truncation=truncation, seed=conditions.seed
-            )
-            python = conditions.peers_python if program in PEERS else None
-            child = stack.enter_context(Program(spec, usable_cores(), python=python))
-            held[program] = child.ask("losses", steps=3)
-            children.append((child, workload["T"]))
-        times = dict(zip(programs, milliseconds(children, conditions.rounds, conditions.seconds)))
+    specs = [
+        Spec(program, **workload, cell=cell, truncation=truncation, seed=conditions.seed)
+        for program in programs
+    ]
+    with started(specs, usable_cores(), conditions.peers_python) as children:
+        held = {child.spec.program: child.ask("losses", steps=3) for child in children}
+        at_T = [(child, workload["T"]) for child in children]
+        times = dict(zip(programs, milliseconds(at_T, conditions.rounds, conditions.seconds)))
     tokens = workload["T"] * workload.get("B", 1)
     row = {"workload": name, "cell": cell, "truncation": truncation, **workload, "programs": {}}
     for program, ms in times.items():
