@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -106,6 +107,9 @@ def test_jobs_are_drawn_as_threads_get_free_and_an_error_ends_only_its_own(local
             ended.append(job)
             assert result == (None if job == 3 else job**2)
             assert str(error) == ("three" if job == 3 else "None")
+            if job == 3:
+                said = cluster.reason(error)
+                assert re.fullmatch(r"ValueError in test_cluster.py:\d+: three", said)
             assert len(drawn) <= len(ended) + 2
     assert sorted(ended) == list(range(6))
 

@@ -184,7 +184,7 @@ def follow(done: Iterable[Any], results: Results, total: int) -> int:
                 say(f"{name_of(trial)}: {outcome(record)}")
             else:
                 failed += 1
-                say(f"{name_of(trial)}: failed, {type(error).__name__}: {error}")
+                say(f"{name_of(trial)}: failed, {cluster.reason(error)}")
             advance()
     return failed
 

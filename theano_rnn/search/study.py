@@ -26,6 +26,7 @@ from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import is_finite
 from theano_rnn.search import ranges as kinds
 from theano_rnn.search.plan import Plan
+from theano_rnn.studies import cluster
 from theano_rnn.studies.results import Results
 from theano_rnn.training.settings import Settings
 
@@ -224,7 +225,7 @@ class Study:
         """
         record = {
             "trial": job.number, "ended": "failed", "loss": None, "epochs": 0, "seconds": 0.0,
-            "error": None if error is None else _reason(error), **(outcome or {}),
+            "error": None if error is None else cluster.reason(error), **(outcome or {}),
             "settings": dict(job.chosen),
         }  # fmt: skip
         self.results.add(record)
@@ -311,7 +312,9 @@ def _damage_named(path: Path) -> Iterator[None]:
     except RNNError:
         raise
     except Exception as error:
-        raise RNNError(f"{path} is damaged ({_reason(error)}); name another --run") from None
+        raise RNNError(
+            f"{path} is damaged ({cluster.reason(error)}); name another --run"
+        ) from None
 
 
 def _distributions(plan: Plan) -> dict[str, Any]:
@@ -382,12 +385,6 @@ def _number_of(record: Record) -> int:
     if not isinstance(record["settings"], dict) or "error" not in record:
         raise ValueError
     return number
-
-
-def _reason(error: BaseException) -> str:
-    """An error in a line; one that is not of this package has its type before it."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, RNNError) else f"{type(error).__name__}: {text}"
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from theano_rnn.common.errors import RNNError
@@ -218,11 +220,37 @@ def run(
             for future in [future for future in running if future.done()]:
                 with _scheduler():
                     error = future.exception()
+                    if error is not None:
+                        error = error.with_traceback(future.traceback())
                     result = None if error else future.result()
                 yield running.pop(future), result, error
     finally:
         if running and client.status == "running":
             client.cancel(list(running))
+
+
+def reason(error: BaseException) -> str:
+    """An error in a line; one that is not of this package with its type and where it was raised.
+
+    Parameters
+    ----------
+    error : exception
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> reason(RNNError("the loss is not finite")), reason(KeyError("x"))
+    ('the loss is not finite', "KeyError: 'x'")
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, RNNError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}: {text}"
 
 
 @contextmanager
