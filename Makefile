@@ -16,7 +16,7 @@
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
 # make matrix     prints a table of Python x NumPy x compiler: tests, gradients, speed; takes an hour
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
-# make kinds      compares all 960 kinds of networks with NumPy, where test-all has some 200
+# make kinds      compares all 960 kinds of networks with NumPy, where test-all has some 80
 # make verdicts   prints how often the verdict on a gradient is right where the truth is known
 # make approve    accepts the words that reports have now: do it after reading the difference
 #

@@ -1,6 +1,7 @@
 """What several test modules share: random nets, and the graph compiled once for all of them."""
 
 import functools
+import gc
 import os
 import shlex
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 # The nets of the tests are small: a second thread of BLAS only waits, and where the machine is
 # busy it waits long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A compiled function is some hundred thousand objects. With Python's own thresholds a fifth of the
+# time went to looking for garbage among all that are alive.
+gc.set_threshold(100_000, 5, 5)
 
 #: The folder of the project.
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +64,10 @@ PICTURES = {
     "chunk:2": ("x.....", "xx....", "..x...", "..xx..", "....x.", "....xx", 9),
     "last:2": ("......", "......", "......", "......", "....x.", "....xx", 3),
 }
+
+
+#: Compiled functions that are kept at a time: a test and the next ones use the same.
+FEW = 8
 
 
 def first(count, values, mark=pytest.mark.slow):
@@ -145,7 +154,7 @@ def uncompiled(monkeypatch):
     monkeypatch.setattr(mode, "instantiated_default_mode", mode.predefined_modes["FAST_COMPILE"])
 
 
-@functools.cache
+@functools.lru_cache(maxsize=FEW)
 def compiled(scheme, dtype="float64", in_python=False, **kind):
     """f(parameters, x, y, K) -> o, E, gradients: every net and every K from one compilation.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from theano_rnn.benchmark import busy, child, machine, programs, roofline, sections
+from theano_rnn.benchmark import busy, child, machine, programs, roofline, sections, whole
 from theano_rnn.commands import benchmark
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine.blas import usable_cores
@@ -494,7 +494,12 @@ def test_flow_holds_few_arrays_and_is_measured_for_each_cell(monkeypatch):
 
 @pytest.mark.slow
 def test_script_writes_tables_and_json(script, fake, monkeypatch, capsys, tmp_path):
+    # What the fake program does not answer, as little of it as there can be.
     monkeypatch.setattr(sections, "CELLS", ("tanh",))
+    monkeypatch.setattr(sections, "TRAINED", ("tanh",))
+    monkeypatch.setattr(whole, "MODES", {"batch": whole.MODES["batch"]})
+    monkeypatch.setattr(busy, "PROCESSES", (0,))
+    monkeypatch.setattr(busy, "WORKLOADS", {"characters": busy.WORKLOADS["characters"]})
     file = tmp_path / "benchmark.json"
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(file)])
     assert script.main() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ALL_SCHEMES, first, named, some
+from conftest import ALL_SCHEMES, FEW, first, named, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import environment, run_python
@@ -135,7 +135,7 @@ PROGRAMS = {
 QUICK = {"tanh", "two steps back", "an output beside the state", "cut after two steps"}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=FEW)
 def program(name, is_on, dtype="float64"):
     """f(x, s, W) -> outputs, and the gradients of the sum of their squares."""
     dims, outputs = PROGRAMS[name]
@@ -229,7 +229,7 @@ def test_on_equals_off_in_float32(name):
 # ---- every recurrence of the package
 
 
-@functools.cache
+@functools.lru_cache(maxsize=FEW)
 def network(cell, scheme, is_masked, is_on, dropped=()):
     """f(x, y, [mask, position,] state, parameters, masks of dropout) -> E and its gradients."""
     architecture = Architecture(1, 1, cell)
@@ -408,14 +408,15 @@ for name in test_loop.PROGRAMS:
             test_loop.program(name, True)(*given)
 for i, cell in enumerate(test_loop.GATES):
     for j, scheme in enumerate(test_loop.ALL_SCHEMES):
-        list(test_loop.results(cell, scheme, is_masked=bool((i + j) % 2)))
+        if (i + j) % 5 in (0, 2):
+            list(test_loop.results(cell, scheme, is_masked=bool((i + j) % 5)))
 print("went through")
 """
 
 
 @pytest.mark.slow
 def test_no_loop_reads_or_writes_beside_its_arrays(tmp_path):
-    """Every program and recurrence under AddressSanitizer, half of them with a mask."""
+    """Under AddressSanitizer: every program, and each cell by two schemes, once with a mask."""
     command = [theano.config.cxx, "-print-file-name=libasan.so"]
     library = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     if not os.path.isabs(library):
