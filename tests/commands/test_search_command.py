@@ -217,6 +217,7 @@ def test_a_search_is_killed_and_interrupted_and_goes_on_to_its_end(called, tmp_p
     assert before and all((trial / "last.safetensors").exists() for trial in before)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
+    assert [record["error"] for record in records(tmp_path)] == [None] * 3
     after = lines()
     assert len(after) == 3 and all(after[trial].startswith(text) for trial, text in before.items())
     for trial in after:
