@@ -94,7 +94,7 @@ check: $(MADE)
 	$(BIN)/python scripts/check_gradients.py
 
 benchmark: $(MADE) $(PEERS)/.made
-	$(BIN)/python scripts/benchmark.py --peers --compare docs/benchmarks.json
+	$(BIN)/python scripts/benchmark.py --peers --quick --compare docs/benchmarks.json
 
 # Read it at site/index.html. Its search wants a server: python -m http.server --directory site
 docs: $(MADE)-docs

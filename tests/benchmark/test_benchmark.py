@@ -229,6 +229,13 @@ def test_peers_run_in_an_environment_of_their_own_on_all_cores(fake):
     assert long["T"] == 100_000
 
 
+def test_pytensor_is_left_out_where_it_compiles_for_a_minute_and_time_is_short(fake):
+    rows = sections.peers(dataclasses.replace(BRIEF, slow_compilers=False))
+    with_pytensor = {row["cell"] for row in rows if "pytensor" in row["programs"]}
+    assert with_pytensor == {"tanh"}
+    assert all("torch" in row["programs"] for row in rows if row["truncation"] == "full")
+
+
 def test_programs_that_compute_something_else_are_not_compared(fake, monkeypatch):
     def ask(self, do, T=None, steps=1):
         return {"losses": [5.1 if self.spec.program == "jax" else 5.0], "peak": None}

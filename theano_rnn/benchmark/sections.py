@@ -123,6 +123,8 @@ class Conditions:
         Seeds the parameters and the tokens.
     peers_python : str, optional
         The interpreter of an environment with JAX and PyTorch, for the section peers.
+    slow_compilers : bool
+        Whether PyTensor is measured with gru and lstm too, which it compiles for a minute each.
     """
 
     rounds: int = 9
@@ -131,6 +133,7 @@ class Conditions:
     threads: tuple[int, ...] = (1,)
     seed: int = 0
     peers_python: Optional[str] = None
+    slow_compilers: bool = True
 
     def __post_init__(self) -> None:
         validation.whole_number(self.rounds, "rounds", at_least=1)
@@ -488,6 +491,8 @@ def _beside_peers(
     programs = ["ours", "jax"]
     if truncation == "full":
         programs += [*PEERS[1:], *(["stock"] if cell == "tanh" else []), "limit"]
+    if cell != "tanh" and not conditions.slow_compilers:
+        programs = [program for program in programs if not program.startswith("pytensor")]
     specs = [
         Spec(program, **workload, cell=cell, truncation=truncation, seed=conditions.seed)
         for program in programs

@@ -22,7 +22,7 @@ from theano_rnn.common.types import Record
 from theano_rnn.engine import compat
 
 FULL = sections.Conditions()
-QUICK = sections.Conditions(rounds=3, seconds=0.1, warm_starts=1)
+QUICK = sections.Conditions(rounds=3, seconds=0.1, warm_starts=1, slow_compilers=False)
 
 #: The result of a section.
 Rows = list[Record]
@@ -165,8 +165,8 @@ def parser() -> argparse.ArgumentParser:
         "--quick",
         action="store_true",
         help=f"{QUICK.rounds} rounds of {QUICK.seconds} s instead of {FULL.rounds} of "
-        f"{FULL.seconds} s, and {QUICK.warm_starts} warm start instead of {FULL.warm_starts}; "
-        "takes less time and is less precise",
+        f"{FULL.seconds} s, {QUICK.warm_starts} warm start instead of {FULL.warm_starts}, and "
+        "PyTensor with tanh only; takes less time and is less precise",
     )
     p.add_argument(
         "--seed",
