@@ -172,7 +172,8 @@ def test_any_dask_cluster_runs_a_sweep_and_only_what_is_missing(
         options = "--run", "kept", "--scheduler", local.scheduler_address
         code, out, _ = called("--sweep", grid, *options)
         assert code == 1 and "8 trials, 1 of them in kept/results.jsonl" in out
-        assert out.count("failed, RuntimeError in test_tasks_command.py:157: no memory") == 2
+        assert out.count("failed, RuntimeError in test_tasks_command.py:") == 2
+        assert out.count(": no memory") == 2
         assert "2 trials failed and have no record" in out
         assert "2/2 500" in out and "0/2" in out  # clip and sgd at length 10
         assert len(lines(tmp_path / "kept")) == 6

@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="Each program runs in a process of its own, and they are measured in turns. A "
         "figure is the median, with the minimum and the maximum in brackets. All sections take "
-        "about ten minutes with --quick, and --peers eight more.",
+        "about ten minutes with --quick, and --peers some more.",
     )
     p.add_argument(
         "--only",

@@ -57,7 +57,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         corpus = build.build_corpus(settings)
     except RNNError as error:
         raise RNNError(
-            f"cannot read the text of the run, which is needed too: {error}; put it back there"
+            f"cannot read the text of the run, which is needed too: {error}; restore it"
         ) from None
     state = state_of(run.last()[1])
     check_text(state, first_state(settings, corpus), run)
