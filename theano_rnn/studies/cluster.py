@@ -220,8 +220,7 @@ def run(
             for future in [future for future in running if future.done()]:
                 with _scheduler():
                     error = future.exception()
-                    if error is not None:
-                        error = error.with_traceback(future.traceback())
+
                     result = None if error else future.result()
                 yield running.pop(future), result, error
     finally:
