@@ -220,7 +220,6 @@ def run(
             for future in [future for future in running if future.done()]:
                 with _scheduler():
                     error = future.exception()
-
                     result = None if error else future.result()
                 yield running.pop(future), result, error
     finally:
