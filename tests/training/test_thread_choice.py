@@ -1,4 +1,4 @@
-"""``threads=0``: the number of BLAS threads that is quickest now, chosen by timing steps."""
+"""``threads=0``: the number of threads that is quickest now, chosen by timing steps."""
 
 from collections import Counter
 

@@ -36,7 +36,7 @@ class Program:
     ----------
     spec : Spec
     threads : int, optional
-        The threads of BLAS; by default BLAS decides.
+        The threads; by default each program decides.
     compiledir : str or Path, optional
         The compile cache; by default the usual one.
     python : str or Path, optional

@@ -159,7 +159,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--threads",
         metavar="N,N,...",
-        help="threads of BLAS; the section steps is measured with each number (default: 1)",
+        help="threads that compute; the section steps is measured with each number (default: 1)",
     )
     p.add_argument(
         "--quick",

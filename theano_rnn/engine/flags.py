@@ -45,9 +45,9 @@ REPLACED = {
 }
 
 #: How often a thread of OpenMP that waits for work looks again, by GCC's count, before it sleeps:
-#: some hundred microseconds. By itself it looks 300,000 times, for milliseconds, on a core that a
-#: thread of BLAS needs: a step on a batch took a fifth longer.
-SPINS = "10000"
+#: half a millisecond or so, for as long as the loop of a sequence takes. By itself it looks
+#: 300,000 times, for milliseconds, on a core that others may need.
+SPINS = "40000"
 
 
 def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:

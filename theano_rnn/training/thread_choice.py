@@ -1,6 +1,6 @@
-"""The number of BLAS threads, chosen by timing training steps: the setting ``threads=0``.
+"""The number of threads, chosen by timing training steps: the setting ``threads=0``.
 
-Threads of OpenBLAS wait for each other by spinning. With a second thread the step of a large
+Threads wait for each other by spinning. With a second thread the step of a large
 network takes less time on a quiet machine, and more beside another busy program. So steps are
 timed with one thread and with more, and again after a while, or once they have become slow.
 """

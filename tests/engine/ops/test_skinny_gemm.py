@@ -174,7 +174,8 @@ def test_a_step_on_a_sentence_takes_three_and_is_that_of_blas(monkeypatch):
 THREADED = """
 import os, signal
 import numpy as np
-from theano_rnn.engine import compile_function, tensor, theano
+from theano_rnn.engine import BLAS, blas, compile_function, tensor, theano
+before = blas.threads(BLAS)
 rng = np.random.default_rng(0)
 s, V, dz = rng.normal(size=(20, 100)), rng.normal(size=(2011, 100)), rng.normal(size=(20, 2011))
 a, b, z = tensor.dmatrix(), tensor.dmatrix(), tensor.dmatrix()
@@ -183,6 +184,15 @@ added = theano.function([theano.In(z, mutable=True), a, b], z - 0.125 * tensor.d
 for x, y in ((s, V.T), (dz, V)):
     assert abs(product(x, y) - x @ y).max() < 1e-12 * abs(x @ y).max()
     assert (product(x, y) == product(x, y)).all()
+# None is skinny: BLAS computes a part for each thread, of rows or of columns. Where the threads are
+# many, some have none.
+for m, n, k in ((203, 131, 257), (131, 203, 257), (33, 65, 5001), (2, 7, 300_000)):
+    for x in (rng.normal(size=(m, k)), rng.normal(size=(k, m)).T):
+        for y in (rng.normal(size=(k, n)), rng.normal(size=(n, k)).T):
+            exact = x @ y
+            assert abs(product(x, y) - exact).max() < 1e-12 * k
+            assert abs(added(exact.copy(), x, y) - 0.875 * exact).max() < 1e-12 * k
+assert blas.threads(BLAS) == before
 wanted = V - 0.125 * dz.T @ s
 child = os.fork()  # which has none of the threads of its parent
 if child == 0:

@@ -22,18 +22,38 @@ void dgemv_(char*, const int*, const int*, const double*, const double*, const i
 
 namespace native_loop {
 
-static inline void gemm(char ta, char tb, int m, int n, int k, const float* a, int lda,
-                        const float* b, int ldb, float* c, int ldc, float alpha = 1,
-                        float beta = 0) {
-    const threads::FewThreads few(m, n, k);
+static inline void one_gemm(char ta, char tb, int m, int n, int k, float alpha, const float* a,
+                            int lda, const float* b, int ldb, float beta, float* c, int ldc) {
     sgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
 }
 
-static inline void gemm(char ta, char tb, int m, int n, int k, const double* a, int lda,
-                        const double* b, int ldb, double* c, int ldc, double alpha = 1,
-                        double beta = 0) {
-    const threads::FewThreads few(m, n, k);
+static inline void one_gemm(char ta, char tb, int m, int n, int k, double alpha, const double* a,
+                            int lda, const double* b, int ldb, double beta, double* c, int ldc) {
     dgemm_(&ta, &tb, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc);
+}
+
+// c (m, n) = alpha a (m, k) b (k, n) + beta c, all by columns. Each thread has some of the columns of
+// c, or of its rows, where these are more.
+template <typename T>
+static inline void gemm(char ta, char tb, int m, int n, int k, const T* a, int lda, const T* b,
+                        int ldb, T* c, int ldc, T alpha = 1, T beta = 0) {
+    const bool tells = threads::OneThread::count() > 0;  // else BLAS has threads as it likes
+    const int parts = tells ? threads::number(npy_intp(m) * n * k) : 1;
+    const threads::OneThread blas;
+    const int size = std::max(m, n), piece = (size / parts + 7) / 8 * 8;  // whole vectors
+    threads::run(parts, [=](int i) {
+        const npy_intp begin = std::min(size, i * piece);
+        const int end = i + 1 == parts ? size : std::min(size, int(begin) + piece);
+        const int some = end - int(begin);
+        if (some == 0) return true;
+        if (n >= m)
+            one_gemm(ta, tb, m, some, k, alpha, a, lda, b + begin * (tb == 'N' ? ldb : 1), ldb,
+                     beta, c + begin * ldc, ldc);
+        else
+            one_gemm(ta, tb, some, n, k, alpha, a + begin * (ta == 'N' ? 1 : lda), lda, b, ldb,
+                     beta, c + begin, ldc);
+        return true;
+    });
 }
 
 static inline void blas_gemv(char t, int m, int n, const float* a, int lda, const float* x, int dx,
@@ -84,7 +104,8 @@ static inline void product(npy_intp m, npy_intp n, npy_intp k, Matrix<const T> x
         } else if (y_by_rows) blas_gemv('N', n, k, y.at, ldy, x.at, dx, out, 1);
         else blas_gemv('T', k, n, y.at, ldy, x.at, dx, out, 1);
     } else {  // to BLAS, out is (n, m): out' = y' x'
-        gemm(y_by_rows ? 'N' : 'T', x_by_rows ? 'N' : 'T', n, m, k, y.at, ldy, x.at, ldx, out, n);
+        gemm(y_by_rows ? 'N' : 'T', x_by_rows ? 'N' : 'T', int(n), int(m), int(k), y.at, ldy, x.at,
+             ldx, out, int(n));
     }
 }
 
@@ -127,8 +148,8 @@ static inline void add_product(npy_intp m, npy_intp n, npy_intp k, T alpha, Matr
 #ifdef THEANO_RNN_BF16_GEMM
     if (bf16_gemm::computed(m, n, k, alpha, x, y, true, out, row)) return;
 #endif
-    gemm(is_by_rows(y, n) ? 'N' : 'T', is_by_rows(x, k) ? 'N' : 'T', n, m, k, y.at,
-         leading(y, k, n), x.at, leading(x, m, k), out, row, alpha, 1);
+    gemm(is_by_rows(y, n) ? 'N' : 'T', is_by_rows(x, k) ? 'N' : 'T', int(n), int(m), int(k), y.at,
+         leading(y, k, n), x.at, leading(x, m, k), out, int(row), alpha, T(1));
 }
 
 template <typename T>

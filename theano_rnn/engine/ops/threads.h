@@ -1,4 +1,4 @@
-// How many threads BLAS uses, and threads of our own, where the compiler has OpenMP; one elsewhere.
+// Threads of OpenMP, as many as BLAS is to use; one where the compiler has no OpenMP.
 
 #ifndef THEANO_RNN_THREADS
 #define THEANO_RNN_THREADS
@@ -15,13 +15,10 @@ static inline int omp_get_num_procs() { return 1; }
 
 namespace threads {
 
-// Small products run in one thread, and so do those that have a small result. OpenBLAS would split
-// them among its threads, too. That gains nothing, and afterwards they spin, waiting for work, on
-// cores that others need, such as the threads below: a step on a sentence took twenty times
-// as long.
-struct FewThreads {
-    static const npy_intp SMALL = npy_intp(1) << 21;         // multiplications
-    static const npy_intp SMALL_RESULT = npy_intp(1) << 12;  // elements
+// While this lives, BLAS computes in the thread that calls it. Threads of OpenBLAS spin for long after
+// each product, waiting for more, on cores that the threads below need, or another process. So
+// products that are large are split among the threads below.
+struct OneThread {
     static void* find(const char* name, const char* prefixed) {
         void* const at = dlsym(RTLD_DEFAULT, prefixed);
         return at == NULL ? dlsym(RTLD_DEFAULT, name) : at;
@@ -36,16 +33,15 @@ struct FewThreads {
                                                             "scipy_openblas_set_num_threads");
         if (set != NULL) set(count);
     }
-    int before;
-    FewThreads(npy_intp m, npy_intp n, npy_intp k)
-        : before(m * n * k < SMALL || m * n < SMALL_RESULT ? count() : 1) {
+    const int before;
+    OneThread() : before(count()) {
         if (before > 1) set(1);
     }
-    ~FewThreads() { if (before > 1) set(before); }
+    ~OneThread() { if (before > 1) set(before); }
 };
 
 // Multiplications for each thread. With fewer, the work ends before a second thread has begun.
-static const npy_intp WORTH_A_THREAD = 2000000;
+static const npy_intp WORTH_A_THREAD = 1000000;
 
 // The threads of gcc's OpenMP do not survive a fork: the child uses one. All modules share the flag:
 // one that is first used in the child has not seen the fork itself.
@@ -64,11 +60,12 @@ static int asked_for() {
     return std::min(std::max(text == NULL ? 1 : std::atoi(text), 1), omp_get_num_procs());
 }
 
-// As many as BLAS uses now, or the user sets for it where it does not tell.
+// How many for so much work: at most as many as BLAS is to use now, or as the user sets for it where
+// it does not tell.
 static inline int number(npy_intp multiplications) {
     static const int asked = asked_for();
     if (Fork<void>::happened) return 1;
-    const int of_blas = FewThreads::count();
+    const int of_blas = OneThread::count();
     return int(std::min<npy_intp>(of_blas > 0 ? of_blas : asked,
                                   std::max<npy_intp>(multiplications / WORTH_A_THREAD, 1)));
 }
