@@ -184,8 +184,8 @@ added = theano.function([theano.In(z, mutable=True), a, b], z - 0.125 * tensor.d
 for x, y in ((s, V.T), (dz, V)):
     assert abs(product(x, y) - x @ y).max() < 1e-12 * abs(x @ y).max()
     assert (product(x, y) == product(x, y)).all()
-# None is skinny: BLAS computes a part for each thread, of rows or of columns. Where the threads are
-# many, some have none.
+# None is skinny: BLAS computes a part for each thread, of rows or of columns. Where the threads
+# are many, some have none.
 for m, n, k in ((203, 131, 257), (131, 203, 257), (33, 65, 5001), (2, 7, 300_000)):
     for x in (rng.normal(size=(m, k)), rng.normal(size=(k, m)).T):
         for y in (rng.normal(size=(k, n)), rng.normal(size=(n, k)).T):
