@@ -19,7 +19,7 @@ from theano.graph.opt import in2out, out2in
 
 from theano_rnn.engine.loop import op as loop_op
 from theano_rnn.engine.loop import reuse
-from theano_rnn.engine.ops import activations, bf16, rows, skinny_gemm, softmax, updates
+from theano_rnn.engine.ops import activations, bf16, rows, skinny_gemm, softmax, updates, zeros
 
 #: Without a C compiler there is nothing to gain: Theano leaves these out.
 IN_C = ("fast_run", "cxx_only")
@@ -57,6 +57,13 @@ REWRITES = (
         ("fast_run",),
         "Theano's pair of Ops is complete after its own rewrite at 2.01. From the outputs to the "
         "inputs: a softmax is unused only once its gradients are replaced.",
+    ),
+    _everywhere(
+        "increment_of_zeros",
+        48.4,
+        zeros.local_increment_of_zeros,
+        "after Theano's rewrites, in which equal lengths become one; while shapes are known",
+        "fast_run",
     ),
     _everywhere("column_sums", 48.5, rows.local_column_sums, "before fusion, at 49"),
     _everywhere("row_unique", 48.5, rows.local_row_unique, "as column_sums"),

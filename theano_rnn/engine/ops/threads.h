@@ -15,9 +15,9 @@ static inline int omp_get_num_procs() { return 1; }
 
 namespace threads {
 
-// While this lives, BLAS computes in the thread that calls it. Threads of OpenBLAS spin for long after
-// each product, waiting for more, on cores that the threads below need, or another process. So
-// products that are large are split among the threads below.
+// While this lives, BLAS computes in the thread that calls it. Threads of OpenBLAS spin for a tenth of
+// a second after each product, waiting for more, on cores that the threads below need, or another
+// process. So products that are large are split among the threads below.
 struct OneThread {
     static void* find(const char* name, const char* prefixed) {
         void* const at = dlsym(RTLD_DEFAULT, prefixed);
@@ -41,7 +41,7 @@ struct OneThread {
 };
 
 // Multiplications for each thread. With fewer, the work ends before a second thread has begun.
-static const npy_intp WORTH_A_THREAD = 1000000;
+static const npy_intp WORTH_A_THREAD = 1200000;
 
 // The threads of gcc's OpenMP do not survive a fork: the child uses one. All modules share the flag:
 // one that is first used in the child has not seen the fork itself.
