@@ -136,8 +136,8 @@ def parser() -> argparse.ArgumentParser:
         prog=calling.program("benchmark"),
         description=__doc__,
         epilog="Each program runs in a process of its own, and they are measured in turns. A "
-        "figure is the median, with the minimum and the maximum in brackets. All sections take "
-        "about ten minutes with --quick, and --peers some more.",
+        "figure is the median, with the minimum and the maximum in brackets. All sections "
+        "take some ten minutes with --quick, --peers among them.",
     )
     p.add_argument(
         "--only",

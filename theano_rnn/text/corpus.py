@@ -227,7 +227,7 @@ def load_corpus(
             )
         records = reader.cut(python_sentences())
     rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
-    hint = "" if level == "char" else _other_ends(form, sentences)
+    hint = "" if level == "char" else _more_sentences(form, sentences)
     orders = splitting.parts(records, shares, level == "char", rng, hint)
     return reader.corpus([(records, order) for order in orders], vocab_size)
 
@@ -288,12 +288,13 @@ def size_of(sentences: Sequence[str], form: Form) -> Size:
     return reader._size(records, np.arange(len(records)))
 
 
-def _other_ends(form: Form, ends: str) -> str:
+def _more_sentences(form: Form, ends: str) -> str:
     """What to try where the text has hardly a sentence."""
     if form.tokenized:
         return ""
-    other = "punctuation" if ends == "lines" else "lines"
-    return f", or say where its sentences end: --sentences {other}"
+    if ends == "auto":
+        return ", whose sentences end with a full stop or with the line"
+    return ", or leave out --sentences"
 
 
 class _Reader:
