@@ -358,3 +358,13 @@ def test_tiny_shakespeare_characters():
     assert sum(corpus.token_counts.values()) == len(path.read_text())
     assert corpus.vocabulary.decode(corpus.train[0]) == "First Citizen:"
     assert corpus.vocabulary.size <= 65 + 3
+
+
+@pytest.mark.parametrize(
+    "ends, hint",
+    [("auto", "end with a full stop or with the line"), ("lines", "leave out --sentences")],
+)
+def test_a_text_of_one_line_is_told_what_it_lacks(tmp_path, ends, hint):
+    (tmp_path / "one.txt").write_text("to be or not to be that is the question\n")
+    with pytest.raises(RNNError, match=f"has 1 sentence.*{hint}"):
+        load_corpus(tmp_path / "one.txt", sentences=ends)

@@ -87,3 +87,11 @@ def test_the_gradient_of_a_scan_by_its_sequence_is_not_added_to_zeros():
     values = np.random.default_rng(0).normal(size=(4, 2, 3))
     np.testing.assert_array_equal(on(values), off(values))
     np.testing.assert_array_equal(compiled(make, [x, n])(values, 4), off(values))
+
+
+def test_without_shapes_nothing_is_replaced():
+    mode = get_default_mode().excluding("ShapeOpt")
+    with theano.config.change_flags(on_opt_error="raise"):
+        function = theano.function([x, y], SLICES["from 0"][0](x, y), mode=mode)
+    values = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
+    np.testing.assert_array_equal(function(*values), values[1])

@@ -27,6 +27,8 @@ def local_increment_of_zeros(fgraph: FunctionGraph, node: Apply) -> Optional[lis
     """
     if not isinstance(node.op, IncSubtensor) or node.op.set_instead_of_inc:
         return None
+    if not hasattr(fgraph, "shape_feature"):  # a user can leave it out
+        return None
     (zeros, y, *numbers), (out,) = node.inputs, node.outputs
     if zeros.owner is None or not isinstance(zeros.owner.op, Alloc) or y.type != out.type:
         return None
