@@ -87,6 +87,17 @@ def test_a_text_shorter_than_the_rows_is_refused(model, sequences):
         stream_loss(model, sequences, 1000)
 
 
+@pytest.mark.parametrize(("parts", "rows"), [(0.5, 1), (3, 3), (9, 4)])
+def test_a_training_reads_its_validation_text_in_rows_that_are_not_short(
+    model, sequences, monkeypatch, parts, rows
+):
+    tokens = len(one_text(sequences)[0])
+    monkeypatch.setattr(evaluation, "LEAST", int(tokens / parts))
+    found = evaluation.text_loss(model, sequences, is_stream=True, batch_size=4)
+    assert found == stream_loss(model, sequences, rows)
+    assert evaluation.text_loss(model, sequences, is_stream=True) == stream_loss(model, sequences)
+
+
 def test_dynamic_evaluation_judges_each_sentence_before_it_learns_from_it(
     step, sequences, parameters
 ):
