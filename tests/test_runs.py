@@ -105,9 +105,17 @@ def test_settings_need_fit_the_run_that_is_gone_on_from_and_may_have_their_old_n
 ):
     """Its embedding, for one; the class's defaults have none."""
     new = theano_rnn.train(
-        text, tmp_path / "run", source=run.folder, dropout_input=0.2, decay=0.7, epochs=1
+        text,
+        tmp_path / "run",
+        source=run.folder,
+        dropout_input=0.2,
+        decay=0.7,
+        epochs=1,
+        lower=True,
     )
     assert new.settings.dropout_input == 0.2 and new.settings.lr_decay == 0.7
+    with pytest.raises(RNNError, match="are those of --lower, not --keep-case; leave --lower out"):
+        theano_rnn.train(text, source=run.folder, lower=False)
     mikolov = start.chosen({"text": "a", "decay": 0.6}, "mikolov", None)[0]
     assert mikolov.lr_decay == 0.6
 

@@ -72,6 +72,23 @@ def test_a_training_that_was_stopped_is_told_and_resumed(trained, tmp_path, caps
     assert trained[1][-2:] == ["--resume", str(tmp_path / "relu")]
 
 
+def test_a_training_that_was_stopped_and_judged_is_resumed(trained, tmp_path):
+    options = ["--runs", str(tmp_path), "--cells", "tanh"]
+    (tmp_path / "tanh").mkdir()
+    (tmp_path / "tanh" / "settings.json").write_text("{}")
+    (tmp_path / "tanh" / "result.json").write_text(json.dumps({**RESULT, "ended": None}))
+    assert compare.main(options) == 0
+    assert trained[0][-2:] == ["--resume", str(tmp_path / "tanh")]
+
+
+@pytest.mark.parametrize("option", ["--cell=gru", "--run", "--resume", "--from"])
+def test_options_that_differ_from_cell_to_cell_are_refused(trained, tmp_path, capsys, option):
+    assert compare.main(["--runs", str(tmp_path / "all"), option, "gru"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and f"{option.split('=')[0]} is set for each training" in said[0]
+    assert trained == [] and not (tmp_path / "all").exists()
+
+
 def test_a_comparison_with_other_options_is_refused(trained, tmp_path, capsys):
     folder = ["--runs", str(tmp_path / "all"), "--cells", "tanh"]
     assert compare.main([*folder, "--text", "my text.txt"]) == 0

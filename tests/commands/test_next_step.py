@@ -9,6 +9,7 @@ from theano_rnn.training.settings import Settings
 
 BEATEN = {
     "epochs": 3,
+    "ended": "epochs",
     "test_perplexity": 90.0,
     "unigram_perplexity": 380.0,
     "bigram_perplexity": 110.0,
@@ -32,7 +33,6 @@ def metrics(valid, train=4.4, clipped=0.1):
             "by heart: --dropout-output 0.6, or more text",
         ),
         ({"dropout": 0.7}, metrics([4.5, 4.4, 4.6], train=3.5), "learns by heart: more text"),
-        ({"minutes": 5}, metrics([5.0, 4.6, 4.5]), "--resume runs/x --minutes 10"),
         ({}, [], "train on, as the first epoch is not done: "),
         ({"minutes": 5}, [], "--resume runs/x --minutes 10"),
         ({}, metrics([4.5, 4.499], clipped=0.8), "80% of the steps were clipped: --learning-rate"),
@@ -44,6 +44,15 @@ def metrics(valid, train=4.4, clipped=0.1):
 )
 def test_there_is_one_thing_to_try(settings, records, words):
     assert words in what_to_try(Settings(**settings), BEATEN, records, Path("runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("ended", "options"), [("epochs", " --epochs 16"), ("minutes", " --minutes 10.0"), (None, "")]
+)
+def test_a_training_that_was_stopped_is_only_resumed(ended, options):
+    settings = Settings(epochs=8, minutes=5)
+    said = what_to_try(settings, {**BEATEN, "ended": ended}, metrics([5.0, 4.6]), Path("runs/x"))
+    assert said.endswith(f"train --resume runs/x{options}")
 
 
 def test_a_folder_with_a_space_in_its_name_is_in_quotes():

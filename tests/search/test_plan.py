@@ -42,11 +42,25 @@ def test_ends_that_do_not_go_together_are_passed_over():
         ({"dropout": "0.2..0.6", "text": ["-"]}, "write standard input to a file first"),
         ({"dropout": "0.2..0.6", "omega": 1, "cell": "lstm"}, "omega"),
         ({"dropout": "0.2..0.6", "minutes": -1}, "minutes must be a positive"),
+        ({"lr_decay": "0.3..0.7", "schedule": "cosine"}, "lr_decay has no effect under"),
+        ({"dropout": "0.2..0.6", "level": "char", "sentences": "lines"}, "sentences has no eff"),
     ],
 )
 def test_what_no_trial_could_have_is_refused(given, said):
     with pytest.raises(RNNError, match=said):
         plan(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lr_decay": "0.3..0.7", "schedule": "cosine,plateau"},
+        {"clip": "0,5", "clip_by": "value"},
+        {"text": "a.txt", "level": "char", "state_reset": "0.1..0.2"},  # a stream fits it
+    ],
+)
+def test_a_setting_needs_an_effect_in_some_trials_only(given):
+    assert plan(**given).example()
 
 
 def test_the_options_of_a_trial_train_it_again():

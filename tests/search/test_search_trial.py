@@ -1,5 +1,6 @@
 """A trial is a training like any other, which others may end; its folder is a run folder."""
 
+import dataclasses
 import threading
 import time
 
@@ -51,6 +52,13 @@ def test_a_trial_is_pruned_and_its_run_can_go_on(job):
     assert (whole["ended"], whole["epochs"]) == ("complete", 3)
     # One that has ended, and whose end nobody learned, is not trained again.
     assert train_with(job, Pruning(lambda *_: False, never)) == whole
+
+
+@pytest.mark.slow
+def test_a_trial_may_have_a_setting_that_has_no_effect_beside_the_others(job):
+    values = {**job.values, "schedule": "cosine", "lr_decay": 0.3, "epochs": 1}
+    idle = dataclasses.replace(job, values=values, given=list(values))
+    assert train_with(idle, Pruning(lambda *_: False, never))["ended"] == "complete"
 
 
 @pytest.mark.slow

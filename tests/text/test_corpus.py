@@ -14,13 +14,16 @@ from theano_rnn.common import memory
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text import corpus as corpus_module
 from theano_rnn.text.corpus import (
+    Size,
     build_corpus,
     count_tokens,
     load_corpus,
     pairs,
+    size_of,
 )
 from theano_rnn.text.python_docs import python_sentences
 from theano_rnn.text.reading import read_text
+from theano_rnn.text.tokens import LEVELS, Form
 
 
 @pytest.fixture(scope="module")
@@ -368,3 +371,27 @@ def test_a_text_of_one_line_is_told_what_it_lacks(tmp_path, ends, hint):
     (tmp_path / "one.txt").write_text("to be or not to be that is the question\n")
     with pytest.raises(RNNError, match=f"has 1 sentence.*{hint}"):
         load_corpus(tmp_path / "one.txt", sentences=ends)
+
+
+def test_a_part_of_blank_lines_has_one_word(write):
+    corpus = load_corpus(write("a = f(x)\nb = g(x)\n" * 8 + "\n\n\n"), level="char")
+    assert corpus.sizes["valid"] == corpus.sizes["test"] == Size(words=1, bytes=1)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_words_of_long_paragraphs_are_counted_alike_at_all_levels(write, level):
+    lines = [f"{'wording ' * n}ends." for n in (300, 301, 500)]
+    path = write("\n\n".join(lines) + "\n")
+    corpus = load_corpus(None, path, path, path, level=level)
+    assert corpus.sizes["test"].words == 300 + 301 + 500 + 3 * 3
+
+
+def test_the_words_of_verse_are_those_of_its_lines(write):
+    lines = ["roses are red", "and violets are", "blue my love is"] * 10
+    path = write("\n".join(lines) + "\n")
+    corpus = load_corpus(None, path, path, path, level="char")
+    assert (
+        corpus.sizes["test"]
+        == size_of(lines, Form("char"))
+        == Size(13 * 10, sum(map(len, lines)) + 30)
+    )

@@ -35,10 +35,12 @@ class TimedStep:
 
     def __init__(self, now):
         self.now, self.compiled, self.taken = now, 0, 0
+        self.first = 0.0  # seconds of the first step beside its compiling
 
     def __call__(self, x, y, learning_rate, clip, *, mask, state, random):
         with contextlib.nullcontext() if self.compiled else engine.building():
             self.now[0] += STEP if self.compiled else COMPILING
+        self.now[0] += 0 if self.compiled else self.first
         self.compiled = 1
         self.taken += 1
         return 1.0, 1.0, None
@@ -76,6 +78,15 @@ def test_no_epoch_begins_without_the_time_for_a_step_and_its_validation(timed, t
     training.run_epochs(Callback())
     assert training.end == "minutes" and training.state.epoch == 2
     assert training.state.elapsed == timed.now[0] == (7 + 19 + 5) + (20 + 5)
+
+
+def test_the_seconds_of_an_epoch_are_those_of_its_steps_the_first_one_without_compiling(
+    timed, tmp_path
+):
+    training = timed(tmp_path / "run")
+    training.step.first = STEP
+    training.run_epochs(Callback())
+    assert training.run.metrics()[0]["seconds"] == 20 * STEP
 
 
 def test_an_epoch_is_cut_short_where_the_time_for_its_validation_begins(timed, tmp_path):

@@ -92,8 +92,9 @@ def test_a_training_reads_its_validation_text_in_rows_that_are_not_short(
     model, sequences, monkeypatch, parts, rows
 ):
     tokens = len(one_text(sequences)[0])
+    monkeypatch.setattr(evaluation, "ROWS", 4)
     monkeypatch.setattr(evaluation, "LEAST", int(tokens / parts))
-    found = evaluation.text_loss(model, sequences, is_stream=True, batch_size=4)
+    found = evaluation.text_loss(model, sequences, is_stream=True, in_rows=True)
     assert found == stream_loss(model, sequences, rows)
     assert evaluation.text_loss(model, sequences, is_stream=True) == stream_loss(model, sequences)
 

@@ -156,6 +156,7 @@ def test_a_text_may_be_several_files_and_keep_its_case():
     parser = train.parser()
     found = Settings(**given(parser.parse_args(["--text", "a", "b", "--keep-case"]), Settings))
     assert (found.text, found.lower) == (("a", "b"), False)
+    assert given(parser.parse_args(["--no-lower"]), Settings) == {"lower": False}
     found = Settings(**given(parser.parse_args(["--text", "a", "--lower"]), Settings))
     assert (found.text, found.lower) == ("a", True)
     assert Settings.from_dict(json.loads(json.dumps(vars(found))), "here") == found

@@ -19,7 +19,7 @@ from theano_rnn.baselines.bigram import unigram_perplexity
 from theano_rnn.baselines.kneser_ney import fit_kneser_ney
 from theano_rnn.common import files
 from theano_rnn.common.errors import NotFinite, RNNError
-from theano_rnn.engine import theano
+from theano_rnn.engine import building, theano
 from theano_rnn.flow import Flow, watched
 from theano_rnn.model import cuts
 from theano_rnn.model.truncation import parse
@@ -167,20 +167,22 @@ def test_the_steps_that_compile_do_not_count_as_training(tmp_path, corpus, monke
     now = [0.0]
 
     class Compiling(FakeStep):
-        """The first step and the tenth compile a function, for 100 seconds; others take 1."""
+        """Each takes a second; the first one and the tenth compile a function before, for 100."""
 
         compiled = 0
 
         def __call__(self, *args, **kwargs):
-            is_compiling = len(seen) in (0, 9)
-            self.compiled += is_compiling
-            now[0] += 100 if is_compiling else 1
+            if len(seen) in (0, 9):
+                self.compiled += 1
+                with building():
+                    now[0] += 100
+            now[0] += 1
             return super().__call__(*args, **kwargs)
 
     monkeypatch.setattr(training, "step", Compiling(seen))
     monkeypatch.setattr("theano_rnn.training.loop.time.perf_counter", lambda: now[0])
     training.run_epochs(Callback())
-    assert training.run.metrics()[0]["seconds"] == len(seen) - 2
+    assert training.run.metrics()[0]["seconds"] == len(seen)
 
 
 class FakeStep:
@@ -895,6 +897,24 @@ def test_the_last_checkpoint_is_restored_and_the_rate_lowered(tmp_path, corpus, 
     assert training.state.learning_rate == settings.learning_rate * settings.lr_decay
 
 
+def test_a_stream_that_is_restored_between_two_epochs_begins_at_the_zero_state(
+    tmp_path, corpus, monkeypatch
+):
+    settings = dataclasses.replace(STREAM, on_nonfinite="restore")
+    training = new_training(tmp_path / "run", corpus, settings)
+    step, states = Step.__call__, []
+
+    def fails_once(self, *arguments, state, **others):
+        states.append(state)
+        if len(states) == 3:  # no checkpoint has been written since the epoch began
+            raise NotFinite("as a step says")
+        return step(self, *arguments, state=state, **others)
+
+    monkeypatch.setattr(Step, "__call__", fails_once)
+    training.run_epochs(StopAfter(5))
+    assert [state is None for state in states[:5]] == [True, False, False, True, False]
+
+
 def test_checkpoints_within_the_epoch_come_every_so_many_steps(tmp_path, corpus, monkeypatch):
     settings = dataclasses.replace(SETTINGS, checkpoint_every="15", epochs=1)
     training = new_training(tmp_path / "run", corpus, settings)
@@ -1052,6 +1072,7 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
         ),
         "oov_rate": corpus.oov_rate,
         "epochs": 2,
+        "ended": "epochs",
         "vocab_size": size,
     }
     assert {name: result[name] for name in expected} == expected

@@ -1,7 +1,7 @@
 """Train the same text with one cell after another, and print a table of their perplexities.
 
-All other options go to the trainings. The run of each cell is a folder in DIR; a cell whose run
-has a result is not trained again, and a run that was stopped is resumed.
+All other options go to the trainings. The run of each cell is a folder in DIR; a cell whose
+training has ended is not trained again, and a run that was stopped is resumed.
 """
 
 import json
@@ -24,6 +24,8 @@ from theano_rnn.training.run_folder import Run
 
 #: The cells that are compared by default.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
+#: Options of ``train`` that differ from cell to cell.
+OWN = ("--cell", "--run", "--resume", "--from")
 
 
 def parser() -> calling.Parser:
@@ -38,6 +40,12 @@ def parser() -> calling.Parser:
 @calling.ends_in_a_line("compare")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments, options = parser().parse_known_args(argv)
+    for option in OWN:
+        if any(given.split("=")[0] == option for given in options):
+            raise RNNError(
+                f"{option} is set for each training by the comparison; leave it out (--cells and "
+                "--runs are its own)"
+            )
     cells = arguments.cells.split(",")
     for cell in cells:  # before any of them is trained
         validation.one_of(cell, "cell", CELLS)
@@ -46,7 +54,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     results = {}
     for cell in cells:
         run = Run(Path(arguments.runs) / cell)
-        if run.result() is None:
+        if not is_done(run):
             how = ["--cell", cell, "--run", str(run.folder), *options]
             if (run.folder / "settings.json").is_file():
                 how = ["--resume", str(run.folder)]
@@ -56,10 +64,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             if code:
                 return code
         results[cell] = run.result()
-        if results[cell] is None:
+        if not is_done(run):
             raise RNNError(f"the training of {cell} was stopped; the same command goes on with it")
     CONSOLE.print(results_table(results))
     return 0
+
+
+def is_done(run: Run) -> bool:
+    """Whether a run has the result of a training that has ended, and was not stopped before."""
+    result = run.result()
+    return isinstance(result, dict) and result.get("ended", "epochs") is not None
 
 
 def _same_options(noted: Path, options: list[str]) -> None:

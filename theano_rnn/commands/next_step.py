@@ -60,10 +60,9 @@ def what_to_try(
         rate = f"{settings.learning_rate / 10:g}"
         return f"the loss grew while it learned; a new run at a lower rate: --learning-rate {rate}"
     if losses[-1] == min(losses) and (len(losses) == 1 or losses[-1] < losses[-2] * (1 - FALLING)):
-        by_epochs = settings.minutes is None or result["epochs"] >= settings.epochs
-        ended = "epochs" if by_epochs else "minutes"
-        twice = options.command_line({ended: 2 * getattr(settings, ended)}, Settings)
-        more = f"{calling.line('train', '--resume', run)} {twice}"
+        more, ended = calling.line("train", "--resume", run), result["ended"]
+        if ended in ("epochs", "minutes"):
+            more += " " + options.command_line({ended: 2 * getattr(settings, ended)}, Settings)
         why = "one epoch is little" if len(losses) == 1 else "the validation loss still fell"
         return f"{why}; train on: {more}"
     if last["valid_loss"] - last["train_loss"] > BY_HEART:

@@ -140,17 +140,17 @@ def _paths(value: Any, name: str) -> Union[str, tuple[str, ...]]:
 
 
 class OnOrOff(argparse.Action):
-    """A switch with an option for each of its values: itself, and ``off``."""
+    """A switch with an option for each of its values: itself, and ``off``, or its name with no."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, *, off: str, **about: Any):
-        super().__init__([*option_strings, off], dest, nargs=0, **about)
-        self._off = off
+        super().__init__([*option_strings, off, f"--no-{dest}"], dest, nargs=0, **about)
+        self._on = option_strings
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
         option_string: Optional[str] = None,
     ) -> None:  # fmt: skip
-        setattr(namespace, self.dest, option_string != self._off)
+        setattr(namespace, self.dest, option_string in self._on)
 
 
 POSITIVE = Kind(validation.positive, "number > 0", _NUMBER)

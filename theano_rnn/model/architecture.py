@@ -100,7 +100,7 @@ class Architecture:
         if self.variational and not (self.dropout or self.dropout_output or self.dropout_input):
             raise RNNError(
                 "variational has no effect without dropout of states or inputs; set dropout, "
-                "dropout_output or dropout_input, or leave variational out"
+                "dropout_output or dropout_input, or variational=False"
             )
         if self.dropout and self.dropout_output is not None and self.layers == 1:
             raise RNNError(

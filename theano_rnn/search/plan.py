@@ -1,5 +1,6 @@
 """What a search is over: a recipe, settings of all trials, and ranges of the others."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.options import command_line
 from theano_rnn.search.ranges import Range
 from theano_rnn.text.reading import STANDARD_INPUT
+from theano_rnn.training import defaults
 from theano_rnn.training.recipes import RECIPES, replaced
 from theano_rnn.training.settings import Settings
 from theano_rnn.training.start import TEXTS
@@ -92,7 +94,13 @@ class Plan:
         ends = itertools.product(*(each.ends for each in self.ranges.values()))
         for values in itertools.islice(ends, MOST_ENDS):
             try:
-                return Settings(**self.values(dict(zip(self.ranges, values))))
+                settings = Settings(**self.values(dict(zip(self.ranges, values))))
+                fitted = settings
+                if self.given is not None:
+                    chosen = defaults.fitting(settings, self.given, defaults.LARGE)
+                    fitted = dataclasses.replace(settings, **chosen)
+                fitted.check_given([*self.fixed, *self.ranges])
+                return settings
             except RNNError as error:
                 first = first or error
         assert first is not None

@@ -12,7 +12,7 @@ from theano_rnn.common.types import Record
 from theano_rnn.runs import Watching
 from theano_rnn.search.study import Job, Progress
 from theano_rnn.studies import cluster
-from theano_rnn.training import start
+from theano_rnn.training import defaults, start
 from theano_rnn.training.loop import Training
 from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
@@ -101,10 +101,14 @@ def train_with(job: Job, callback: Pruning) -> Record:
     """
     wait_until_free(job.run)
     texts = {name: job.values[name] for name in start.TEXTS & job.values.keys()}
+    settings, given = Settings(**job.values), job.given
+    if given is not None:  # a setting may have no effect beside the values of some ranges
+        idle = settings.without_effect(given).keys() - defaults.LATE
+        given = [name for name in given if name not in idle]
     opened = (
         start.resumed(job.run, texts)
         if (job.run / "settings.json").exists()
-        else start.new(Settings(**job.values), job.run, given=job.given)
+        else start.new(settings, job.run, given=given)
     )
     with opened as training:
         try:

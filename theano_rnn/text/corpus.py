@@ -284,8 +284,9 @@ def size_of(sentences: Sequence[str], form: Form) -> Size:
     Size
     """
     reader = _Reader(form, "auto")
-    records = reader.cut(sentences)
-    return reader._size(records, np.arange(len(records)))
+    if form.level == "char":
+        return reader.size(reader.read(f"{line}\n" for line in sentences))
+    return reader.size(reader.cut(sentences))
 
 
 def _more_sentences(form: Form, ends: str) -> str:
@@ -349,18 +350,20 @@ class _Reader:
         targets = test.targets()
         inner = int((targets != vocabulary.end).sum())
         oov_rate = float((targets == vocabulary.unknown).sum() / max(inner, 1))
-        of_valid, *of_more = (self._size(*split) for split in splits[1:])
+        of_valid, *of_more = (self.size(*split) for split in splits[1:])
         sizes = {"valid": of_valid, "test": of_more[0] if more else of_valid}
         notes = tuple(self._notes())
         return Corpus(vocabulary, train, valid, test, oov_rate, sizes, notes, bool(more))
 
-    def _size(self, records: Records, order: Ints) -> Size:
+    def size(self, records: Records, order: Optional[Ints] = None) -> Size:
+        """How long a text is: some of its records, or all. A text of blank lines is one word."""
+        order = np.arange(len(records)) if order is None else order
         words, size = records.sizes(order)
         if self._form.level == "char" and self._words is not None:
             ends = self._found or "punctuation"
             sentences = units(records.text(order), Form(rules=self._form.rules), ends)
             words = sum(1 + sum(1 for _ in self._words.cut(s)) for s in sentences)
-        return Size(words, size)
+        return Size(max(words, 1), size)
 
     def _notes(self) -> Iterator[str]:
         form = self._form

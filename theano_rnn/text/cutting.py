@@ -192,11 +192,18 @@ class Records:
         return int(words[order].sum()), int(sizes[order].sum())
 
     def text(self, order: Ints) -> Iterator[str]:
-        """Lines of some of the records, whose types are characters."""
-        names = list(self._cutter.types)
+        """Lines of some of the records, whose types are characters; none ends within a word."""
+        names, held = list(self._cutter.types), [""]
         for i in order:
             types, _ = self._block(np.array([i]))
-            yield "".join(names[t] for t in types) + "\n" * self._is_last[i]
+            text = "".join(names[t] for t in types) + "\n" * self._is_last[i]
+            cut = len(text) if self._is_last[i] else text.rfind(" ") + 1
+            if cut:
+                yield "".join(held) + text[:cut]
+                held = []
+            held.append(text[cut:])
+        if any(held):
+            yield "".join(held)
 
     def sequences(
         self, order: Ints, ids: Sequence[Sequence[int]], start: int, end: int, dtype: str

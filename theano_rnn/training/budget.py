@@ -28,6 +28,8 @@ class Budget:
         Tokens of the training text, and of the validation text.
     compiling : bool
         Whether the minutes include the time of compiling.
+    patience : int or None
+        Epochs without a new lowest validation loss that end the training too.
     """
 
     epochs: int
@@ -35,12 +37,24 @@ class Budget:
     train: int
     valid: int
     compiling: bool = True
+    patience: Optional[int] = None
 
     @classmethod
     def of(cls, settings: Settings, corpus: Corpus) -> "Budget":
         """The budget that the settings give, on this text."""
         counts = corpus.token_counts
-        return cls(settings.epochs, settings.minutes, counts["train"], counts["valid"])
+        train, valid = counts["train"], counts["valid"]
+        return cls(settings.epochs, settings.minutes, train, valid, patience=settings.patience)
+
+    def end(self, state: State) -> Optional[str]:
+        """The setting that ends the training here, "epochs", "minutes" or "patience"; or None."""
+        if state.epoch >= self.epochs:
+            return "epochs"
+        # An epoch that was cut short is validated first.
+        if state.step == 0 and self.is_used(state):
+            return "minutes"
+        is_lost = self.patience is not None and state.epoch - state.best_epoch >= self.patience
+        return "patience" if is_lost else None
 
     def seconds_left(self, state: State) -> float:
         """Seconds for further steps; infinite without minutes."""

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 32  # sentences evaluated at once
 PIECE = 100  # steps of a stream evaluated at once
-#: Tokens that a row has at least, where the validation text of a training is read in several. A
-#: row begins with the zero state, which costs it one or two nats.
-LEAST = 2000
+#: The validation text of a training is read in so many rows, or fewer of LEAST tokens each. A row
+#: begins with the zero state, which costs it one or two nats.
+ROWS, LEAST = 32, 2000
 
 #: Most of a text is unknown where more of its tokens are than this share.
 MOSTLY = 0.5
 
 
 def text_loss(
-    model: "RNN", sequences: Sequence[Ints], is_stream: bool, batch_size: int = 1
+    model: "RNN", sequences: Sequence[Ints], is_stream: bool, in_rows: bool = False
 ) -> float:
     """The loss of a text, judged the way the model is trained.
 
@@ -37,8 +37,8 @@ def text_loss(
     sequences : list of (T + 1,) arrays
     is_stream : bool
         Carry the state from sentence to sentence.
-    batch_size : int
-        Read a stream in at most so many rows, of ``LEAST`` tokens or more each.
+    in_rows : bool
+        Read a stream in ``ROWS`` rows, or fewer of ``LEAST`` tokens each, which takes less time.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def text_loss(
     """
     if not is_stream:
         return sentence_loss(model, sequences)
-    rows = min(batch_size, count_tokens(sequences) // LEAST)
+    rows = min(ROWS, count_tokens(sequences) // LEAST) if in_rows else 1
     return stream_loss(model, sequences, max(1, rows))
 
 

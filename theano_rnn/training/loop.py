@@ -224,14 +224,7 @@ class Training:
     @property
     def end(self) -> Optional[str]:
         """The setting that ends the training here, "epochs", "minutes" or "patience"; or None."""
-        patience, state = self.settings.patience, self.state
-        if state.epoch >= self.settings.epochs:
-            return "epochs"
-        # An epoch that was cut short is validated first.
-        if state.step == 0 and self.budget.is_used(state):
-            return "minutes"
-        is_lost = patience is not None and state.epoch - state.best_epoch >= patience
-        return "patience" if is_lost else None
+        return self.budget.end(self.state)
 
     def _tick(self) -> None:
         """Add the time since the last tick to what is used of the minutes."""
@@ -284,7 +277,8 @@ class Training:
 
     def _train_epoch(self, callback: Callback, start: float) -> None:
         """The steps that are left of this epoch."""
-        state, settings, last = self.state, self.settings, time.perf_counter()
+        state, settings = self.state, self.settings
+        last, built = time.perf_counter(), engine.seconds_of_building()
         if self._averaging is not None and self._averaging.begins(state.losses):
             self._begin_average()
         for x, y, mask in self.examples.of_epoch(state):
@@ -300,11 +294,11 @@ class Training:
                 if callback.stop:
                     break
                 continue
-            now = time.perf_counter()
-            if self.step.compiled == compiled:  # compiling is not training
-                state.seconds += now - last
-                if self._threads is not None:
-                    self._threads.step(tokens, now - begun)
+            now, before = time.perf_counter(), built
+            built = engine.seconds_of_building()
+            state.seconds += now - last - (built - before)  # compiling is not training
+            if self._threads is not None and self.step.compiled == compiled:
+                self._threads.step(tokens, now - begun)
             last = now
             if state.seconds_to_first_step is None:
                 state.seconds_to_first_step = now - start
@@ -354,6 +348,7 @@ class Training:
         state.skipped += 1
         if action == "restore":
             arrays, _, _ = self.run.last()
+            self._carried = None  # that state goes with parameters that are gone
             # The average is of steps that were taken; it goes on.
             self._set_arrays({n: a for n, a in arrays.items() if not n.endswith(AVERAGE)})
             state.learning_rate *= settings.lr_decay
@@ -414,9 +409,8 @@ class Training:
         }
 
     def _valid_loss(self) -> float:
-        """Of the parameters in use; a stream is read in rows, which takes a tenth of the time."""
-        stream, batch_size = self.settings.stream, self.settings.batch_size
-        return evaluation.text_loss(self.model, self.corpus.valid, stream, batch_size)
+        """Of the parameters in use; a stream is read in rows."""
+        return evaluation.text_loss(self.model, self.corpus.valid, self.settings.stream, True)
 
     def _average_loss(self) -> float:
         """The validation loss of the average; infinite before it has begun."""

@@ -11,6 +11,7 @@ from theano_rnn.rnn import RNN
 from theano_rnn.text.corpus import Corpus, Size, count_tokens
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import dynamic, evaluation
+from theano_rnn.training.budget import Budget
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.evaluation import figures, perplexity
 from theano_rnn.training.run_folder import Run
@@ -43,7 +44,8 @@ def judge(
         of each sentence counted as one; those with ``word`` in their names are per word, whatever
         a token is, see ``corpus.Size``. The baselines are trained on the same tokens. Lower is
         better. ``judged_on`` is "test"; it is "valid" where there is no test text, and then no
-        name begins with "test".
+        name begins with "test". ``ended`` is what has ended the training, see ``Budget.end``;
+        None if it was stopped before.
     """
     arrays, best = run.checkpoint("best")
     last = model.parameters()
@@ -78,6 +80,7 @@ def judge(
         "seconds_to_first_step": state.seconds_to_first_step,
         "training_seconds": seconds,
         "epochs": state.epoch,
+        "ended": Budget.of(settings, corpus).end(state),
         "best_epoch": state_of(best).epoch,
         "vocab_size": size,
         "train_tokens": count_tokens(corpus.train),

@@ -79,9 +79,9 @@ class Run:
         folder = _path(folder)
         run = cls._made_at(folder)
         if run is None:
-            raise RNNError(
-                f"the run folder {folder} exists; name another, or continue it: --resume {folder}"
-            )
+            is_run = (folder / "settings.json").is_file()
+            more = f", or continue it: --resume {folder}" if is_run else ""
+            raise RNNError(f"the run folder {folder} exists; name another{more}")
         return run
 
     @classmethod
@@ -487,7 +487,8 @@ def _record(value: object, names: Sequence[str]) -> Record:
 
 def _is_unborn(folder: Path) -> bool:
     """Whether the folder holds only files that are written before settings.json."""
-    before = {"lock", "tokenizer.json", "tokenizer.json.new", "settings.json.new"}
+    files = ("tokenizer.json", "last.safetensors", "next.safetensors", "settings.json")
+    before = {"lock", *files, *(f"{name}.new" for name in files)} - {"settings.json"}
     return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
 
 

@@ -47,8 +47,8 @@ from theano_rnn.training.adaptive import Adaptive
 EPOCHS, MANY_EPOCHS = 8, 100_000
 #: What the learning rate does, by the name of the schedule.
 SCHEDULES = {
-    "plateau": "multiply it by --lr-decay after an epoch in which the validation loss rises or "
-    "hardly falls; with --minutes it also falls to 0 in the last fifth of them",
+    "plateau": "multiply it by --lr-decay after an epoch whose validation loss is hardly below "
+    "the lowest so far, or above it; with --minutes it also falls to 0 in the last fifth of them",
     "epochs": "multiply it by --lr-decay after each epoch from --lr-decay-after on",
     "cosine": "it falls at every step, along a cosine, and is 0 when the epochs or minutes end",
     "trapezoid": "it stays as it is, and falls to 0 in the last fifth of the epochs or minutes",
@@ -130,7 +130,7 @@ class Settings:
         "between, and no text is unknown")
     vocab_size: Optional[int] = setting(None, optional(whole_number(1)),
         "number of tokens, the most frequent ones; the rest become <unk>. Fewer train faster and "
-        "make the perplexity look lower (default: at most 8000)")
+        "make the perplexity look lower (default: at most 8000; of a --tokenized text all)")
     lower: Optional[bool] = setting(None, optional(SWITCH),
         "put the text in lower case; --keep-case: do not (default: words that are not --tokenized "
         "are put in lower case)", action=OnOrOff, off="--keep-case")
@@ -254,8 +254,8 @@ class Settings:
     lr_decay: float = setting(0.5, FACTOR,
         "multiply the learning rate by this under plateau and epochs", old=["decay"])
     min_improvement: float = setting(0.01, SHARE,
-        "under plateau, the share by which the validation loss must fall in an epoch to keep the "
-        "learning rate; 0: any fall", old=["improvement"])
+        "under plateau, the share by which the validation loss must fall below the lowest so far "
+        "to keep the learning rate; 0: it must not rise above it", old=["improvement"])
     lr_decay_after: Optional[int] = setting(None, optional(whole_number(1)),
         "under epochs, multiply the learning rate by --lr-decay after each epoch from this one on",
         zero="not by epochs", old=["decay_after"])
@@ -331,8 +331,8 @@ class Settings:
         if self.lr_end and not (self.scheduled in ENDING or self.is_annealed):
             raise RNNError(
                 f"lr_end {self.lr_end:g} has no effect under schedule {self.scheduled}"
-                f"{' without minutes' * (self.scheduled == 'plateau')}; leave it out, or choose "
-                f"--schedule {' or '.join(ENDING)}"
+                f"{' without minutes' * (self.scheduled == 'plateau')}; leave it out "
+                f"(--lr-end 0), or choose --schedule {' or '.join(ENDING)}"
             )
 
     def without_effect(self, given: Collection[str]) -> dict[str, str]:

@@ -11,12 +11,13 @@ import numpy as np
 
 from theano_rnn.common import extras
 from theano_rnn.common.errors import RNNError
-from theano_rnn.common.options import option
+from theano_rnn.common.options import command_line, option
 from theano_rnn.common.types import Parameters, PathLike
 from theano_rnn.common.validation import shown
 from theano_rnn.model.architecture import NO_DROPOUT
 from theano_rnn.rnn import RNN
 from theano_rnn.text.reading import STANDARD_INPUT, Progress, absolute
+from theano_rnn.text.tokens import Form
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, defaults
 from theano_rnn.training.load import load, load_settings
@@ -229,14 +230,14 @@ def settings_from(source: PathLike, given: Mapping[str, Any]) -> Settings:
         For another network or other tokens than those of the run, or settings without effect.
     """
     before = load_settings(Run.open(source))
-    others = [
-        name for name in sorted(FIXED & given.keys()) if given[name] != getattr(before, name)
-    ]
+    lower = Form(before.level, before.tokenized, before.lower).lower
+    held = {**vars(before), "lower": lower}
+    others = [name for name in sorted(FIXED & given.keys()) if given[name] != held[name]]
     if others:
         name = others[0]
         raise RNNError(
-            f"the parameters of {source} are those of {option(name)} {getattr(before, name)}, not "
-            f"{given[name]}; leave {option(name)} out"
+            f"the parameters of {source} are those of {command_line({name: held[name]}, Settings)}"
+            f", not {command_line({name: given[name]}, Settings)}; leave {option(name)} out"
         )
     if not TEXTS & given.keys():
         raise RNNError(
