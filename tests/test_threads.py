@@ -6,6 +6,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from theano_rnn import RNN
 from theano_rnn.engine import building, exclusive, tensor, theano
+from theano_rnn.engine.patches import threads
 from theano_rnn.optim.step import Step
 
 X, Y = [0, 3, 1, 4], [3, 1, 4, 2]
@@ -186,6 +188,50 @@ def test_a_copied_model_has_functions_and_locks_of_its_own(copied):
     with exclusive(model.shared.values()), ThreadPoolExecutor(1) as pool:
         assert pool.submit(other.sgd_step, X, Y, 0.1).result(60) == after < loss
     assert other.ce_error(X, Y) < model.ce_error(X, Y) == after
+
+
+def test_whoever_waits_for_a_lock_holds_no_other():
+    one, other, held = threading.RLock(), threading.RLock(), []
+    with other:
+        waiting = threading.Thread(target=threads._take, args=[(one, other), held])
+        waiting.start()
+        time.sleep(0.1)
+        assert one.acquire(timeout=20)
+        one.release()
+    waiting.join(20)
+    assert set(held) == {one, other}
+
+
+def test_a_thread_calls_a_function_whose_variables_it_holds_while_others_call_it():
+    p, x = theano.shared(np.zeros(3), "p"), tensor.dscalar("x")
+    functions = [theano.function([x], p.sum() + x) for _ in range(4)]
+
+    def work(number):
+        for _ in range(200):
+            for f in functions:
+                with exclusive([p] if number % 2 else []):
+                    f(1.0)
+
+    in_threads(4, work)  # it ends
+
+
+def test_locks_that_come_and_go_do_not_disturb_a_fork():
+    ended = threading.Event()
+
+    def read():
+        while not ended.is_set():
+            theano.shared(np.zeros(1)).get_value()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(300):
+            threads._hold_all()
+            assert set(threads._locks.values()) <= set(threads._held)
+            threads._release_all()
+    finally:
+        ended.set()
+        reader.join()
 
 
 def test_a_function_works_after_a_fork_while_another_thread_trains():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import function_in_python
+from theano.compile.sharedvalue import SharedVariable
 
 from theano_rnn import RNN, Step
 from theano_rnn.common.errors import RNNError
@@ -63,6 +64,25 @@ def test_an_error_while_the_average_is_in_use_leaves_the_parameters_as_they_were
         raise KeyboardInterrupt
     np.testing.assert_array_equal(model.parameters()["W"], 2 * before["W"])
     np.testing.assert_array_equal(average.state()["W.average"], before["W"])
+
+
+@pytest.mark.parametrize("call", range(1, 7))  # three parameters that are lent, and given back
+def test_an_interrupt_among_the_parameters_leaves_them_as_they_were(monkeypatch, call):
+    model, calls, shipped = RNN(5, 2), [], SharedVariable.set_value
+    average, before = Average(parse("ema"), model.shared), model.parameters()
+    model.set_parameters({name: 2 * value for name, value in before.items()})
+
+    def set_value(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        shipped(*args, **kwargs)
+
+    monkeypatch.setattr(SharedVariable, "set_value", set_value)
+    with pytest.raises(KeyboardInterrupt), average.in_use():
+        pass
+    for name, value in model.parameters().items():
+        np.testing.assert_array_equal(value, 2 * before[name])
 
 
 def test_nt_asgd_begins_where_the_loss_is_above_the_lowest_of_the_n_before():

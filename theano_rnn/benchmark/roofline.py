@@ -26,7 +26,6 @@ import numpy as np
 
 from theano_rnn.common.types import Function, Variable
 from theano_rnn.engine import compile_function, tensor, theano
-from theano_rnn.engine.c_code import openmp_flags
 from theano_rnn.model.cells import CELLS
 
 #: Rounds of the loop of multiplications, and bytes of one measurement of reads: some milliseconds.
@@ -51,9 +50,6 @@ class Roofs(theano.graph.op.COp):
 
     def c_headers(self, **kwargs: Any) -> list[str]:
         return ["<algorithm>", "<new>"]
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        return list(openmp_flags())
 
     def c_code(
         self, node: Any, name: str, inputs: list[str], outputs: list[str], sub: dict[str, str]

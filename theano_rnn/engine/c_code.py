@@ -67,17 +67,10 @@ def _checksum(module: str) -> int:
 class SimdOp(FromFiles, COp):
     """An Op in C with vectorised loops."""
 
-    has_threads = False
-
-    def c_compile_args(self, **kwargs: Any) -> list[str]:
-        # The last heeds the "omp simd" pragmas alone, which start no threads.
-        return [*(openmp_flags() if self.has_threads else ()), "-fopenmp-simd"]
-
 
 class BlasOp(FromFiles, COp):
     """An Op in C++ that calls BLAS, or products in plain C++ where there is none."""
 
-    has_threads = True  # where the compiler has OpenMP; without, it heeds "omp simd" pragmas alone
     #: Whether the products of large float32 matrices are in bf16, see ``ops/bf16_gemm.h``.
     in_bf16 = False
 
@@ -105,8 +98,7 @@ class BlasOp(FromFiles, COp):
         return list(ldflags(libs=False, include_dir=True))
 
     def c_compile_args(self, **kwargs: Any) -> list[str]:
-        flags = openmp_flags() if self.has_threads or self.in_bf16 else ("-fopenmp-simd",)
-        return [*flags, *ldflags(libs=False, flags=True)]
+        return list(ldflags(libs=False, flags=True))
 
 
 @functools.cache

@@ -4,6 +4,7 @@ Theano loads the modules in it as code, and unpickles their keys: who may write 
 programs as the user.
 """
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -61,8 +62,9 @@ def prepare(config: Any) -> Path:
         _refuse_if_others_may_write(base, may_hold_those_of_others=True)
     _refuse_if_others_may_write(folder)
     for entry in os.scandir(folder):
-        if entry.is_dir():
-            _refuse_if_others_may_write(Path(entry.path))
+        with contextlib.suppress(FileNotFoundError):  # another process has just deleted it
+            if entry.is_dir():
+                _refuse_if_others_may_write(Path(entry.path))
     try:
         _ = config.compiledir
     except (ValueError, OSError) as error:

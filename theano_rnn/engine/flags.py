@@ -59,6 +59,8 @@ def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:
         # (numpy.distutils.__config__ no longer has blas_opt_info).
         "blas__ldflags": blas.ldflags,
         "gcc__cxxflags": blas.defines,
+        # Seconds to wait for other processes that compile.
+        "compile__timeout": "3600",
         # A cache of our own: our modules have other keys and flags than those of Theano as
         # shipped, and neither has to read through the other's. One for each NumPy: Theano's own
         # modules, as lazylinker_ext, are used whatever they were compiled against.
@@ -119,7 +121,7 @@ def import_theano(blas: Blas) -> None:
     if "-fopenmp" in user_settings(os.environ).get("gcc__cxxflags", "").split():
         raise RNNError(
             f"-fopenmp in gcc__cxxflags (in {origin('gcc__cxxflags', os.environ)}) is refused by "
-            "Theano; remove it: Ops with threads add it themselves"
+            "Theano; remove it: this package adds it itself"
         )
     changes: dict[str, Optional[str]] = {FLAGS: theano_flags(blas, os.environ)}
     # Theano wants a number, and does nothing with it; OpenMP takes a list as well ("4,2").

@@ -169,21 +169,27 @@ class Average:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Until the block ends, the parameters have the values of the average."""
-        self._swap()
+        own, means = (
+            [each.get_value(borrow=True) for each in shared.values()]
+            for shared in (self._parameters, self.shared)
+        )
         try:
+            self._assign(means)
             yield
         finally:
-            self._swap()
+            try:
+                self._assign(own)
+            except BaseException:  # Ctrl-C came between two of them
+                self._assign(own)
+                raise
 
-    def _swap(self) -> None:
+    def _assign(self, values: list[Array]) -> None:
+        """Give the parameters these arrays, not copies of them."""
         from theano_rnn.engine import exclusive
 
-        pairs = list(zip(self.shared.values(), self._parameters.values()))
-        with exclusive([each for pair in pairs for each in pair]):
-            for average, p in pairs:
-                values = average.get_value(borrow=True), p.get_value(borrow=True)
-                p.set_value(values[0], borrow=True)
-                average.set_value(values[1], borrow=True)
+        with exclusive(self._parameters.values()):
+            for p, value in zip(self._parameters.values(), values):
+                p.set_value(value, borrow=True)
 
     def state(self) -> Parameters:
         """Copies of the averages by name, to be saved in a checkpoint."""

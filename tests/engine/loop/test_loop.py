@@ -19,6 +19,7 @@ from loops import function, loops, variable
 from theano.link.c.basic import CLinker
 
 from theano_rnn.engine import tensor, theano
+from theano_rnn.engine.c_code import openmp_flags
 from theano_rnn.engine.loop.op import NativeLoop
 from theano_rnn.model import dropout, graph
 from theano_rnn.model.architecture import Architecture
@@ -367,6 +368,15 @@ def test_lengths_that_do_not_fit_are_an_error(name, change):
     assert_agree(f(*given), expected, 0)  # and the next call is none the worse
 
 
+@pytest.mark.parametrize("is_on", [False, True])
+def test_a_matrix_of_one_row_joined_with_a_row_is_repeated(is_on):
+    x, c, s = tensor.dtensor3("x"), tensor.drow("c"), tensor.dmatrix("s")
+    outputs = scan(lambda x, s, c: s + tensor.concatenate([x, c], axis=1), x, s, [c])
+    f = function([x, c, s], outputs, is_on)
+    (found,) = f(np.ones((2, 1, 1)), np.full((1, 2), 3.0), np.zeros((3, 3)))
+    np.testing.assert_array_equal(found[-1], np.tile([2.0, 6.0, 6.0], (3, 1)))
+
+
 def test_a_sequence_shorter_than_the_steps_is_an_error():
     x, n = variable("T", "x"), tensor.lscalar("n")
     sums = scan(lambda x, s: s + x, x, tensor.constant(0.25, dtype="float64"), n_steps=n)[0]
@@ -490,3 +500,4 @@ def test_a_loop_is_compiled_for_this_processor_by_flags_that_are_in_its_key():
     assert "-march=native" not in [*flags, *node.op.c_compile_args()]
     assert any(flag.startswith("-march=") for flag in flags)
     assert all(flag in in_key for flag in flags)
+    assert all(flag in flags for flag in openmp_flags())  # for its large products

@@ -1,5 +1,6 @@
 """Which loops run as one C++ function, and why the others do not."""
 
+import numpy as np
 import pytest
 from conftest import first
 from theano.compile.mode import get_default_mode
@@ -42,6 +43,19 @@ def test_a_loop_that_ends_on_a_condition_stays_a_scan_and_says_so():
     (loop,) = explain(compile_function([x], y))
     assert not loop.is_native and loop.name == "doubling"
     assert loop.reason == "it ends on a condition (until)"
+
+
+def test_a_slice_that_gets_numbers_of_another_dtype_stays_with_theano():
+    x, s = tensor.dtensor3("x"), tensor.dmatrix("s")
+
+    def step(x_t, s):
+        return tensor.tanh(x_t + tensor.inc_subtensor(s[:, 1:], 1))
+
+    f = compile_function([x, s], theano.scan(step, x, s)[0])
+    (loop,) = explain(f)
+    assert not loop.is_native and loop.reason == "it adds int8 to a slice of float64"
+    expected = np.tanh(np.tanh([[0.0, 1.0]]) + [[0.0, 1.0]])
+    np.testing.assert_allclose(f(np.zeros((2, 1, 2)), np.zeros((1, 2)))[-1], expected)
 
 
 def test_a_loop_that_was_left_out_says_so():

@@ -3,8 +3,10 @@
 import os
 import pickle
 
+import filelock
 import pytest
 from interpreters import run_python
+from theano.compile import compilelock
 
 from theano_rnn.engine import tensor, theano
 from theano_rnn.engine.ops.softmax import SoftmaxCrossEntropy
@@ -68,3 +70,12 @@ def test_whoever_reads_the_keys_of_a_module_while_one_is_added_finds_them_whole(
         assert pickle.load(being_read).keys == {"first"}
     assert pickle.loads(path.read_bytes()).keys == {"first", "second"}
     assert os.listdir(tmp_path) == ["key.pkl"]
+
+
+def test_a_thread_that_could_not_take_the_lock_of_the_cache_does_not_think_it_has_it(tmp_path):
+    with filelock.FileLock(str(tmp_path / ".lock")):
+        for _ in range(2):
+            with pytest.raises(OSError), compilelock.lock_ctx(str(tmp_path), timeout=0.01):
+                pass
+    with compilelock.lock_ctx(str(tmp_path), timeout=0.01):  # and takes it where it is free
+        assert compilelock.local_mem._locks

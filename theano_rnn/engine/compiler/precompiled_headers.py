@@ -37,11 +37,10 @@ HEADERS = (
 )
 NAME = "headers.h"
 
-#: Flags of single Ops that headers compiled without them still fit.
-HARMLESS = ("-fopenmp-simd",)
 NO_DEBUGGING = "-g0"
 
 _making = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_making=threading.Lock()))
 
 
 @functools.cache  # once in a process
@@ -63,9 +62,8 @@ def begin() -> None:
 def flags_with_headers(preargs: Sequence[str]) -> list[str]:
     """Return the compiler's flags, with the headers first and no debugging information."""
     flags = [*preargs, NO_DEBUGGING]
-    # The few modules without -O3 are compiled once, and each would need headers of its own. So
-    # would the few with threads, for that one flag.
-    if "-O3" not in flags or "-fopenmp" in flags:
+    # The few modules without -O3 are compiled once, and each would need headers of its own.
+    if "-O3" not in flags:
         return flags
     with _making:  # while one thread makes it, the others wait
         header = precompiled(_same(preargs))
@@ -75,7 +73,7 @@ def flags_with_headers(preargs: Sequence[str]) -> list[str]:
 def _same(preargs: Sequence[str]) -> tuple[str, ...]:
     """The flags of a module that its headers must have, too."""
     flags = [*preargs, NO_DEBUGGING]
-    return tuple(flag for flag in flags if not flag.startswith("-W") and flag not in HARMLESS)
+    return tuple(flag for flag in flags if not flag.startswith("-W"))
 
 
 def place(flags: Sequence[str]) -> Path:

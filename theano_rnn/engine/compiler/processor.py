@@ -1,4 +1,4 @@
-"""The compiler's flags: those for this processor, noted in the compile cache, and one for gcc.
+"""The compiler's flags: for this processor, noted in the compile cache, for threads, one for gcc.
 
 Theano asks the compiler for them in every process, and tries them out with a program: .15 seconds,
 a fifth of a start with a full cache. They are noted for a compiler and a processor.
@@ -16,6 +16,7 @@ from theano.link.c import cmodule
 from theano.link.c.cmodule import GCC_compiler
 
 from theano_rnn.common import files
+from theano_rnn.engine.c_code import openmp_flags
 from theano_rnn.engine.compiler import clang
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -40,7 +41,11 @@ def install() -> None:
 
 @functools.wraps(shipped_compile_args)
 def compile_args(march_flags: bool = True) -> list[str]:
-    """The shipped flags, with those of the processor also for clang, and ``HOT_LOOPS`` for gcc."""
+    """The shipped flags, with those of the processor also for clang, and ``HOT_LOOPS`` for gcc.
+
+    All modules have those of OpenMP, so that all can start from the same headers. Where the
+    compiler has none, "omp simd" pragmas are heeded alone, which start no threads.
+    """
     is_asked = march_flags and GCC_compiler.march_flags is None and config.cxx
     is_asked = is_asked and "-march=" not in config.gcc__cxxflags
     noted = noted_in() if is_asked else None
@@ -51,7 +56,9 @@ def compile_args(march_flags: bool = True) -> list[str]:
     flags: list[str] = shipped_compile_args(march_flags)
     if noted is not None and GCC_compiler.march_flags:
         write(noted, GCC_compiler.march_flags)
-    return flags if cmodule.gcc_llvm() else [*flags, HOT_LOOPS]
+    openmp = openmp_flags() if config.cxx else ()
+    hot_loops = () if cmodule.gcc_llvm() else (HOT_LOOPS,)
+    return [*flags, *hot_loops, *(openmp or ("-fopenmp-simd",))]
 
 
 def noted_in() -> Optional[Path]:

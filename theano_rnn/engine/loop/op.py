@@ -68,7 +68,6 @@ class NativeLoop(BlasOp):
     files = (
         "gil.h", "ops/vectors.h", "ops/gemv.h", "ops/threads.h", "ops/matrix.h", "loop/loop.h",
     )  # fmt: skip
-    has_threads = False
 
     def __init__(
         self,

@@ -108,6 +108,8 @@ def _subtensor(loop: Loop, node: Apply) -> Shape:
 
 def _inc_subtensor(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs[:2]
+    if x.dtype != y.dtype:
+        raise Unsupported(f"it adds {y.dtype} to a slice of {x.dtype}")
     wide = [True] * (2 - y.ndim) + list(y.broadcastable)
     for is_wide, own, other in zip(wide, _slice(loop, node), loop.shapes[y]):
         if not is_wide:
@@ -135,7 +137,7 @@ def _join(loop: Loop, node: Apply) -> Shape:
         join_dims(loop, first[1 - along], loop.shapes[part][1 - along], "Join")
     dims = list(first)
     dims[along] = _new_dim(loop, node, along)
-    return Shape(*dims)
+    return as_shape(output, dims[2 - output.ndim :])
 
 
 def _split(loop: Loop, node: Apply) -> Iterator[Shape]:
@@ -143,10 +145,10 @@ def _split(loop: Loop, node: Apply) -> Iterator[Shape]:
     along = axis_of(node)
     if sizes.owner is None or not isinstance(sizes.owner.op, MakeVector):
         raise Unsupported("it splits by lengths that are computed in the step")
-    for k in range(len(node.outputs)):
+    for k, output in enumerate(node.outputs):
         dims = list(loop.shapes[x])
         dims[along] = _new_dim(loop, node, k)
-        yield Shape(*dims)
+        yield as_shape(output, dims[2 - output.ndim :])
 
 
 def _alloc(loop: Loop, node: Apply) -> Shape:

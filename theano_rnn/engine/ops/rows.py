@@ -107,7 +107,6 @@ class SumOfSquares(_RowOp):
 
     __props__ = ()
     files = ("gil.h", "ops/threads.h", "ops/squares.c")
-    has_threads = True
 
     def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [tensor.TensorType(x.dtype, ())()])

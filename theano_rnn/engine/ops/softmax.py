@@ -32,7 +32,6 @@ class _RowLossOp(SimdOp):
     """What the two Ops share: their inputs, and the C."""
 
     files = ("gil.h", "ops/threads.h", "ops/vector_math.h", "ops/softmax.c")
-    has_threads = True
 
     def checked(self, logits: Variable, y: Variable) -> tuple[Variable, Variable]:
         """The two inputs as Theano variables of the types the C takes."""

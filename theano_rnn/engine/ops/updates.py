@@ -50,7 +50,6 @@ class Update(SimdOp):
 
     __props__ = ("composite", "inplace")
     files = ("gil.h", "ops/threads.h")
-    has_threads = True
 
     def __init__(self, composite: Composite, inplace: tuple[tuple[int, int], ...] = ()) -> None:
         self.composite, self.inplace = composite, inplace

@@ -8,6 +8,7 @@ from theano_rnn.engine.patches import (
     compile_cache,
     compiler_process,
     constant_folding,
+    link_count,
     many_inputs,
     scan_perform,
     scan_pushout,
@@ -22,10 +23,12 @@ PATCHES = (
     compile_cache.version_ops_without_properties,  # each process compiles them again
     compile_cache.version_c_files_by_their_text,  # each process compiles them again
     compile_cache.write_keys_whole,  # one process deletes a module that others use
+    compile_cache.note_the_lock_once_it_is_held,  # after Ctrl-C a thread compiles without it
     compiler_process.install,  # Ctrl-C kills the compiler, and then "Compilation failed"
     many_inputs.install,  # a fused Op of 32 inputs fails in Python, and so in DebugMode
     constant_folding.install,  # a start waits for compilers of a few numbers
     shape_feature.install,  # some graphs with gates compile for ever
+    link_count.install,  # a profiler's look at the stack fails an assertion
     threads.install,  # two threads that call one function mix their numbers
 )
 

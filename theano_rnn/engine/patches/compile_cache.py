@@ -1,10 +1,12 @@
-"""Three defects of Theano's compile cache (theano-pymc 1.1.2), each with its patch."""
+"""Four defects of Theano's compile cache (theano-pymc 1.1.2), each with its patch."""
 
 import os
 import pickle
 import tempfile
+from types import SimpleNamespace
 from typing import Any
 
+from theano.compile import compilelock
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import ExternalCOp
 from theano.link.c.basic import CLinker
@@ -76,3 +78,25 @@ def save_pkl(self: KeyData) -> None:
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(self.key_pkl), delete=False) as file:
         file.write(data)
     os.replace(file.name, self.key_pkl)
+
+
+def note_the_lock_once_it_is_held() -> None:
+    """Let no thread compile without the lock of the cache.
+
+    The defect, in ``compilelock.lock_ctx``: a thread notes that it holds the lock before it waits
+    for it. If Ctrl-C or the end of its patience ends the wait, the note stays, and the thread
+    compiles beside other processes from then on.
+    """
+    compilelock.filelock = SimpleNamespace(FileLock=FileLock)
+
+
+class FileLock(compilelock.filelock.FileLock):
+    """The lock of a folder, whose note goes where it cannot be taken."""
+
+    def acquire(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().acquire(*args, **kwargs)
+        except BaseException:
+            folder = os.path.dirname(self.lock_file)
+            compilelock.local_mem._locks.pop(f"{folder}-{os.getpid()}", None)
+            raise

@@ -107,16 +107,12 @@ def seconds_of_building() -> float:
 @contextmanager
 def exclusive(variables: Iterable[Variable]) -> Iterator[None]:
     """Keep functions of other threads from reading or updating these shared variables."""
-    locks = _sorted(_lock_of(variable.container.storage) for variable in variables)
-    held = 0
+    held: list[Any] = []
     try:
-        for lock in locks:
-            lock.acquire()
-            held += 1
+        _take({_lock_of(variable.container.storage) for variable in variables}, held)
         yield
     finally:
-        for lock in locks[:held]:
-            lock.release()
+        _release(held)
 
 
 @functools.wraps(shipped_init)
@@ -129,21 +125,18 @@ def init(self: Function, *args: Any, **kwargs: Any) -> None:
         # Functions compiled from one graph share its Scans, and with them their inner functions.
         if isinstance(node.op, Scan) and hasattr(node.op, "fn"):
             locks += node.op.fn.locks
-    self.locks = _sorted(locks)
+    self.locks = tuple(set(locks))
 
 
 @functools.wraps(shipped_call)
 def call(self: Function, *args: Any, **kwargs: Any) -> Any:
     """The shipped method, while no other thread uses the function or its shared variables."""
-    locks, held = self.locks, 0
+    held: list[Any] = []
     try:
-        for lock in locks:
-            lock.acquire()
-            held += 1
+        _take(self.locks, held)
         return shipped_call(self, *args, **kwargs)
     finally:
-        for lock in locks[:held]:
-            lock.release()
+        _release(held)
 
 
 @functools.wraps(shipped_get_value)
@@ -169,9 +162,32 @@ def _lock_of(storage: list[Any]) -> Any:
     return lock
 
 
-def _sorted(locks: Iterable[Any]) -> list[Any]:
-    """The locks, each once, in the order in which every thread takes them."""
-    return sorted(set(locks), key=id)
+def _take(locks: Iterable[Any], held: list[Any]) -> None:
+    """Take locks, and note them as held.
+
+    While this waits for one of them it holds none of the others: a thread that holds one already,
+    by ``exclusive``, may need those.
+    """
+    wanted: Any = None  # waited for, before the others are tried
+    while True:
+        if wanted is not None:
+            wanted.acquire()
+            held.append(wanted)
+        for lock in locks:
+            if lock is wanted:
+                continue
+            if not lock.acquire(blocking=False):
+                break
+            held.append(lock)
+        else:
+            return
+        _release(held)
+        wanted = lock
+
+
+def _release(held: list[Any]) -> None:
+    while held:
+        held.pop().release()
 
 
 def _one_at_a_time(shipped: Any) -> Any:
@@ -191,16 +207,19 @@ _held: list[Any] = []  # by the thread that forks
 
 
 def _hold_all() -> None:
-    """Take all locks. That of compiling comes first: whoever compiles may read values."""
-    COMPILING.acquire()
-    _held.extend(_sorted(_locks.values()))
-    for lock in _held:
-        lock.acquire()
-    _changing_locks.acquire()
+    """Take all locks."""
+    held: list[Any] = []
+    while True:
+        with _changing_locks:
+            locks = {COMPILING, *_locks.values()}
+        _take(locks, held)
+        _changing_locks.acquire()
+        held.append(_changing_locks)
+        if locks.issuperset(_locks.values()):  # none was made meanwhile
+            _held[:] = held
+            return
+        _release(held)
 
 
 def _release_all() -> None:
-    _changing_locks.release()
-    while _held:
-        _held.pop().release()
-    COMPILING.release()
+    _release(_held)
