@@ -34,6 +34,9 @@ from theano_rnn.optim import optimizers, regularization
 from theano_rnn.optim.clipping import CLIPPINGS, global_norm
 from theano_rnn.optim.precision import check_precision
 
+#: Elements of V up to which its gradient is made, also where the update of V need not have it.
+SMALL = 2**16
+
 
 class Step:
     """One training step: compute the gradient, clip it, update the parameters.
@@ -441,7 +444,7 @@ class Step:
             tokens, d_rows = touched(tokens, d_rows)
             squares = {name: tensor.sqr(g).sum() for name, g in gradients.items()}
             squares["table"] = tensor.sqr(d_rows).sum()
-            if is_single and "V" in gradients:
+            if is_single and "V" in gradients and np.prod(architecture.shapes["V"]) > SMALL:
                 squares["V"] = squared_norm_of_product(dlogits, net.output)
             if tied:
                 squares["tied"] = tensor.sqr(rest[-1]).sum()
