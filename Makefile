@@ -6,7 +6,7 @@
 # make check      prints the largest differences between compiled, NumPy and numerical gradients
 # make benchmark  prints speed and memory, beside other programs, and what has changed since the last time
 # make docs       builds the pages of docs/ into site/
-# make figures    draws the figures of README and docs/ again, but for one:
+# make figures    draws loss, activation, lag and gradient_flow.png of docs/ again
 # make explore    draws docs/explore.png, a picture of the page of theano-rnn explore, in Chromium
 #
 # These judge the tests and the program; tools/README.md describes them:

@@ -10,11 +10,11 @@ missing() {
 }
 
 command -v "$python" >/dev/null 2>&1 ||
-    missing "There is no $python here. Install Python 3.9 to 3.14, or name one: PYTHON=python3.13 make ..."
+    missing "There is no $python here. Install Python 3.9 to 3.13, or name one: PYTHON=python3.13 make ..."
 version=$("$python" -c 'import platform; print(platform.python_version())')
 case $version in
 3.9.* | 3.1[0-4].*) ;;
-*) missing "$python is Python $version, and theano_rnn runs on 3.9 to 3.14. Install one of them and name it: PYTHON=python3.13 make ..." ;;
+*) missing "$python is Python $version, and theano_rnn runs on 3.9 to 3.13. Install one of them and name it: PYTHON=python3.13 make ..." ;;
 esac
 for compiler in ${CXX:-g++ clang++} ""; do
     [ -z "$compiler" ] || ! command -v "$compiler" >/dev/null 2>&1 || break

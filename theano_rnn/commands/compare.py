@@ -1,7 +1,8 @@
 """Train the same text with one cell after another, and print a table of their perplexities.
 
-All other options go to the trainings. The run of each cell is a folder in DIR; a cell whose
-training has ended is not trained again, and a run that was stopped is resumed.
+All other options go to the trainings, but for --cell, --run, --resume and --from. The run of each
+cell is a folder in DIR; a cell whose training has ended is not trained again, and a run that was
+stopped is resumed.
 """
 
 import json

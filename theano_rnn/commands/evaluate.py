@@ -16,8 +16,8 @@ def parser() -> calling.Parser:
     p.add_argument(
         "--text",
         metavar="FILE",
-        help="judge on this text; by default on the run's test text, and result.json, samples.txt "
-        "and loss.png are written",
+        help="judge on this text, and write nothing (default: on the run's test text, and "
+        "result.json, samples.txt and loss.png are written anew)",
     )
     p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
     p.add_argument(

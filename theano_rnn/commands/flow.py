@@ -21,7 +21,7 @@ def parser() -> calling.Parser:
     p.add_argument("--text", metavar="FILE",
                    help="take the sentence from this text (default: the run's validation text)")
     p.add_argument("--encoding", metavar="NAME",
-                   help="of this text, as Python names it (default: that of the run's)")
+                   help="of this text, as Python names it (default: the run's)")
     p.add_argument("--sentence", type=int, metavar="N",
                    help="take the N-th sentence (default: the first of 16 to 32 tokens)")
     p.add_argument("--sentences", type=int, metavar="N",

@@ -17,8 +17,8 @@ def parser() -> calling.Parser:
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
     p.add_argument("--length", type=int, metavar="N",
                    help="draw N tokens after the prime, past the ends of sentences and lines "
-                   f"(default: {LENGTH} for a run that reads characters as a stream, otherwise "
-                   "sentences)")
+                   f"(default: sentences; {LENGTH} without --count for a run that reads "
+                   "characters as a stream)")
     p.add_argument("--count", type=int, metavar="N",
                    help="number of sentences (default: 10), or of texts (default: 1)")
     p.add_argument("--prime", metavar="TEXT",

@@ -30,9 +30,10 @@ def parser(settings: type[Settings] = Settings) -> argparse.ArgumentParser:
     run.add_argument(
         "--resume",
         metavar="DIR",
-        help="continue the run in this folder from its last checkpoint, with its settings; what "
-        "leaves the network and the text alone may be changed, such as --epochs, --patience, "
-        "--learning-rate and --threads, and the --text may have moved",
+        help="continue the run in this folder from its last checkpoint, with its settings; "
+        "--epochs, --minutes, --patience, --learning-rate and its schedule, --clip, --dropout and "
+        "its kinds, --state-reset, --on-nonfinite and the options of the group run may be "
+        "changed, and the --text may have moved",
     )
     run.add_argument(
         "--from",

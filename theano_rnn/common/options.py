@@ -128,7 +128,7 @@ def markdown(settings: type) -> str:
         values = ", ".join(f"`{name}`" for name in kind.names) or kind.words
         text = "<br>".join(map(_escaped, _sentences(field)))
         old = "".join(f"<br>(older runs: `{name}`)" for name in field.metadata["old"])
-        default = "no" if field.default is False else _default(field, "`{}`")
+        default = _default(field, "`{}`")
         lines.append(f"| `{option(field.name)}` | {_escaped(values)} | {default} | {text}{old} |")
     return "\n".join(lines[1:]) + "\n"
 
@@ -149,9 +149,11 @@ def _sentences(field: "Field[Any]") -> list[str]:
 
 
 def _default(field: "Field[Any]", form: str) -> str:
-    if field.default in (None, MISSING) or field.default is False:
-        return ""
-    return form.format(field.default)
+    if field.default is False:
+        return form.format("no")
+    if field.default is None and field.metadata["zero"]:
+        return form.format(0)
+    return "" if field.default in (None, MISSING) else form.format(field.default)
 
 
 def _escaped(text: str) -> str:

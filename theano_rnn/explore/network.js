@@ -132,6 +132,11 @@ function softmax(a) {
   return e.map((value) => value / sum);
 }
 
+function logOfSum(a) {
+  const largest = Math.max(...a);
+  return largest + Math.log(a.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+}
+
 /* z, s, the slopes phi'(z), o, the errors E and the one-step Jacobians J of all steps, 1 to T. */
 function forward({ U, V, W, x, y }, activation) {
   const { phi, slope } = ACTIVATIONS[activation];
@@ -142,8 +147,9 @@ function forward({ U, V, W, x, y }, activation) {
     s[t] = z[t].map(phi);
     slopes[t] = z[t].map((value, unit) => slope(value, s[t][unit]));
     J[t] = W.map((row, unit) => row.map((w) => slopes[t][unit] * w)); // ds_t/ds_{t-1} = diag(phi') W
-    o[t] = softmax(times(V, s[t]));
-    E[t] = -Math.log(o[t][y[i]]);
+    const logits = times(V, s[t]);
+    o[t] = softmax(logits);
+    E[t] = logOfSum(logits) - logits[y[i]]; // -log o_t[y_t], also where that is 0 in float64
   });
   return { z, s, slopes, o, E, J };
 }

@@ -48,7 +48,7 @@ const LESSONS = [
   },
   {
     title: "When it saturates",
-    look: "The bound would allow the error to grow 243-fold. But large weights and inputs drive units to where tanh is flat: look at the diamonds near 0. They are the factors of the error, and the most uneven ones decide.",
+    look: "The bound would allow the error to grow 243-fold. But large weights and inputs drive units to where tanh is flat: look at the diamonds near 0. They are the slopes by which the error is multiplied, and the most uneven ones decide.",
     settings: { scale: 3, input: 2 },
   },
   {
@@ -138,7 +138,11 @@ function makeControls() {
     MOVES[move]();
   });
   window.addEventListener("hashchange", () => choose(...parse(location.hash)));
-  $("#fold").open = window.innerWidth > 600;
+  const phone = window.matchMedia("(max-width: 600px)");
+  $("#fold").open = !phone.matches;
+  phone.addEventListener("change", () => {
+    if (!phone.matches) $("#fold").open = true; // its handle is hidden there
+  });
   new ResizeObserver(show).observe($("#network"));
 }
 

@@ -127,7 +127,7 @@ function drawWay(way, t, j, reached, { at, pitch, box, top, middle, errorY, base
     const isGone = j !== null && step >= j;
     parts.push(`<g opacity="${isGone ? 1 : 0.18}">${shape}${bar}</g>`);
     if (!isGone) continue;
-    const text = share(sizes[step] / sizes[t]);
+    const text = share(sizes[step] / (sizes[t] || 1));
     parts.push(
       pitch > 60
         ? label(x, base - high - 5, text)
@@ -156,7 +156,7 @@ function drawChart({ settings, back, moves }, t, j, width) {
   const series = {
     bound: way.map((pair) => pair.bound),
     product: way.map((pair) => pair.stretch),
-    error: sizes.map((size) => size / sizes[0]),
+    error: sizes.map((size) => size / (sizes[0] || 1)),
   };
   const seen = Object.values(series)
     .flat()
@@ -246,7 +246,8 @@ function drawCurve({ settings, ahead }, j, width) {
       .flat()
       .map((z) => Math.min(Math.ceil(Math.abs(z)), 60)),
   );
-  const high = settings.activation === "relu" ? Math.max(1.1, ...ahead.s.flat()) : 1.1;
+  const high =
+    settings.activation === "relu" ? Math.min(4, Math.max(1.1, ...ahead.s.flat())) : 1.1;
   const low = settings.activation === "tanh" ? -1.1 : -0.08 * high;
   const X = (z) =>
     left + ((right - left) * (Math.min(Math.max(z, -reach), reach) + reach)) / (2 * reach);
@@ -290,7 +291,7 @@ function drawCurve({ settings, ahead }, j, width) {
   }
   const sample = (colour, dash) =>
     `<svg viewBox="0 0 34 10" aria-hidden="true">${line(0, 5, 34, 5, colour, 2, `stroke-dasharray="${dash}"`)}</svg>`;
-  const key = `<div class="key"><span>${sample("forward", "")}φ(<i>z</i>), the state</span><span>${sample("ink", "7 4")}φ′(<i>z</i>), the factor of the error</span></div>`;
+  const key = `<div class="key"><span>${sample("forward", "")}φ(<i>z</i>), the state</span><span>${sample("ink", "7 4")}φ′(<i>z</i>), the slope</span></div>`;
   return (
     key +
     svg(

@@ -16,20 +16,14 @@ function show() {
   showSaid();
   const wide = (place) => Math.max($(place).clientWidth, 240);
   write("#network", drawNetwork(studied, t, j, wide("#network")));
-  const way = back[t].way;
-  write(
-    "#reading",
-    j
-      ? `At step ${j}, <b>${share(norm(way[j].error) / norm(way[t].error))}</b> of the error of output ${t} is left.`
-      : "",
-  );
+  write("#reading", j ? describeShare(t, j) : "");
   write("#step", describeStep(move));
   write("#product", describeProduct(t, j));
   write("#chart", drawChart(studied, t, j, wide("#chart")));
   write("#curve", drawCurve(studied, j ?? t, wide("#curve")));
   write(
     "#curve-caption",
-    `Large: the units at step ${j ?? t}. The height of a diamond is the factor by which that step multiplies the error; near 0 the unit is saturated${settings.activation === "relu" ? " or, for relu, dead" : ""}.`,
+    `Large: the units at step ${j ?? t}. The height of a diamond is φ′, by which that unit multiplies its part of the error; near 0 the unit is saturated${settings.activation === "relu" ? " or, for relu, dead" : ""}.`,
   );
   write("#pairs", tableOfPairs(move));
   write("#pairs-caption", describePairs());
@@ -72,17 +66,38 @@ const lessonShown = () =>
     ),
   );
 
+/* The error of output t at step j, over that at its own step; null where that is 0. */
+function ratio(t, j) {
+  const { way } = studied.back[t];
+  const own = norm(way[t].error);
+  return own ? norm(way[j].error) / own : null;
+}
+
+const certain = (t) => `output ${t} predicts its word with certainty, and has no error to send back.`;
+
+function describeShare(t, j) {
+  const left = ratio(t, j);
+  if (left === null) return `O${certain(t).slice(1)}`;
+  return left < 1.995
+    ? `At step ${j}, <b>${share(left)}</b> of the error of output ${t} is left.`
+    : `At step ${j} the error of output ${t} is <b>${short(left)} times</b> as large as at step ${t}.`;
+}
+
 /* What is proved, what is seen of the last output, and what the lesson says to look at. */
 function showSaid() {
   const { bound, back } = studied;
   const t = settings.T;
-  const left = norm(back[t].way[1].error) / norm(back[t].way[t].error);
+  const to = studied.firstStep(t);
+  const left = ratio(t, to);
   const { gamma } = ACTIVATIONS[settings.activation];
   const product = `γ σ<sub>max</sub>(<i>W</i>) = ${gamma === 1 ? "" : "¼ · "}${short(bound / gamma)}${gamma === 1 ? "" : ` = ${short(bound)}`}`;
-  const way =
-    left < 1.995
-      ? `${share(left)} of the error of output ${t} is left at step 1.`
-      : `the error of output ${t} grows ${short(left)}-fold on its way to step 1.`;
+  const where = to > 1 ? `step ${to}, where ${settings.scheme}:${settings.K} cuts it` : "step 1";
+  let way = certain(t);
+  if (left !== null)
+    way =
+      left < 1.995
+        ? `${share(left)} of the error of output ${t} is left at ${where}.`
+        : `the error of output ${t} grows ${short(left)}-fold on its way to ${where}.`;
   const seen = ` Here ${way}`;
   let proved = `<b>The bound proves nothing:</b> ${product}, above 1. One has to look.`;
   if (bound < 1 - 1e-9)
@@ -206,7 +221,9 @@ function describeStep(move) {
 function why(before, error, delta, j, t) {
   const slope = norm(error) ? norm(delta) / norm(error) : 0;
   if (before === null) return `The slope lets ${share(slope)} of the error through.`;
-  const byW = norm(before) ? norm(error) / norm(before) : 0;
+  if (!norm(before))
+    return "The error that arrives here is 0 already: there is nothing left to multiply.";
+  const byW = norm(error) / norm(before);
   return `<i>W</i><sup>⊤</sup> makes it ${short(byW)} times as large, the slope ${short(slope)} times: together <b>${short(byW * slope)}</b>.`;
 }
 
@@ -214,8 +231,14 @@ function why(before, error, delta, j, t) {
 function describeProduct(t, j) {
   const { ahead, back, bound } = studied;
   const own = `${sub("J", "j")}${op("=")}${partial("s", "j", "s", "j−1")}${op("=")}<mrow>${leaf("diag")}${op("(")}${slopeAt("j")}${op(")")}</mrow>${leaf("W")}`;
-  if (j === null || j === t)
-    return `<p>${math(own)}</p><p class="caption">At the output's own step the product is empty: the identity.</p>`;
+  if (j === null || j === t) {
+    let why = "At the output's own step the product is empty: the identity.";
+    if (j === null)
+      why = at
+        ? "This output sends nothing back, so there is no product."
+        : "No error is on its way yet. Each step back will add one Jacobian to the product.";
+    return `<p>${math(own)}</p><p class="caption">${why}</p>`;
+  }
   const pair = back[t].way[j];
   const last = factor(sub("J", j + 1), ahead.J[j + 1], "ink", "J", "the Jacobian of one step");
   const whole = factor(
@@ -302,7 +325,7 @@ function describePairs() {
   const degree = Number.isFinite(likeness)
     ? ` Its <i>dW</i> has the cosine <b data-name="cosine">${number(likeness)}</b> with the full one.`
     : "";
-  return `${start} <b>${settings.scheme}:${settings.K} keeps ${kept} of ${all} pairs</b>; the hatched ones are left out.${degree}`;
+  return `${start} <b>${settings.scheme}:${settings.K} keeps ${kept} of ${all} pairs</b>; ${kept === all ? "nothing is" : "the hatched ones are"} left out.${degree}`;
 }
 
 /* Parameters, states and gradients, in full. */

@@ -13,9 +13,9 @@ from theano_rnn.training.settings import ENDING, MANY_EPOCHS
 #: (2014), the small network, without dropout.
 #: words, characters: ours, for a text of some megabytes at most; see ``defaults``.
 #: word-hour, word-quick, word-tanh, characters-hour: ours too, for the minutes that they name. The
-#: rate of adam falls to 0 in the last fifth of the time, in word-tanh along a cosine; dropout has one mask in all steps of a chunk (Gal
-#: and Ghahramani 2016), W has DropConnect (Merity et al. 2017), and words are tied (Press and Wolf
-#: 2017).
+#: rate of adam falls to 0 in the last fifth of the time, in word-tanh along a cosine; dropout has
+#: one mask in all steps of a chunk (Gal and Ghahramani 2016), W has DropConnect (Merity et al.
+#: 2017), and words are tied (Press and Wolf 2017).
 
 #: What the recipes for some minutes share.
 _IN_TIME: dict[str, Any] = {

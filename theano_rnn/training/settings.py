@@ -212,10 +212,10 @@ class Settings:
     average: str = setting("none",
         parsed(averaging.parse, "none, nt-asgd[:N], ema[:DECAY]", "KIND"),
         "average the parameters over steps; after each epoch both are validated, and the better "
-        "one is the model. nt-asgd:N: the mean of all steps after the first epoch whose "
-        "validation loss exceeds the lowest of the N epochs before it (default: 5; for sgd at a "
-        "--schedule constant). ema:DECAY: the exponential average from the first step on "
-        "(default: 0.999)")
+        "one is the model. nt-asgd:N, meant for sgd at --schedule constant: the mean of all steps "
+        "after the first epoch whose validation loss exceeds the lowest of the N epochs before it "
+        "(5 if no N is given). ema:DECAY: the exponential average from the first step on (0.999 "
+        "if no DECAY is given)")
     l2: float = setting(0.0, AT_LEAST_ZERO,
         "add this times each matrix to its gradient; keeps the weights small")
     weight_decay: float = setting(0.0, AT_LEAST_ZERO,
@@ -269,7 +269,8 @@ class Settings:
     threads: int = setting(1, whole_number(0),
         "threads that compute. 0: as many as are quickest; steps are timed with one and with "
         "more, again and again, as other programs come and go, and the last bits of the result "
-        "may differ from run to run. OPENBLAS_NUM_THREADS overrides it", group="run")
+        "may differ from run to run. OPENBLAS_NUM_THREADS, or else OMP_NUM_THREADS, counts instead "
+        "if it is set", group="run")
     precision: str = setting("float32", one_of(PRECISIONS),
         "bf16: training rounds the factors of large products of matrices to 8 bits of precision, "
         "which is quicker on processors with AVX512-BF16; sums, states and parameters stay "
