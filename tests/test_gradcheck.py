@@ -196,3 +196,20 @@ def test_differences_error_sees_a_gradient_that_is_wrong(size):
         assert differences_error(function, parameters, wrong, rng) > 1e-5
         zero = {**gradients, name: gradients[name] * 0}
         assert differences_error(function, parameters, zero, rng) > 0.5
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_a_kink_within_the_step_is_no_miss_and_hides_none(size):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(size, size))
+    a[0, :3] = 3e-5, -2e-6, 4e-7  # a step of 1e-4 crosses 0
+    parameters, gradients = {"A": a}, {"A": (a > 0).astype(float)}
+
+    def function(p):
+        return float(np.maximum(0, p["A"]).sum())
+
+    assert (
+        differences_error(function, parameters, gradients, rng) < gradcheck.DIFFERENCES_TOLERANCE
+    )
+    wrong = {"A": gradients["A"] * (1 + 1e-3)}
+    assert differences_error(function, parameters, wrong, rng) > gradcheck.DIFFERENCES_TOLERANCE

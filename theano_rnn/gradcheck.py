@@ -379,17 +379,37 @@ def differences_error(
     |g| / sqrt(n), the usual size of g.d for n elements.
     """
     if sum(value.size for value in parameters.values()) <= FEW_PARAMETERS:
-        expected = finite_differences(function, parameters, epsilon=1e-4)
-        return float(np.max([relative_error(gradients[n], expected[n]) for n in parameters]))
+
+        def of_elements(epsilon: float) -> float:
+            expected = finite_differences(function, parameters, epsilon)
+            return float(np.max([relative_error(gradients[n], expected[n]) for n in parameters]))
+
+        return _least(of_elements, 1e-4)
     errors = []
     for name in list(parameters) * DIRECTIONS:
         direction = {other: np.zeros_like(value) for other, value in parameters.items()}
         d = rng.normal(size=parameters[name].shape)
         direction[name] = d / np.linalg.norm(d)
-        # A step of length 1e-3 is small in each of many elements.
-        slope = directional_difference(function, parameters, direction, epsilon=1e-3)
         found = float((gradients[name] * direction[name]).sum())
         size = np.linalg.norm(gradients[name]) / np.sqrt(d.size)
-        largest = max(size, abs(slope), np.finfo(np.float64).tiny)
-        errors.append(abs(found - slope) / largest)
+
+        def along(
+            epsilon: float, direction: Any = direction, found: float = found, size: Any = size
+        ) -> float:
+            slope = directional_difference(function, parameters, direction, epsilon)
+            return float(abs(found - slope) / max(size, abs(slope), np.finfo(np.float64).tiny))
+
+        errors.append(_least(along, 1e-3))  # a step of it is small in each of many elements
     return float(np.max(errors))
+
+
+def _least(error: Callable[[float], float], epsilon: float) -> float:
+    """The error of differences over a step; if it is large, the least over shorter steps too.
+
+    A longer step may cross the kink of a relu, and then the difference is no derivative.
+    """
+    errors = [error(epsilon)]
+    while errors[-1] > DIFFERENCES_TOLERANCE and len(errors) < 3:
+        epsilon /= 30
+        errors.append(error(epsilon))
+    return float(np.min(errors))

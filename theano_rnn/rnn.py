@@ -12,9 +12,12 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Mask, PathLike, Tokens
 from theano_rnn.interop import model_file, npz, torch_state
 from theano_rnn.model import truncation as truncations
-from theano_rnn.model.architecture import Architecture
+from theano_rnn.model.architecture import NO_DROPOUT, Architecture
 from theano_rnn.model.functions import CompiledModel
 from theano_rnn.optim.step import Step
+
+#: The settings that a file of parameters leaves open.
+FREE = ("truncation", "seed", "dtype", *NO_DROPOUT)
 
 
 class RNN(CompiledModel):
@@ -162,6 +165,7 @@ class RNN(CompiledModel):
         RNNError
             If the file is missing, damaged, or ``save`` did not write it.
         """
+        _check_free(settings)
         values, a, truncation = model_file.load(path)
         dtype = torch_state.dtype_of(values)
         saved = {**dataclasses.asdict(a), "truncation": truncation, "dtype": dtype}
@@ -207,6 +211,9 @@ class RNN(CompiledModel):
         RNNError
             If the file is missing, damaged, or holds other arrays.
         """
+        for name in ("vocab_size", "hidden_size"):
+            if name in settings:
+                raise RNNError(f"{name} is that of the file; leave it out")
         values = npz.load(path)
         table = "U" if settings.get("embedding_size") is None else "L"
         output = table if settings.get("tied") else "V"
@@ -264,6 +271,7 @@ class RNN(CompiledModel):
         RNNError
             If the file is missing, damaged, or of another module.
         """
+        _check_free(settings)
         parameters, a = torch_state.load(path, cell, names)
         settings = {"dtype": torch_state.dtype_of(parameters), **settings}
         read = {name: getattr(a, name) for name in torch_state.READ}
@@ -353,3 +361,12 @@ class RNN(CompiledModel):
         validation.positive(clip, "clip", self.dtype)
         step = self._once("clipped sgd", lambda: Step(self, clip_by="norm"))
         return step(x, y, learning_rate, clip, mask=mask)[:2]
+
+
+def _check_free(settings: Mapping[str, Any]) -> None:
+    """Raise RNNError for a setting that the file determines, or that is none."""
+    for name in settings:
+        if name not in FREE:
+            raise RNNError(
+                f"{name} cannot be given beside a file; these can: {', '.join(sorted(FREE))}"
+            )

@@ -203,8 +203,14 @@ def test_sentences_are_sampled_from_a_run(run):
         (["--resume", "run", "--from", "run"], "leave out --from"),
         (["--from", "run", "--recipe", "tutorial"], "leave out --recipe"),
         (["--from", "run"], "--from run needs a text"),
-        (["--from", "run", "--text", "text.txt", "--hidden-size", "7"], "--hidden-size 5, not 7"),
-        (["--from", "run", "--text", "text.txt", "--level", "char"], "--level word, not char"),
+        (
+            ["--from", "run", "--text", "text.txt", "--hidden-size", "7"],
+            "--hidden-size 5, not --hidden-size 7",
+        ),
+        (
+            ["--from", "run", "--text", "text.txt", "--level", "char"],
+            "--level word, not --level char",
+        ),
         (["--from", "nowhere", "--text", "text.txt"], "not a run folder"),
         (["--resume", "run"], "pass --epochs with a larger number"),
     ],

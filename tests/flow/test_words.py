@@ -19,9 +19,12 @@ import pytest
 from flow.by_hand import FOUND, by_curve, flow_of, of_lstm, of_relu, of_sigmoid, of_tanh
 
 from theano_rnn.flow.advice import advise
+from theano_rnn.flow.evidence import evidence
+from theano_rnn.flow.labels import UNKNOWN
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.report import figures, html, terminal
 from theano_rnn.flow.verdict import verdict
+from theano_rnn.flow.words import words_of
 from theano_rnn.training.settings import Settings
 
 #: The least number above 1/4 and so on: on which side of a limit is what counts.
@@ -368,6 +371,23 @@ def test_without_settings_those_of_the_network_are_taken():
     with_default = advise(flow, True, True)
     assert with_default == advised(flow, True, True, {"cell": "lstm", "bias": True})
     assert options(with_default)[-1] == f"--epochs {2 * Settings().epochs}"
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_module_of_pytorch_is_told_to_open_the_forget_gate(has_bias):
+    """Its biases begin near 0, and those of --bias at 1."""
+    flow = flow_of(cell="lstm", bias=has_bias)
+    flow.is_module = True
+    first, *_ = [each.in_torch(has_bias) for each in advise(flow, True, False)]
+    gate = "bias_hh_l*[H:2*H] = 1, the forget gate's: start with the forget gate open"
+    assert first.startswith(gate if has_bias else f"bias=True, {gate}")
+
+
+def test_few_zeros_are_not_none():
+    lags = np.subtract.outer(np.arange(20), np.arange(20))
+    seen = evidence([np.tril(0.8**lags)], 0)
+    said = words_of(UNKNOWN, UNKNOWN, dataclasses.replace(seen, zeros=0.001), {})
+    assert "fewer than 1 % of the pairs t > k are exactly 0; for the others, each step" in said
 
 
 # ---- the terminal

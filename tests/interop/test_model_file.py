@@ -1,6 +1,7 @@
 """A network in one file: it comes back whole, and what is no such file is refused by its path."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_settings_that_are_given_take_the_place_of_the_saved_ones(tmp_path):
     RNN(7, 3, truncation="window:4", dropout=0.5, dtype="float32").save(tmp_path / "file")
     model = RNN.load(tmp_path / "file", truncation="full", dropout=0.0, dtype="float64")
     assert (model.truncation, model.architecture.dropout, model.dtype) == ("full", 0.0, "float64")
-    with pytest.raises(RNNError, match="parameter U has shape"):
+    with pytest.raises(RNNError, match="hidden_size cannot be given beside a file"):
         RNN.load(tmp_path / "file", hidden_size=4)
 
 
@@ -63,7 +64,7 @@ def test_metadata_that_do_not_fit_are_refused(tmp_path, about, message):
 def test_other_files_are_refused_and_what_reads_them_is_named(tmp_path):
     with pytest.raises(RNNError, match="none: No such file"):
         RNN.load(tmp_path / "none")
-    with pytest.raises(RNNError, match="Is a directory"):
+    with pytest.raises(RNNError, match="it is not a file but a folder"):
         RNN.load(tmp_path)
     (tmp_path / "file").write_bytes(b"no tensors at all")
     with pytest.raises(RNNError, match="file is not a file of RNN"):
@@ -73,3 +74,24 @@ def test_other_files_are_refused_and_what_reads_them_is_named(tmp_path):
         RNN.load(tmp_path / "file")
     with pytest.raises(RNNError, match="cannot be written: Is a directory"):
         RNN(7, 3).save(tmp_path)
+
+
+@pytest.mark.parametrize("read", [RNN.load, RNN.from_npz, RNN.from_torch])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RNNError, match="not a file but a folder, a pipe or a device"):
+        read(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("read", "settings", "message"),
+    [
+        (RNN.load, {"cell": "sigmoid"}, "cell cannot be given beside a file; these can: dropout"),
+        (RNN.load, {"hiden_size": 3}, "hiden_size cannot be given"),
+        (RNN.from_torch, {"bias": False}, "bias cannot be given beside a file"),
+        (RNN.from_npz, {"vocab_size": 5}, "vocab_size is that of the file; leave it out"),
+    ],
+)
+def test_what_the_file_says_is_no_setting(tmp_path, read, settings, message):
+    with pytest.raises(RNNError, match=message):
+        read(tmp_path / "file", **settings)

@@ -42,7 +42,7 @@ def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):
         (one, "is not an .npz file of arrays"),
         (text, "is not an .npz file of arrays"),
         (empty, "is not an .npz file of arrays"),
-        (tmp_path, "Is a directory"),
+        (tmp_path, "it is not a file but a folder"),
         (tmp_path / "none.npz", "No such file"),
     ]
     contents = [

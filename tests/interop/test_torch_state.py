@@ -101,10 +101,13 @@ def test_biases_that_only_the_decoder_has_are_zeros_elsewhere():
     assert a.bias and not parameters["b"].any() and parameters["c"].all()
 
 
-def test_one_bias_without_the_other_is_no_module():
-    state = to_torch(RNN(5, 2, bias=True).parameters(), Architecture(5, 2, bias=True))
-    del state["rnn.bias_ih_l0"]
-    with pytest.raises(RNNError, match=r"rnn\.bias_ih_l0 \(2,\) is missing"):
+@pytest.mark.parametrize("left_out", [["ih_l0"], ["hh_l0"], ["ih_l1"], ["ih_l1", "hh_l1"]])
+def test_some_biases_without_the_others_are_no_module(left_out):
+    a = Architecture(5, 2, bias=True, layers=2)
+    state = to_torch(RNN(5, 2, bias=True, layers=2).parameters(), a)
+    for name in left_out:
+        del state[f"rnn.bias_{name}"]
+    with pytest.raises(RNNError, match=rf"rnn\.bias_{left_out[0]} \(2,\) is missing"):
         from_torch(state)
 
 

@@ -61,3 +61,14 @@ def test_a_record_without_a_later_setting_is_read(tmp_path):
     (tmp_path / "results.jsonl").write_text(json.dumps(record) + "\n")
     with Results(tmp_path) as results:
         assert not results.missing([trial])
+
+
+def test_trials_that_differ_in_more_than_their_seed_are_rows_of_their_own():
+    (block,) = GRID
+    found = grid.expand([{**block, "learning_rate": [0.01, 0.1]}])
+    table = by_row_and_length([record_of(trial) for trial in found])
+    assert [remedy for _, _, remedy in table] == [
+        "sgd, learning_rate 0.01", "sgd, learning_rate 0.1",
+        "clip, learning_rate 0.01", "clip, learning_rate 0.1",
+    ]  # fmt: skip
+    assert all(len(seeds) == 2 for row in table.values() for seeds in row.values())

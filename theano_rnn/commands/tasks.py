@@ -4,6 +4,7 @@ Give one task and one remedy, or --sweep for a grid of many on a Dask cluster.
 """
 
 import argparse
+import dataclasses
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from theano_rnn.common import extras, options
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
 from theano_rnn.long_term import grid
+from theano_rnn.long_term.remedies import names_of
 from theano_rnn.long_term.results import Results, by_row_and_length, picture
 from theano_rnn.long_term.trial import Trial, learn
 from theano_rnn.studies import cluster
@@ -79,7 +81,7 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
             raise RNNError(f"--workers must be at least 1, not {arguments.workers}")
         if arguments.sweep == "default":
             return grid.expand(grid.DEFAULT)
-        return grid.read_grid(arguments.sweep)
+        return checked(grid.read_grid(arguments.sweep))
     for name in ("scheduler", "workers"):
         if getattr(arguments, name) is not None:
             raise RNNError(f"--{name} is for a sweep; give --sweep too")
@@ -89,7 +91,21 @@ def trials_of(arguments: argparse.Namespace) -> list[Trial]:
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:
         raise RNNError(f"--seeds must be at least 1, not {seeds}")
-    return [Trial(**given, seed=seed) for seed in range(seeds)]
+    return checked([Trial(**given, seed=seed) for seed in range(seeds)])
+
+
+#: The remedies whose settings these are.
+OF_REMEDIES = {"clip": "clip", "alpha": "omega"}
+
+
+def checked(trials: list[Trial]) -> list[Trial]:
+    """The trials; RNNError if a setting has an effect in none of them."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Trial)}
+    for name, remedy in OF_REMEDIES.items():
+        is_set = any(getattr(trial, name) != defaults[name] for trial in trials)
+        if is_set and not any(remedy in names_of(trial.remedy) for trial in trials):
+            raise RNNError(f"{name} is for the remedy {remedy}, and no trial has it; leave it out")
+    return trials
 
 
 def name_of(trial: Trial) -> str:
@@ -153,6 +169,8 @@ def run_here(trials: Sequence[Trial], results: Optional[Results]) -> int:
             records.append(record)
             if results is not None:
                 results.add(record)
+            if display.stop:
+                break
     signal.signal(signal.SIGINT, signal.default_int_handler)
     report(records, results)
     return 130 if display.stop else 0

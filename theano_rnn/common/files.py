@@ -137,15 +137,23 @@ def _warn_once(message: str) -> None:
 
 
 def read(path: PathLike, most: int) -> bytes:
-    """The content of a file of at most ``most`` bytes.
+    """The content of a file of at most ``most`` bytes; see ``opened``."""
+    with opened(path) as file:
+        return read_stream(file, most)
+
+
+@contextlib.contextmanager
+def opened(path: PathLike) -> Iterator[BinaryIO]:
+    """A file to read, closed at the end of the block.
 
     Links are followed. A folder, a pipe or a device is refused: the last two may never end.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file but a folder, a pipe or a device")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a file but a folder, a pipe or a device")
-        return read_stream(file, most)
+        yield file
 
 
 def read_stream(file: BinaryIO, most: int) -> bytes:

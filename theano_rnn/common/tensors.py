@@ -6,7 +6,7 @@ from pathlib import Path
 
 import safetensors
 
-from theano_rnn.common import memory
+from theano_rnn.common import files, memory
 from theano_rnn.common.types import Array, PathLike
 
 #: Most bytes of the header: the names and shapes of some thousand arrays.
@@ -48,7 +48,7 @@ def read(path: PathLike) -> tuple[dict[str, Array], dict[str, str]]:
 
 def _check_sizes(path: Path) -> None:
     """ValueError for a file that needs more memory than there is, before it is read."""
-    with path.open("rb") as file:
+    with files.opened(path) as file:
         (header,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
         size = file.seek(0, os.SEEK_END)
     if header > HEADER:

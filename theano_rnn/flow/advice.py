@@ -33,14 +33,21 @@ class Advice:
         options = " ".join(_option(name, value) for name, value in self.changes.items())
         return f"{options}: {self.effect}"
 
-    def in_torch(self) -> Optional[str]:
+    def in_torch(self, has_bias: bool = True) -> Optional[str]:
         """The same for a module of PyTorch; None if PyTorch has no function for it.
+
+        Parameters
+        ----------
+        has_bias : bool
+            Whether the module has biases.
 
         >>> Advice({"clip": 1.0, "clip_by": "norm"}, "bound the step").in_torch()
         'torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0): bound the step'
         """
         changes = {name: v for name, v in self.changes.items() if name != "clip_by"}
         calls = [_in_torch(name, value) for name, value in changes.items()]
+        if "bias" in changes and not has_bias:
+            calls.insert(-1, "bias=True")
         return None if None in calls else f"{', '.join(map(str, calls))}: {self.effect}"
 
 
@@ -53,7 +60,7 @@ def _option(name: str, value: Any) -> str:
 
 #: What has the effect of a setting in PyTorch.
 TORCH = {
-    "bias": "bias_hh_l*[H : 2 * H] = 1, the forget gate's",  # PyTorch's begins near 0
+    "bias": "bias_hh_l*[H:2*H] = 1, the forget gate's",  # PyTorch's begins near 0
     "clip": "torch.nn.utils.clip_grad_norm_(module.parameters(), {})",
     "l2": "weight_decay={} in the optimizer",
     "epochs": "twice the epochs",
@@ -95,7 +102,9 @@ def advise(
         found += _against_explosion(flow, settings)
     if vanishes:
         found += _against_vanishing(flow, settings)
-    found = [_what_is_new(advice, settings) for advice in found if accepts(settings, advice)]
+    # The forget gate of PyTorch's biases begins near 0, and not open as that of --bias.
+    kept = {"bias"} if flow.is_module else set()
+    found = [_what_is_new(advice, settings, kept) for advice in found if accepts(settings, advice)]
     return [advice for advice in found if advice.changes]
 
 
@@ -108,11 +117,10 @@ def accepts(settings: Settings, advice: Advice) -> bool:
     return True
 
 
-def _what_is_new(advice: Advice, settings: Settings) -> Advice:
+def _what_is_new(advice: Advice, settings: Settings, kept: set[str]) -> Advice:
     now = dataclasses.asdict(settings)
-    return Advice(
-        {n: value for n, value in advice.changes.items() if now[n] != value}, advice.effect
-    )
+    changes = {n: v for n, v in advice.changes.items() if now[n] != v or n in kept}
+    return Advice(changes, advice.effect)
 
 
 def _of_truncation(flow: Measured, settings: Settings) -> Iterator[Advice]:
@@ -120,8 +128,9 @@ def _of_truncation(flow: Measured, settings: Settings) -> Iterator[Advice]:
     scheme = settings.cut
     if isinstance(scheme, Adaptive) or scheme.K is None:
         return
-    cosine, _ = flow.truncated(settings.truncation, flow.recurrent)
-    if cosine >= ALIKE:
+    cosine, ratio = flow.truncated(settings.truncation, flow.recurrent)
+    is_nothing = ratio == 0 and flow.truncated("full", flow.recurrent)[1] == 0
+    if cosine >= ALIKE or is_nothing:  # of a gradient of 0 nothing is cut
         return
     why = f"the cosine of {settings.truncation} with the full gradient is {cosine:.2f} here"
     if settings.stream:

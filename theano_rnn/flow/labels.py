@@ -7,7 +7,8 @@ criteria.
 ====================  ===========================================================================
 proved to vanish      gamma sigma_max(W) < 1, whatever the text
 observed to vanish    less than 1 % is left; or less than 10 % is, and at the rate seen it will be
-                      less than 1 % at lag 90, as 0.95^90 is, and the curve does not level off
+                      less than 1 % at lag 90, as 0.95^90 is, and the curve does not level off; or
+                      more than half of the errors before their own step are exactly 0
 decays slowly         each step leaves less than all of it, but not so little
 kept                  each step leaves all, and at the longest lags it neither halves nor doubles
 grows slowly          each step adds to it, but not so much

@@ -16,7 +16,7 @@ from theano_rnn.common.types import Floats
 from theano_rnn.flow import words
 from theano_rnn.flow.advice import advise
 from theano_rnn.flow.decay import Piece, horizon_of, left_by_lag
-from theano_rnn.flow.evidence import Range, evidence
+from theano_rnn.flow.evidence import Evidence, Range, evidence
 from theano_rnn.flow.labels import DECAYS, EXPLODES, GROWS, PROVED, VANISHES, label_of
 from theano_rnn.flow.pool import Pool
 from theano_rnn.flow.reasons import Measured, reasons
@@ -72,6 +72,8 @@ class Verdict:
         The share left at the longest lag that counts.
     pieces : tuple of Piece
         The fitted lines, one or two.
+    longest : int or None
+        The longest lag that counts.
     parts : dict
         The rate of each part of the state apart: of s and c for lstm, else of none.
     """
@@ -96,6 +98,7 @@ class Verdict:
     left: Optional[float] = None
     pieces: tuple[Piece, ...] = ()
     parts: Optional[dict[str, float]] = None
+    longest: Optional[int] = None
 
     def __repr__(self) -> str:
         return f"Verdict({self.kind!r}: {self.words})"
@@ -159,7 +162,8 @@ def verdict(
         said += words.disagreement(horizon, horizon_of(products))
     rate = None if e.last is None else e.last.rate
     advice = advise(flow, vanishes and is_felt, explodes and is_felt, settings)
-    written = [each.in_torch() if flow.is_module else str(each) for each in advice]
+    has_bias = flow.architecture.bias
+    written = [each.in_torch(has_bias) if flow.is_module else str(each) for each in advice]
     return Verdict(
         kind=kind,
         observed=observed,
@@ -172,7 +176,7 @@ def verdict(
         half_life=e.half_life,
         horizon=e.horizon,
         zeros=e.zeros,
-        reasons=tuple(reasons(flow, vanishes, explodes, rate)),
+        reasons=tuple(reasons(flow, vanishes, explodes, _felt(e))),
         remedies=tuple(line for line in written if line),
         texts=e.texts,
         rate_range=e.rate,
@@ -181,7 +185,16 @@ def verdict(
         left=None if e.last is None else float(e.left[-1]),
         pieces=e.pieces,
         parts=parts or None,
+        longest=None if e.last is None else e.longest,
     )
+
+
+def _felt(e: Evidence) -> Optional[float]:
+    """What each step leaves where most is lost or gained: up to the horizon, else in the end."""
+    if e.last is None:
+        return None
+    ended = e.horizon if e.horizon is not None else e.grown
+    return next((p.rate for p in e.pieces if ended is not None and ended <= p.last), e.last.rate)
 
 
 def _texts(norms: "Floats | list[Floats]") -> list[Floats]:

@@ -74,14 +74,16 @@ def _of_rate(e: Evidence) -> Iterator[str]:
     if last is None or e.rate is None:
         steps = f"{e.steps} step{'s' * (e.steps != 1)}"
         has = "this text has" if e.texts == 1 else f"the longest of these {e.texts} has"
-        yield f"A rate needs {SHORTEST} steps and errors other than 0; {has} {steps}."
+        needed = SHORTEST + e.first
+        yield f"A rate needs {needed} steps and errors other than 0; {has} {steps}."
         return
     if last.rate == 0:
         yield "Nothing of |dE_t/ds_k| is left one step back."
         return
     who = "Each step back"
     if e.zeros:
-        who = f"{e.zeros:.0%} of the pairs t > k are exactly 0; for the others, each step back"
+        zeros = f"{e.zeros:.0%}" if e.zeros >= 0.005 else "fewer than 1 %"
+        who = f"{zeros} of the pairs t > k are exactly 0; for the others, each step back"
     if len(e.pieces) > 1:
         early = e.pieces[0]
         yield (
@@ -171,7 +173,11 @@ def _why_unknown(e: Evidence) -> Iterator[str]:
     elif not is_steady(e):
         yield "The longest lags do not go on at this rate."
     else:
-        yield f"Any rate from {_shown(e.rate)} a step is possible."
+        shown = _shown(e.rate)
+        if " to " in shown:
+            yield f"Any rate from {shown} a step is possible."
+        else:
+            yield "What comes after the bend is too short to tell."
 
 
 def steps_of(lag: int) -> str:

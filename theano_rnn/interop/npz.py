@@ -54,7 +54,7 @@ def load_one(path: PathLike) -> Array:
         If the file is missing or damaged, or larger than the memory allows.
     """
     try:
-        with open(path, "rb") as file:
+        with files.opened(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             if size > memory.total() // 4:
@@ -70,10 +70,7 @@ def load_one(path: PathLike) -> Array:
 
 def _arrays(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file, if they need no more memory than the limit for its size."""
-    if not path.is_file():
-        open(path, "rb").close()  # an OSError that says why
-        raise ValueError("it is not a file")
-    with zipfile.ZipFile(path) as archive:
+    with files.opened(path) as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         declared = sum(member.file_size for member in members)
         # Compression hardly shrinks the numbers of a network; it shrinks zeros a thousandfold.

@@ -214,7 +214,7 @@ def save(path: Union[str, Path], parameters: State, architecture: Architecture) 
     }
     data = safetensors.numpy.save(to_torch(parameters, architecture), metadata=metadata)
     with files.writing(path):
-        Path(path).write_bytes(data)
+        files.replace(Path(path), data)
 
 
 def load(

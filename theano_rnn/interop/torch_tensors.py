@@ -135,11 +135,10 @@ def _complete(state: Arrays, a: Architecture, outputs: int, dtype: str) -> Array
         shapes[f"rnn.weight_hh_l{l}"] = (GH, H)
         shapes.update({f"rnn.bias_{kind}_l{l}": (GH,) for kind in ("ih", "hh")})
     shapes.update({"decoder.weight": (outputs, H), "decoder.bias": (outputs,)})
-    complete = {}
+    complete, has_biases = {}, any(name.startswith("rnn.bias_") for name in state)
     for name, shape in shapes.items():
-        other = name.replace("bias_ih", "bias_hh") if "bias_ih" in name else ""
-        if other in state and name not in state:
-            raise _missing(f"{name} {shape}", state)  # PyTorch has both or none
+        if has_biases and name.startswith("rnn.bias_") and name not in state:
+            raise _missing(f"{name} {shape}", state)  # PyTorch has all or none
         if name in state:
             complete[name] = validation.finite_array(state[name], name, shape, dtype)
         elif "bias" in name or 0 in shape:

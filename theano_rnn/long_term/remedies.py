@@ -104,9 +104,12 @@ def check(text: str, cell: str) -> None:
     cell : str
     """
     remedy = parse(text)
-    check_cell(remedy.initialization, cell)
-    if remedy.has_omega:
-        check_omega(cell, "full")
+    try:
+        check_cell(remedy.initialization, cell)
+        if remedy.has_omega:
+            check_omega(cell, "full")
+    except RNNError as error:  # it names settings of a training
+        raise RNNError(f"{str(error).split(';')[0]}; leave the remedy out") from None
     backward = [name for name in ("omega", "flossing") if name in names_of(text)]
     if backward and remedy.credit != "full":
         raise RNNError(

@@ -7,11 +7,13 @@ from theano_rnn.common.validation import is_finite
 from theano_rnn.long_term.trial import SETTINGS, Trial
 from theano_rnn.studies import results
 
-#: The task, the cell and the remedy of a row of the table.
+#: The task, the cell and the remedy of a row of the table, with what else tells it from others.
 Row = tuple[str, str, str]
 
 #: Settings that older records do not have, as these trials had them.
 ADDED = {"flossing": None}
+#: What may tell trials of one task, cell and remedy apart, beside length and seed.
+OTHERS = [n for n in SETTINGS if n not in ("task", "length", "cell", "remedy", "seed")]
 
 
 class Results(results.Results[Trial]):
@@ -67,6 +69,9 @@ def _check_outcome(record: Record) -> None:
 def by_row_and_length(records: list[Record]) -> dict[Row, dict[int, list[Record]]]:
     """The records of all seeds: (task, cell, remedy) -> length -> records, by ascending length.
 
+    Where the trials of a cell and a remedy differ in more than length and seed, the rest stands
+    behind the remedy: "clip, learning_rate 0.1".
+
     Parameters
     ----------
     records : list of dict
@@ -75,10 +80,15 @@ def by_row_and_length(records: list[Record]) -> dict[Row, dict[int, list[Record]
     -------
     dict
     """
-    table: dict[Row, dict[int, list[Record]]] = {}
+    alike: dict[Row, list[Record]] = {}
     for r in records:
-        row = table.setdefault((r["task"], r["cell"], r["remedy"]), {})
-        row.setdefault(r["length"], []).append(r)
+        alike.setdefault((r["task"], r["cell"], r["remedy"]), []).append({**ADDED, **r})
+    table: dict[Row, dict[int, list[Record]]] = {}
+    for (task, cell, remedy), those in alike.items():
+        varied = [name for name in OTHERS if len({r[name] for r in those}) > 1]
+        for r in those:
+            name = ", ".join([remedy, *(f"{name} {r[name]}" for name in varied)])
+            table.setdefault((task, cell, name), {}).setdefault(r["length"], []).append(r)
     return {name: dict(sorted(row.items())) for name, row in table.items()}
 
 

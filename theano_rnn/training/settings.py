@@ -269,8 +269,8 @@ class Settings:
     threads: int = setting(1, whole_number(0),
         "threads that compute. 0: as many as are quickest; steps are timed with one and with "
         "more, again and again, as other programs come and go, and the last bits of the result "
-        "may differ from run to run. OPENBLAS_NUM_THREADS, or else OMP_NUM_THREADS, counts instead "
-        "if it is set", group="run")
+        "may differ from run to run. OPENBLAS_NUM_THREADS, or else OMP_NUM_THREADS, counts "
+        "instead if it is set", group="run")
     precision: str = setting("float32", one_of(PRECISIONS),
         "bf16: training rounds the factors of large products of matrices to 8 bits of precision, "
         "which is quicker on processors with AVX512-BF16; sums, states and parameters stay "

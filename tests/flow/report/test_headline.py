@@ -7,6 +7,7 @@ import re
 import pytest
 from flow.by_hand import findings_of
 
+from theano_rnn.flow.decay import Piece
 from theano_rnn.flow.report.headline import headline
 from theano_rnn.flow.report.symbols import SYMBOLS, typeset
 
@@ -43,6 +44,27 @@ def said(T=20, inputs=None, **numbers):
 )  # fmt: skip
 def test_the_first_sentence_has_the_half_life_and_the_horizon(numbers, sentence):
     assert said(**numbers) == sentence
+
+
+TWO = (Piece(0, 4, 0.3, 1.0), Piece(4, 19, 1.0, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ({"horizon": 4}, "After 4 words less than 1 % of the error is left."),
+        ({"grown": 5}, "After 5 words there is more than 100 times as much of the error."),
+        ({"left": 0.25}, "After 19 words, the most here, 25 % of the error is left."),
+        ({"left": 2.5}, "After 19 words, the most here, there is 2.5 times as much of the error."),
+    ],
+)
+def test_where_no_one_rate_fits_the_first_sentence_has_none(numbers, sentence):
+    assert said(**{"rate": 1.0, "half_life": math.inf, "pieces": TWO, **numbers}) == sentence
+
+
+def test_the_longest_lag_of_a_sample_is_that_of_its_texts():
+    of_many = {"rate": 1.0, "half_life": math.inf, "texts": 50, "longest": 30}
+    assert said(**of_many) == "The error keeps its size over all 30 words of these 50 texts."
 
 
 @pytest.mark.parametrize(

@@ -108,12 +108,12 @@ def _subtensor(loop: Loop, node: Apply) -> Shape:
 
 def _inc_subtensor(loop: Loop, node: Apply) -> Shape:
     x, y = node.inputs[:2]
-    if x.dtype != y.dtype:
-        raise Unsupported(f"it adds {y.dtype} to a slice of {x.dtype}")
     wide = [True] * (2 - y.ndim) + list(y.broadcastable)
     for is_wide, own, other in zip(wide, _slice(loop, node), loop.shapes[y]):
         if not is_wide:
             join_dims(loop, own, other, node.op)
+    if x.dtype != y.dtype and not node.op.set_instead_of_inc:
+        raise Unsupported(f"it adds {y.dtype} to a slice of {x.dtype}")
     return loop.shapes[x]
 
 
