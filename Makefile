@@ -113,12 +113,15 @@ figures: $(MADE)
 # The page after four clicks. Root says CHROMIUM="chromium --no-sandbox".
 CHROMIUM := chromium
 explore:
+	mkdir -p runs
 	$(PYTHON) -m theano_rnn explore --output runs/explore.html
 	$(CHROMIUM) --headless --disable-background-networking --hide-scrollbars \
 		--window-size=1280,900 --screenshot=docs/explore.png "file://$(CURDIR)/runs/explore.html#at=4"
 
 # JAX and PyTorch want another NumPy than Theano: they have an environment of their own.
 $(PEERS)/.made: theano_rnn/benchmark/peers.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "JAX and PyTorch here need Python 3.11 or later: PYTHON=python3.11 make ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

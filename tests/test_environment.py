@@ -1,6 +1,5 @@
 """The files that install the project agree with one another."""
 
-import ast
 import importlib.util
 import json
 import os
@@ -287,22 +286,6 @@ def test_a_missing_compiler_is_told_so_in_one_line(tmp_path):
     assert "g++" in done.stderr and "apt install g++" in done.stderr
 
 
-def test_the_oracle_imports_only_numpy_and_the_standard_library():
-    for path in (ROOT / "theano_rnn" / "reference").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-            for name in names:
-                is_own = name.startswith("theano_rnn.reference")
-                assert is_own or not name.startswith(("theano", ".")), (path, name)
-
-
-def test_the_oracle_is_imported_without_theano():
-    code = "import sys, theano_rnn.reference; print('theano' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n"
-
-
 @pytest.mark.parametrize(
     "given", ["", "floatX=float64", "base_compiledir=/tmp/x", "floatX=float64,compiledir=/tmp/x"]
 )
@@ -312,10 +295,20 @@ def test_the_tests_compile_into_a_cache_of_their_own_unless_one_is_named(monkeyp
     assert conftest.theano_flags(in_c=True) == ",".join(filter(None, [given, ours]))
 
 
-def test_importing_the_package_writes_nothing_and_draws_nothing():
+def test_importing_the_package_writes_nothing_and_draws_nothing(tmp_path):
     code = "import theano_rnn, sys; print(sorted(m for m in sys.modules if m == 'numpy.random'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    environ = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
+    environ.pop("THEANO_FLAGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environ
+    )
     assert done.stdout == "[]\n" and not done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error():

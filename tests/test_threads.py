@@ -227,8 +227,9 @@ def test_locks_that_come_and_go_do_not_disturb_a_fork():
     try:
         for _ in range(300):
             threads._hold_all()
-            assert set(threads._locks.values()) <= set(threads._held)
+            are_all_held = set(threads._locks.values()) <= set(threads._held)
             threads._release_all()
+            assert are_all_held
     finally:
         ended.set()
         reader.join()

@@ -93,6 +93,10 @@ def test_a_sweep_without_dask_is_one_line(called, tmp_path, monkeypatch):
         ([*QUICK, "--remedy", "magic"], "remedy 'magic' is unknown; use clip"),
         ([*QUICK, "--remedy", "omega", "--cell", "lstm"], "not lstm; leave the remedy out"),
         ([*QUICK, "--remedy", "orthogonal", "--cell", "mingru"], "; leave the remedy out"),
+        (
+            [*QUICK, "--clip", 0.5],
+            "clip is for the remedy clip, and no trial has it; leave it out",
+        ),
         ([*QUICK, "--alpha", 4], "alpha is for the remedy omega, and no trial has it; leave it"),
         ([*QUICK, "--flossing", 0], "flossing must be a whole number of at least 1, not 0"),
         ([*QUICK, "--seeds", 0], "--seeds must be at least 1"),

@@ -8,8 +8,6 @@ import pytest
 
 import theano_rnn
 from theano_rnn import RNNError
-from theano_rnn.engine import building
-from theano_rnn.optim.step import Step
 from theano_rnn.search import trial
 from theano_rnn.search.study import Job
 from theano_rnn.search.trial import Pruning, train_with, wait_until_free
@@ -77,18 +75,18 @@ def test_a_trial_that_nobody_waits_for_stops_and_goes_on_to_the_same_end(job, mo
 
 
 @pytest.mark.slow
-def test_compiling_does_not_use_up_the_minutes_of_a_trial(job, monkeypatch):
-    made = Step._compile
+def test_compiling_does_not_use_up_the_minutes_of_a_trial(job):
+    """``test_budget`` shows what that means."""
+    budgets = []
 
-    def slow(step, *which):
-        with building():
-            time.sleep(6.5)
-        return made(step, *which)
+    class Looking(Pruning):
+        def epoch(self, record):
+            budgets.append(self._training.budget)
+            super().epoch(record)
 
-    monkeypatch.setattr(Step, "_compile", slow)
-    limited = Job(4, job.folder, {**job.values, "minutes": 0.1}, job.given, {})
-    trained = train_with(limited, Pruning(lambda *_: False, never))
-    assert (trained["ended"], trained["epochs"]) == ("complete", 3)
+    limited = Job(4, job.folder, {**job.values, "minutes": 30, "epochs": 1}, job.given, {})
+    train_with(limited, Looking(lambda *_: False, never))
+    assert [(budget.minutes, budget.compiling) for budget in budgets] == [(30, False)]
 
 
 def test_settings_that_do_not_go_together_end_the_trial(job):

@@ -123,6 +123,11 @@ def test_a_sentence_ends_at_the_end_token(vocabulary):
     assert generate(Recorder(p), vocabulary, count=2) == ["", ""]
 
 
+def test_where_all_that_may_be_drawn_has_no_probability_it_is_drawn_evenly():
+    p, random = np.array([0.0, 0.0, 1.0, 0.0], np.float32), np.random.default_rng(0)
+    assert {Draw(1.0)(p, random, never={2, 0}) for _ in range(50)} == {1, 3}
+
+
 def test_unknown_and_start_are_never_written(vocabulary):
     p = np.full(vocabulary.size, 1e-3)
     p[[vocabulary.unknown, vocabulary.start]] = 1.0

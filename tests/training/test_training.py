@@ -544,6 +544,27 @@ def test_a_checkpoint_of_another_version_is_refused_in_words(tmp_path, corpus):
         Training(SETTINGS, training.run, corpus, resume=True)
 
 
+def test_a_training_computes_in_as_many_threads_as_it_is_told(tmp_path, corpus, monkeypatch):
+    used, timed = [], []
+
+    class Choice:
+        def __init__(self, use, most):
+            use(most)
+
+        def step(self, tokens, seconds):
+            timed.append(tokens)
+
+    monkeypatch.setattr("theano_rnn.training.loop.engine.use_threads", used.append)
+    monkeypatch.setattr("theano_rnn.training.loop.engine.most_threads", lambda: 2)
+    monkeypatch.setattr("theano_rnn.training.loop.ThreadChoice", Choice)
+    new_training(tmp_path / "two", corpus, dataclasses.replace(SETTINGS, threads=2))
+    assert used == [2]
+    chooses = dataclasses.replace(SETTINGS, threads=0, epochs=1)
+    training = new_training(tmp_path / "chosen", corpus, chooses)
+    training.run_epochs(StopAfter(5))
+    assert used[-1] == 2 and len(timed) == 5 - training.step.compiled
+
+
 def test_a_stream_shorter_than_its_rows_is_refused(tmp_path, corpus):
     settings = dataclasses.replace(STREAM, batch_size=1000)
     with pytest.raises(RNNError, match="fewer than the 1000 rows of a batch"):
@@ -560,6 +581,18 @@ def test_a_stream_is_judged_with_its_state_carried_and_sentences_alone(tmp_path,
     expected = alone.model.calculate_loss(*pairs(corpus.valid))
     found = evaluation.text_loss(alone.model, corpus.valid, is_stream=False)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_stream_is_validated_in_rows_after_an_epoch_and_judged_as_one_text(
+    tmp_path, corpus, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "LEAST", count_tokens(corpus.valid) // 3)
+    settings = dataclasses.replace(STREAM, epochs=1)
+    training = new_training(tmp_path / "run", corpus, settings)
+    training.run_epochs(Callback())
+    in_rows, as_one = (evaluation.stream_loss(training.model, corpus.valid, n) for n in (3, 1))
+    assert training.run.metrics()[0]["valid_loss"] == in_rows != as_one
+    assert training.result()["valid_perplexity"] == perplexity(as_one)
 
 
 @pytest.mark.parametrize("clip", [0, None])
@@ -952,9 +985,10 @@ def test_a_training_that_goes_on_from_within_an_epoch_ends_as_one_that_was_whole
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["a checkpoint", "no checkpoint"])
-def test_ctrl_c_within_a_step_saves_no_step_that_is_taken_and_not_counted(
+def test_ctrl_c_within_a_step_saves_no_step_that_is_not_counted_where_there_is_a_checkpoint(
     tmp_path, corpus, quickly_compiled, monkeypatch, kept
 ):
+    """Before the first one it saves what there is, and takes that step again."""
     settings = dataclasses.replace(SETTINGS, optimizer="adam", checkpoint_every="2")
     few = dataclasses.replace(corpus, train=corpus.train[:8], valid=corpus.valid[:4])
     training = new_training(tmp_path / "whole", few, settings)

@@ -315,8 +315,8 @@ def memory_in_bytes(name: str) -> Optional[int]:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return None
-    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(name + ":"))
-    return 1024 * int(kilobytes)
+    kilobytes = next((line.split()[1] for line in lines if line.startswith(name + ":")), None)
+    return None if kilobytes is None else 1024 * int(kilobytes)
 
 
 def forget_peak() -> bool:

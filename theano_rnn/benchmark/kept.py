@@ -5,6 +5,7 @@ processor that takes half of the time for the loop should take half of it for a 
 result that was kept on another machine says something, and one of the same machine says more.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,7 +36,21 @@ def figures(result: Record) -> Iterator[tuple[str, float]]:
             name = " ".join([section, *(str(row[key]) for key in NAMES if key in row)])
             ours: Any = row.get("ours") or row.get("programs", {}).get("ours") or row
             if "ms" in ours:
-                yield name, float(ours["ms"]["median"])
+                ms = float(ours["ms"]["median"])
+                if not 0 < ms < math.inf:
+                    raise ValueError
+                yield name, ms
+
+
+def is_result(value: object) -> bool:
+    """Whether a value is what ``benchmark --json`` writes."""
+    try:
+        assert isinstance(value, dict)
+        dict(figures(value))
+        loop = float(value["machine"]["operations_a_second"])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, AssertionError):
+        return False
+    return 0 < loop < math.inf
 
 
 def changes(then: Record, now: Record) -> list[Change]:
@@ -53,16 +68,18 @@ def changes(then: Record, now: Record) -> list[Change]:
     Raises
     ------
     RNNError
-        If ``then`` is no such result, or has none of the sections of ``now``.
+        If ``then`` is no such result, or no step is in both.
     """
-    try:
-        before = dict(figures(then))
-        faster = now["machine"]["operations_a_second"] / then["machine"]["operations_a_second"]
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError):
-        raise RNNError("it is no result of benchmark --json; make it again") from None
+    if not is_result(then):
+        raise RNNError("it is no result of benchmark --json; make it again")
+    before = dict(figures(then))
+    faster = now["machine"]["operations_a_second"] / then["machine"]["operations_a_second"]
     both = [(name, before[name], ms) for name, ms in figures(now) if name in before]
     if not both:
-        raise RNNError("it has none of these sections; leave --only out, or compare another file")
+        raise RNNError(
+            "no step of these sections is in it to compare with; leave --only out, or compare "
+            "another file"
+        )
     found = [Change(name, a, b, b / a * faster) for name, a, b in both]
     others = [each for each in found if abs(each.times - 1) > CHANGE]
     return sorted(others, key=lambda each: -each.times)

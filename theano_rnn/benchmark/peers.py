@@ -34,6 +34,8 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
     def step_of(W: Array) -> StepFunction:
         W_T = W.T
         H = W_T.shape[0]
+        # Cut once, and not in each step: the gradient of a cut is as large as W.
+        W_zr, W_h = W_T[:, : 2 * H], W_T[:, 2 * H :]
 
         def tanh(state: State, p: Array) -> State:
             (s,) = state
@@ -41,9 +43,9 @@ def load_jax(values: dict[str, Array], cell: str, truncation: str, learning_rate
 
         def gru(state: State, p: Array) -> State:
             (s,) = state
-            zr = jax.nn.sigmoid(p[:, : 2 * H] + s @ W_T[:, : 2 * H])
+            zr = jax.nn.sigmoid(p[:, : 2 * H] + s @ W_zr)
             z, r = zr[:, :H], zr[:, H:]
-            h = jnp.tanh(p[:, 2 * H :] + (r * s) @ W_T[:, 2 * H :])
+            h = jnp.tanh(p[:, 2 * H :] + (r * s) @ W_h)
             return (z * s + (1 - z) * h,)
 
         def lstm(state: State, p: Array) -> State:

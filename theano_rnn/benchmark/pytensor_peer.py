@@ -53,10 +53,10 @@ def load_pytensor(
     def tanh(p: Array, s: Array, W: Array) -> list[Array]:
         return [pt.tanh(p + product(s, W))]
 
-    def gru(p: Array, s: Array, W: Array) -> list[Array]:
-        zr = pt.sigmoid(p[..., : 2 * H] + product(s, W[: 2 * H]))
+    def gru(p: Array, s: Array, W_zr: Array, W_h: Array) -> list[Array]:
+        zr = pt.sigmoid(p[..., : 2 * H] + product(s, W_zr))
         z, r = zr[..., :H], zr[..., H:]
-        h = pt.tanh(p[..., 2 * H :] + product(r * s, W[2 * H :]))
+        h = pt.tanh(p[..., 2 * H :] + product(r * s, W_h))
         return [z * s + (1 - z) * h]
 
     def lstm(p: Array, s: Array, c: Array, W: Array) -> list[Array]:
@@ -73,7 +73,8 @@ def load_pytensor(
         {"tanh": tanh, "gru": gru, "lstm": lstm}[cell],
         sequences=[p],
         outputs_info=[start] * (2 if cell == "lstm" else 1),
-        non_sequences=[W],
+        # Cut once, and not in each step: the gradient of a cut is as large as W.
+        non_sequences=[W[: 2 * H], W[2 * H :]] if cell == "gru" else [W],
         strict=True,
         return_updates=False,
     )

@@ -1,4 +1,4 @@
-"""A training as a whole beside its steps alone: what batches, logs and checkpoints cost."""
+"""A training, but for what it does between epochs, beside its steps alone: batches and logs."""
 
 import time
 from pathlib import Path

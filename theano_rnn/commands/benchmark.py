@@ -19,7 +19,7 @@ from theano_rnn.commands.console import table
 from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Record
-from theano_rnn.engine import compat
+from theano_rnn.engine import compat, theano
 
 FULL = sections.Conditions()
 QUICK = sections.Conditions(rounds=3, seconds=0.1, warm_starts=1, slow_compilers=False)
@@ -38,6 +38,10 @@ PEERS = tuple(
 @calling.ends_in_a_line("benchmark")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
+    if not theano.config.cxx:
+        raise RNNError("benchmark needs a C++ compiler; theano-rnn doctor says what to install")
+    if arguments.peers_python is not None and not arguments.peers:
+        raise RNNError("--peers-python is for the peers; give --peers too, or leave it out")
     names = sections.parse_sections(arguments.only)
     if arguments.peers and "peers" not in names:
         names.insert(0, "peers")
@@ -83,13 +87,13 @@ def measure(
             result[name] = sections.SECTIONS[name](conditions)
         if not to_stdout:
             console.print(TABLES[name](result[name]))
-    if then is not None:
-        console.print(changes(kept.changes(then, result)))
     text = json.dumps(result, indent=1)
     if to_stdout:
         print(text)
     elif json_file is not None:
         Path(json_file).write_text(text + "\n")
+    if then is not None:
+        console.print(changes(kept.changes(then, result)))
 
 
 def kept_result(path: str) -> Record:
@@ -98,11 +102,11 @@ def kept_result(path: str) -> Record:
         result = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise RNNError(f"--compare {path}: {files.reason(error)}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         result = None
-    if not isinstance(result, dict) or "machine" not in result:
+    if not kept.is_result(result):
         raise RNNError(f"--compare {path} is no result of benchmark --json; make it again")
-    return result
+    return dict(result)
 
 
 def peers_python(given: Optional[str]) -> str:
@@ -338,9 +342,9 @@ def precision(rows: Rows) -> Table:
 
 def training(rows: Rows) -> Table:
     note = (
-        "Tokens a second of train.py, the evaluations and the first two steps left out, beside "
-        "those of its steps alone. One thread, 100 units, a vocabulary of some 2,000 words; batch "
-        "and stream: 16 rows. The share is of the quickest epoch of the steps."
+        "Tokens a second of train.py, the first two steps and what is done between epochs left "
+        "out, beside those of its steps alone. One thread, 100 units, a vocabulary of some 2,000 "
+        "words; batch and stream: 16 rows. The share is of the quickest epoch of the steps."
     )
     made = table("Training", "mode", "cell", "steps", "training", "share", note=note)
     for i, row in enumerate(rows):
@@ -426,7 +430,8 @@ def peers(rows: Rows) -> Table:
     versions = machine.peers()
     note = (
         f"{sizes}, B {sections.BATCH['B']}. Each on all cores. jax {versions['jax']}: one jitted "
-        f"function, buffers donated; torch {versions['torch']}: eager; torch.compile: its loss "
+        f"function, buffers donated; torch {versions['torch']}: eager, its gru and lstm, which "
+        "multiply their input by a matrix too, here the identity; torch.compile: its loss "
         f"and gradient compiled for these shapes; pytensor {versions['pytensor']}: with Numba; "
         "pytensor-c: with C and the BLAS that ours calls; stock: plain theano-pymc with the same "
         "BLAS; limit: the matrix products of the step alone, by that BLAS; roofline: the "

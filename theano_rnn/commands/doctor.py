@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Optional
 
+from rich.markup import escape
 from rich.table import Table
 
 from theano_rnn.commands import calling
@@ -115,7 +116,7 @@ def table_of(rows: Sequence[tuple[str, str]]) -> Table:
     made.add_column()
     made.add_column(overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(escape, row))  # a path may have brackets
     return made
 
 

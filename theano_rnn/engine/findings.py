@@ -9,7 +9,7 @@ import numpy as np
 from theano_rnn import engine
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine import c_code, compile_function, flags, tensor, theano
-from theano_rnn.engine.blas import threads
+from theano_rnn.engine.blas import threads, usable_cores
 from theano_rnn.engine.patches.scan_perform import available_loop
 from theano_rnn.engine.settings import user_settings
 
@@ -33,13 +33,16 @@ def findings() -> tuple[Rows, list[str]]:
     own = [f"{name}={value}" for name, value in user_settings(os.environ).items()]
     version = theano.link.c.cmodule.gcc_version_str
     openmp = bool(config.cxx and c_code.openmp_flags())
+    bf16 = "no AVX512-BF16" if config.cxx else "no compiler"
+    if c_code.has_bf16():
+        bf16 = "yes: train --precision bf16"
     rows = [
         ("compiler", f"{config.cxx} {version}" if config.cxx else "none"),
-        ("OpenMP", "yes" if openmp else "no: one thread for the products of an output layer"),
-        ("bf16", "yes: train --precision bf16" if c_code.has_bf16() else "no AVX512-BF16"),
+        ("OpenMP", "yes" if openmp else "no: one thread computes"),
+        ("bf16", bf16),
         ("BLAS", engine.BLAS.name if library is None else f"{engine.BLAS.name}, {library}"),
         ("BLAS, GEMM rate", rate),
-        ("BLAS, threads", f"{threads(engine.BLAS)} of {os.cpu_count()}; "
+        ("BLAS, threads", f"{threads(engine.BLAS) or '-'} of {usable_cores()} cores; "
                           "OPENBLAS_NUM_THREADS sets another number"),
         ("scans that stay Theano's", loop),
         ("floatX", config.floatX),

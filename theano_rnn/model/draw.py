@@ -73,6 +73,9 @@ class Draw:
         with np.errstate(divide="ignore", over="ignore"):
             logits = np.log(probabilities.astype(np.float64))
             logits[list(never)] = -np.inf
+            if np.isneginf(logits).all():  # all others are 0 in float32
+                logits = np.zeros(len(logits))
+                logits[list(never)] = -np.inf
             if self.temperature == 0:
                 return int(np.argmax(logits))
             # The largest is 0 at any temperature.

@@ -17,6 +17,8 @@ TAGS = {
     "average_loss": "loss/validation_of_average",
     "averaged": "training/average_is_better",
     "valid_perplexity": "loss/validation_perplexity",
+    "valid_word_perplexity": "loss/validation_perplexity_per_word",
+    "valid_bits_per_byte": "loss/validation_bits_per_byte",
     "learning_rate": "training/learning_rate",
     "gradient_norm": "training/gradient_norm",
     "clipped": "training/clip_rate",

@@ -216,7 +216,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 )
         fill(combinations, arguments.rounds, tests)
     print(table(combinations))
-    failed = any(c.tests.get("failed") or "fail" in c.gradients for c in combinations)
+    failed = any(
+        c.tests.get("failed") or not c.gradients or "too much" in c.gradients for c in combinations
+    )
     return 1 if failed or not combinations else 0
 
 

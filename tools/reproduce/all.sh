@@ -11,7 +11,7 @@ for python in "$@"; do
         continue
     }
     last=.venv-$version
-    sh scripts/make_environment.sh "$python" "$last" "$last/.made"
+    sh scripts/make_environment.sh "$python" "$last" "$last/.made-test" test
     for run in 1 2; do
         echo "Python $version, run $run ..."
         PYTHONPATH=tools:tests "$last/bin/python" -m reproduce --json >"$found/$version-$run.json"

@@ -58,8 +58,10 @@ def test_openmp_is_used_where_the_compiler_has_it(compiler, monkeypatch, tmp_pat
     monkeypatch.setattr(c_code, "config", theano.config)
     monkeypatch.setattr(c_code, "_noted", lambda *_: tmp_path / "openmp")
     c_code.openmp_flags.cache_clear()
-    assert c_code.openmp_flags() == flags == ("-fopenmp",) * (tmp_path / "openmp").exists()
-    c_code.openmp_flags.cache_clear()
+    try:
+        assert c_code.openmp_flags() == flags == ("-fopenmp",) * (tmp_path / "openmp").exists()
+    finally:
+        c_code.openmp_flags.cache_clear()
 
 
 PRODUCT = """

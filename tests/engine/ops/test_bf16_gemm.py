@@ -157,9 +157,11 @@ def test_without_it_there_is_an_error_that_says_what_is_needed(monkeypatch):
     x, y = tensor.fmatrices("x", "y")
     monkeypatch.setattr(c_code, "_compiles", lambda *_, **__: False)
     c_code.has_bf16.cache_clear()
-    with pytest.raises(RNNError, match=r"AVX512-BF16.*: use precision float32"):
-        compile_function([x, y], tensor.dot(x, y), precision="bf16")
-    c_code.has_bf16.cache_clear()
+    try:
+        with pytest.raises(RNNError, match=r"AVX512-BF16.*: use precision float32"):
+            compile_function([x, y], tensor.dot(x, y), precision="bf16")
+    finally:
+        c_code.has_bf16.cache_clear()
 
 
 @needs_bf16

@@ -95,3 +95,4 @@ def test_without_shapes_nothing_is_replaced():
         function = theano.function([x, y], SLICES["from 0"][0](x, y), mode=mode)
     values = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
     np.testing.assert_array_equal(function(*values), values[1])
+    assert increments(function) == 1
