@@ -23,7 +23,7 @@ from theano_rnn.flow.evidence import evidence
 from theano_rnn.flow.labels import UNKNOWN
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.report import figures, html, terminal
-from theano_rnn.flow.verdict import verdict
+from theano_rnn.flow.verdict import _felt, verdict
 from theano_rnn.flow.words import words_of
 from theano_rnn.training.settings import Settings
 
@@ -371,6 +371,22 @@ def test_without_settings_those_of_the_network_are_taken():
     with_default = advise(flow, True, True)
     assert with_default == advised(flow, True, True, {"cell": "lstm", "bias": True})
     assert options(with_default)[-1] == f"--epochs {2 * Settings().epochs}"
+
+
+def test_a_gradient_of_zero_is_not_that_of_its_truncation():
+    flow = flow_of(cosine=0.0)
+    assert advised(flow, False, False, {"truncation": "window:3"})
+    flow.truncated = lambda scheme, name: (0.0, 0.0)
+    assert advised(flow, False, False, {"truncation": "window:3"}) == []
+
+
+def test_reasons_are_of_the_rate_at_which_most_was_lost():
+    two = np.array([0.3**n for n in range(5)] + [0.3**4] * 20)
+    seen = evidence([by_curve(two)], 0)
+    assert len(seen.pieces) == 2 and seen.horizon is not None
+    assert _felt(seen) == seen.pieces[0].rate < 0.5 < seen.pieces[1].rate
+    one = evidence([by_curve(0.9 ** np.arange(20.0))], 0)
+    assert _felt(one) == one.pieces[-1].rate
 
 
 @pytest.mark.parametrize("has_bias", [True, False])

@@ -95,3 +95,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
 def test_what_the_file_says_is_no_setting(tmp_path, read, settings, message):
     with pytest.raises(RNNError, match=message):
         read(tmp_path / "file", **settings)
+
+
+def test_an_export_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    RNN(7, 3, seed=1).to_torch(path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("theano_rnn.common.files.os.replace", full)
+        with pytest.raises(RNNError, match="cannot be written: No space left"):
+            RNN(7, 3, seed=2).to_torch(path)
+    assert path.read_bytes() == before
