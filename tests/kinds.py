@@ -3,8 +3,9 @@
 import itertools
 
 import numpy as np
+import pytest
 
-from theano_rnn.reference import NumpyRNN
+from theano_rnn.reference import NumpyRNN, directional_difference, frozen_state_loss
 
 GATES = {"tanh": 1, "sigmoid": 1, "relu": 1, "gru": 3, "gru_after": 3, "lstm": 4, "mingru": 2}
 #: What a kind is where it does not say.
@@ -126,3 +127,53 @@ def assert_same(a, b, tolerance=0.0):
     assert list(a) == list(b)
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+def truncations(T):
+    """Every scheme with every K up to one that cuts nothing."""
+    cutting = itertools.product(("window", "chunk", "last"), range(1, T + 2))
+    return ["full", *(f"{scheme}:{k}" for scheme, k in cutting)]
+
+
+def surrogate(parameters, x, y, truncation, kind=PLAIN):
+    """The function of parameters whose gradient the truncated one is: earlier states frozen."""
+    frozen = NumpyRNN(parameters, **kind).hidden_states(x)
+    return lambda perturbed: frozen_state_loss(perturbed, frozen, x, y, truncation, **kind)
+
+
+def assert_projection_agrees(function, parameters, gradients, seed):
+    """The gradients along a random direction are the function's central difference."""
+    rng = np.random.default_rng(seed)
+    direction = {name: rng.normal(size=value.shape) for name, value in parameters.items()}
+    norm = np.sqrt(sum((d**2).sum() for d in direction.values()))
+    direction = {name: d / norm for name, d in direction.items()}
+    expected = directional_difference(function, parameters, direction, epsilon=1e-6)
+    found = sum((gradients[name] * direction[name]).sum() for name in direction)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def hears(truncation, kind, T=6):
+    """(T, T) booleans: does changing the target of t change the gradient of the token of step j?
+
+    That is its column of dU, or of dL where there is an embedding.
+    """
+    parameters, _, y = net(kind, 7, hidden_size=4, vocab_size=T + 1, T=T)
+    # Positive parameters leave every relu on; small ones leave every other cell unsaturated.
+    parameters = {name: abs(value) / 2 for name, value in parameters.items()}
+    parameters["V"] *= np.random.default_rng(7).choice([-1, 1], size=parameters["V"].shape)
+    x = np.random.default_rng(7).permutation(T)  # distinct: a column is a step
+    model = NumpyRNN(parameters, truncation, **kind)
+    before = model.bptt(x, y)
+    matrix = np.zeros((T, T), dtype=bool)
+    for t in range(T):
+        other = y.copy()
+        other[t] = (y[t] + 1) % (T + 1)
+        after = model.bptt(x, other)
+        changed = {name: after[name] != before[name] for name in before}
+        table = "L" if kind["embedding"] else "U"
+        matrix[t] = changed[table].any(axis=0)[x]
+        for name in set(changed) - {table}:
+            # V and c hear every output; s_0 = 0 teaches no W; the rest hear what any step does.
+            steps = {"V": True, "c": True}.get(name, matrix[t, name[0] == "W" :].any())
+            assert changed[name].any() == steps, name
+    return matrix

@@ -8,9 +8,14 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PICTURES, some
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from kinds import (
+    PLAIN,
+    assert_projection_agrees,
+    assert_same,
+    hears,
+    surrogate,
+    truncations,
+)
 
 import theano_rnn.reference as reference
 from theano_rnn.reference import (
@@ -19,8 +24,6 @@ from theano_rnn.reference import (
     finite_differences,
     frozen_state_loss,
 )
-
-SCHEMES = ("window", "chunk", "last")
 
 
 def net(seed=0, hidden_size=3, vocab_size=5, T=6, scale=1.0):
@@ -33,31 +36,6 @@ def net(seed=0, hidden_size=3, vocab_size=5, T=6, scale=1.0):
     }
     parameters = {name: rng.uniform(-scale, scale, shape) for name, shape in shapes.items()}
     return parameters, rng.integers(vocab_size, size=T), rng.integers(vocab_size, size=T)
-
-
-def truncations(T):
-    return ["full"] + [f"{scheme}:{k}" for scheme in SCHEMES for k in range(1, T + 3)]
-
-
-def surrogate(parameters, x, y, truncation):
-    frozen = NumpyRNN(parameters).hidden_states(x)
-    return lambda perturbed: frozen_state_loss(perturbed, frozen, x, y, truncation)
-
-
-def assert_same(a, b, tolerance=0.0):
-    assert list(a) == list(b) == ["U", "V", "W"]
-    for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
-
-
-def assert_projection_agrees(function, parameters, gradients, seed):
-    rng = np.random.default_rng(seed)
-    direction = {name: rng.normal(size=value.shape) for name, value in parameters.items()}
-    norm = np.sqrt(sum((d**2).sum() for d in direction.values()))
-    direction = {name: d / norm for name, d in direction.items()}
-    expected = directional_difference(function, parameters, direction)
-    found = sum((gradients[name] * direction[name]).sum() for name in direction)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
 # Gradients
@@ -86,39 +64,6 @@ def test_truncated_gradient_is_the_central_difference_of_its_surrogate(truncatio
     assert_same(NumpyRNN(parameters, truncation).bptt(x, y), expected, 1e-8)
 
 
-@settings(deadline=None, max_examples=some(60))
-@given(
-    hidden_size=st.integers(1, 20),
-    vocab_size=st.integers(1, 40),
-    T=st.integers(1, 15),
-    scheme=st.sampled_from(("full",) + SCHEMES),
-    k=st.integers(1, 18),
-    repeated=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_any_gradient_projects_as_its_surrogate_does(
-    hidden_size, vocab_size, T, scheme, k, repeated, seed
-):
-    parameters, x, y = net(seed, hidden_size, vocab_size, T)
-    if repeated:
-        x[:] = x[0]
-    truncation = scheme if scheme == "full" else f"{scheme}:{k}"
-    model = NumpyRNN(parameters, truncation)
-    function = surrogate(parameters, x, y, truncation)
-    assert function(parameters) == pytest.approx(model.ce_error(x, y), rel=1e-13, abs=1e-13)
-    assert_projection_agrees(function, parameters, model.bptt(x, y), seed)
-    if scheme == "full":
-        true_loss = lambda p: NumpyRNN(p).ce_error(x, y)  # noqa: E731
-        assert_projection_agrees(true_loss, parameters, model.bptt(x, y), seed)
-
-
-@pytest.mark.parametrize("truncation", truncations(T=6))
-def test_surrogate_is_the_true_loss_where_nothing_is_perturbed(truncation):
-    parameters, x, y = net(4)
-    value = surrogate(parameters, x, y, truncation)(parameters)
-    assert value == pytest.approx(NumpyRNN(parameters).ce_error(x, y), rel=1e-14)
-
-
 def test_surrogate_holds_the_states_before_the_cut():
     # last:2 with the frozen states of other parameters: the four early losses are read from them.
     parameters, x, y = net(5)
@@ -134,31 +79,6 @@ def test_surrogate_holds_the_states_before_the_cut():
 # Which step hears which output
 
 
-def hears(truncation, T, seed=6):
-    """(T, T) booleans: does changing the target of t change the column of dU of step j's token?"""
-    parameters, _, y = net(seed, hidden_size=4, vocab_size=T + 1, T=T)
-    x = np.random.default_rng(seed).permutation(T)  # distinct: a column is a step
-    model = NumpyRNN(parameters, truncation)
-    before = model.bptt(x, y)
-    matrix = np.zeros((T, T), dtype=bool)
-    for t in range(T):
-        other = y.copy()
-        other[t] = (y[t] + 1) % (T + 1)
-        after = model.bptt(x, other)
-        matrix[t] = (after["U"] != before["U"]).any(axis=0)[x]
-        assert (after["V"] != before["V"]).any()  # V hears every output in every scheme
-        assert (after["W"] != before["W"]).any() == matrix[t, 1:].any()  # s_0 = 0 teaches no W
-    return matrix
-
-
-@pytest.mark.parametrize("truncation", PICTURES)
-def test_each_step_hears_exactly_the_outputs_of_the_table(truncation):
-    *rows, terms = PICTURES[truncation]
-    matrix = hears(truncation, T=6)
-    assert ["".join(".x"[heard] for heard in row) for row in matrix.astype(int)] == rows
-    assert matrix.sum() == terms
-
-
 @pytest.mark.parametrize("k", range(1, 10))
 def test_each_step_hears_exactly_the_outputs_of_the_formula(k):
     T = 7
@@ -169,17 +89,7 @@ def test_each_step_hears_exactly_the_outputs_of_the_formula(k):
         "last": (T - k + 1 <= t) & (T - k + 1 <= j) & (j <= t),
     }
     for scheme, matrix in expected.items():
-        assert (hears(f"{scheme}:{k}", T) == matrix).all(), scheme
-
-
-def test_a_cut_no_shorter_than_the_sentence_is_no_cut():
-    parameters, x, y = net(7)
-    full = NumpyRNN(parameters).bptt(x, y)
-    for scheme, enough in (("window", 5), ("chunk", 6), ("last", 6)):
-        short = NumpyRNN(parameters, f"{scheme}:{enough - 1}").bptt(x, y)
-        assert abs(short["U"] - full["U"]).max() > 1e-3
-        for k in (enough, enough + 1, 1000):
-            assert_same(NumpyRNN(parameters, f"{scheme}:{k}").bptt(x, y), full)
+        assert (hears(f"{scheme}:{k}", PLAIN, T) == matrix).all(), scheme
 
 
 def test_W_alone_misses_a_cut_of_the_first_step_as_its_state_before_is_zero():
@@ -207,13 +117,6 @@ def test_last_truncation_learns_from_the_last_four_words_only():
             assert (before[name] != after[name]).any() == differs
         assert before["U"][:, :8].any() == differs  # the columns of the first eight words
         assert before["U"][:, 8:].all()
-
-
-def test_V_has_the_full_gradient_under_every_truncation():
-    parameters, x, y = net(9)
-    full = NumpyRNN(parameters).bptt(x, y)["V"]
-    for truncation in truncations(T=6):
-        assert (NumpyRNN(parameters, truncation).bptt(x, y)["V"] == full).all()
 
 
 @pytest.mark.parametrize(
