@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from conftest import function_in_python
+from trainings import left_behind, new_training
 
 from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.optim.step import Step
@@ -12,7 +13,6 @@ from theano_rnn.text.corpus import build_corpus
 from theano_rnn.training import evaluation
 from theano_rnn.training.checkpoint import parameters
 from theano_rnn.training.loop import Callback, Training
-from theano_rnn.training.run_folder import Run
 from theano_rnn.training.settings import Settings
 
 #: Steps so large that the parameters jump about a minimum.
@@ -35,12 +35,6 @@ def corpus():
     words = np.array("the cat dog sat ran home to a and saw".split())
     sentences = [" ".join(random.choice(words, size=random.integers(2, 8))) for _ in range(60)]
     return build_corpus(sentences[:40], sentences[40:50], sentences[50:])
-
-
-def new_training(folder, corpus, settings):
-    run = Run.create(folder)
-    run.save_settings(vars(settings))
-    return Training(settings, run, corpus)
 
 
 class Steps(Callback):
@@ -108,16 +102,6 @@ def test_nt_asgd_averages_all_steps_after_the_epoch_whose_loss_was_not_the_lowes
     average = averaged(taken, np.ones(len(taken)))
     assert records[-1]["average_loss"] == pytest.approx(validates(training, average), rel=1e-4)
     assert records[-1]["averaged"]
-
-
-def left_behind(run):
-    times = {"seconds", "seconds_to_first_step", "elapsed", "begun", "validation"}
-    found = [{n: v for n, v in r.items() if n not in times} for r in run.metrics()]
-    for name in ("best", "last"):
-        arrays, state = run.checkpoint(name)
-        found.append({n: v for n, v in state.items() if n not in times})
-        found.append({n: a.tobytes() for n, a in arrays.items()})
-    return found
 
 
 @pytest.mark.parametrize("settings", [EMA, NT_ASGD], ids=["ema", "nt-asgd"])

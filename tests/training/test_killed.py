@@ -1,6 +1,5 @@
 """A training that is killed, at any moment, and gone on with ends as one that was left alone."""
 
-import hashlib
 import json
 import os
 import random
@@ -10,8 +9,10 @@ import sys
 import time
 
 import pytest
+import trainings
 from conftest import ROOT, first
 from interpreters import Forked
+from trainings import without_times
 
 from theano_rnn.training.run_folder import Run
 
@@ -60,18 +61,9 @@ def finish(process):
 
 
 def left_behind(run):
-    """What a finished run has reached: parameters, states and metrics, but for its times."""
-    times = {"seconds", "tokens_per_second", "training_seconds", "seconds_to_first_step",
-             "elapsed", "begun", "validation"}  # fmt: skip
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    records.append(json.loads((run / "result.json").read_text()))
-    found = [{n: v for n, v in record.items() if n not in times} for record in records]
-    found.append((run / "samples.txt").read_text())
-    for name in ("best", "last"):
-        arrays, state = Run(run).checkpoint(name)
-        digests = {n: hashlib.sha256(a.tobytes()).hexdigest() for n, a in arrays.items()}
-        found.append([digests, {n: v for n, v in state.items() if n not in times}])
-    return found
+    """What a finished run has reached, its result and its samples too, but for its times."""
+    result = without_times(json.loads((run / "result.json").read_text()))
+    return [*trainings.left_behind(Run(run)), result, (run / "samples.txt").read_text()]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +89,7 @@ def killed_and_gone_on_with(folder, name, seconds, moments):
         process = begin()
         time.sleep(moment * seconds)
         os.killpg(process.pid, signal.SIGKILL)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=LONGEST)
         assert "Traceback" not in err
     if not (run / "result.json").exists():
         finish(begin())

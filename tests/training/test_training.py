@@ -12,6 +12,7 @@ import re
 import numpy as np
 import pytest
 from conftest import first, function_in_python
+from trainings import left_behind, new_training
 
 from theano_rnn import RNN
 from theano_rnn.baselines import bigram
@@ -104,12 +105,6 @@ def corpus():
     return build_corpus(sentences[:40], sentences[40:50], sentences[50:])
 
 
-def new_training(folder, corpus, settings=SETTINGS):
-    run = Run.create(folder)
-    run.save_settings(vars(settings))
-    return Training(settings, run, corpus)
-
-
 class StopAfter(Callback):
     """Stops after so many steps in all."""
 
@@ -133,7 +128,7 @@ class Recorder(Callback):
 
 
 def test_training_lowers_the_loss_and_reports_what_it_did(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     before = training.model.calculate_loss(*pairs(corpus.valid))
     watch = Recorder()
     training.run_epochs(watch)
@@ -151,7 +146,7 @@ def test_training_lowers_the_loss_and_reports_what_it_did(tmp_path, corpus):
 
 
 def test_every_sentence_is_seen_once_an_epoch_in_another_order(tmp_path, corpus, monkeypatch):
-    training, seen = new_training(tmp_path / "run", corpus), []
+    training, seen = new_training(tmp_path / "run", corpus, SETTINGS), []
     monkeypatch.setattr(training, "step", FakeStep(seen))
     training.run_epochs(Callback())
     first, second = seen[:40], seen[40:]
@@ -279,17 +274,6 @@ def test_the_learning_rate_is_halved_when_the_validation_loss_rises_or_hardly_fa
     monkeypatch.setattr(evaluation, "text_loss", lambda *_: next(losses))
     training.run_epochs(Callback())
     assert [record["learning_rate"] for record in training.run.metrics()] == rates
-
-
-def left_behind(run):
-    """All that a run has reached, but for the time it took."""
-    times = {"seconds", "seconds_to_first_step", "elapsed", "begun", "validation"}
-    reached = [{n: v for n, v in r.items() if n not in times} for r in run.metrics()]
-    for name in ("best", "last"):
-        arrays, state = run.checkpoint(name)
-        reached.append({n: v for n, v in state.items() if n not in times})
-        reached.append({n: (a.dtype, a.shape, a.tobytes()) for n, a in arrays.items()})
-    return reached
 
 
 @pytest.mark.parametrize(
@@ -538,7 +522,7 @@ def test_a_stream_is_not_gone_on_with_as_something_else(tmp_path, corpus, change
 
 
 def test_a_checkpoint_of_another_version_is_refused_in_words(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run.save_checkpoint("last", training.model.parameters(), {"sentence": 3})
     with pytest.raises(RNNError, match="of another version of this program; start a new run"):
         Training(SETTINGS, training.run, corpus, resume=True)
@@ -577,7 +561,7 @@ def test_a_stream_is_judged_with_its_state_carried_and_sentences_alone(tmp_path,
     expected = training.model.ce_error(x, y) / len(y)
     found = evaluation.text_loss(training.model, corpus.valid, is_stream=True)
     assert found == pytest.approx(expected, rel=1e-5)
-    alone = new_training(tmp_path / "alone", corpus)
+    alone = new_training(tmp_path / "alone", corpus, SETTINGS)
     expected = alone.model.calculate_loss(*pairs(corpus.valid))
     found = evaluation.text_loss(alone.model, corpus.valid, is_stream=False)
     assert found == pytest.approx(expected, rel=1e-5)
@@ -714,7 +698,7 @@ def test_without_a_test_text_the_result_is_of_the_validation_text_and_says_so(tm
     )  # fmt: skip
     results = []
     for number, text in enumerate((corpus, in_two)):
-        training = new_training(tmp_path / str(number), text)
+        training = new_training(tmp_path / str(number), text, SETTINGS)
         training.run_epochs(StopAfter(3))
         results.append(training.result())
     of_three, of_two = results
@@ -727,7 +711,7 @@ def test_without_a_test_text_the_result_is_of_the_validation_text_and_says_so(tm
 
 
 def test_a_run_stopped_in_its_first_epoch_can_be_judged(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(3))
     result = training.result()
     assert result["epochs"] == 0 and math.isfinite(result["test_perplexity"])
@@ -736,7 +720,7 @@ def test_a_run_stopped_in_its_first_epoch_can_be_judged(tmp_path, corpus):
 def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_best(
     tmp_path, corpus, monkeypatch
 ):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     step, calls = Step.__call__, []
 
     def diverges(self, *arguments, **others):
@@ -904,7 +888,7 @@ def test_an_epoch_without_a_step_is_an_error(tmp_path, corpus, monkeypatch):
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_again(tmp_path, corpus):
-    new_training(tmp_path / "run", corpus).run_epochs(Callback())
+    new_training(tmp_path / "run", corpus, SETTINGS).run_epochs(Callback())
     for path in (tmp_path / "run").glob("*.safetensors"):
         path.unlink()
     with pytest.raises(RNNError, match="are gone, though it has trained; start a new run"):
@@ -1049,7 +1033,7 @@ def test_a_run_whose_disk_was_full_is_gone_on_with_to_the_same_end(
 
 
 def test_a_run_killed_while_it_was_judged_is_judged(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(Callback())
     resumed = Training(SETTINGS, training.run, corpus, resume=True)
     resumed.run_epochs(Callback())
@@ -1060,7 +1044,7 @@ def test_a_run_killed_while_it_was_judged_is_judged(tmp_path, corpus):
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     resumed = Training(SETTINGS, training.run, corpus, resume=True)
     assert resumed.state.epoch == resumed.state.step == 0
 
@@ -1077,7 +1061,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, corpus):
 
 
 def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(Callback())
     result = training.result()
     assert json.loads((training.run.folder / "result.json").read_text()) == result
@@ -1117,14 +1101,14 @@ def test_the_result_is_that_of_the_best_model_on_the_test_sentences(tmp_path, co
 
 
 def test_resuming_with_a_checkpoint_of_other_sizes_is_refused(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(1))
     with pytest.raises(RNNError, match="does not fit"):
         Training(Settings(hidden_size=6), training.run, corpus, resume=True)
 
 
 def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(Callback())
     training.result()
     with pytest.raises(RNNError, match=r"has ended after epoch 2.*--epochs"):
@@ -1132,7 +1116,7 @@ def test_a_run_that_has_its_epochs_is_not_gone_on_with(tmp_path, corpus):
 
 
 def test_a_run_is_not_gone_on_with_on_another_text_of_the_same_vocabulary(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(1))
     for split, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
         other = dataclasses.replace(corpus, **{split: getattr(corpus, split)[::-1]})
@@ -1141,7 +1125,7 @@ def test_a_run_is_not_gone_on_with_on_another_text_of_the_same_vocabulary(tmp_pa
 
 
 def test_a_run_of_0_1_0_knows_its_training_text_alone_and_is_gone_on_with(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(1))
     arrays, state, _ = training.run.last()
     training.run.save_last(arrays, {n: v for n, v in state.items() if n not in ("valid", "test")})
@@ -1149,7 +1133,7 @@ def test_a_run_of_0_1_0_knows_its_training_text_alone_and_is_gone_on_with(tmp_pa
 
 
 def test_a_run_is_not_gone_on_with_in_another_dtype(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(1))
     there, other = sorted(["float32", "float64"], key=lambda name: name != theano.config.floatX)
     said = pytest.raises(RNNError, match=f"of {there}.*floatX is {other}.*=floatX={there}")
@@ -1158,7 +1142,7 @@ def test_a_run_is_not_gone_on_with_in_another_dtype(tmp_path, corpus):
 
 
 def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, corpus):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(StopAfter(41))
     training.run.append_metrics({"epoch": 2, "valid_loss": 0.0})  # killed before the checkpoint
     Training(SETTINGS, training.run, corpus, resume=True).run_epochs(Callback())
@@ -1167,7 +1151,7 @@ def test_a_record_without_its_checkpoint_is_forgotten_when_resumed(tmp_path, cor
 
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, corpus, monkeypatch):
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     monkeypatch.setattr(evaluation, "text_loss", lambda *_: math.nan)
     with pytest.raises(RNNError, match=r"validation loss is nan.*--learning-rate"):
         training.run_epochs(Callback())
@@ -1184,7 +1168,7 @@ def test_a_watched_run_says_after_each_epoch_how_far_the_error_reaches(corpus, t
         def metrics(self, training):
             return watched(training.model, training.corpus.valid)
 
-    training = new_training(tmp_path / "run", corpus)
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
     training.run_epochs(Watching())
     last = training.run.metrics()[-1]
     assert last.items() >= watched(training.model, corpus.valid).items()
