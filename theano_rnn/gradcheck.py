@@ -116,14 +116,6 @@ def relative_error(a: ArrayLike, b: ArrayLike) -> float:
 
     It is 0 if both are all zeros, and NaN if any element is NaN or infinite.
 
-    Parameters
-    ----------
-    a, b : arrays of one shape, or numbers
-
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> relative_error([1.0, 2.0], [1.0, 4.0])
@@ -175,10 +167,6 @@ def cross_check(
     cell, layers, bias, tied, embedding_size
         The network, as in RNN.
 
-    Returns
-    -------
-    iterator of Row
-
     Raises
     ------
     RNNError
@@ -215,10 +203,6 @@ def cross_check_online(
         network too large. The signs of uoro are drawn from the seed.
     hidden_size, vocab_size, length, seed, nets, dtype, cell, layers, bias, tied, embedding_size
         As ``cross_check`` takes them; the networks and sentences are the same.
-
-    Returns
-    -------
-    iterator of OnlineRow
 
     Raises
     ------
@@ -311,18 +295,7 @@ def _check_method(
 
 
 def random_parameters(architecture: Architecture, seed: int, dtype: str) -> Parameters:
-    """Parameters as RNN starts with, but random biases: at 0 a ReLU has no gradient.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    seed : int
-    dtype : str
-
-    Returns
-    -------
-    dict of arrays
-    """
+    """Parameters as RNN starts with, but random biases: at 0 a ReLU has no gradient."""
     parameters = initial(architecture.shapes, architecture.cell, "uniform", seed, dtype)
     rng = np.random.default_rng([seed, 2])
     for name, value in parameters.items():
@@ -367,10 +340,6 @@ def differences_error(
     parameters, gradients : dicts of arrays
     rng : numpy.random.Generator
         Draws the directions.
-
-    Returns
-    -------
-    float
 
     Notes
     -----

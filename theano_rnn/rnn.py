@@ -156,10 +156,6 @@ class RNN(CompiledModel):
             Those of RNN that shall be others than the saved model's, or are not in the file:
             truncation, dropout, seed, dtype. By default the dtype is the file's.
 
-        Returns
-        -------
-        RNN
-
         Raises
         ------
         RNNError
@@ -201,10 +197,6 @@ class RNN(CompiledModel):
             settings need.
         **settings
             The settings of RNN except the sizes.
-
-        Returns
-        -------
-        RNN
 
         Raises
         ------
@@ -261,10 +253,6 @@ class RNN(CompiledModel):
         **settings
             Those of RNN that are not in the file: truncation, dropout, seed, dtype. By default
             the dtype is the file's.
-
-        Returns
-        -------
-        RNN
 
         Raises
         ------
@@ -323,10 +311,6 @@ class RNN(CompiledModel):
         x, y, mask
             As in ``ce_error``.
         learning_rate : float
-
-        Returns
-        -------
-        float
         """
         step = self._once("sgd", lambda: Step(self, clip_by=None))
         return step(x, y, learning_rate, mask=mask)[0]

@@ -100,10 +100,6 @@ class TrainedRun:
             top_p, count, seed, length and so on. A run that reads a stream carries its state past
             the ends of sentences.
 
-        Returns
-        -------
-        list of str
-
         Raises
         ------
         RNNError
@@ -120,10 +116,6 @@ class TrainedRun:
         ----------
         text : path, or list of str
             A file, read as the run reads its text; or sentences.
-
-        Returns
-        -------
-        Score
 
         Raises
         ------

@@ -121,10 +121,6 @@ class Bigram:
         Parameters
         ----------
         sequences : sequences of 1-D int arrays
-
-        Returns
-        -------
-        float
         """
         pairs = bigrams(sequences, self.vocab_size, "test")
         return float(np.exp(-np.log(self.weights @ self.components(*pairs)).mean()))
@@ -145,10 +141,6 @@ def fit_bigram(
         The largest number of steps of EM.
     tolerance : float
         EM ends when a step gains less log-likelihood per token than this, in nats.
-
-    Returns
-    -------
-    Bigram
 
     Notes
     -----
@@ -193,10 +185,6 @@ def bigram_perplexity(
     ----------
     train, valid, test : sequences of 1-D int arrays
     vocab_size : int
-
-    Returns
-    -------
-    float
     """
     return fit_bigram(train, valid, vocab_size).perplexity(test)
 

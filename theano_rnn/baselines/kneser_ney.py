@@ -138,10 +138,6 @@ class KneserNey:
         Parameters
         ----------
         sequences : sequences of 1-D int arrays
-
-        Returns
-        -------
-        float
         """
         return float(np.exp(-self.log_probabilities(sequences).mean()))
 
@@ -189,10 +185,6 @@ def fit_kneser_ney(
         The highest order, 1 or more; 5 is usual.
     across : bool
         Whether histories cross the ends of sentences (see the module).
-
-    Returns
-    -------
-    KneserNey
 
     Raises
     ------

@@ -60,10 +60,6 @@ def changes(then: Record, now: Record) -> list[Change]:
     then, now : dict
         What ``benchmark --json`` writes.
 
-    Returns
-    -------
-    list of Change
-
     Raises
     ------
     RNNError

@@ -85,11 +85,6 @@ def work(
 ) -> tuple[int, list[Part]]:
     """The floating-point operations of a step, and what it must read and write.
 
-    Returns
-    -------
-    operations : int
-    parts : list of Part
-
     Examples
     --------
     >>> work("tanh", vocab_size=3, hidden_size=2, T=10)

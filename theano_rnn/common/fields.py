@@ -76,10 +76,6 @@ def setting(
         Names of the setting in the runs of older versions.
     **option
         Further arguments of argparse's ``add_argument``.
-
-    Returns
-    -------
-    dataclasses.Field
     """
     about = {"kind": kind, "help": help, "group": group, "zero": zero, "old": old}
     return dataclasses.field(default=default, metadata={**about, "option": option})

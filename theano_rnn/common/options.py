@@ -97,10 +97,6 @@ def given(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
     arguments : argparse.Namespace
         Of a parser with ``add_options``.
     settings : type
-
-    Returns
-    -------
-    dict
     """
     found = {field: getattr(arguments, field.name) for field in _settings(settings)}
     return {

@@ -22,10 +22,6 @@ DAMAGED = (
 def read(path: PathLike) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file, and its metadata.
 
-    Returns
-    -------
-    arrays, metadata : dict
-
     Raises
     ------
     OSError, or another of ``DAMAGED``

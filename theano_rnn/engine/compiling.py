@@ -36,10 +36,6 @@ def compile_function(
         "bf16": products of large float32 matrices are in bf16, the sums in float32; see
         ``theano_rnn.engine.ops.bf16``. "float32": none is.
 
-    Returns
-    -------
-    theano.compile.function.types.Function
-
     Raises
     ------
     RNNError

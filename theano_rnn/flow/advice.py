@@ -90,10 +90,6 @@ def advise(
         What to advise against, if anything. Advice on the truncation does not depend on it.
     settings : Settings, optional
         The settings of the run; by default only those of the network.
-
-    Returns
-    -------
-    list of Advice
     """
     if settings is None:
         settings = Settings(**{name: getattr(flow.architecture, name) for name in NETWORK})

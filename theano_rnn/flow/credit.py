@@ -141,10 +141,6 @@ def credit(
     seed : int
         Draws the signs of uoro and the cuts of artbp.
 
-    Returns
-    -------
-    Credits
-
     Raises
     ------
     RNNError

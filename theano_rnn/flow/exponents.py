@@ -94,10 +94,6 @@ class Exponents(Jacobians):
 
         A start is a random direction and a step in the first half of the text; it is followed
         over half of the text, whose first half turns the direction and does not count.
-
-        Returns
-        -------
-        Exponent
         """
         length = self.T // 2
         starts = np.linspace(0, self.T - length, STARTS).astype(int)

@@ -140,12 +140,7 @@ class Findings:
         return f"dE/d{CELLS[self.cell].matrix}"
 
     def numbers(self) -> Record:
-        """All findings for JSON: lists, and None for numbers that are not finite.
-
-        Returns
-        -------
-        dict
-        """
+        """All findings for JSON: lists, and None for numbers that are not finite."""
         return {
             field.name: plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -183,10 +178,6 @@ def measure(
         A cosine above 0 and at most 1: find the smallest K that reach it.
     sample : Sample, optional
         The verdict is on these texts; by default on the flow alone.
-
-    Returns
-    -------
-    Findings
 
     Raises
     ------

@@ -127,12 +127,7 @@ class Flow(Measures):
         return f"<p>{html.escape(repr(self))}</p>{self.verdict()._repr_html_()}"
 
     def verdict(self) -> Verdict:
-        """Whether the gradient vanishes or explodes, why, and what helps.
-
-        Returns
-        -------
-        Verdict
-        """
+        """Whether the gradient vanishes or explodes, why, and what helps."""
         return verdict(self)
 
     def plot(self, figure: str = "heat", vocabulary: Optional[Vocabulary] = None) -> "Figure":
@@ -167,10 +162,6 @@ class Flow(Measures):
 
     def labels(self, vocabulary: Optional[Vocabulary] = None) -> tuple[list[str], list[str]]:
         """What an axis shows of the inputs and of the targets of each step.
-
-        Parameters
-        ----------
-        vocabulary : Vocabulary, optional
 
         Returns
         -------

@@ -61,10 +61,6 @@ def followed(
     loss_gradient : (T, H) array, optional
         dE_t/ds_t of another loss, instead of ``y``.
 
-    Returns
-    -------
-    Followed
-
     Raises
     ------
     RNNError

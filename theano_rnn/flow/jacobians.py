@@ -172,10 +172,6 @@ class Jacobians(States):
         For a cell without W 1: its Jacobians are diagonal, and what a gate keeps is not above 1.
         None for more than one layer, or another cell that is not plain (tanh, sigmoid, relu are).
 
-        Returns
-        -------
-        float or None
-
         References
         ----------
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (2013),

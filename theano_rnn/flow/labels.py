@@ -38,16 +38,7 @@ ENDLESS = 1000.0
 
 
 def label_of(e: Evidence) -> str:
-    """The label of what was seen; never "proved to vanish".
-
-    Parameters
-    ----------
-    e : Evidence
-
-    Returns
-    -------
-    str
-    """
+    """The label of what was seen; never "proved to vanish"."""
     if e.last is None or e.rate is None:
         return UNKNOWN
     if e.zeros > 0.5 or e.horizon is not None:
@@ -69,16 +60,7 @@ def label_of(e: Evidence) -> str:
 
 
 def is_none(rate: Range) -> bool:
-    """Whether a rate may be 1, or is as good as 1.
-
-    Parameters
-    ----------
-    rate : Range
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a rate may be 1, or is as good as 1."""
     least = math.log(2) / ENDLESS
     return rate.low <= 1 <= rate.high or max(abs(math.log(r)) for r in rate) < least
 
@@ -91,10 +73,6 @@ def is_fast(e: Evidence, rate: float) -> bool:
     e : Evidence
     rate : float
         At which it goes on from the longest lag.
-
-    Returns
-    -------
-    bool
     """
     assert e.last is not None
     log = math.log(e.left[-1]) + max(0, WITHIN - e.longest) * math.log(rate)
@@ -118,16 +96,7 @@ def _change(e: Evidence, falls: bool) -> float:
 
 
 def levels_off(e: Evidence) -> bool:
-    """Whether the curve seems to end above 1 %, or below 100 times as much.
-
-    Parameters
-    ----------
-    e : Evidence
-
-    Returns
-    -------
-    bool
-    """
+    """Whether the curve seems to end above 1 %, or below 100 times as much."""
     return e.levels is not None and e.levels > LOST
 
 
@@ -135,14 +104,6 @@ def is_steady(e: Evidence) -> bool:
     """Whether the last third of the lags goes on as the last piece does.
 
     Their ranges overlap, or the logs of the rates are within a factor of two.
-
-    Parameters
-    ----------
-    e : Evidence
-
-    Returns
-    -------
-    bool
     """
     assert e.rate is not None
     if e.bends or e.tail is None:

@@ -43,10 +43,6 @@ def reasons(
         What to explain, if anything.
     rate : float, optional
         What each step leaves. Without it, as where nothing is left, every reason counts.
-
-    Returns
-    -------
-    list of str
     """
     cell, found = CELLS[flow.architecture.cell], flow.saturation()
     told = []

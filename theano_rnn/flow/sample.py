@@ -83,10 +83,6 @@ class Sample(Pool):
         loss_gradient : list of (T, H) arrays, optional
             One for each sequence, as for ``Flow.from_torch``.
 
-        Returns
-        -------
-        Sample
-
         Raises
         ------
         RNNError
@@ -134,10 +130,6 @@ class Sample(Pool):
         ----------
         settings : Settings, optional
             Of the run: what they already do is not advised.
-
-        Returns
-        -------
-        Verdict
         """
         return verdict(self, settings)
 

@@ -31,10 +31,6 @@ def sentences(
     vocabulary, settings, file
         As for ``choose``.
 
-    Returns
-    -------
-    list of arrays of token ids
-
     Raises
     ------
     RNNError

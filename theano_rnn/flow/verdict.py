@@ -134,10 +134,6 @@ def verdict(
         The share of |ds_t/ds_k| left by lag, of one text: the words tell if it disagrees with
         the errors.
 
-    Returns
-    -------
-    Verdict
-
     Examples
     --------
     >>> from theano_rnn import RNN, Flow

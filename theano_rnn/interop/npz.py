@@ -17,14 +17,6 @@ from theano_rnn.common.types import Array, PathLike
 def load(path: PathLike) -> dict[str, Array]:
     """The arrays of an .npz file by their names.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    dict of arrays
-
     Raises
     ------
     RNNError
@@ -43,10 +35,6 @@ def load(path: PathLike) -> dict[str, Array]:
 
 def load_one(path: PathLike) -> Array:
     """The array of an .npy file.
-
-    Parameters
-    ----------
-    path : str or Path
 
     Raises
     ------

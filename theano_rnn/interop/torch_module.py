@@ -85,10 +85,6 @@ def language_model(
 def load(path: str | Path) -> torch.nn.Module:
     """The module of a file that ``RNN.to_torch`` wrote, with the parameters and dtype of the file.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Raises
     ------
     ImportError

@@ -125,12 +125,7 @@ def _usual(name: str) -> str:
 
 
 def holds(state: Mapping[str, Array]) -> str:
-    """What a state holds, in words: each name with its shape.
-
-    Parameters
-    ----------
-    state : dict of arrays
-    """
+    """What a state holds, in words: each name with its shape."""
     names = [f"{name:.60} {getattr(array, 'shape', '')}" for name, array in state.items()]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"it holds {', '.join(names[:20]) or 'nothing'}{more}"

@@ -235,11 +235,6 @@ def load(
     read : function
         ``from_torch``, for a language model, or ``recurrence_from_torch``.
 
-    Returns
-    -------
-    parameters : dict
-    architecture : Architecture
-
     Raises
     ------
     RNNError

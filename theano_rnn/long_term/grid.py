@@ -61,10 +61,6 @@ def expand(grid: object) -> list[Trial]:
     grid : list of dict
         Or one dict: a grid of one block.
 
-    Returns
-    -------
-    list of Trial
-
     Raises
     ------
     RNNError
@@ -81,14 +77,6 @@ def expand(grid: object) -> list[Trial]:
 
 def read_grid(path: PathLike) -> list[Trial]:
     """The trials of a grid in a JSON file.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    list of Trial
 
     Raises
     ------

@@ -200,14 +200,6 @@ class TaskNet:
         """A function (x, y) -> E before the update, norm of the gradient before clipping.
 
         Under truncation "artbp:K" it takes the factors of its cuts too, (T, B).
-
-        Parameters
-        ----------
-        learning_rate : float
-
-        Returns
-        -------
-        compiled function
         """
         x, y = self.symbols()
         is_drawn = self.truncation.scheme == "artbp"
@@ -238,14 +230,6 @@ class TaskNet:
         """A function (x, Q) -> the exponents before an update that draws them to 0, (count,).
 
         Q (S, count) are orthonormal columns. The exponents are averaged over the sequences.
-
-        Parameters
-        ----------
-        count : int
-
-        Returns
-        -------
-        compiled function
         """
         x, _ = self.symbols()
         Q = tensor.matrix("Q", self.dtype)
@@ -275,12 +259,7 @@ class TaskNet:
         return flossing.exponents(self.cell.step, p, before(states), weights, Q, count)
 
     def compile_answer(self) -> Function:
-        """A function (x) -> o (answers, B, outputs).
-
-        Returns
-        -------
-        compiled function
-        """
+        """A function (x) -> o (answers, B, outputs)."""
         x, _ = self.symbols()
         with building(floatX=self.dtype):
             return compile_function([x], self.network(x)[2], name="answer")

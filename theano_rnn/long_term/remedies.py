@@ -65,14 +65,6 @@ PLAIN = Remedy(
 def parse(text: str) -> Remedy:
     """The remedies of a text: "sgd", or names joined by + or commas, such as "clip+omega".
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    Remedy
-
     Raises
     ------
     RNNError
@@ -133,10 +125,6 @@ def ordered(text: str) -> str:
     text : str
         As for ``parse``.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> ordered("omega, clip")
@@ -147,15 +135,6 @@ def ordered(text: str) -> str:
 
 
 def names_of(text: str) -> list[str]:
-    """The names in a text such as "clip+omega" or "clip, omega".
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-    """
+    """The names in a text such as "clip+omega" or "clip, omega"."""
     text = text if isinstance(text, str) else shown(text)
     return [name.strip() for name in text.replace(",", "+").split("+")]

@@ -38,14 +38,6 @@ class Results(results.Results[Trial]):
 def trial_of(record: Record) -> Trial:
     """The trial that a record is of.
 
-    Parameters
-    ----------
-    record : dict
-
-    Returns
-    -------
-    Trial
-
     Raises
     ------
     KeyError, ValueError
@@ -71,14 +63,6 @@ def by_row_and_length(records: list[Record]) -> dict[Row, dict[int, list[Record]
 
     Where the trials of a cell and a remedy differ in more than length and seed, the rest stands
     behind the remedy: "clip, learning_rate 0.1".
-
-    Parameters
-    ----------
-    records : list of dict
-
-    Returns
-    -------
-    dict
     """
     alike: dict[Row, list[Record]] = {}
     for r in records:
@@ -99,10 +83,6 @@ def picture(table: dict[Row, dict[int, list[Record]]]) -> bytes:
     ----------
     table : dict
         As ``by_row_and_length`` returns it.
-
-    Returns
-    -------
-    bytes
     """
     from matplotlib.figure import Figure
 

@@ -260,10 +260,6 @@ def test(answer: Function, task: Task, rng: np.random.Generator, length: int) ->
     rng : numpy.random.Generator
     length : int
         L.
-
-    Returns
-    -------
-    float
     """
     wrong = seen = 0
     while seen < FRESH:

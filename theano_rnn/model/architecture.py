@@ -146,10 +146,6 @@ class Architecture:
         dtype : str
             Of the copies.
 
-        Returns
-        -------
-        dict of arrays
-
         Raises
         ------
         RNNError
@@ -180,12 +176,7 @@ class Architecture:
 
     @property
     def state_size(self) -> int:
-        """Numbers in the state of one sequence: H for each part of each layer.
-
-        Returns
-        -------
-        int
-        """
+        """Numbers in the state of one sequence: H for each part of each layer."""
         return self.layers * CELLS[self.cell].parts * self.hidden_size
 
     @property

@@ -65,10 +65,6 @@ class Draw:
         random : numpy.random.Generator
         never : collection of int
             Tokens with probability 0.
-
-        Returns
-        -------
-        int
         """
         with np.errstate(divide="ignore", over="ignore"):
             logits = np.log(probabilities.astype(np.float64))

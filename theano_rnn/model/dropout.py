@@ -89,10 +89,6 @@ def symbols(names: Collection[str], dtype: str, variational: bool = False) -> Ma
     dtype : str
     variational : bool
         Whether those of the states and of the input are the same at every step.
-
-    Returns
-    -------
-    Masks of symbolic variables
     """
     same_at_each_step = {
         "states": [False, variational, False, False],
@@ -118,10 +114,6 @@ def draw(
         (T, B), that of the tokens.
     random : numpy.random.Generator
     dtype : str
-
-    Returns
-    -------
-    Masks of arrays
     """
     names = kinds(architecture)
     if not names:
@@ -164,10 +156,6 @@ def checked(
     is_single : bool
         Whether it is one sequence, whose masks have no B.
     dtype : str
-
-    Returns
-    -------
-    Masks of arrays
 
     Raises
     ------

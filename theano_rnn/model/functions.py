@@ -93,10 +93,6 @@ class CompiledModel(LanguageModel):
             The inputs and the targets.
         mask : (T, B) booleans, optional
             False in the padding of a batch.
-
-        Returns
-        -------
-        float
         """
         return self.loss_and_state(x, y, mask=mask)[0]
 
@@ -129,10 +125,6 @@ class CompiledModel(LanguageModel):
         ----------
         X, Y : lists of (T,) token ids
             Of any lengths.
-
-        Returns
-        -------
-        float
         """
         return sum(self.ce_error(x, y) for x, y in validation.token_pairs(X, Y, self.vocab_size))
 
@@ -143,10 +135,6 @@ class CompiledModel(LanguageModel):
         ----------
         X, Y : lists of (T,) token ids
             Of any lengths.
-
-        Returns
-        -------
-        float
         """
         return self.calculate_total_loss(X, Y) / sum(len(y) for y in Y)
 
@@ -285,10 +273,6 @@ class CompiledModel(LanguageModel):
         name : str
         *variant
             For "loss": is_masked. For "gradients": is_masked, and a tuple of the kinds of masks.
-
-        Returns
-        -------
-        compiled function
         """
         build: Callable[..., Function] = getattr(self, f"_{name}")
         return self._once((name, *variant), lambda: build(*variant))

@@ -61,10 +61,6 @@ def network(
         By the names of ``architecture.shapes``, and in those shapes but for the table, U or L,
         which is transposed: a token is a row, so that only touched rows are updated.
     inputs : Inputs
-
-    Returns
-    -------
-    Network
     """
     cell = CELLS[architecture.cell]
     V = output_matrix(architecture, parameters)

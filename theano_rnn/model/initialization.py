@@ -114,10 +114,6 @@ def initial(shapes: Shapes, cell: str, scheme: str, seed: int, dtype: str) -> Pa
 def check(scheme: str) -> Scheme:
     """The scheme that a text names, such as "orthogonal" or "spectral:1.1".
 
-    Parameters
-    ----------
-    scheme : str
-
     Returns
     -------
     Scheme

@@ -72,10 +72,6 @@ def parse(
     truncate_gradient : int, optional
         Theano's word: K means last:K, and -1 means full.
 
-    Returns
-    -------
-    Truncation
-
     Raises
     ------
     RNNError
@@ -152,10 +148,6 @@ def whole_K(K: object, where: str, at_least: int = 1) -> int:
     where : str
         What has this K, for the message.
     at_least : int
-
-    Returns
-    -------
-    int
 
     Raises
     ------

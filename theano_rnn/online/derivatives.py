@@ -145,16 +145,7 @@ def to_itself(dq: Variable, M: Variable, H: int) -> Variable:
 
 
 def is_nested(layer: Layer) -> bool:
-    """Whether a step multiplies with W what comes from another product with W.
-
-    Parameters
-    ----------
-    layer : Layer
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a step multiplies with W what comes from another product with W."""
     leaves, cut, _ = element_wise(layer, products(layer))
     of_products = set(leaves[1 + len(layer.before) :])
     return any(of_products & set(theano.graph.basic.ancestors([m.x])) for m in cut)

@@ -181,10 +181,6 @@ def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
     model : LanguageModel
     tokens : int
         Rows of the table.
-
-    Returns
-    -------
-    int
     """
     a = model.architecture
     shapes = {name: a.shapes[name] for name in a.of_steps}
@@ -193,18 +189,7 @@ def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
 
 
 def random_signs(seed: object, shape: tuple[int, ...], dtype: str) -> Floats:
-    """Signs 1 or -1, each with probability 1/2.
-
-    Parameters
-    ----------
-    seed : int or numpy.random.Generator
-    shape : tuple of int
-    dtype : str
-
-    Returns
-    -------
-    array
-    """
+    """Signs 1 or -1, each with probability 1/2."""
     if not isinstance(seed, np.random.Generator):
         seed = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
     signs: Floats = (2 * seed.integers(2, size=shape) - 1).astype(dtype)

@@ -44,12 +44,7 @@ class Method(ABC):
     is_random: ClassVar[bool] = False
 
     def check(self, net: Net) -> None:  # noqa: B027 (most are defined for every network)
-        """Raise RNNError if the method is not defined for a network.
-
-        Parameters
-        ----------
-        net : Net
-        """
+        """Raise RNNError if the method is not defined for a network."""
 
     @abstractmethod
     def numbers(self, architecture: Architecture, P: int) -> int:
@@ -60,20 +55,11 @@ class Method(ABC):
         architecture : Architecture
         P : int
             Parameters that the steps use.
-
-        Returns
-        -------
-        int
         """
 
     @abstractmethod
     def start(self, net: Net, dtype: str) -> Variables:
         """What is carried, before the first step: zeros.
-
-        Parameters
-        ----------
-        net : Net
-        dtype : str
 
         Returns
         -------
@@ -284,14 +270,6 @@ METHODS: dict[str, Method] = {
 def parse(method: object) -> Method:
     """The method of a name.
 
-    Parameters
-    ----------
-    method : str
-
-    Returns
-    -------
-    Method
-
     Raises
     ------
     RNNError
@@ -323,13 +301,7 @@ def check_memory(method: Method, architecture: Architecture, P: int, dtype: str)
 
 
 def check_cell(method: str, cell: str) -> None:
-    """Raise RNNError if a method is not defined for one layer of a cell.
-
-    Parameters
-    ----------
-    method : str
-    cell : str
-    """
+    """Raise RNNError if a method is not defined for one layer of a cell."""
     architecture = Architecture(2, 1, cell)
     with building():
         parameters = {

@@ -148,10 +148,6 @@ class Net:
         token, row, layers
             As ``step`` takes and returns them.
         dp : list of (n, G*H) expressions
-
-        Returns
-        -------
-        list of Block
         """
         a = self.architecture
         found = [Block(token, dp[0])]
@@ -213,10 +209,6 @@ def matrices(weights: Variables) -> Variables:
 
 def products(layer: Layer) -> list[Product]:
     """The product of a step with each of its matrices, read from its graph.
-
-    Parameters
-    ----------
-    layer : Layer
 
     Returns
     -------

@@ -86,10 +86,6 @@ class Averaging:
 def parse(text: object) -> Optional[Averaging]:
     """What "none", "nt-asgd", "nt-asgd:N", "ema" or "ema:DECAY" says.
 
-    Parameters
-    ----------
-    text : str
-
     Raises
     ------
     RNNError
@@ -197,10 +193,6 @@ class Average:
 
     def set_state(self, values: Mapping[str, Array]) -> None:
         """Set the averages to those that ``state`` returned.
-
-        Parameters
-        ----------
-        values : dict of arrays
 
         Raises
         ------

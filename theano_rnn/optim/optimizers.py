@@ -319,10 +319,6 @@ class Optimizer:
 def check(name: str) -> None:
     """RNNError for a name that is not one of OPTIMIZERS.
 
-    Parameters
-    ----------
-    name : str
-
     Raises
     ------
     RNNError

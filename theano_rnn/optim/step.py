@@ -151,10 +151,6 @@ class Step:
     def set_state(self, values: Mapping[str, Array]) -> None:
         """Set the optimizer's state to one that ``state`` returned.
 
-        Parameters
-        ----------
-        values : dict of arrays
-
         Raises
         ------
         RNNError
@@ -313,10 +309,6 @@ class Step:
             Whether sequences of a batch differ in length.
         is_single : bool
             Whether there is one sequence, and not a batch.
-
-        Returns
-        -------
-        compiled function
         """
         return self._once((is_masked, is_single), lambda: self._compile(is_masked, is_single))
 

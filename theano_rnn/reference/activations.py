@@ -36,10 +36,6 @@ def penalty(s: Floats, kept: Floats, ar: float, pair: float) -> float:
     ar : float
     pair : float
         As `of_pair` gives it.
-
-    Returns
-    -------
-    float
     """
     (T, H), R = s.shape, 0.0
     for t in range(T):

@@ -93,10 +93,6 @@ def directional_difference(
     direction : dict of arrays
         With the names and shapes of `parameters`.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     ValueError

@@ -69,10 +69,6 @@ def frozen_state_loss(
     ar, tar : float
         Weights of the penalties R, as in `NumpyRNN.bptt`.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     ValueError

@@ -156,10 +156,6 @@ def online_gradients(
         For uoro: nu_t of each step.
     **kind
         The network: cell, layers, bias, tied, embedding, projection.
-
-    Returns
-    -------
-    dict of arrays
     """
     online = Online(parameters, method, **kind)  # type: ignore[arg-type]
     vocab_size = table(online.parameters).shape[1]

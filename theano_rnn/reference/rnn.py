@@ -183,12 +183,7 @@ class NumpyRNN:
         return {name: value.copy() for name, value in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, Array]) -> None:
-        """Set all parameters, to copies of arrays of the model's shapes and dtype.
-
-        Parameters
-        ----------
-        parameters : dict of arrays
-        """
+        """Set all parameters, to copies of arrays of the model's shapes and dtype."""
         new = checked_parameters(parameters, self._net)
         for name, old in self._parameters.items():
             if new[name].shape != old.shape or new[name].dtype != old.dtype:
@@ -224,10 +219,6 @@ class NumpyRNN:
     def forward_propagation(self, x: Tokens) -> Floats:
         """The probabilities o_t of the next token, after each token.
 
-        Parameters
-        ----------
-        x : sequence of T ints
-
         Returns
         -------
         array (T, vocab_size)
@@ -239,10 +230,6 @@ class NumpyRNN:
 
     def predict(self, x: Tokens) -> Ints:
         """The most likely next token, after each token.
-
-        Parameters
-        ----------
-        x : sequence of T ints
 
         Returns
         -------
@@ -269,19 +256,11 @@ class NumpyRNN:
             above, or the output, reads; the recurrence reads s_t itself. A dict has masks of any
             kind by name: "states", such an array, "input", "embedding", "recurrent" and "weights"
             as the module ``masks`` says. Without them, ones.
-
-        Returns
-        -------
-        float
         """
         return sum(self._loss(*sentence) for sentence in self._sentences(x, y, mask, kept))
 
     def calculate_total_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy summed over all tokens of all sentences.
-
-        Parameters
-        ----------
-        X, Y : lists of sequences of ints
 
         Returns
         -------
@@ -293,10 +272,6 @@ class NumpyRNN:
 
     def calculate_loss(self, X: Sequence[Tokens], Y: Sequence[Tokens]) -> float:
         """Cross-entropy per token: the total over the number of targets.
-
-        Parameters
-        ----------
-        X, Y : lists of sequences of ints
 
         Returns
         -------
@@ -329,10 +304,6 @@ class NumpyRNN:
         ar, tar : float
             Weights of the penalties on the states of the last layer, see ``activations``; with 0
             there is no R.
-
-        Returns
-        -------
-        dict of arrays
         """
         scheme, k, alpha = parse_truncation(self._truncation)
         sentences = self._sentences(x, y, mask, kept)

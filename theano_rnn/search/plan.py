@@ -74,10 +74,6 @@ class Plan:
         ----------
         chosen : dict
             A value of each range.
-
-        Returns
-        -------
-        dict
         """
         recipe = {} if self.recipe is None else RECIPES[self.recipe]
         return replaced(recipe, {**self.fixed, **chosen, "threads": 1})
@@ -119,10 +115,6 @@ class Plan:
         ----------
         chosen : dict
             As for ``values``.
-
-        Returns
-        -------
-        str
         """
         recipe = {} if self.recipe is None else {"recipe": self.recipe}
         texts = {name: self.fixed[name] for name in sorted(TEXTS & self.fixed.keys())}

@@ -177,10 +177,6 @@ def parse(name: str, given: Any) -> Any:
     given : str, list or value
         A word as above, a list of values, or a value.
 
-    Returns
-    -------
-    Choices, Interval or value
-
     Raises
     ------
     RNNError
@@ -211,10 +207,6 @@ def parse_all(given: dict[str, Any]) -> "tuple[dict[str, Any], dict[str, Range]]
     ----------
     given : dict
         Words, lists or values by the names of settings.
-
-    Returns
-    -------
-    fixed, ranges : dict
 
     Raises
     ------
@@ -318,16 +310,7 @@ def word(value: Any) -> str:
 
 
 def combinations(ranges: Mapping[str, Range]) -> Iterator[dict[str, Any]]:
-    """All values of ranges that have a count, together.
-
-    Parameters
-    ----------
-    ranges : dict
-
-    Yields
-    ------
-    dict
-    """
+    """All values of ranges that have a count, together."""
     for values in itertools.product(*ranges.values()):
         yield dict(zip(ranges, values))
 

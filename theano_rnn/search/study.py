@@ -152,10 +152,6 @@ class Study:
         ----------
         trials : int
             How many there are in the end, with those that have ended.
-
-        Yields
-        ------
-        Job
         """
         with _damage_named(self.folder / "study.journal"):
             yield from self._jobs(trials)
@@ -243,16 +239,7 @@ class Study:
 
 
 def best_first(records: list[Record]) -> list[Record]:
-    """Records of trials: the complete ones by their loss, the pruned, and those that failed.
-
-    Parameters
-    ----------
-    records : list of dict
-
-    Returns
-    -------
-    list of dict
-    """
+    """Records of trials: the complete ones by their loss, the pruned, and those that failed."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     losses = (math.inf if r["loss"] is None else r["loss"] for r in records)
     keys = ((order[r["ended"]], loss, r["trial"]) for r, loss in zip(records, losses))

@@ -68,10 +68,6 @@ class Pruning(Watching):
 def train(job: Job) -> Record:
     """Train the network of a trial, or go on with it, on a worker of a cluster.
 
-    Parameters
-    ----------
-    job : Job
-
     Returns
     -------
     dict
@@ -88,11 +84,6 @@ def train(job: Job) -> Record:
 
 def train_with(job: Job, callback: Pruning) -> Record:
     """Train the network of a trial, or go on with it, with a callback that may end it.
-
-    Parameters
-    ----------
-    job : Job
-    callback : Pruning
 
     Returns
     -------

@@ -161,16 +161,7 @@ def _silence_dask() -> None:
 
 
 def threads(client: "Client") -> int:
-    """How many tasks the workers of a cluster run at once.
-
-    Parameters
-    ----------
-    client : distributed.Client
-
-    Returns
-    -------
-    int
-    """
+    """How many tasks the workers of a cluster run at once."""
     return sum(client.nthreads().values())
 
 
@@ -229,14 +220,6 @@ def run(
 
 def reason(error: BaseException) -> str:
     """An error in a line; one that is not of this package with its type and where it was raised.
-
-    Parameters
-    ----------
-    error : exception
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -35,10 +35,6 @@ def expand(
     known, needed : sequence of str
         The names of the settings, and those that every block needs.
 
-    Returns
-    -------
-    list of trials
-
     Raises
     ------
     RNNError
@@ -92,10 +88,6 @@ def read(path: PathLike, what: str = "grid") -> Any:
     path : path
     what : str
         Its name in a message.
-
-    Returns
-    -------
-    value
 
     Raises
     ------

@@ -71,37 +71,15 @@ class Results(Generic[Trial]):
         self._file.close()
 
     def missing(self, trials: Iterable[Trial]) -> list[Trial]:
-        """The trials that have no record yet.
-
-        Parameters
-        ----------
-        trials : iterable of trials
-
-        Returns
-        -------
-        list of trials
-        """
+        """The trials that have no record yet."""
         return [trial for trial in trials if trial not in self.records]
 
     def records_of(self, trials: Iterable[Trial]) -> list[Record]:
-        """The records of the trials that have one, in the order of the trials.
-
-        Parameters
-        ----------
-        trials : iterable of trials
-
-        Returns
-        -------
-        list of dict
-        """
+        """The records of the trials that have one, in the order of the trials."""
         return [self.records[trial] for trial in trials if trial in self.records]
 
     def add(self, record: Record) -> None:
         """Append a record to the file; it has reached the disk when this returns.
-
-        Parameters
-        ----------
-        record : dict
 
         Raises
         ------
@@ -115,11 +93,6 @@ class Results(Generic[Trial]):
 
     def save_picture(self, name: str, picture: bytes) -> Path:
         """Write a picture beside the results.
-
-        Parameters
-        ----------
-        name : str
-        picture : bytes
 
         Returns
         -------

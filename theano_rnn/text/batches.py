@@ -293,10 +293,6 @@ class Stream(Sequence[Piece]):
         Parameters
         ----------
         steps : increasing integers above 0
-
-        Returns
-        -------
-        Stream
         """
         other = copy.copy(self)
         other._starts = np.concatenate([[0], steps])

@@ -90,10 +90,6 @@ class Corpus:
         """The number of tokens that a model predicts in "train", "valid" and, if any, "test".
 
         All tokens of a sequence are predicted but the start.
-
-        Returns
-        -------
-        dict
         """
         names = ("train", "valid", "test") if self.has_test else ("train", "valid")
         return {name: count_tokens(getattr(self, name)) for name in names}
@@ -124,10 +120,6 @@ def count_tokens(sequences: Sequence[Ints]) -> int:
     Parameters
     ----------
     sequences : sequence of 1-D int arrays
-
-    Returns
-    -------
-    int
     """
     if isinstance(sequences, Sequences):
         return int((sequences.lengths - 1).sum())
@@ -185,10 +177,6 @@ def load_corpus(
         Called after each piece of the files; see ``reading.Progress``.
     split : str
         How one text is split, see ``splitting``.
-
-    Returns
-    -------
-    Corpus
 
     Raises
     ------
@@ -249,10 +237,6 @@ def build_corpus(
     level, vocab_size, tokenized
         As for ``load_corpus``.
 
-    Returns
-    -------
-    Corpus
-
     Raises
     ------
     RNNError
@@ -278,10 +262,6 @@ def size_of(sentences: Sequence[str], form: Form) -> Size:
     sentences : sequence of str
         At level "char", its lines.
     form : Form
-
-    Returns
-    -------
-    Size
     """
     reader = _Reader(form, "auto")
     if form.level == "char":

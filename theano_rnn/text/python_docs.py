@@ -74,10 +74,6 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
         A folder of Python files with docstrings. By default the standard library of this
         interpreter, and its language reference if that is installed.
 
-    Returns
-    -------
-    list of str
-
     Raises
     ------
     RNNError
@@ -100,14 +96,6 @@ def python_sentences(library: Optional[PathLike] = None) -> list[str]:
 
 def english(document: str) -> list[str]:
     """The sentences of a docstring or a help topic, without code, markup and tables.
-
-    Parameters
-    ----------
-    document : str
-
-    Returns
-    -------
-    list of str
 
     Examples
     --------

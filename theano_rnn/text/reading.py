@@ -32,14 +32,6 @@ Progress = Callable[[int, Optional[int]], None]
 def expanded(paths: Paths) -> list[Path]:
     """The files that are meant, in the order given; those of a pattern sorted by name.
 
-    Parameters
-    ----------
-    paths : path, or sequence of paths
-
-    Returns
-    -------
-    list of Path
-
     Raises
     ------
     RNNError
@@ -67,16 +59,7 @@ def expanded(paths: Paths) -> list[Path]:
 
 
 def absolute(paths: Any) -> Any:
-    """The same files, named from the root; what is no path, and standard input, as it is.
-
-    Parameters
-    ----------
-    paths : path, or list of paths
-
-    Returns
-    -------
-    str, or list of str
-    """
+    """The same files, named from the root; what is no path, and standard input, as it is."""
     if isinstance(paths, (list, tuple)):
         return [absolute(path) for path in paths]
     is_file = isinstance(paths, (str, os.PathLike)) and str(paths) != STANDARD_INPUT

@@ -173,10 +173,6 @@ def units(pieces: Iterable[str], form: Form, ends: str) -> Iterator[str]:
     ends : str
         Where a sentence ends, one of ``RESOLVED``. By lines, a sentence is the line as it is;
         otherwise it is its words, with single spaces between them.
-
-    Yields
-    ------
-    str
     """
     if form.level == "char" and form.rules != 1:
         return _lines(pieces)

@@ -28,10 +28,6 @@ def parse(split: object) -> tuple[int, ...]:
     split : str
         Two or three whole numbers of at least 1 that add up to 100, with / between them.
 
-    Returns
-    -------
-    tuple of int
-
     Raises
     ------
     RNNError
@@ -71,10 +67,6 @@ def parts(
         Shuffles the sentences.
     hint : str
         What else to try where the text has too few of them.
-
-    Returns
-    -------
-    list of int arrays
 
     Raises
     ------

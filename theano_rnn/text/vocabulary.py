@@ -128,10 +128,6 @@ class Vocabulary:
             The number of tokens, special ones included. By default all of a tokenized text,
             because its vocabulary was chosen already; otherwise at most 8000.
 
-        Returns
-        -------
-        Vocabulary
-
         Raises
         ------
         RNNError
@@ -162,10 +158,6 @@ class Vocabulary:
         form : Form
         size : int, optional
             As for ``train``.
-
-        Returns
-        -------
-        Vocabulary
 
         Raises
         ------
@@ -211,10 +203,6 @@ class Vocabulary:
     def ids(self, types: Iterable[str]) -> list[list[int]]:
         """The ids of the tokens of each type, as ``cutting.Cutter`` names them.
 
-        Parameters
-        ----------
-        types : iterable of str
-
         Returns
         -------
         list of lists of int
@@ -229,10 +217,6 @@ class Vocabulary:
         """The ids of the tokens of one sentence, between the start and the end token.
 
         At character level a newline is unknown, because the end token stands for it.
-
-        Parameters
-        ----------
-        sentence : str
 
         Returns
         -------
@@ -253,14 +237,6 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text: usual spaces, no start tokens, a newline for each end token but the last.
-
-        Parameters
-        ----------
-        ids : iterable of int
-
-        Returns
-        -------
-        str
 
         Raises
         ------
@@ -307,10 +283,6 @@ class Vocabulary:
     def unknown_tokens(self, sentence: str) -> list[str]:
         """The tokens of a sentence that are not in the vocabulary, as they are written there.
 
-        Parameters
-        ----------
-        sentence : str
-
         Returns
         -------
         list of str
@@ -327,10 +299,6 @@ class Vocabulary:
     def save(self, path: PathLike) -> None:
         """Write a file ``tokenizer.json``, in the format of the ``tokenizers`` library.
 
-        Parameters
-        ----------
-        path : path
-
         Raises
         ------
         RNNError
@@ -346,14 +314,6 @@ class Vocabulary:
     @classmethod
     def load(cls, path: PathLike) -> "Vocabulary":
         """The vocabulary in a file that ``save`` wrote.
-
-        Parameters
-        ----------
-        path : path
-
-        Returns
-        -------
-        Vocabulary
 
         Raises
         ------

@@ -62,16 +62,7 @@ class Adaptive:
     scheme: Optional[str] = None
 
     def of(self, is_stream: bool) -> str:
-        """The scheme whose K is chosen.
-
-        Parameters
-        ----------
-        is_stream : bool
-
-        Returns
-        -------
-        str
-        """
+        """The scheme whose K is chosen."""
         return self.scheme or ("chunk" if is_stream else "window")
 
 
@@ -85,14 +76,6 @@ class Choice(NamedTuple):
 
 def parse(truncation: object) -> Union[Truncation, Adaptive]:
     """What a training takes: "adaptive:TOLERANCE[:window|chunk]", or a scheme of a fixed K.
-
-    Parameters
-    ----------
-    truncation : str
-
-    Returns
-    -------
-    Truncation or Adaptive
 
     Raises
     ------
@@ -129,10 +112,6 @@ def parse(truncation: object) -> Union[Truncation, Adaptive]:
 
 def compile_errors(model: "LanguageModel") -> Function:
     """f(x, y, state, R) -> dE_t/dp_j of each layer, (n, T, G*H) with j = t - (n-1) + row.
-
-    Parameters
-    ----------
-    model : LanguageModel
 
     Returns
     -------
@@ -241,10 +220,6 @@ def choose(
         Inputs and targets of sequences.
     random : numpy.random.Generator
         Resamples the sequences.
-
-    Returns
-    -------
-    Choice
     """
     sample = list(sample)
     longest = max(len(x) for x, _ in sample)

@@ -27,11 +27,6 @@ USUAL = 20
 def build(settings: Settings, corpus: Corpus) -> tuple[RNN, Step, Optional[Stream]]:
     """All parts of a training, before its first step.
 
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-
     Returns
     -------
     model : RNN
@@ -51,10 +46,6 @@ def build_corpus(settings: Settings, progress: Optional[Progress] = None) -> Cor
     settings : Settings
     progress : function, optional
         Called while the files are read; see ``text.reading.Progress``.
-
-    Returns
-    -------
-    Corpus
 
     Raises
     ------
@@ -138,11 +129,6 @@ def encoded(sentences: Sequence[str], vocabulary: Vocabulary) -> tuple[list[Ints
 def warnings(settings: Settings, corpus: Corpus) -> list[str]:
     """What of a text and its settings makes training poor, and what to do about it.
 
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-
     Returns
     -------
     list of str
@@ -184,17 +170,7 @@ def warnings(settings: Settings, corpus: Corpus) -> list[str]:
 
 
 def architecture(settings: Settings, vocab_size: int) -> Architecture:
-    """The network of the settings: its sizes and shapes.
-
-    Parameters
-    ----------
-    settings : Settings
-    vocab_size : int
-
-    Returns
-    -------
-    Architecture
-    """
+    """The network of the settings: its sizes and shapes."""
     return Architecture(vocab_size, **{name: getattr(settings, name) for name in NETWORK})
 
 
@@ -207,10 +183,6 @@ def build_model(settings: Settings, vocab_size: int, **changes: Any) -> RNN:
     vocab_size : int
     **changes
         Arguments of ``RNN`` that replace those of the settings.
-
-    Returns
-    -------
-    RNN
     """
     arguments = {
         **{name: getattr(settings, name) for name in NETWORK},
@@ -231,17 +203,7 @@ def _of_model(settings: Settings) -> str:
 
 
 def build_step(settings: Settings, model: RNN) -> Step:
-    """The training step of a model.
-
-    Parameters
-    ----------
-    settings : Settings
-    model : RNN
-
-    Returns
-    -------
-    Step
-    """
+    """The training step of a model."""
     cut = settings.cut
     return Step(
         model,
@@ -259,15 +221,6 @@ def build_step(settings: Settings, model: RNN) -> Step:
 
 def build_stream(settings: Settings, corpus: Corpus) -> Optional[Stream]:
     """The training text in parallel rows; None where the settings ask for sentences.
-
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-
-    Returns
-    -------
-    Stream or None
 
     Raises
     ------

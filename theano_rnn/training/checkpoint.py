@@ -29,11 +29,6 @@ def encode(arrays: dict[str, Array], state: Record) -> bytes:
 def read(path: Path) -> tuple[dict[str, Array], Record]:
     """The arrays by name, and the state of the training.
 
-    Returns
-    -------
-    arrays : dict
-    state : dict
-
     Raises
     ------
     RNNError
@@ -58,14 +53,6 @@ def parameters(arrays: dict[str, Array]) -> Parameters:
     """The parameters among the arrays of a checkpoint.
 
     The other arrays have a dot in their names, such as W.velocity, the state of an optimizer.
-
-    Parameters
-    ----------
-    arrays : dict
-
-    Returns
-    -------
-    dict
     """
     return {name: array for name, array in arrays.items() if "." not in name}
 

@@ -181,10 +181,6 @@ def perplexity(loss: float) -> float:
     loss : float
         In nats per token.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> perplexity(0.0)
@@ -232,10 +228,6 @@ def judged_on(result: Record) -> str:
     ----------
     result : dict
         The content of result.json, of any version.
-
-    Returns
-    -------
-    str
     """
     return str(result.get("judged_on", "test"))
 
@@ -252,10 +244,6 @@ def format_perplexity(perplexity: float, digits: int) -> str:
     perplexity : float
     digits : int
         Digits after the point.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

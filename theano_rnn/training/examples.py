@@ -75,16 +75,7 @@ class Examples:
                 yield batches.batch([sentences[n] for n in group])
 
     def count(self, state: State) -> int:
-        """The number of steps of the epoch.
-
-        Parameters
-        ----------
-        state : State
-
-        Returns
-        -------
-        int
-        """
+        """The number of steps of the epoch."""
         if self.stream is not None:
             return len(self._pieces(state))
         sentences, settings = self.corpus.train, self.settings
@@ -120,10 +111,6 @@ class Examples:
 
     def resets(self, state: State) -> Bools:
         """The rows of a stream whose state begins anew before a step.
-
-        Parameters
-        ----------
-        state : State
 
         Returns
         -------

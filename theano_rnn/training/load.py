@@ -17,15 +17,6 @@ from theano_rnn.training.settings import Settings
 def load(folder: PathLike) -> tuple[RNN, Vocabulary]:
     """The best model of a run folder, and its vocabulary.
 
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    model : RNN
-    vocabulary : Vocabulary
-
     Raises
     ------
     RNNError
@@ -54,10 +45,6 @@ def load_settings(run: Run, **changes: Any) -> Settings:
     run : Run
     **changes
         Settings to replace in the file's.
-
-    Returns
-    -------
-    Settings
 
     Raises
     ------

@@ -38,12 +38,7 @@ class Callback:
     stop = False
 
     def started(self, training: "Training") -> None:
-        """Before the first step.
-
-        Parameters
-        ----------
-        training : Training
-        """
+        """Before the first step."""
 
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
         """After a step.
@@ -62,23 +57,10 @@ class Callback:
         """After the last step of an epoch, before its evaluation.
 
         An exception from here to ``epoch`` loses nothing: a resumed run evaluates the epoch again.
-
-        Parameters
-        ----------
-        training : Training
         """
 
     def metrics(self, training: "Training") -> Record:
-        """After the evaluation of an epoch: more figures for its line of metrics.jsonl.
-
-        Parameters
-        ----------
-        training : Training
-
-        Returns
-        -------
-        dict
-        """
+        """After the evaluation of an epoch: more figures for its line of metrics.jsonl."""
         return {}
 
     def epoch(self, record: Record) -> None:
@@ -162,12 +144,7 @@ class Training:
             run.drop_metrics_after(0)
 
     def begin_with(self, values: Parameters) -> None:
-        """Begin with these parameters, also after a crash before the first checkpoint.
-
-        Parameters
-        ----------
-        values : dict of arrays
-        """
+        """Begin with these parameters, also after a crash before the first checkpoint."""
         self.model.set_parameters(values)
         self._save_last()
 

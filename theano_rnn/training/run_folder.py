@@ -63,14 +63,6 @@ class Run:
     def create(cls, folder: PathLike) -> "Run":
         """Make a new folder, locked for this process until ``locked`` ends.
 
-        Parameters
-        ----------
-        folder : path
-
-        Returns
-        -------
-        Run
-
         Raises
         ------
         RNNError
@@ -87,14 +79,6 @@ class Run:
     @classmethod
     def create_dated(cls, above: PathLike = "runs") -> "Run":
         """Make a new folder with the time as its name, unlike that of any other process.
-
-        Parameters
-        ----------
-        above : path
-
-        Returns
-        -------
-        Run
 
         Raises
         ------
@@ -132,14 +116,6 @@ class Run:
     def open(cls, folder: PathLike) -> "Run":
         """Open the folder of an earlier run.
 
-        Parameters
-        ----------
-        folder : path
-
-        Returns
-        -------
-        Run
-
         Raises
         ------
         RNNError
@@ -162,20 +138,11 @@ class Run:
     # ---- settings, result, metrics: JSON
 
     def save_settings(self, settings: Record) -> None:
-        """Write settings.json.
-
-        Parameters
-        ----------
-        settings : dict
-        """
+        """Write settings.json."""
         self._write("settings.json", _json(settings))
 
     def settings(self) -> Any:
         """The content of settings.json.
-
-        Returns
-        -------
-        dict
 
         Raises
         ------
@@ -197,10 +164,6 @@ class Run:
     def result(self) -> Any:
         """The content of result.json; None without one.
 
-        Returns
-        -------
-        dict or None
-
         Raises
         ------
         RNNError
@@ -217,12 +180,7 @@ class Run:
         return epochs
 
     def append_metrics(self, record: Record) -> None:
-        """Add the record of an epoch to metrics.jsonl.
-
-        Parameters
-        ----------
-        record : dict
-        """
+        """Add the record of an epoch to metrics.jsonl."""
         path = self.folder / "metrics.jsonl"
         with writing(path):
             files.append(path, json.dumps(record).encode() + b"\n")
@@ -240,10 +198,6 @@ class Run:
         ----------
         names : sequence of str
             Each record must have a finite number by each of these names.
-
-        Returns
-        -------
-        list of dict
 
         Raises
         ------
@@ -273,20 +227,11 @@ class Run:
     # ---- vocabulary, samples, picture
 
     def save_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Write tokenizer.json.
-
-        Parameters
-        ----------
-        vocabulary : Vocabulary
-        """
+        """Write tokenizer.json."""
         self._write("tokenizer.json", vocabulary.to_json())
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary in tokenizer.json.
-
-        Returns
-        -------
-        Vocabulary
 
         Raises
         ------
@@ -296,21 +241,11 @@ class Run:
         return Vocabulary.load(self.folder / "tokenizer.json")
 
     def save_samples(self, sentences: list[str]) -> None:
-        """Write samples.txt, a sentence a line.
-
-        Parameters
-        ----------
-        sentences : list of str
-        """
+        """Write samples.txt, a sentence a line."""
         self._write("samples.txt", "".join(f"{sentence}\n" for sentence in sentences))
 
     def samples(self) -> list[str]:
-        """The lines of samples.txt; none if the file is missing.
-
-        Returns
-        -------
-        list of str
-        """
+        """The lines of samples.txt; none if the file is missing."""
         path = self.folder / "samples.txt"
         try:
             return files.read(path, files.SMALL).decode("utf-8", "replace").splitlines()
@@ -406,11 +341,6 @@ class Run:
         ----------
         name : str
             "best" or "last".
-
-        Returns
-        -------
-        arrays : dict
-        state : dict
 
         Raises
         ------

@@ -31,10 +31,6 @@ def generate(model: RNN, vocabulary: Vocabulary, **how: Any) -> list[str]:
     **how
         The arguments of ``texts``.
 
-    Returns
-    -------
-    list of str
-
     Raises
     ------
     RNNError
@@ -126,31 +122,12 @@ def texts(
 
 
 def is_running_text(settings: Settings) -> bool:
-    """Whether a run's samples are texts of many lines: it reads characters, as a stream.
-
-    Parameters
-    ----------
-    settings : Settings
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a run's samples are texts of many lines: it reads characters, as a stream."""
     return settings.stream and settings.level == "char"
 
 
 def unknown_tokens(vocabulary: Vocabulary, prime: str) -> list[str]:
-    """The tokens of a prime that are not in the vocabulary, each once.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-    prime : str
-
-    Returns
-    -------
-    list of str
-    """
+    """The tokens of a prime that are not in the vocabulary, each once."""
     unknown = (vocabulary.unknown_tokens(line) for line in _lines(vocabulary, prime))
     return list(dict.fromkeys(itertools.chain.from_iterable(unknown)))
 

@@ -372,10 +372,6 @@ class Settings:
     def check_given(self, given: Collection[str]) -> None:
         """Refuse a setting that someone chose and that has no effect.
 
-        Parameters
-        ----------
-        given : collection of str
-
         Raises
         ------
         RNNError
@@ -420,10 +416,6 @@ class Settings:
             has its default.
         where : str
             The source of the values in a message, such as the path of a file.
-
-        Returns
-        -------
-        Settings
 
         Raises
         ------

@@ -70,10 +70,6 @@ def new(
         The settings that someone chose. If this is given, others may be changed to fit the text,
         see ``defaults.fitting``; ``training.chosen`` tells which.
 
-    Yields
-    ------
-    Training
-
     Raises
     ------
     RNNError
@@ -126,10 +122,6 @@ def resumed(
         Settings in ``SAFE`` to change.
     progress : function, optional
         Called while the text is read.
-
-    Yields
-    ------
-    Training
 
     Raises
     ------

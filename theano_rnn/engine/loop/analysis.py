@@ -28,10 +28,6 @@ LEFT_OUT = ("inplace", "fusion", "BlasOpt", "native_loop")
 def analyse(scan: Scan) -> Loop:
     """Read a Scan Op.
 
-    Parameters
-    ----------
-    scan : theano.scan.op.Scan
-
     Raises
     ------
     Unsupported

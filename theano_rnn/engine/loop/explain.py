@@ -25,16 +25,7 @@ class Explained:
 
 
 def explain(function: Any) -> list[Explained]:
-    """Every loop of a compiled Theano function, in the order in which they run.
-
-    Parameters
-    ----------
-    function : theano.compile.function.types.Function
-
-    Returns
-    -------
-    list of Explained
-    """
+    """Every loop of a compiled Theano function, in the order in which they run."""
     nodes = function.maker.fgraph.toposort()
     return [_explained(node) for node in nodes if isinstance(node.op, (Scan, NativeLoop))]
 

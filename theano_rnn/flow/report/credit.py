@@ -71,14 +71,6 @@ def size(count: int) -> str:
 def plot(found: Credits) -> "MatplotlibFigure":
     """The picture of all methods.
 
-    Parameters
-    ----------
-    found : Credits
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     RNNError

@@ -49,16 +49,7 @@ class Report:
                 self.folder.rmdir()
 
     def write(self, f: Findings) -> Path:
-        """Write the report of one model; return the path of its page.
-
-        Parameters
-        ----------
-        f : Findings
-
-        Returns
-        -------
-        Path
-        """
+        """Write the report of one model; return the path of its page."""
         title = f"The gradient flow of {f.name}"
         made = html.page(title, headline(f), html.sections_of(f), html.numbers_of(f))
         return self._write({"report.html": made.encode("utf-8"), **png.pictures(f)})
@@ -70,10 +61,6 @@ class Report:
         ----------
         several : list of Findings
             As ``demo.findings`` returns them.
-
-        Returns
-        -------
-        Path
         """
         schemes = demo.MEANT, demo.DONE
         numbers = {f.name: html.numbers_of(f) for f in several}

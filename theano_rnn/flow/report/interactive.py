@@ -31,10 +31,6 @@ def spec(figure: Figure) -> Record:
     """The figure as lists and dicts: rows of panels, their axes and marks, and the slider.
 
     Texts are plain; names of the legend are HTML too, with their symbols typeset.
-
-    Returns
-    -------
-    dict
     """
     rows = [
         [

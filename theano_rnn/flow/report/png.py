@@ -85,12 +85,7 @@ def _shown() -> "type[figure.Figure]":
 
 
 def drawn(described: Figure) -> "figure.Figure":
-    """The figure as a Matplotlib figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """The figure as a Matplotlib figure."""
     made = _shown()(figsize=(described.width, described.height), layout="constrained")
     columns = max(map(len, described.rows))
     grid = made.subplots(len(described.rows), columns, squeeze=False)
