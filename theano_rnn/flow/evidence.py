@@ -46,23 +46,18 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is seen.
+    """What is seen; what is not described here is as in ``Verdict``.
 
     Attributes
     ----------
-    texts : int
-        The number of texts.
     steps : int
         Of the longest text.
     first : int
         The lag at which all begins: ``Flow.first_lag``.
     left : (lags,) array
         The share left by lag, from lag 0 to the longest that counts.
-    zeros : float
-        Share of the pairs t > k whose error is exactly 0.
     pieces : tuple of Piece
-        The line through the mean log by lag, of two pieces where one does not fit. None at all
-        if there are fewer than three lags.
+        None at all if there are fewer than three lags.
     rate : Range or None
         Of the rate of the last piece.
     tail : Range or None
@@ -73,8 +68,6 @@ class Evidence:
     levels : float or None
         The least level, in 95 % of the draws, at which the curve seems to end, by Aitken's
         extrapolation; of a curve that grows, that of its inverse.
-    spread : Range or None
-        Of the rates of single texts; None if there are fewer than five texts.
     horizons : tuple of int or None
         Of the horizon, in 95 % of the draws, if all have one.
     """

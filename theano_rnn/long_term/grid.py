@@ -54,17 +54,7 @@ DEFAULT = [
 
 
 def expand(grid: object) -> list[Trial]:
-    """The trials of a grid, in its order, each once.
-
-    Parameters
-    ----------
-    grid : list of dict
-        Or one dict: a grid of one block.
-
-    Raises
-    ------
-    RNNError
-        If a block is not a dict, has a bad setting, or stands for too many trials.
+    """The trials of a grid, see ``studies.grid``.
 
     Examples
     --------

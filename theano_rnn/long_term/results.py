@@ -17,19 +17,7 @@ OTHERS = [n for n in SETTINGS if n not in ("task", "length", "cell", "remedy", "
 
 
 class Results(results.Results[Trial]):
-    """The records of trials in a folder, see ``studies.results``.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Created if it is missing.
-
-    Raises
-    ------
-    RNNError
-        If the folder or the file cannot be created, read or written, or if another process
-        writes to it.
-    """
+    """The records of trials in a folder, see ``studies.results``."""
 
     def __init__(self, folder: PathLike) -> None:
         super().__init__(folder, trial_of)

@@ -1,7 +1,7 @@
 """A language model's compiled functions: probabilities, loss, gradients and samples."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Callable, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Function, Ints, Mask, Parameters, Tokens
 from theano_rnn.engine import building, compile_function, once, tensor, theano
 from theano_rnn.model import dropout as dropouts
-from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.batch_inputs import batch_inputs, batch_x, is_single, steps_of_piece
 from theano_rnn.model.cuts import of_call
 from theano_rnn.model.draw import Draw
@@ -29,23 +28,7 @@ class CompiledModel(LanguageModel):
     """A language model with its compiled functions, each compiled once, when it is first used.
 
     ``theano_rnn.RNN`` is the one to make: it adds the steps that change the parameters, and files.
-
-    Parameters
-    ----------
-    architecture, truncation, initialization, seed, dtype
-        As for LanguageModel.
     """
-
-    def __init__(
-        self,
-        architecture: Architecture,
-        truncation: Truncation,
-        initialization: str = "uniform",
-        seed: int = 0,
-        dtype: Optional[str] = None,
-    ) -> None:
-        super().__init__(architecture, truncation, initialization, seed, dtype)
-        self._compiled: dict[object, Any] = {}
 
     def forward_propagation(self, x: Tokens) -> Floats:
         """The probabilities o_t of the next token, after each token of x.

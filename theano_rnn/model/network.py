@@ -1,7 +1,7 @@
 """What a training step needs of a model: parameters, states, and the network as a graph."""
 
 from collections.abc import Collection, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -20,30 +20,8 @@ class LanguageModel:
     """The parameters of a recurrent language model, and its network as a Theano graph.
 
     It compiles nothing. ``theano_rnn.RNN`` adds the compiled functions that use the parameters,
-    ``theano_rnn.optim.step.Step`` is the one that changes them.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    truncation : Truncation
-        Where the gradient is cut.
-    initialization : str
-        The distribution of the first parameters; see ``theano_rnn.model.initialization``.
-    seed : int
-        Seeds the first parameters and ``random``.
-    dtype : str, optional
-        "float32" or "float64"; by default Theano's floatX.
-
-    Attributes
-    ----------
-    architecture : Architecture
-    dtype : str
-        The dtype of the parameters and of every result.
-    shared : dict
-        The parameters as shared variables, by name. The table (U, or L) is stored transposed,
-        (vocab_size, ...), so that a token is a row.
-    random : numpy.random.Generator
-        Draws the dropout and the cuts of a step that is given no generator of its own.
+    ``theano_rnn.optim.step.Step`` is the one that changes them. Its parameters and attributes are
+    those of ``RNN``.
 
     Raises
     ------
@@ -78,6 +56,7 @@ class LanguageModel:
             for name, value in values.items()
         }
         self.random = np.random.default_rng([seed, 1])
+        self._compiled: dict[object, Any] = {}
 
     @property
     def vocab_size(self) -> int:

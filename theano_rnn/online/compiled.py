@@ -12,11 +12,6 @@ from theano_rnn.online.methods import parse
 class Compiled(ABC):
     """A method on a model, whose function is compiled when it is first used.
 
-    Parameters
-    ----------
-    model : RNN
-    method : str
-
     Attributes
     ----------
     model : RNN

@@ -27,11 +27,6 @@ class OnlineGradient(Compiled):
         "rtrl", "snap1", "uoro", "local" or "immediate"; ``theano_rnn.online.methods`` has their
         equations.
 
-    Attributes
-    ----------
-    model : RNN
-    method : theano_rnn.online.methods.Method
-
     Raises
     ------
     RNNError

@@ -38,11 +38,6 @@ class OnlineStep(Compiled):
     seed : int
         Draws the signs of a random method.
 
-    Attributes
-    ----------
-    model : RNN
-    method : theano_rnn.online.methods.Method
-
     Raises
     ------
     RNNError

@@ -43,20 +43,7 @@ def by_sgd(settings: Settings, corpus: Corpus, model: RNN) -> float:
 
 
 def by_rms(settings: Settings, corpus: Corpus, model: RNN) -> float:
-    """The loss with RMS-scaled steps, at the rate ``settings.dynamic_rms`` for each token.
-
-    Parameters
-    ----------
-    settings : Settings
-    corpus : Corpus
-    model : RNN
-        It stays as it is.
-
-    Returns
-    -------
-    float
-        In nats per token.
-    """
+    """As ``by_sgd``, with RMS-scaled steps at the rate ``settings.dynamic_rms`` for each token."""
     assert settings.dynamic_rms is not None
     plain, learner = _copied(settings, corpus, model)
     step = DynamicStep(learner)

@@ -17,67 +17,35 @@ from theano_rnn.training.settings import Settings
 
 @dataclass
 class State:
-    """Where training stands: with the arrays of a checkpoint, all that resuming needs.
-
-    Attributes
-    ----------
-    epoch, step : int
-        Whole epochs done, and steps of the next one.
-    learning_rate, rate : float, float or None
-        What epochs have left of the learning rate; the last step's own, of which the schedule
-        may have taken a share.
-    best_loss, best_epoch : float, int
-        Lowest validation loss, in nats per token, and the epoch after which it was reached.
-    best_is_average : bool
-        Whether it is the loss of the average of the parameters.
-    averaged : int
-        Steps in that average.
-    losses : list of float
-        The validation losses of the parameters so far, where they are to be averaged.
-    seconds_to_first_step : float or None
-        Of the process that began.
-    text, valid, test : int or None
-        Checksums of the tokens to train on, to validate and to test; None in older runs.
-    elapsed, begun, validation : float, float or None, float or None
-        Seconds of compiling, steps and validations so far, those before the end of the first
-        step, and those of the last validation; see ``budget``.
-    ended : float or None
-        The minutes of the budget, once they have cut an epoch short.
-    K, bias, bias_error : int or None, float or None
-        Of the current epoch under adaptive truncation: K, its estimated relative bias and the
-        error of that.
-    loss, tokens, norm, clipped, skipped, seconds
-        Sums over the steps of the current epoch: E in nats, tokens, norms of the gradient, steps
-        that were clipped, steps that could not be taken, seconds without compiling.
-    """
+    """Where training stands: with the arrays of a checkpoint, all that resuming needs."""
 
     epoch: int = 0  # whole epochs done
     step: int = 0  # steps done of the next one
-    learning_rate: float = 0.0
-    rate: Optional[float] = None  # of the last step
+    learning_rate: float = 0.0  # what the epochs have left of it
+    rate: Optional[float] = None  # the last step's own, of which the schedule may have taken some
     best_loss: float = math.inf  # lowest validation loss, nats per token
     best_epoch: int = 0  # after which it was reached
-    best_is_average: bool = False
-    averaged: int = 0
-    losses: list[float] = field(default_factory=list)
+    best_is_average: bool = False  # whether it is the loss of the average of the parameters
+    averaged: int = 0  # steps in that average
+    losses: list[float] = field(default_factory=list)  # of validation; only where one averages
     seconds_to_first_step: Optional[float] = None  # of the process that began
-    text: Optional[int] = None  # checksums of the tokens of each split
+    text: Optional[int] = None  # checksums of the tokens of each split; None in older runs
     valid: Optional[int] = None
     test: Optional[int] = None
-    elapsed: float = 0.0  # seconds of all processes: compiling, steps, validations
+    elapsed: float = 0.0  # seconds of all processes: compiling, steps, validations; see budget
     begun: Optional[float] = None  # of these, until the first step was taken
     validation: Optional[float] = None  # seconds of the last one
     ended: Optional[float] = None  # the minutes that have cut an epoch short
     K: Optional[int] = None  # of the current epoch, where adaptive truncation chooses it
-    bias: Optional[float] = None
+    bias: Optional[float] = None  # its estimated relative bias
     bias_error: Optional[float] = None
     # sums over the steps of the current epoch
-    loss: float = 0.0
+    loss: float = 0.0  # E, in nats
     tokens: int = 0
-    norm: float = 0.0
-    clipped: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
+    norm: float = 0.0  # of the gradient
+    clipped: int = 0  # steps
+    skipped: int = 0  # steps that could not be taken
+    seconds: float = 0.0  # without compiling
 
     def after_epoch(self, settings: Settings, record: Record) -> "State":
         """The state at the beginning of the next epoch.
@@ -140,15 +108,8 @@ def state_of(values: Record) -> State:
     if state.K is not None:
         validation.whole_number(state.K, "K of its state", at_least=1)
     validation.at_least_zero(state.elapsed, "elapsed of its state")
-    for name in (
-        "bias",
-        "bias_error",
-        "seconds_to_first_step",
-        "begun",
-        "validation",
-        "ended",
-        "rate",
-    ):
+    some = ("bias", "bias_error", "seconds_to_first_step", "begun", "validation", "ended", "rate")
+    for name in some:
         if getattr(state, name) is not None:
             validation.at_least_zero(getattr(state, name), f"{name} of its state")
     return state
