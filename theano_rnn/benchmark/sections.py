@@ -541,16 +541,9 @@ def _are_near(a: Sequence[float], b: Sequence[float], tolerance: float) -> bool:
 
 
 SECTIONS = {
-    "peers": peers,
-    "steps": steps,
-    "cells": cells,
-    "options": options,
-    "precision": precision,
-    "training": training,
-    "busy": busy,
-    "padding": padding,
-    "startup": startup,
-    "truncation": truncation,
-    "length": length,
-    "flow": flow,
-}
+    made.__name__: made
+    for made in (
+        peers, steps, cells, options, precision, training, busy, padding, startup, truncation,
+        length, flow,
+    )
+}  # fmt: skip

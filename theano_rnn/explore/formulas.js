@@ -1,20 +1,8 @@
 "use strict";
 /* Numbers, matrices and formulas as markup: HTML grids and MathML. */
 
-const SUPERSCRIPT = {
-  "-": "⁻",
-  0: "⁰",
-  1: "¹",
-  2: "²",
-  3: "³",
-  4: "⁴",
-  5: "⁵",
-  6: "⁶",
-  7: "⁷",
-  8: "⁸",
-  9: "⁹",
-};
-const raised = (n) => [...String(n)].map((digit) => SUPERSCRIPT[digit]).join("");
+/* The digits and the minus of a power. */
+const raised = (n) => String(n).replace(/[-\d]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
 
 /* Two or three digits, for a small cell: 0.053, 12.3, 4.1·10⁻⁶. */
 function short(value) {

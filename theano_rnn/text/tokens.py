@@ -94,27 +94,6 @@ WITHOUT_SPACES = re.compile(
 )
 
 
-def special_tokens(level: str, tokenized: bool = False) -> list[str]:
-    """The special tokens of a form of text, by id; the first one starts a sequence.
-
-    Parameters
-    ----------
-    level : {"word", "char", "bpe"}
-    tokenized : bool
-
-    Raises
-    ------
-    RNNError
-        For an unknown form.
-    """
-    one_of(level, "level", LEVELS)
-    if not isinstance(tokenized, (bool, np.bool_)):
-        raise RNNError(f"tokenized must be True or False, not {shown(tokenized)}")
-    if tokenized and level != "word":
-        raise RNNError(f"tokenized text is for the level word, not {level}; leave one of them out")
-    return [END, UNKNOWN] if tokenized else [START, END, UNKNOWN]
-
-
 @dataclass(frozen=True)
 class Form:
     """How a text is cut into tokens: all that a vocabulary says beside its tokens.
@@ -136,7 +115,13 @@ class Form:
     rules: int = RULES[-1]
 
     def __post_init__(self) -> None:
-        special_tokens(self.level, self.tokenized)
+        one_of(self.level, "level", LEVELS)
+        if not isinstance(self.tokenized, (bool, np.bool_)):
+            raise RNNError(f"tokenized must be True or False, not {shown(self.tokenized)}")
+        if self.tokenized and self.level != "word":
+            raise RNNError(
+                f"tokenized text is for the level word, not {self.level}; leave one of them out"
+            )
         if self.lower not in (None, True, False):
             raise RNNError(f"lower must be True, False or None, not {shown(self.lower)}")
         if self.rules not in RULES:
@@ -146,8 +131,8 @@ class Form:
 
     @property
     def specials(self) -> list[str]:
-        """The special tokens by id."""
-        return special_tokens(self.level, self.tokenized)
+        """The special tokens by id; the first one starts a sequence."""
+        return [END, UNKNOWN] if self.tokenized else [START, END, UNKNOWN]
 
     def normalizer(self) -> Any:
         """The part of the library that rewrites a sentence before it is cut; None if none does."""

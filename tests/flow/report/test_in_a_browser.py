@@ -73,6 +73,31 @@ def test_arrow_keys_go_from_pair_to_pair(chromium, pages):
     assert "step 11, “cat”" in chromium.run(told)
 
 
+def test_the_slider_chooses_the_output_of_the_bars(chromium, pages):
+    chromium.device(1280, 900)
+    chromium.open(pages / "tanh.html")
+    # A bar for each step up to the output, but where the norm is 0: each a stroke of one path.
+    bars = (
+        "const paths = [...document.querySelectorAll('#reach .panels path')];"
+        "return Math.max(...paths.map(p => p.getAttribute('d').split('V').length - 1))"
+    )
+    for t in (3, 7):
+        chromium.run(f"document.getElementById('reach').setSlider({t})")
+        assert chromium.run(bars) == (FOUND["tanh"]().norms[t] > 0).sum()
+
+
+def test_the_heat_map_has_both_ends_of_its_colours(chromium, pages, tmp_path):
+    from matplotlib.image import imread
+
+    chromium.device(1280, 900)
+    chromium.open(pages / "tanh.html")
+    chromium.screenshot(tmp_path / "shot.png")
+    pixels = imread(tmp_path / "shot.png")[..., :3].reshape(-1, 3)
+    for name in ("#fde725", "#440154"):
+        colour = [int(name[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        assert (abs(pixels - colour).max(axis=1) < 0.02).sum() > 500, name
+
+
 def test_a_folded_part_is_drawn_when_it_opens_and_the_colours_are_of_the_dark(chromium, pages):
     chromium.device(1280, 900, "dark")
     chromium.open(pages / "lstm.html")

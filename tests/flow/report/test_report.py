@@ -5,9 +5,6 @@ import html
 import json
 import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -367,60 +364,3 @@ def test_the_demonstration_shows_the_tutorials_fault(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < LARGEST
     assert cells == [5 * tanh.T - 10, 10]  # K+1 steps an output; the last K outputs' K, 3, ..., 1
     assert (tmp_path / "gradient_flow.png").stat().st_size < 300_000
-
-
-# ---- in a browser
-
-
-def browser():
-    """A Chromium of this machine, or None."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell"):
-        if shutil.which(name):
-            return shutil.which(name)
-    cache = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or "~/.cache/ms-playwright"
-    return next(map(str, Path(cache).expanduser().glob("chromium*/*/*chrom*")), None)
-
-
-needs_browser = pytest.mark.skipif(browser() is None, reason="there is no Chromium here")
-MOVED = """<script>
-document.getElementById("reach").setSlider(3);
-document.body.dataset.said = document.querySelector("#reach svg").getAttribute("aria-label");
-</script>"""
-
-
-def opened(path, folder, *options):
-    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1150,4600"]
-    # No name is resolved: what the page needs, it has.
-    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}"]
-    command += ["--virtual-time-budget=10000", *options, path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-
-
-@needs_browser
-def test_a_browser_draws_every_figure_and_moves_the_slider(tanh, text, tmp_path):
-    _, f = tanh
-    drawn = {}
-    for moved in "", MOVED:
-        path = tmp_path / "report.html"
-        path.write_text(text.replace("</body>", moved + "</body>"))
-        drawn[moved] = opened(path, tmp_path, "--dump-dom")
-    with_figures = [s for s in sections_of(f) if s.figure is not None]
-    for seen in drawn.values():
-        assert seen.count('<div class="panels" style="') == len(with_figures)
-    # The bars of the fourth output: four of them, as many strokes of one path.
-    bars = [re.findall(r'<path d="((?:M[\d. ]+V[\d.]+)+)"', seen)[-1] for seen in drawn.values()]
-    t = drawn_in(text, "reach")["slider"]["active"]
-    assert [path.count("M") for path in bars] == [t + 1, 4]
-
-
-@needs_browser
-def test_a_browser_shows_the_colours_of_the_heat_map(text, tmp_path):
-    from matplotlib.image import imread
-
-    path, shot = tmp_path / "report.html", tmp_path / "shot.png"
-    path.write_text(text)
-    opened(path, tmp_path, f"--screenshot={shot}", "--hide-scrollbars")
-    pixels = imread(shot)[..., :3].reshape(-1, 3)
-    for name in ("#fde725", "#440154"):  # both ends of the scale
-        colour = [int(name[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        assert (abs(pixels - colour).max(axis=1) < 0.02).sum() > 500, name

@@ -68,26 +68,15 @@ function scaleOf(axis, range, from, to) {
   return (value) => from + ((to - from) * (f(value) - low)) / (high - low);
 }
 
-const SUPER = {
-  "-": "⁻",
-  0: "⁰",
-  1: "¹",
-  2: "²",
-  3: "³",
-  4: "⁴",
-  5: "⁵",
-  6: "⁶",
-  7: "⁷",
-  8: "⁸",
-  9: "⁹",
-};
+/* The digits and the minus of a power. */
+const raised = (n) => String(n).replace(/[-\d]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
 
 function written(value, axis) {
   if (axis.percent) return `${Math.round(100 * value)} %`;
   if (axis.log) {
     const power = Math.round(Math.log10(value));
     return power < -3 || power > 3
-      ? "10" + [...String(power)].map((c) => SUPER[c]).join("")
+      ? "10" + raised(power)
       : String(Number(value.toPrecision(3)));
   }
   return String(Number(value.toPrecision(6))).replace("-", "−");
