@@ -20,7 +20,9 @@
 # make verdicts   prints how often the verdict on a gradient is right where the truth is known
 # make approve    accepts the words that reports have now: do it after reading the difference
 #
-# Each makes .venv first. PYTHON=python3.9 picks another interpreter, VENV=.venv-3.9 another folder.
+# make environment  makes .venv for train and test; make clean deletes what was made
+#
+# Each but explore, reproduce and clean makes .venv first. PYTHON=python3.9 picks another interpreter, VENV=.venv-3.9 another folder.
 
 PYTHON ?= python3
 VENV := .venv

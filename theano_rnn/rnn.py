@@ -304,7 +304,8 @@ class RNN(CompiledModel):
     ) -> float:
         """Take a step, parameter -= learning_rate * gradient / B; return E before it, in nats.
 
-        It updates V in place, and only those rows of the table whose tokens occur in x.
+        It updates V in place, and only those rows of the table whose tokens occur in x;
+        where V is tied to the table, all of them.
 
         Parameters
         ----------

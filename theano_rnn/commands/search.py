@@ -14,10 +14,11 @@ from theano_rnn.training.recipes import RECIPES
 from theano_rnn.training.settings import Settings
 
 EPILOG = """Example: %(prog)s --run runs/search --text novel.txt --hidden-size 200,300
---dropout 0.2..0.6 --learning-rate 0.001..0.01:log --trials 20. A range is a list, 200,300; or the
-numbers from one to another, 0.2..0.6; in steps, 100..400:50; or with their logarithm drawn evenly,
-0.001..0.01:log. Of a switch it is yes,no. A file of ranges is a JSON object of such words, lists
-and values by setting: {"hidden_size": [200, 300], "dropout": "0.2..0.6", "cell": "lstm"}.
+--dropout 0.2..0.6 --optimizer adam --learning-rate 0.001..0.01:log --trials 20. A range is a list,
+200,300; or the numbers from one to another, 0.2..0.6; in steps, 100..400:50; or with their
+logarithm drawn evenly, 0.001..0.01:log. Of a switch it is yes,no. A file of ranges is a JSON
+object of such words, lists and values by setting: {"hidden_size": [200, 300],
+"dropout": "0.2..0.6", "cell": "lstm"}.
 --threads is 1, as the trials share the cores, and a text cannot be standard input."""
 
 

@@ -232,7 +232,8 @@ class Settings:
         "weight of a penalty on fast states, 1 in Merity et al. 2017: this times the mean square "
         "of the change of the last layer's states from step to step")
     epochs: int = setting(None, optional(whole_number(1)),
-        f"passes over the training text (default: {EPOCHS}; with --minutes as many as they allow)")
+        f"passes over the training text, those before --resume included (default: {EPOCHS}; with "
+        "--minutes as many as they allow)")
     minutes: Optional[float] = setting(None, optional(POSITIVE),
         "end the training after so many minutes of compiling, steps and validation; the last "
         "epoch is cut short and validated, and the schedule ends with the time. With --epochs "

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 import numpy as np
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.table import Table
 from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.exponents import STARTS, Exponent
 from theano_rnn.flow.findings import Findings, power
+from theano_rnn.flow.words import is_at_most_one, is_below_one
 
 #: From the largest down, a character a decade; below them a space.
 RAMP, ASCII_RAMP = "█▓▒░·", "@#+-."
@@ -208,6 +210,19 @@ def saturation_lines(f: Findings) -> list[str]:
     return lines
 
 
+def bounded(bound: Optional[float]) -> str:
+    """A bound and what it proves, for a column.
+
+    >>> bounded(0.5), bounded(1.0), bounded(1.5), bounded(None)
+    ('0.50', '1.00, no explosion', '1.50, no proof', 'unknown')
+    """
+    if bound is None:
+        return "unknown"
+    if is_below_one(bound):
+        return f"{bound:.2f}"
+    return f"{bound:.2f}, {'no explosion' if is_at_most_one(bound) else 'no proof'}"
+
+
 def side_by_side(several: Sequence[Findings]) -> Table:
     """Several models on the same text, a line each."""
     table = Table(title="Side by side, on the same text; lags in steps", title_justify="left")
@@ -223,6 +238,6 @@ def side_by_side(several: Sequence[Findings]) -> Table:
             "-" if v.rate is None else f"{v.rate:.3f}",
             "-" if v.half_life is None else f"{v.half_life:,.1f}",
             f"> {f.T - 1}" if v.horizon is None else f"{v.horizon}",
-            "unknown" if v.bound is None else f"{v.bound:.2f}" + ", no proof" * (v.bound >= 1),
+            bounded(v.bound),
         )
     return table
