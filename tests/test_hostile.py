@@ -24,8 +24,9 @@ from theano_rnn.model.batch_inputs import batch_inputs
 from theano_rnn.model.truncation import parse
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.text.batches import buckets
+from theano_rnn.text.corpus import read_text
 from theano_rnn.text.python_docs import python_sentences
-from theano_rnn.text.reading import read_text
+from theano_rnn.text.reading import read_whole
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.build import build_model
 from theano_rnn.training.load import load
@@ -293,20 +294,21 @@ def test_a_table_of_many_columns_and_rows_takes_no_time(tmp_path):
     columns = ",".join(f"c{i}" for i in range(50_000))
     (tmp_path / "a.csv").write_text(columns + "\n" + "x\n" * 50_000)
     # Columns times rows is 2.5 billion: a reader that visits them all would not end here.
-    assert read_text(tmp_path / "a.csv", "c0").startswith("x\n\nx")
+    assert read_whole(tmp_path / "a.csv", "c0").startswith("x\n\nx")
 
 
 def test_rows_are_read_as_before(tmp_path):
     (tmp_path / "a.csv").write_text("\na,b,a\n1,2,3\n4\n\n5,6,\n,,7\n")
-    assert read_text(tmp_path / "a.csv", "a") == "3\n\n7"  # the last column of a name
-    assert read_text(tmp_path / "a.csv", "b") == "2\n\n6"
+    assert read_whole(tmp_path / "a.csv", "a") == "3\n\n7"  # the last column of a name
+    assert read_whole(tmp_path / "a.csv", "b") == "2\n\n6"
 
 
 def test_a_text_beyond_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "total", lambda: 16 * 2**20)
     (tmp_path / "a.txt").write_bytes(b"a " * 2**20)
-    refused(lambda: read_text(tmp_path / "a.txt"), "it is longer than 1,048,576 bytes")
-    refused(lambda: read_text("/dev/zero"), "it is longer than")
+    vocabulary = Vocabulary.train(["a b"])
+    refused(lambda: read_text(vocabulary, tmp_path / "a.txt"), "it is longer than 1,048,576 bytes")
+    refused(lambda: read_text(vocabulary, "/dev/zero"), "it is longer than")
 
 
 def test_a_library_of_pipes_and_devices_has_no_documentation(tmp_path):
@@ -397,7 +399,7 @@ def test_results_of_a_sweep_are_not_written_through_a_link(tmp_path, outside):
         lambda: Run.open(5),
         lambda: Run.open("x" * 5000),
         lambda: Run.create("a\0b"),
-        lambda: read_text(5),
+        lambda: read_whole(5),
         lambda: buckets(5, 1, 0),
         lambda: buckets([3.5], 1, 0),
         lambda: buckets([np.zeros((3, 3), int)], 1, 0),

@@ -78,6 +78,26 @@ def test_it_scores_sentences_and_files_alike(run, tmp_path):
     assert found.unknown == unknown / (found.tokens - 2) > 0
 
 
+def test_a_sentence_longer_than_a_sequence_is_scored_in_pieces_as_in_training(run, tmp_path):
+    long = f"{'The cat ran ' * 400}home."
+    (tmp_path / "text.txt").write_text(f"{long} A dog sat.")
+    found = run.score(tmp_path / "text.txt")
+    assert found == run.score([long, "A dog sat."])
+    assert [sentence for sentence, _ in found.sentences] == [long, "A dog sat."]
+    ids = run.vocabulary.encode(long)
+    pieces = [ids[:1001], ids[1000:]]
+    loss = sum(run.model.ce_error(s[:-1], s[1:]) for s in pieces)
+    (_, perplexity), _ = found.sentences
+    np.testing.assert_allclose(np.log(perplexity), loss / (len(ids) - 1), rtol=1e-5)
+
+
+def test_what_auto_found_in_the_text_is_how_other_texts_are_read(run, tmp_path):
+    assert run.settings.sentences == "capitals"
+    verse = "The cat ran\nand the dog\nsat home"
+    (tmp_path / "verse.txt").write_text(verse)
+    assert len(run.score(tmp_path / "verse.txt").sentences) == 1  # alone it would be three
+
+
 @pytest.mark.parametrize("use, message", [
     (lambda text: theano_rnn.train(text, hiden_size=3), "'hiden_size'; did you mean hidden_size?"),
     (lambda text: theano_rnn.train(text, hidden_size=0), "hidden_size must be a whole number"),

@@ -9,7 +9,7 @@ from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike, Record
 from theano_rnn.common.validation import shown
 from theano_rnn.rnn import RNN
-from theano_rnn.text.corpus import size_of
+from theano_rnn.text.corpus import read_sentences
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build, evaluation, sampling, start
 from theano_rnn.training import load as run_files
@@ -106,7 +106,9 @@ class TrainedRun:
             For a bad argument, or unknown tokens in the prime; the message names them.
         """
         return sampling.generate(
-            self.model, self.vocabulary, **{"carry": self.settings.stream, **how}
+            self.model,
+            self.vocabulary,
+            **{"carry": self.settings.stream, "sentences": self.settings.sentences, **how},
         )
 
     def score(self, text: Union[PathLike, Sequence[str]]) -> Score:
@@ -123,30 +125,23 @@ class TrainedRun:
             If the file cannot be read, or there is no sentence.
         """
         if isinstance(text, (str, os.PathLike)):
-            sentences, sequences, unknown = build.read_text_of(
-                self.settings, self.vocabulary, os.fspath(text)
-            )
+            read = build.read_text_of(self.settings, self.vocabulary, text)
         else:
             sentences = list(text) if isinstance(text, Sequence) else []
             if not sentences or not all(isinstance(sentence, str) for sentence in sentences):
                 raise RNNError(f"give a file or a list of sentences, not {shown(text)}")
-            sequences, unknown = build.encoded(sentences, self.vocabulary)
-        tokens = [len(s) - 1 for s in sequences]
-        losses = list(evaluation.losses(self.model, sequences, self.settings.stream))
-        each = [evaluation.perplexity(loss / n) for loss, n in zip(losses, tokens)]
-        whole = evaluation.figures(
-            "text",
-            evaluation.perplexity(sum(losses) / sum(tokens)),
-            sum(tokens),
-            size_of(sentences, self.vocabulary.form),
-        )
+            read = read_sentences(self.vocabulary, sentences, self.settings.sentences)
+        found = list(evaluation.sentence_losses(self.model, read, self.settings.stream))
+        tokens = sum(n for _, n, _ in found)
+        mean = sum(loss for *_, loss in found) / tokens
+        whole = evaluation.figures("text", evaluation.perplexity(mean), tokens, read.size)
         return Score(
             whole["text_perplexity"],
             whole["text_word_perplexity"],
             whole["text_bits_per_byte"],
-            sum(tokens),
-            unknown,
-            tuple(zip(sentences, each)),
+            tokens,
+            read.oov_rate,
+            tuple((sentence, evaluation.perplexity(loss / n)) for sentence, n, loss in found),
         )
 
 

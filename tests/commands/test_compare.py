@@ -89,6 +89,24 @@ def test_options_that_differ_from_cell_to_cell_are_refused(trained, tmp_path, ca
     assert trained == [] and not (tmp_path / "all").exists()
 
 
+def test_standard_input_is_refused_before_a_cell_has_read_it(trained, tmp_path, capsys):
+    assert compare.main(["--runs", str(tmp_path / "all"), "--text", "-"]) == 2
+    assert "write standard input to a file first" in capsys.readouterr().err and trained == []
+
+
+def test_cells_may_have_spaces_between_them(trained, tmp_path):
+    assert compare.main(["--runs", str(tmp_path / "all"), "--cells", "tanh, sigmoid"]) == 0
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize("content", ["{bad", "5", "[1]", ""])
+def test_damaged_options_are_refused_in_a_line(trained, tmp_path, capsys, content):
+    (tmp_path / "options.json").write_text(content)
+    assert compare.main(["--runs", str(tmp_path), "--cells", "tanh"]) == 2
+    said = capsys.readouterr().err
+    assert "options.json" in said and said.count("\n") == 1 and trained == []
+
+
 def test_a_comparison_with_other_options_is_refused(trained, tmp_path, capsys):
     folder = ["--runs", str(tmp_path / "all"), "--cells", "tanh"]
     assert compare.main([*folder, "--text", "my text.txt"]) == 0

@@ -21,7 +21,8 @@ def called(monkeypatch, caller, uncompiled):
     monkeypatch.setattr(load, "load", lambda run: (model, words))
     monkeypatch.setattr(load, "load_settings", lambda run: None)
     monkeypatch.setattr(Run, "open", lambda run: None)
-    monkeypatch.setattr(sentence, "choose", lambda *given: (x, y, 3))
+    monkeypatch.setattr(sentence, "sentences", lambda *given: [])
+    monkeypatch.setattr(sentence, "choose", lambda *given, found: (x, y, 3))
     return functools.partial(caller, credit.main, "run")
 
 

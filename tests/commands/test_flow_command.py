@@ -178,7 +178,7 @@ def test_steps_and_lag_limit_what_is_shown(called):
         (["run", "--steps", 3, "--lag", 3], "needs 4 steps"),
         (["run", "--steps", 0], "--steps"),
         (["run", "--lag", 0], "--lag"),
-        (["run", "--sentences", 0], "--sentences must be 1 or more, not 0"),
+        (["run", "--sentences", 0], "--sentences must be a whole number of at least 1, not 0"),
         (["run", "--demo", "--sentences", 2], "--demo"),
         (["run", "--cosine", 2], "--cosine"),
         (["run", "--report", "text.txt"], "cannot be written"),

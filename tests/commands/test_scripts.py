@@ -251,11 +251,10 @@ def test_an_encoding_is_that_of_the_file_given(run, folder, called):
         assert code == 2 and "give its --encoding" in err
         code, out, err = called(*given, "--encoding", "latin-1")
         assert code == 0 and "lower is better" in out, err
-    for name in ("evaluate", "flow"):
-        code, _, err = called(name, "run", "--encoding", "latin-1")
-        assert code == 2 and "--encoding is that of --text FILE; give both" in err
-    code, _, err = called("evaluate", "run", "--column", "body")
-    assert code == 2 and "--column is that of --text FILE; give both" in err
+    for name in ("evaluate", "flow", "credit"):
+        for option in ("encoding", "column"):
+            code, _, err = called(name, "run", f"--{option}", "body")
+            assert code == 2 and f"--{option} is that of --text FILE; give both" in err
 
 
 def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
@@ -365,8 +364,9 @@ def test_an_option_changes_the_recipe(folder, called, tmp_path):
     with training.opened(train.parse_arguments(given + changes)) as made:
         settings = made.settings
     expected = {**RECIPES["zaremba-small"], "stream": False, "bias": False, "layers": 1,
-                "learning_rate": 0.5, "text": str(folder / "text.txt")}  # fmt: skip
-    assert settings == Settings(**expected)
+                "learning_rate": 0.5, "text": str(folder / "text.txt"),
+                "sentences": settings.sentences}  # fmt: skip
+    assert settings == Settings(**expected) and settings.sentences != "auto"
 
 
 @pytest.mark.parametrize(

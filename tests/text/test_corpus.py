@@ -19,11 +19,13 @@ from theano_rnn.text.corpus import (
     count_tokens,
     load_corpus,
     pairs,
-    size_of,
+    read_sentences,
+    read_text,
 )
 from theano_rnn.text.python_docs import python_sentences
-from theano_rnn.text.reading import read_text
-from theano_rnn.text.tokens import LEVELS, Form
+from theano_rnn.text.reading import read_whole
+from theano_rnn.text.tokens import LEVELS
+from theano_rnn.text.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +52,14 @@ def write(tmp_path):
 
 
 def test_byte_order_mark_and_line_ends_are_normalised(write):
-    assert read_text(write(b"\xef\xbb\xbfa\r\nb\rc\n")) == "a\nb\nc\n"
-    assert read_text(str(write("é 猫"))) == "é 猫"
+    assert read_whole(write(b"\xef\xbb\xbfa\r\nb\rc\n")) == "a\nb\nc\n"
+    assert read_whole(str(write("é 猫"))) == "é 猫"
 
 
 def test_csv_column_cells_become_paragraphs(write):
     content = '\ufeffid,body\r\n1,"One, two.\r\nThree."\r\n2,\r\n3\r\n4,Four'
-    assert read_text(write(content, "a.csv"), "body") == "One, two.\nThree.\n\nFour"
-    assert read_text(write("id\tbody\n1\tx, y\n", "a.TSV"), "body") == "x, y"
+    assert read_whole(write(content, "a.csv"), "body") == "One, two.\nThree.\n\nFour"
+    assert read_whole(write("id\tbody\n1\tx, y\n", "a.TSV"), "body") == "x, y"
 
 
 @pytest.mark.parametrize(
@@ -65,26 +67,27 @@ def test_csv_column_cells_become_paragraphs(write):
     [("body,body,id", "b"), ("body,id,body", "c"), ("id,body,body", "c"), ("body,id,url", "a")],
 )
 def test_of_two_columns_of_one_name_the_last_is_read(write, header, last):
-    assert read_text(write(f"{header}\na,b,c\n", "a.csv"), "body") == last
+    assert read_whole(write(f"{header}\na,b,c\n", "a.csv"), "body") == last
 
 
 def test_a_text_that_with_its_sequences_would_not_fit_the_memory_is_refused(write, monkeypatch):
     monkeypatch.setattr(memory, "total", lambda: 16 * 40 + 15)
-    assert len(read_text(write("a" * 40))) == 40
-    with pytest.raises(RNNError):
-        read_text(write("a" * 41))
+    vocabulary = Vocabulary.train(["a b"])
+    assert read_text(vocabulary, write("a" * 40)).sentences == ["a" * 40]
+    with pytest.raises(RNNError, match="it is longer than 40 bytes"):
+        read_text(vocabulary, write("a" * 41))
 
 
 def test_csv_cell_longer_than_the_default_limit_of_the_reader(write):
     path = write("body\n" + "ab " * 100_000, "a.csv")
-    assert len(read_text(path, "body")) == 300_000
+    assert len(read_whole(path, "body")) == 300_000
     assert csv.field_size_limit() == 131_072  # put back
 
 
 @pytest.mark.parametrize("content", [b"", b"  \r\n\t\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
 def test_empty_file_is_refused(write, content):
     with pytest.raises(RNNError, match=r"text\.txt has no text; give another file"):
-        read_text(write(content))
+        read_whole(write(content))
 
 
 @pytest.mark.parametrize(
@@ -93,27 +96,27 @@ def test_empty_file_is_refused(write, content):
 )
 def test_not_utf8_names_the_byte(write, content, byte):
     with pytest.raises(RNNError, match=rf"not UTF-8: byte {byte} \(0x"):
-        read_text(write(content))
+        read_whole(write(content))
 
 
 def test_what_cannot_be_opened_is_refused(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path, "a\0b"):
         with pytest.raises(RNNError, match="cannot be read"):
-            read_text(path)
+            read_whole(path)
 
 
 def test_wrong_columns_are_refused(write):
     path = write("id,body\n1,x\n", "a.csv")
     with pytest.raises(RNNError, match="no column 'text'; its columns are 'id', 'body'"):
-        read_text(path, "text")
+        read_whole(path, "text")
     with pytest.raises(RNNError, match=r"give the column.*'id', 'body'"):
-        read_text(path)
+        read_whole(path)
     with pytest.raises(RNNError, match=r"a column needs a \.csv"):
-        read_text(write("id,body\n1,x\n"), "body")
+        read_whole(write("id,body\n1,x\n"), "body")
     with pytest.raises(RNNError, match=r"column 'body' of .* is empty"):
-        read_text(write("id,body\n1,\n2, \n", "b.csv"), "body")
+        read_whole(write("id,body\n1,\n2, \n", "b.csv"), "body")
     with pytest.raises(RNNError, match=r"line 2 of .* is not CSV"):
-        read_text(write('id,body\n1,"x\n', "c.csv"), "body")
+        read_whole(write('id,body\n1,"x\n', "c.csv"), "body")
 
 
 # Splits
@@ -390,8 +393,39 @@ def test_the_words_of_verse_are_those_of_its_lines(write):
     lines = ["roses are red", "and violets are", "blue my love is"] * 10
     path = write("\n".join(lines) + "\n")
     corpus = load_corpus(None, path, path, path, level="char")
-    assert (
-        corpus.sizes["test"]
-        == size_of(lines, Form("char"))
-        == Size(13 * 10, sum(map(len, lines)) + 30)
-    )
+    assert corpus.sizes["test"] == Size(13 * 10, sum(map(len, lines)) + 30)
+    assert corpus.ends == "lines"
+    read = read_sentences(corpus.vocabulary, lines[:3], corpus.ends)
+    assert read.size == Size(13, sum(map(len, lines[:3])) + 3)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One ran. Two sat.\nThree.\n\nFour.\n",
+        "roses are red\nand violets are\n",
+        "the cat sat. the dog ran.\nit slept.\n",
+        f"{'Wording ' * 1100}ends. It does. {'go ' * 700}on.\n",
+        "One \x1c two.\x1d\nThree \x85 four. Ω\n",
+    ],
+    ids=["prose", "verse", "small", "long", "odd spaces"],
+)
+def test_a_text_is_the_same_in_a_split_and_alone(write, level, text):
+    prose = write("The cat sat. A dog ran home. One two.\nThree goes on, and it ends.\n\n" * 20)
+    path = write(text, "other.txt")
+    corpus = load_corpus(None, prose, prose, path, level=level)
+    read = read_text(corpus.vocabulary, path, sentences=corpus.ends)
+    assert corpus.ends == "capitals"
+    assert list(map(list, read.sequences)) == list(map(list, corpus.test))
+    assert read.counts.sum() == len(corpus.test) and len(read.counts) == len(read.sentences)
+    assert (read.size, read.oov_rate) == (corpus.sizes["test"], corpus.oov_rate)
+    again = read_sentences(corpus.vocabulary, read.sentences, corpus.ends)
+    assert (again.size, again.oov_rate) == (read.size, read.oov_rate)
+
+
+def test_a_long_sentence_is_several_sequences_of_one_sentence(write):
+    vocabulary = Vocabulary.train(["go on"])
+    read = read_text(vocabulary, write(f"Go on. {'go ' * 2499}on.\n\nGo."))
+    assert read.counts.tolist() == [1, 3, 1]
+    assert [len(s) - 1 for s in read.sequences] == [4, 1000, 1000, 502, 3]

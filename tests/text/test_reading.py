@@ -11,7 +11,7 @@ import pytest
 from theano_rnn.common.errors import RNNError
 from theano_rnn.text import reading
 from theano_rnn.text.corpus import load_corpus
-from theano_rnn.text.reading import absolute, read_pieces, read_text
+from theano_rnn.text.reading import absolute, read_pieces, read_whole
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def write(tmp_path):
 def test_several_files_and_patterns_are_one_text_with_blank_lines_between(write, tmp_path):
     a, b = write("\ufeffone\n", "a.txt"), write("\ufefftwo\ufeff", "b.txt")
     write("three\n", "c.md")
-    assert read_text([b, a]) == "two\n\none\n"
-    assert read_text(str(tmp_path / "*.txt")) == "one\n\ntwo"
-    assert read_text([tmp_path / "[b-z].*", a]) == "two\n\nthree\n\none\n"
+    assert read_whole([b, a]) == "two\n\none\n"
+    assert read_whole(str(tmp_path / "*.txt")) == "one\n\ntwo"
+    assert read_whole([tmp_path / "[b-z].*", a]) == "two\n\nthree\n\none\n"
     write("odd\n", "[a].txt")  # a file of that name is no pattern
-    assert read_text(tmp_path / "[a].txt") == "odd\n"
+    assert read_whole(tmp_path / "[a].txt") == "odd\n"
     with pytest.raises(RNNError, match=r"no file matches .*\*\.html; give another"):
-        read_text([a, tmp_path / "*.html"])
+        read_whole([a, tmp_path / "*.html"])
     with pytest.raises(RNNError, match="no file; give at least one"):
-        read_text([])
+        read_whole([])
     with pytest.raises(RNNError, match="the text is 3; pass the name"):
-        read_text([a, 3])
+        read_whole([a, 3])
 
 
 def test_standard_input_is_read_once_and_stays_what_it_is(monkeypatch, write):
@@ -50,14 +50,14 @@ def test_standard_input_is_read_once_and_stays_what_it_is(monkeypatch, write):
             return cls.is_terminal
 
     monkeypatch.setattr(sys, "stdin", Input)
-    assert read_text(["-", write("three")]) == "one\ntwo\n\nthree"
+    assert read_whole(["-", write("three")]) == "one\ntwo\n\nthree"
     Input.buffer = io.BytesIO(b"\xff")
     with pytest.raises(RNNError, match="standard input is not UTF-8: byte 0"):
-        read_text("-")
+        read_whole("-")
     again = r"standard input has no text; pipe some in, .* needs the same text again\)"
     for Input.buffer, Input.is_terminal in ((io.BytesIO(b""), False), (None, True)):
         with pytest.raises(RNNError, match=again):
-            read_text("-")
+            read_whole("-")
     assert absolute("-") == "-"
     assert absolute(["-", "/a/../b"]) == ["-", "/b"]
 
@@ -73,13 +73,13 @@ def test_standard_input_is_read_once_and_stays_what_it_is(monkeypatch, write):
 ], ids=["gzip", "binary", "docx", "pdf", "utf-16-le", "utf-16", "cp1252"])  # fmt: skip
 def test_what_is_no_utf8_is_told_what_to_do(write, data, what_to_do):
     with pytest.raises(RNNError, match=re.escape(what_to_do)) as error:
-        read_text(write(data))
+        read_whole(write(data))
     assert str(error.value).count(".txt") <= 1  # the file is named once
 
 
 def test_of_a_folder_its_files_are_wanted(tmp_path):
     with pytest.raises(RNNError, match=r"give its files, as in 'FOLDER/\*\.txt'"):
-        read_text(tmp_path)
+        read_whole(tmp_path)
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 100])
@@ -103,14 +103,14 @@ def test_a_line_without_spaces_is_cut_between_characters(write, monkeypatch):
 
 def test_an_encoding_is_known_and_that_of_the_file(write):
     path = write("café".encode("cp1252"))
-    assert read_text(path, encoding="cp1252") == "café"
+    assert read_whole(path, encoding="cp1252") == "café"
     with pytest.raises(RNNError, match=r"not UTF-8: byte 3 \(0xe9\).*--encoding, such as cp1252"):
-        read_text(path)
+        read_whole(path)
     with pytest.raises(RNNError, match=r"is not UTF-16: .*BOM"):
-        read_text(path, encoding="utf-16")
+        read_whole(path, encoding="utf-16")
     for unknown in ("utf-9", "rot13", 3):
         with pytest.raises(RNNError, match=r"encoding .* is unknown; use utf-8"):
-            read_text(path, encoding=unknown)
+            read_whole(path, encoding=unknown)
 
 
 def test_progress_is_told_from_the_first_piece_on(write, monkeypatch):
@@ -123,14 +123,14 @@ def test_progress_is_told_from_the_first_piece_on(write, monkeypatch):
 
 def test_a_space_before_a_quote_is_no_part_of_a_cell(write):
     content = 'id, body\n1, "Well, he left. Then she came."\n2,  plain\n'
-    assert read_text(write(content, "a.csv"), "body") == "Well, he left. Then she came.\n\nplain"
+    assert read_whole(write(content, "a.csv"), "body") == "Well, he left. Then she came.\n\nplain"
 
 
 @pytest.mark.parametrize("row, cells", [("1,One, two", 3), ("2,a,b,,", 5)])
 def test_a_row_with_more_cells_than_the_header_is_refused_by_its_line(write, row, cells):
     path = write(f'id,body\n0,"x\ny"\n{row}\n', "a.csv")
     with pytest.raises(RNNError, match=rf"line 4 of .*\.csv has {cells} cells, and the header.*2"):
-        read_text(path, "body")
+        read_whole(path, "body")
 
 
 def test_a_text_with_unknown_tokens_spelled_out_gets_a_hint(write):

@@ -89,13 +89,13 @@ PROSE = "He came. She left, as it was late\nin the day. What then? No one knew. 
         (LINES * 20, "lines", 60),
         ("the cat sat on the mat and the dog ran. " * 500, "anywhere", 500),
         ("it is. so is he.\n\n" * 30, "anywhere", 60),
-        (PROSE * 20, "punctuation", 100),
-        ("今天天气很好。我们去公园吧！你去吗？“是的。”他说。" * 50, "punctuation", 250),
-        ("吾輩は猫である。「どこで。」と言う。\n" * 50, "punctuation", 150),
-        ("ذهب الولد. هل تحب القراءة؟ نعم، أحبها. " * 50, "punctuation", 150),
-        ("मैं घर जा रहा हूँ। क्या तुम आओगे? हाँ। " * 50, "punctuation", 150),
-        ("El Sr. García llegó. ¿Cómo está? ¡Bien! «Gracias.» " * 50, "punctuation", 200),
-        ("Er kam am 3. Oktober an. „Wie geht es?“ fragte sie. „Gut.“ " * 50, "punctuation", 150),
+        (PROSE * 20, "capitals", 100),
+        ("今天天气很好。我们去公园吧！你去吗？“是的。”他说。" * 50, "capitals", 250),
+        ("吾輩は猫である。「どこで。」と言う。\n" * 50, "capitals", 150),
+        ("ذهب الولد. هل تحب القراءة؟ نعم، أحبها. " * 50, "capitals", 150),
+        ("मैं घर जा रहा हूँ। क्या तुम आओगे? हाँ। " * 50, "capitals", 150),
+        ("El Sr. García llegó. ¿Cómo está? ¡Bien! «Gracias.» " * 50, "capitals", 200),
+        ("Er kam am 3. Oktober an. „Wie geht es?“ fragte sie. „Gut.“ " * 50, "capitals", 150),
         ("def f(x):\n    return x[0]  # No. Never.\n\n\nclass A:\n    b = 3\n" * 20, "lines", 80),
         ("2024-05-01 12:00:03 INFO Job 7 done. Took 9 ms. OK\n" * 50, "lines", 50),
     ],
@@ -117,7 +117,7 @@ def test_the_option_says_where_sentences_end_instead():
         split_text(text, ends="dots")
 
 
-@pytest.mark.parametrize("ends", ["lines", "blank-lines", "punctuation", "anywhere"])
+@pytest.mark.parametrize("ends", ["lines", "blank-lines", "capitals", "anywhere"])
 @pytest.mark.parametrize("form", [Form(), Form("char"), Form(tokenized=True)], ids=str)
 def test_sentences_do_not_depend_on_the_pieces(form, ends):
     text = "One. Two\n\n three 。four? “Five.”\n\n\n\nsix " * 9
@@ -133,6 +133,6 @@ def test_sentences_do_not_depend_on_the_pieces(form, ends):
 def test_a_paragraph_without_end_is_cut_and_nothing_is_lost(monkeypatch):
     monkeypatch.setattr(sentences_module, "LONGEST_PARAGRAPH", 10)
     pieces = ["a b c d end. F g h i j k\n", "l end. N o p q r s t u v w x y\n", "z. End\n"]
-    found = list(units(pieces, Form(), "punctuation"))
+    found = list(units(pieces, Form(), "capitals"))
     assert " ".join(found) == " ".join("".join(pieces).split())
     assert found[:2] == ["a b c d end.", "F g h i j k l end."]

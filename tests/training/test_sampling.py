@@ -179,6 +179,28 @@ def test_a_prime_of_several_lines_is_read_line_by_line(letters):
     assert read == "<s>ab<s><s>ba"
 
 
+@pytest.mark.parametrize("level", ["word", "bpe"])
+@pytest.mark.parametrize(
+    ("ends", "prime", "parts"),
+    [
+        ("capitals", "The cat sat. The\ndog ran. A", ["The cat sat.", "The dog ran.", "A"]),
+        ("auto", "The cat sat. The\ndog", ["The cat sat.", "The dog"]),
+        ("lines", "The cat\n\nsat. The\n", ["The cat", "sat. The", ""]),
+        ("blank-lines", "The cat.\n\nThe dog.", ["The cat.", "The dog."]),
+    ],
+)
+def test_the_sentences_of_a_prime_end_where_those_of_the_training_text_do(
+    level, ends, prime, parts
+):
+    words = Vocabulary.train(["The cat sat. A dog ran."] * 9, level)
+    p = np.eye(words.size)[words.end]
+    model = Recorder(p)
+    generate(model, words, prime=prime, sentences=ends, length=1, carry=True)
+    # The state goes on from the end of a sentence to the start of the next; the last goes on.
+    read = [int(token) for part in parts for token in words.encode(part)[:-1]]
+    assert [token for token, _ in model.calls][: len(read)] == read
+
+
 def test_a_long_prime_is_followed_by_new_text_and_spaces_in_it_stay(letters):
     (text,) = generate(ends_each(letters, 900), letters, prime=" " + "b" * 400, longest=5)
     assert text == " " + "b" * 400 + "aaaaa"

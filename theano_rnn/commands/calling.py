@@ -216,6 +216,36 @@ def output_lost(error: OSError, who: str) -> int:
     return 1
 
 
+def add_text(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options of another text than the run's: ``--text``, ``--column``, ``--encoding``."""
+    parser.add_argument("--text", metavar="FILE", help=what)
+    add_form(parser, "of the --text")
+
+
+def add_form(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add the options that say how a text is read: ``--column`` and ``--encoding``."""
+    of_csv = "the column of a CSV file that has the text (default: the run's)"
+    parser.add_argument("--column", metavar="NAME", help=of_csv)
+    named = f"{of}, as Python names it (default: the run's)"
+    parser.add_argument("--encoding", metavar="NAME", help=named)
+
+
+def check_text(arguments: argparse.Namespace) -> None:
+    """Refuse ``--column`` and ``--encoding`` without a ``--text``."""
+    for name in ("column", "encoding"):
+        if getattr(arguments, name) is not None and arguments.text is None:
+            raise RNNError(f"--{name} is that of --text FILE; give both")
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a list with commas.
+
+    >>> listed("tanh, gru")
+    ['tanh', 'gru']
+    """
+    return [part.strip() for part in text.split(",")]
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of whole options, whose errors are one line: all usage would hide them."""
 

@@ -20,6 +20,8 @@ from theano_rnn.commands.console import CONSOLE, table
 from theano_rnn.common import files, validation
 from theano_rnn.common.errors import RNNError
 from theano_rnn.model.cells import CELLS
+from theano_rnn.studies import grid
+from theano_rnn.text.reading import STANDARD_INPUT
 from theano_rnn.training.evaluation import format_perplexity, judged_on
 from theano_rnn.training.run_folder import Run
 
@@ -47,7 +49,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 f"{option} is set for each training by the comparison; leave it out (--cells and "
                 "--runs are its own)"
             )
-    cells = arguments.cells.split(",")
+    if STANDARD_INPUT in options:
+        raise RNNError("each training reads the text again; write standard input to a file first")
+    cells = calling.listed(arguments.cells)
     for cell in cells:  # before any of them is trained
         validation.one_of(cell, "cell", CELLS)
     noted = Path(arguments.runs) / "options.json"
@@ -61,7 +65,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 how = ["--resume", str(run.folder)]
             code = ended([*calling.process("train"), *how])
             if run.folder.exists():  # not where the options were wrong
-                files.replace(noted, json.dumps(options).encode())
+                with files.writing(noted):
+                    files.replace(noted, json.dumps(options).encode())
             if code:
                 return code
         results[cell] = run.result()
@@ -79,7 +84,9 @@ def is_done(run: Run) -> bool:
 
 def _same_options(noted: Path, options: list[str]) -> None:
     """Raise RNNError if the runs in a folder were trained with other options."""
-    before = json.loads(noted.read_text("utf-8")) if noted.exists() else options
+    before = grid.read(noted, "file of options") if noted.exists() else options
+    if not isinstance(before, list) or not all(isinstance(word, str) for word in before):
+        raise RNNError(f"{noted} is no list of options; remove it, or name another folder: --runs")
     if before != options:
         raise RNNError(
             f"{noted.parent} is a comparison with other options: {shlex.join(before) or 'none'}; "

@@ -25,8 +25,7 @@ def parser() -> calling.Parser:
                    help="draws of each random method (default: 20)")
     p.add_argument("--seed", type=int, default=0, metavar="N",
                    help="draws the signs of uoro and the cuts of artbp (default: 0)")
-    p.add_argument("--text", metavar="FILE",
-                   help="take the sentence from this text (default: the run's validation text)")
+    calling.add_text(p, "take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",
                    help="take the N-th sentence (default: the first of 16 to 32 tokens)")
     p.add_argument("--steps", type=int, metavar="N", help="take only its first N tokens")
@@ -51,11 +50,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             pass
     model, vocabulary = load(arguments.run)
     settings = load_settings(Run.open(arguments.run))
+    calling.check_text(arguments)
+    given = arguments.text, arguments.column, arguments.encoding
+    sentences = sentence.sentences(vocabulary, settings, *given)
     x, y, number = sentence.choose(
-        vocabulary, settings, arguments.text, arguments.sentence, arguments.steps
+        vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, found=sentences
     )
     say(f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
-    methods = None if arguments.methods is None else arguments.methods.split(",")
+    methods = None if arguments.methods is None else calling.listed(arguments.methods)
     with CONSOLE.status("measuring ..."):
         found = credit(
             model, x, y, methods, name=arguments.of, draws=arguments.draws, seed=arguments.seed

@@ -13,15 +13,10 @@ from theano_rnn.training.settings import Settings
 def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("evaluate"), description=__doc__)
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
-    p.add_argument(
-        "--text",
-        metavar="FILE",
-        help="judge on this text, and write nothing (default: on the run's test text, and "
-        "result.json, samples.txt and loss.png are written anew)",
-    )
-    p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
-    p.add_argument(
-        "--encoding", metavar="NAME", help="of the file, as Python names it (default: the run's)"
+    calling.add_text(
+        p,
+        "judge on this text, and write nothing (default: on the run's test text, and result.json, "
+        "samples.txt and loss.png are written anew)",
     )
     known = {field.name: field for field in dataclasses.fields(Settings)}
     for name in ("dynamic", "dynamic_rms"):
@@ -39,19 +34,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
     from theano_rnn.commands import training
     from theano_rnn.commands.console import CONSOLE, say
-    from theano_rnn.text.corpus import size_of
+    from theano_rnn.text.reading import STANDARD_INPUT
     from theano_rnn.training import build, result
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
     from theano_rnn.training.state import check_text, first_state, state_of
 
-    for name in ("encoding", "column"):
-        if getattr(arguments, name) is not None and arguments.text is None:
-            raise RNNError(f"--{name} is that of --text FILE; give both")
+    calling.check_text(arguments)
     run = Run.open(arguments.run)
     rates = {name: getattr(arguments, name) for name in ("dynamic", "dynamic_rms")}
     given_rates = {name: rate or None for name, rate in rates.items() if rate is not None}
     settings = load_settings(run, **given_rates)
+    if STANDARD_INPUT in (arguments.text, settings.text) and arguments.text == settings.text:
+        raise RNNError(
+            "the text of the run came from standard input, and is read from there again; give the "
+            "other text as a file"
+        )
     model, vocabulary = load(run.folder)
     try:
         corpus = build.build_corpus(settings)
@@ -67,9 +65,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         training.show_run(found, settings, run)
         return 0
     given = arguments.text, arguments.column, arguments.encoding
-    sentences, test, oov_rate = build.read_text_of(settings, vocabulary, *given)
-    sizes = {**corpus.sizes, "test": size_of(sentences, vocabulary.form)}
-    other = dataclasses.replace(corpus, test=test, oov_rate=oov_rate, sizes=sizes, has_test=True)
+    read = build.read_text_of(settings, vocabulary, *given)
+    other = dataclasses.replace(
+        corpus,
+        test=read.sequences,
+        oov_rate=read.oov_rate,
+        sizes={**corpus.sizes, "test": read.size},
+        has_test=True,
+    )
     with CONSOLE.status("Judging on the text ..."):
         found = result.judge(settings, run, other, model, state, write=False)
     say(f"The test text is {arguments.text}.")

@@ -8,7 +8,6 @@ from typing import Any, Optional
 
 from theano_rnn.commands import calling, flow_torch
 from theano_rnn.commands.console import CONSOLE, say
-from theano_rnn.common.errors import RNNError
 
 
 def parser() -> calling.Parser:
@@ -18,10 +17,7 @@ def parser() -> calling.Parser:
     p.add_argument("--demo", action="store_true",
                    help="show the fault of Britz's tutorial, last:4 instead of window:4, and a "
                    "tanh, a ReLU with W = I, a GRU and an LSTM side by side; it needs no run")
-    p.add_argument("--text", metavar="FILE",
-                   help="take the sentence from this text (default: the run's validation text)")
-    p.add_argument("--encoding", metavar="NAME",
-                   help="of this text, as Python names it (default: the run's)")
+    calling.add_text(p, "take the sentence from this text (default: the run's validation text)")
     p.add_argument("--sentence", type=int, metavar="N",
                    help="take the N-th sentence (default: the first of 16 to 32 tokens)")
     p.add_argument("--sentences", type=int, metavar="N",
@@ -45,7 +41,17 @@ def parser() -> calling.Parser:
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p = parser()
     arguments = p.parse_args(argv)
-    of_run = ("run", "text", "encoding", "sentence", "sentences", "steps", "lag", "cosine")
+    of_run = (
+        "run",
+        "text",
+        "column",
+        "encoding",
+        "sentence",
+        "sentences",
+        "steps",
+        "lag",
+        "cosine",
+    )
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
         p.error("--demo has its own networks and its own sentence; give only --report with it")
     flow_torch.check(p, arguments)
@@ -81,23 +87,17 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
 
-    if arguments.cosine is not None and not 0 < arguments.cosine <= 1:
-        raise RNNError(f"--cosine must be above 0 and at most 1, not {arguments.cosine}")
+    calling.check_text(arguments)
     model, vocabulary = load(arguments.run)
     run = Run.open(arguments.run)
     settings = load_settings(run)
-    if arguments.encoding is not None:
-        if arguments.text is None:
-            raise RNNError("--encoding is that of --text FILE; give both")
-        settings = dataclasses.replace(settings, encoding=arguments.encoding)
     if isinstance(settings.cut, Adaptive):  # the last epoch had one K
         chosen = [record["K"] for record in run.metrics() if "K" in record]
         cut = f"{settings.cut.of(settings.stream)}:{[LONGEST, *chosen][-1]}"
         settings = dataclasses.replace(settings, truncation=cut)
     count = arguments.sentences
-    if count is not None and count < 1:
-        raise RNNError(f"--sentences must be 1 or more, not {count}")
-    found = sentence.sentences(vocabulary, settings, arguments.text)
+    given = arguments.text, arguments.column, arguments.encoding
+    found = sentence.sentences(vocabulary, settings, *given)
     x, y, number = sentence.choose(
         vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, arguments.lag,
         found,

@@ -41,7 +41,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
             parser.error("--inputs, --targets, --loss-gradient, --names, --cell need --torch FILE")
         return
     others = ["--demo"] if arguments.demo else []
-    for name in ("run", "text", "encoding", "sentence", "sentences"):
+    for name in ("run", "text", "column", "encoding", "sentence", "sentences"):
         if getattr(arguments, name) is not None:
             others.append("the run" if name == "run" else f"--{name}")
     if others:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from theano_rnn.commands import calling
+from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 
 #: Characters of a text where neither --length nor --count is given, and the run reads a stream.
@@ -24,9 +25,11 @@ def parser() -> calling.Parser:
     p.add_argument("--prime", metavar="TEXT",
                    help="the beginning of each text, in tokens of the run's vocabulary")
     p.add_argument("--prime-file", metavar="FILE",
-                   help="a UTF-8 file with the beginning of each text; - is standard input")
+                   help="a file with the beginning of each text; - is standard input")
+    p.add_argument("--encoding", metavar="NAME",
+                   help="of the --prime-file, as Python names it (default: the run's)")
     p.add_argument("--skip-unknown", action="store_true",
-                   help="leave out what the prime has and the vocabulary has not")
+                   help="drop tokens of the prime that are not in the vocabulary")
     p.add_argument("--temperature", type=float, default=1.0, metavar="X",
                    help="below 1 safer and more repetitive, above 1 wilder; 0 always takes the "
                    "most likely token (default: %(default)s)")
@@ -45,13 +48,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.prime is not None and arguments.prime_file is not None:
         raise RNNError("give --prime or --prime-file, not both")
+    from theano_rnn.text import reading
     from theano_rnn.training import load, run_folder, sampling
 
     model, vocabulary = load.load(arguments.run)
     settings = load.load_settings(run_folder.Run.open(arguments.run))
     prime = arguments.prime or ""
     if arguments.prime_file is not None:
-        prime = _read(arguments.prime_file)
+        encoding = arguments.encoding or settings.encoding
+        prime = reading.read_whole(arguments.prime_file, encoding=encoding, most=files.SMALL)
     length, count = arguments.length, arguments.count
     if length is None and count is None and sampling.is_running_text(settings):
         length = LENGTH
@@ -67,8 +72,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         seed=arguments.seed,
         length=length,
         carry=settings.stream,
+        sentences=settings.sentences,
     )
-    skipped = sampling.unknown_tokens(vocabulary, prime)
+    skipped = sampling.unknown_tokens(vocabulary, prime, settings.sentences)
     if skipped:
         names = ", ".join(map(repr, skipped[:5]))
         print(f"{calling.program('generate')}: left out of the prime: {names}", file=sys.stderr)
@@ -77,20 +83,3 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             print(piece, end="", flush=True)
         print()
     return 0
-
-
-def _read(path: str) -> str:
-    """The text of a prime file; RNNError if it cannot be read."""
-    from theano_rnn.common import files
-
-    try:
-        data = (
-            files.read_stream(sys.stdin.buffer, files.SMALL)
-            if path == "-"
-            else files.read(path, files.SMALL)
-        )
-        return data.decode("utf-8").replace("\r\n", "\n")
-    except OSError as error:
-        raise RNNError(f"the prime file {path} cannot be read: {files.reason(error)}") from None
-    except ValueError as error:
-        raise RNNError(f"the prime file {path} is not UTF-8: {error}; convert it") from None

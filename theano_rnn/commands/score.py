@@ -9,11 +9,8 @@ from theano_rnn.commands import calling
 def parser() -> calling.Parser:
     p = calling.Parser(prog=calling.program("score"), description=__doc__)
     p.add_argument("run", help=f"folder of a run of {calling.program('train')}")
-    p.add_argument("file", help="a text, read as the run reads its own")
-    p.add_argument("--column", metavar="NAME", help="the column of a CSV file that has the text")
-    p.add_argument(
-        "--encoding", metavar="NAME", help="of the file, as Python names it (default: the run's)"
-    )
+    p.add_argument("file", metavar="FILE", help="a text, read as the run reads its own")
+    calling.add_form(p, "of the file")
     return p
 
 
@@ -21,7 +18,7 @@ def parser() -> calling.Parser:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
     from theano_rnn.commands.console import say
-    from theano_rnn.text.corpus import count_tokens, size_of
+    from theano_rnn.text.corpus import count_tokens
     from theano_rnn.training import build, evaluation, load
     from theano_rnn.training.evaluation import format_perplexity, perplexity
     from theano_rnn.training.run_folder import Run
@@ -29,23 +26,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     settings = load.load_settings(Run.open(arguments.run))
     model, vocabulary = load.load(arguments.run)
     given = arguments.file, arguments.column, arguments.encoding
-    sentences, sequences, oov_rate = build.read_text_of(settings, vocabulary, *given)
+    read = build.read_text_of(settings, vocabulary, *given)
     print("perplexity  tokens  sentence")
     total = 0.0
-    found = evaluation.losses(model, sequences, settings.stream)
-    for sentence, s, loss in zip(sentences, sequences, found):
+    for sentence, tokens, loss in evaluation.sentence_losses(model, read, settings.stream):
         total += loss
-        tokens = len(s) - 1
         print(f"{format_perplexity(perplexity(loss / tokens), 1):>10}  {tokens:6}  {sentence}")
-    tokens = count_tokens(sequences)
-    size = size_of(sentences, vocabulary.form)
-    whole = evaluation.figures("text", perplexity(total / tokens), tokens, size)
+    count, tokens = len(read.sentences), count_tokens(read.sequences)
+    whole = evaluation.figures("text", perplexity(total / tokens), tokens, read.size)
     say(
         f"The whole: perplexity {format_perplexity(whole['text_perplexity'], 1)} per token, "
         f"{format_perplexity(whole['text_word_perplexity'], 1)} per word, "
         f"{whole['text_bits_per_byte']:.3f} bits per byte (lower is better); {tokens:,} tokens in "
-        f"{len(sentences):,} sentence{'s' * (len(sentences) != 1)}, {oov_rate:.1%} unknown."
+        f"{count:,} sentence{'s' * (count != 1)}, {read.oov_rate:.1%} unknown. "
+        + evaluation.on_unknown(read.oov_rate)
     )
-    if evaluation.on_unknown(oov_rate):
-        say(evaluation.on_unknown(oov_rate))
     return 0

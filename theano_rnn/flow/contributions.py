@@ -177,7 +177,7 @@ class Contributions(Errors):
             )
         if not isinstance(wanted, Real) or not 0 < wanted <= 1:
             shown = validation.shown(wanted)
-            raise RNNError(f"the wanted cosine must be above 0 and at most 1, not {shown}")
+            raise RNNError(f"cosine must be above 0 and at most 1, not {shown}")
         return lambda K: self.truncated(f"{scheme}:{K}", name)[0] >= wanted
 
 

@@ -22,7 +22,11 @@ NUMBERS, PRODUCTS, LEAST = 25_000_000, 250_000_000_000, 5
 
 
 def sentences(
-    vocabulary: Vocabulary, settings: Settings, file: Optional[PathLike] = None
+    vocabulary: Vocabulary,
+    settings: Settings,
+    file: Optional[PathLike] = None,
+    column: Optional[str] = None,
+    encoding: Optional[str] = None,
 ) -> Sequence[Ints]:
     """The sentences of a file, or of the validation text of the run.
 
@@ -30,6 +34,8 @@ def sentences(
     ----------
     vocabulary, settings, file
         As for ``choose``.
+    column, encoding : str, optional
+        Of the file, as for ``training.build.read_text_of``.
 
     Raises
     ------
@@ -38,7 +44,7 @@ def sentences(
     """
     if file is None:
         return _of_run(vocabulary, settings)
-    return read_text_of(settings, vocabulary, file)[1]
+    return read_text_of(settings, vocabulary, file, column, encoding).sequences
 
 
 def sample(

@@ -19,6 +19,7 @@ from typing import Optional
 
 import numpy as np
 
+from theano_rnn.common import memory
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Ints
 from theano_rnn.common.validation import one_of, shown, whole_number
@@ -70,6 +71,9 @@ class Corpus:
     has_test : bool
         False for a text that is split in two: what is judged on the test text otherwise is judged
         on the validation text, which has picked the model.
+    ends : str
+        Where a sentence of the text ends, see ``sentences.resolve``; "auto" for sentences that
+        were given as such.
     """
 
     vocabulary: Vocabulary
@@ -80,6 +84,7 @@ class Corpus:
     sizes: dict[str, Size] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     has_test: bool = True
+    ends: str = "auto"
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {name}" for name, count in self.token_counts.items())
@@ -93,6 +98,30 @@ class Corpus:
         """
         names = ("train", "valid", "test") if self.has_test else ("train", "valid")
         return {name: count_tokens(getattr(self, name)) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A text in the vocabulary of another one.
+
+    Attributes
+    ----------
+    sentences : list of str
+        At level "char", its lines.
+    sequences : sequence of 1-D int64 arrays
+        As those of a ``Corpus``.
+    counts : (sentences,) int array
+        The sequences of each sentence.
+    oov_rate : float
+        As that of a ``Corpus``.
+    size : Size
+    """
+
+    sentences: Sequence[str]
+    sequences: Sequence[Ints]
+    counts: Ints
+    oov_rate: float
+    size: Size
 
 
 def pairs(sequences: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
@@ -165,8 +194,9 @@ def load_corpus(
         Each line is one sentence, tokenized already (Penn Treebank form).
     seed : int
         Seeds the shuffle.
-    sentences : {"auto", "lines", "blank-lines", "punctuation"}
-        Where a sentence ends; "auto" looks at the beginning of the text, or of ``train``.
+    sentences : str
+        Where a sentence ends, one of ``sentences.ENDS``; "auto" looks at the beginning of the
+        text, or of ``train``.
     encoding : str
         Of the files.
     lower : bool, optional
@@ -194,7 +224,8 @@ def load_corpus(
 
     def read(paths: Paths) -> Records:
         normal = rules != 1
-        return reader.read(read_pieces(paths, column, encoding, progress, normal))
+        pieces = read_pieces(paths, column, encoding, progress, normal)
+        return reader.cut(reader.sentences(pieces))
 
     if text is not None:
         if len(missing) < 3:
@@ -254,19 +285,52 @@ def build_corpus(
     return reader.corpus(splits, vocab_size)
 
 
-def size_of(sentences: Sequence[str], form: Form) -> Size:
-    """How long a text is.
+def read_text(
+    vocabulary: Vocabulary,
+    text: Paths,
+    column: Optional[str] = None,
+    *,
+    sentences: str = "auto",
+    encoding: str = "utf-8",
+) -> Reading:
+    """A text in a vocabulary, read as ``load_corpus`` reads one.
 
     Parameters
     ----------
-    sentences : sequence of str
-        At level "char", its lines.
-    form : Form
+    vocabulary : Vocabulary
+    text, column, sentences, encoding
+        As for ``load_corpus``.
+
+    Raises
+    ------
+    RNNError
+        As ``load_corpus``, or if its sentences do not fit into the memory.
     """
-    reader = _Reader(form, "auto")
-    if form.level == "char":
-        return reader.size(reader.read(f"{line}\n" for line in sentences))
-    return reader.size(reader.cut(sentences))
+    reader = _Reader(vocabulary.form, sentences)
+    most = memory.total() // 16  # its sentences are kept, and take more than the file
+    pieces = read_pieces(text, column, encoding, normal=vocabulary.form.rules != 1, most=most)
+    return reader.reading(vocabulary, list(reader.sentences(pieces)))
+
+
+def read_sentences(
+    vocabulary: Vocabulary, given: Sequence[str], sentences: str = "auto"
+) -> Reading:
+    """Sentences in a vocabulary.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    given : sequence of str
+        Sentences; at level "char", lines.
+    sentences : str
+        As for ``load_corpus``: where the words of lines of characters end.
+
+    Raises
+    ------
+    RNNError
+        For what is not Unicode text, and for a tokenized sentence that contains ``</s>``.
+    """
+    return _Reader(vocabulary.form, sentences).reading(vocabulary, given)
 
 
 def _more_sentences(form: Form, ends: str) -> str:
@@ -290,14 +354,14 @@ class _Reader:
         self._words = Cutter(Form(rules=form.rules)) if form.level != "word" else None
         self._spelled = 0  # how often the text has "<unk>"
 
-    def read(self, pieces: Iterable[str]) -> Records:
-        """The sentences of a text that comes in pieces, cut."""
+    def sentences(self, pieces: Iterable[str]) -> Iterator[str]:
+        """The sentences of a text that comes in pieces."""
         pieces = self._looked_at(pieces)
         first: list[str] = []
         if self._found is None:
             first = list(_first(pieces, SAMPLE))
             self._found = resolve("".join(first)[:SAMPLE], self._ends, self._form.rules)
-        return self.cut(units(chain(first, pieces), self._form, self._found))
+        return units(chain(first, pieces), self._form, self._found)
 
     def cut(self, sentences: Iterable[str]) -> Records:
         """Sentences, cut."""
@@ -314,33 +378,42 @@ class _Reader:
 
         Without the last there is no test text.
         """
-        form, types = self._form, self._cutter.types
         records, order = splits[0]
-        counts = dict(zip(types, records.counts(order).tolist()))
-        vocabulary = Vocabulary.of_counts(counts, form, vocab_size)
-        if form.tokenized and END in types:
+        counts = dict(zip(self._cutter.types, records.counts(order).tolist()))
+        vocabulary = Vocabulary.of_counts(counts, self._form, vocab_size)
+        train, valid, *more = self._encoded(vocabulary, splits)
+        test = more[0] if more else valid
+        of_valid, *of_more = (self.size(*split) for split in splits[1:])
+        sizes = {"valid": of_valid, "test": of_more[0] if more else of_valid}
+        oov_rate, notes = _unknown(test, vocabulary), tuple(self._notes())
+        ends = self._found or "auto"
+        return Corpus(vocabulary, train, valid, test, oov_rate, sizes, notes, bool(more), ends)
+
+    def reading(self, vocabulary: Vocabulary, sentences: Sequence[str]) -> Reading:
+        """Sentences in the vocabulary of another text."""
+        records = self.cut(sentences)
+        order = np.arange(len(records))
+        (sequences,) = self._encoded(vocabulary, [(records, order)])
+        counts, unknown = records.per_sentence(), _unknown(sequences, vocabulary)
+        return Reading(sentences, sequences, counts, unknown, self.size(records))
+
+    def _encoded(
+        self, vocabulary: Vocabulary, splits: Sequence[tuple[Records, Ints]]
+    ) -> list[Sequences]:
+        types = self._cutter.types
+        if self._form.tokenized and END in types:
             raise RNNError(f"a tokenized line contains {END}; remove it, for a line ends with it")
         ids = vocabulary.ids(types)
         around = vocabulary.start, vocabulary.end
         dtype = "uint16" if vocabulary.size <= 2**16 else "uint32"
-        train, valid, *more = (
-            records.sequences(order, ids, *around, dtype) for records, order in splits
-        )
-        test = more[0] if more else valid
-        targets = test.targets()
-        inner = int((targets != vocabulary.end).sum())
-        oov_rate = float((targets == vocabulary.unknown).sum() / max(inner, 1))
-        of_valid, *of_more = (self.size(*split) for split in splits[1:])
-        sizes = {"valid": of_valid, "test": of_more[0] if more else of_valid}
-        notes = tuple(self._notes())
-        return Corpus(vocabulary, train, valid, test, oov_rate, sizes, notes, bool(more))
+        return [records.sequences(order, ids, *around, dtype) for records, order in splits]
 
     def size(self, records: Records, order: Optional[Ints] = None) -> Size:
         """How long a text is: some of its records, or all. A text of blank lines is one word."""
         order = np.arange(len(records)) if order is None else order
         words, size = records.sizes(order)
         if self._form.level == "char" and self._words is not None:
-            ends = self._found or "punctuation"
+            ends = self._found or ("capitals" if self._ends == "auto" else self._ends)
             sentences = units(records.text(order), Form(rules=self._form.rules), ends)
             words = sum(1 + sum(1 for _ in self._words.cut(s)) for s in sentences)
         return Size(max(words, 1), size)
@@ -355,14 +428,21 @@ class _Reader:
         if self._ends == "auto" and self._found == "lines" and form.level != "char":
             if not form.tokenized:
                 yield (
-                    "A sentence ends at each newline, for full stops before capitals are rare in "
-                    "this text; --sentences says where else."
+                    "Each line is read as a sentence, as the beginning of the text suggests; "
+                    "--sentences punctuation looks for full stops instead."
                 )
 
     def _looked_at(self, pieces: Iterable[str]) -> Iterator[str]:
         for piece in pieces:
             self._spelled += piece.count(UNKNOWN)
             yield piece
+
+
+def _unknown(sequences: Sequences, vocabulary: Vocabulary) -> float:
+    """The share of the tokens that are unknown, start and end tokens not counted."""
+    targets = sequences.targets()
+    inner = int((targets != vocabulary.end).sum())
+    return float((targets == vocabulary.unknown).sum() / max(inner, 1))
 
 
 def _first(pieces: Iterator[str], size: int) -> Iterator[str]:

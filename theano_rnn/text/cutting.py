@@ -171,6 +171,11 @@ class Records:
         self._is_last[i : i + 1] = bytes([False, self._is_last[i]])
         return i + 1
 
+    def per_sentence(self) -> Ints:
+        """How many records each sentence is, (sentences,)."""
+        firsts = np.flatnonzero(np.frombuffer(self._is_first, np.bool_))
+        return np.diff(np.append(firsts, len(self)))
+
     def check_memory(self) -> None:
         """Raise RNNError if the tokens will not fit in the memory of this machine."""
         if 12 * len(self._types) > memory.total():

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Optional, Union
 
-from theano_rnn.common import files, memory
+from theano_rnn.common import files
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import PathLike
 from theano_rnn.common.validation import shown
@@ -325,20 +325,11 @@ def _cells(
         csv.field_size_limit(limit)
 
 
-def read_text(
-    path: Paths, column: Optional[str] = None, encoding: str = "utf-8", normal: bool = True
+def read_whole(
+    path: Paths,
+    column: Optional[str] = None,
+    encoding: str = "utf-8",
+    most: Optional[int] = None,
 ) -> str:
-    r"""The text of some files in one string; see ``read_pieces``.
-
-    Parameters
-    ----------
-    path, column, encoding, normal
-        As for ``read_pieces``.
-
-    Raises
-    ------
-    RNNError
-        As ``read_pieces``.
-    """
-    most = memory.total() // 16  # its sentences and tokens take several times its own memory
-    return "".join(read_pieces(path, column, encoding, normal=normal, most=most))
+    """The text of some files in one string; the arguments are those of ``read_pieces``."""
+    return "".join(read_pieces(path, column, encoding, most=most))

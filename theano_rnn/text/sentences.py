@@ -13,10 +13,10 @@ ENDS = {
     "auto": "as the beginning of the text suggests",
     "lines": "at each newline",
     "blank-lines": "at blank lines",
-    "punctuation": "at full stops and blank lines",
+    "punctuation": "by capitals, or anywhere where the text has none",
+    "capitals": "at blank lines, and at full stops before a capital",
+    "anywhere": "at blank lines and full stops, whatever follows",
 }
-#: The names that a text is split by: "anywhere" is "punctuation" where capitals are rare.
-RESOLVED = ("lines", "blank-lines", "punctuation", "anywhere")
 #: Characters of a text that "auto" looks at.
 SAMPLE = 2**20
 #: Characters of a piece of a line by the rules 1.
@@ -116,7 +116,7 @@ MARKS = {
 
 
 def resolve(sample: str, ends: str = "auto", rules: int = 2) -> str:
-    """How to split a text, from its beginning: one of ``RESOLVED``.
+    """How to split a text, from its beginning: one of ``ENDS``, not "auto" or "punctuation".
 
     Full stops are no guide where they are rare, as in verse without punctuation, in a program or
     in a log; nor are they in a text in lower case with a newline after each sentence. There a
@@ -126,9 +126,10 @@ def resolve(sample: str, ends: str = "auto", rules: int = 2) -> str:
     ----------
     sample : str
         The first ``SAMPLE`` characters of the text.
-    ends : {"auto", "lines", "blank-lines", "punctuation"}
+    ends : str
+        One of ``ENDS``.
     rules : int
-        See ``tokens.RULES``; by the rules 1 "auto" is "punctuation".
+        See ``tokens.RULES``; by the rules 1 "auto" is "capitals".
 
     Examples
     --------
@@ -136,11 +137,13 @@ def resolve(sample: str, ends: str = "auto", rules: int = 2) -> str:
     ('lines', 'anywhere')
     """
     one_of(ends, "sentences", ENDS)
-    if rules == 1 or ends in ("lines", "blank-lines"):
-        return "punctuation" if ends == "auto" else ends
+    if ends not in ("auto", "punctuation"):
+        return ends
+    if rules == 1:
+        return "capitals"
     upper, lower = (sum(map(kind, sample)) for kind in (str.isupper, str.islower))
     is_lower = upper < 0.005 * (upper + lower)
-    punctuation = "anywhere" if is_lower else "punctuation"
+    punctuation = "anywhere" if is_lower else "capitals"
     lines = [line.strip() for line in sample.split("\n")]
     filled = [line for line in lines if line]
     if ends == "punctuation" or not filled:
@@ -171,8 +174,8 @@ def units(pieces: Iterable[str], form: Form, ends: str) -> Iterator[str]:
         At the levels word and bpe the units are sentences, of a tokenized text the lines that are
         not blank, of characters all lines.
     ends : str
-        Where a sentence ends, one of ``RESOLVED``. By lines, a sentence is the line as it is;
-        otherwise it is its words, with single spaces between them.
+        Where a sentence ends, as ``resolve`` returns it. By lines, a sentence is the line as it
+        is; otherwise it is its words, with single spaces between them.
     """
     if form.level == "char" and form.rules != 1:
         return _lines(pieces)
@@ -258,7 +261,7 @@ def split_sentences(text: str, rules: int = 2) -> list[str]:
     >>> split_sentences("Mr. Smith left.\\nWhy? See p. 5, e.g. Fig. 2.\\n\\nThe\\nend")
     ['Mr. Smith left.', 'Why?', 'See p. 5, e.g. Fig. 2.', 'The end']
     """
-    return list(_sentences([text], "punctuation", rules))
+    return list(_sentences([text], "capitals", rules))
 
 
 def split_text(
@@ -277,8 +280,8 @@ def split_text(
         Lines of characters are kept as they are, blank ones too.
     tokenized : bool
         Each line that is not blank is a sentence.
-    ends : {"auto", "lines", "blank-lines", "punctuation"}
-        Where a sentence ends; see ``resolve``.
+    ends : str
+        Where a sentence ends, one of ``ENDS``; see ``resolve``.
     rules : int
         See ``tokens.RULES``.
     """

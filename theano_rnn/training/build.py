@@ -1,19 +1,18 @@
 """From settings to the parts of a training: the corpus, the network, the step, the stream."""
 
-from collections.abc import Sequence
+import dataclasses
 from typing import Any, Optional
 
 import numpy as np
 
-from theano_rnn.common.types import Ints, PathLike
+from theano_rnn.common.types import PathLike
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.optim import averaging
 from theano_rnn.optim.step import Step
 from theano_rnn.rnn import RNN
 from theano_rnn.text.batches import Stream, step_counts
-from theano_rnn.text.corpus import Corpus, load_corpus
-from theano_rnn.text.reading import Progress, read_text
-from theano_rnn.text.sentences import split_text
+from theano_rnn.text.corpus import Corpus, Reading, load_corpus, read_text
+from theano_rnn.text.reading import STANDARD_INPUT, Progress
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.adaptive import Adaptive
 from theano_rnn.training.settings import NETWORK, Settings
@@ -79,8 +78,8 @@ def read_text_of(
     path: PathLike,
     column: Optional[str] = None,
     encoding: Optional[str] = None,
-) -> tuple[list[str], list[Ints], float]:
-    """The sentences of another file, read as a run reads its text.
+) -> Reading:
+    """Another file, read as a run reads its text.
 
     Parameters
     ----------
@@ -94,36 +93,26 @@ def read_text_of(
     encoding : str, optional
         As Python names it; by default that of the run's text.
 
-    Returns
-    -------
-    sentences : list of str
-    sequences : list of 1-D int64 arrays
-        Their tokens.
-    oov_rate : float
-        The share of the tokens that are unknown, start and end tokens not counted.
-
     Raises
     ------
     RNNError
         If the file cannot be read.
     """
-    if column is None and str(path).lower().endswith((".csv", ".tsv")):
+    if column is None and str(path).lower().endswith((".csv", ".tsv", STANDARD_INPUT)):
         column = settings.column
-    text = read_text(path, column, encoding or settings.encoding, settings.rules != 1)
-    sentences = split_text(
-        text, settings.level, settings.tokenized, settings.sentences, settings.rules
+    return read_text(
+        vocabulary,
+        path,
+        column,
+        sentences=settings.sentences,
+        encoding=encoding or settings.encoding,
     )
-    return (sentences, *encoded(sentences, vocabulary))
 
 
-def encoded(sentences: Sequence[str], vocabulary: Vocabulary) -> tuple[list[Ints], float]:
-    """The tokens of sentences in a vocabulary, and the share that are unknown, from 0 to 1.
-
-    Start and end tokens do not count in that share.
-    """
-    sequences = [vocabulary.encode(sentence) for sentence in sentences]
-    inner = np.concatenate([s[1:-1] for s in sequences])
-    return sequences, float((inner == vocabulary.unknown).sum() / max(inner.size, 1))
+def as_read(settings: Settings, corpus: Corpus) -> Settings:
+    """The settings with what "auto" stood for, so that other texts are read as this one was."""
+    is_found = corpus.ends != "auto"
+    return dataclasses.replace(settings, sentences=corpus.ends) if is_found else settings
 
 
 def warnings(settings: Settings, corpus: Corpus) -> list[str]:

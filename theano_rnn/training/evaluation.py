@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Optional, Union
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from theano_rnn.common.errors import NotFinite
 from theano_rnn.common.types import Floats, Ints, Record
 from theano_rnn.text import batches
-from theano_rnn.text.corpus import Size, count_tokens
+from theano_rnn.text.corpus import Reading, Size, count_tokens
 
 if TYPE_CHECKING:
     from theano_rnn.optim.dynamic import DynamicStep
@@ -72,6 +73,16 @@ def losses(model: "RNN", sequences: Iterable[Ints], is_stream: bool) -> Iterator
         is_finite = _is_finite(loss, after)
         state = after if is_stream and is_finite else None
         yield loss if is_finite else math.inf
+
+
+def sentence_losses(
+    model: "RNN", text: Reading, is_stream: bool
+) -> Iterator[tuple[str, int, float]]:
+    """Each sentence of a text, the tokens in it and its loss, in nats, summed over them."""
+    found = zip(text.sequences, losses(model, text.sequences, is_stream))
+    for sentence, count in zip(text.sentences, text.counts.tolist()):
+        parts = [(len(s) - 1, loss) for s, loss in islice(found, count)]
+        yield sentence, sum(n for n, _ in parts), sum(loss for _, loss in parts)
 
 
 def sentence_loss(model: "RNN", sequences: Sequence[Ints]) -> float:

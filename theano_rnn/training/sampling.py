@@ -13,6 +13,7 @@ from theano_rnn.common.names import did_you_mean
 from theano_rnn.common.types import Floats
 from theano_rnn.model.draw import Draw
 from theano_rnn.rnn import RNN
+from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training.settings import Settings
 
@@ -57,6 +58,7 @@ def texts(
     longest: int = 200,
     length: Optional[int] = None,
     carry: bool = False,
+    sentences: str = "auto",
 ) -> Iterator[Iterator[str]]:
     """Texts while they are drawn from a model: sentences, or with ``length`` texts of many.
 
@@ -66,8 +68,8 @@ def texts(
     vocabulary : Vocabulary
         The vocabulary that the model was trained with.
     prime : str
-        The beginning of each text; its tokens must be in the vocabulary. At the levels char
-        and bpe it may have several lines.
+        The beginning of each text; its tokens must be in the vocabulary. It may have several
+        sentences, or lines of characters: the last one goes on.
     skip_unknown : bool
         Leave out the tokens of the prime that are not in the vocabulary.
     temperature, top_k, top_p
@@ -83,6 +85,9 @@ def texts(
     carry : bool
         Carry the state past the end of a sentence, as training on a stream does. Without it each
         sentence begins with the zero state.
+    sentences : str
+        Where a sentence of the prime ends, as ``text.sentences.ENDS`` has it; "auto" is
+        "punctuation", as a prime is short.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def texts(
             f"count, longest and length must be at most {MOST:,}; draw more in several calls"
         )
     random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
-    begin = _prime_tokens(vocabulary, prime, skip_unknown)
+    begin = _prime_tokens(vocabulary, prime, sentences, skip_unknown)
     if model.vocab_size != vocabulary.size:
         raise RNNError(
             f"the model has {model.vocab_size} tokens and the vocabulary {vocabulary.size}; "
@@ -126,30 +131,39 @@ def is_running_text(settings: Settings) -> bool:
     return settings.stream and settings.level == "char"
 
 
-def unknown_tokens(vocabulary: Vocabulary, prime: str) -> list[str]:
-    """The tokens of a prime that are not in the vocabulary, each once."""
-    unknown = (vocabulary.unknown_tokens(line) for line in _lines(vocabulary, prime))
+def unknown_tokens(vocabulary: Vocabulary, prime: str, sentences: str = "auto") -> list[str]:
+    """The tokens of a prime that are not in the vocabulary, each once; see ``texts``."""
+    unknown = map(vocabulary.unknown_tokens, _parts(vocabulary, prime, sentences))
     return list(dict.fromkeys(itertools.chain.from_iterable(unknown)))
 
 
-def _lines(vocabulary: Vocabulary, prime: str) -> list[str]:
-    """The parts of a prime with an end token between them."""
+def _parts(vocabulary: Vocabulary, prime: str, ends: str) -> list[str]:
+    """The sentences or lines of a prime, with an end token between them."""
     if not isinstance(prime, str):
         raise RNNError(f"the prime must be a text, not {validation.shown(prime)}")
-    return [prime] if vocabulary.level == "word" else prime.split("\n")
+    form = vocabulary.form
+    if form.level == "char":
+        return prime.split("\n")
+    if form.tokenized or ends == "lines":
+        *lines, last = prime.split("\n")
+        return [*filter(str.strip, lines), last]
+    ends = "punctuation" if ends == "auto" else ends
+    return split_text(prime, form.level, form.tokenized, ends, form.rules) or [""]
 
 
-def _prime_tokens(vocabulary: Vocabulary, prime: str, skip_unknown: bool) -> list[int]:
-    """The tokens of the prime, without the start token of its first line."""
-    unknown = [] if skip_unknown else unknown_tokens(vocabulary, prime)
+def _prime_tokens(
+    vocabulary: Vocabulary, prime: str, sentences: str, skip_unknown: bool
+) -> list[int]:
+    """The tokens of the prime, without the start token of its first sentence."""
+    unknown = [] if skip_unknown else unknown_tokens(vocabulary, prime, sentences)
     if unknown:
         names = ", ".join(map(validation.shown, unknown[:5]))
         raise RNNError(
             f"the prime has tokens that are not in the vocabulary: {names}; use tokens of the "
             "text that the model was trained on, or leave them out with skip_unknown=True"
         )
-    lines = _lines(vocabulary, prime)
-    ids = [int(token) for line in lines for token in vocabulary.encode(line)[1:]]
+    parts = _parts(vocabulary, prime, sentences)
+    ids = [int(token) for part in parts for token in vocabulary.encode(part)[1:]]
     return [token for token in ids[:-1] if token != vocabulary.unknown]
 
 

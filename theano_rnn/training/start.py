@@ -80,6 +80,7 @@ def new(
     if settings.tensorboard:
         extras.need("tensorboard", "--tensorboard")
     corpus = build.build_corpus(settings, progress)
+    settings = build.as_read(settings, corpus)
     chosen: dict[str, Any] = {}
     if given is not None:
         chosen = defaults.fitting(settings, given, corpus.token_counts["train"])
@@ -156,6 +157,7 @@ def resumed(
     corpus = build.build_corpus(settings, progress)
     if corpus.vocabulary.tokens != run.vocabulary().tokens:
         raise RNNError(f"the text has changed since the run in {folder} began; start a new run")
+    settings = build.as_read(settings, corpus)
     with run.locked():
         training = Training(settings, run, corpus, resume=True)
         if "learning_rate" in changes:

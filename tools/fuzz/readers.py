@@ -40,7 +40,7 @@ from theano_rnn.search.study import Study, best_first
 from theano_rnn.studies.grid import read
 from theano_rnn.text.corpus import build_corpus
 from theano_rnn.text.python_docs import python_sentences
-from theano_rnn.text.reading import read_text
+from theano_rnn.text.reading import read_whole
 from theano_rnn.text.sentences import split_text
 from theano_rnn.text.vocabulary import Vocabulary
 from theano_rnn.training import build
@@ -229,7 +229,7 @@ def read_tokenizer(case: bytes, folder: Path) -> None:
 def read_corpus(case: tuple, folder: Path) -> None:
     data, level, is_tokenized, size = case
     (folder / "text.txt").write_bytes(data)
-    cut = split_text(read_text(folder / "text.txt"), level, is_tokenized)
+    cut = split_text(read_whole(folder / "text.txt"), level, is_tokenized)
     build_corpus(cut, cut[:2], cut[:1], level, size, is_tokenized)
 
 
@@ -237,7 +237,7 @@ def read_table(case: tuple, folder: Path) -> None:
     data, column, suffix = case
     path = folder / f"text{suffix}"
     path.write_bytes(data)
-    split_text(read_text(path, column))
+    split_text(read_whole(path, column))
 
 
 def read_python(case: bytes, folder: Path) -> None:
