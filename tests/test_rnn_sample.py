@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN, RNNError, Step
+from theano_rnn.common.errors import NotFinite
 from theano_rnn.model.draw import Draw
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.text.corpus import build_corpus
@@ -37,6 +38,18 @@ def test_temperature_0_takes_the_most_likely_token(model):
     again, _ = model.sample(5, [0], temperature=0, seed=9)
     assert tokens.tolist() == again.tolist()
     assert tokens[0] == model.predict([0])[-1]
+
+
+def test_a_state_that_overflows_and_parameters_that_are_not_finite_are_told():
+    model = RNN(3, 2, cell="relu")
+    model.set_parameters({n: np.full_like(v, 1e30) for n, v in model.parameters().items()})
+    for call in (
+        lambda: model.sample(2, [0, 0]),
+        lambda: model.next_token(0, np.full(2, 1e30)),
+        lambda: model.predict([0, 1, 2]),
+    ):
+        with pytest.raises(NotFinite, match="not finite"):
+            call()
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -1,6 +1,7 @@
 """RNN, the public face of the model: made from settings or a file, and trained by SGD."""
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -165,7 +166,11 @@ class RNN(CompiledModel):
         values, a, truncation = model_file.load(path)
         dtype = torch_state.dtype_of(values)
         saved = {**dataclasses.asdict(a), "truncation": truncation, "dtype": dtype}
-        model = cls(**{**saved, **settings})
+        network = {**saved, **settings}
+        has_dropout = any(network[name] for name in NO_DROPOUT if name != "variational")
+        if not has_dropout and "variational" not in settings:
+            network["variational"] = False  # it was of the dropout that is switched off
+        model = cls(**network)
         model.set_parameters(values)
         return model
 
@@ -196,16 +201,18 @@ class RNN(CompiledModel):
             A file with arrays U (H, vocab_size), V (vocab_size, H) and W (H, H), or those that the
             settings need.
         **settings
-            The settings of RNN except the sizes.
+            The settings of RNN except the sizes. By default the dtype is the file's.
 
         Raises
         ------
         RNNError
             If the file is missing, damaged, or holds other arrays.
         """
-        for name in ("vocab_size", "hidden_size"):
-            if name in settings:
+        for name in settings:
+            if name in ("vocab_size", "hidden_size"):
                 raise RNNError(f"{name} is that of the file; leave it out")
+            if name not in inspect.signature(cls).parameters:
+                raise RNNError(f"RNN has no setting {name}; leave it out")
         values = npz.load(path)
         table = "U" if settings.get("embedding_size") is None else "L"
         output = table if settings.get("tied") else "V"
@@ -223,7 +230,7 @@ class RNN(CompiledModel):
         network = {name: value for name, value in settings.items() if name in known}
         try:
             Architecture(*sizes, **network).check_parameters(values)
-            model = cls(*sizes, **settings)
+            model = cls(*sizes, **{"dtype": torch_state.dtype_of(values), **settings})
             model.set_parameters(values)
         except RNNError as error:
             raise RNNError(f"{path}: {error}") from None
@@ -284,7 +291,8 @@ class RNN(CompiledModel):
 
     def __setattr__(self, name: str, value: object) -> None:
         # The tutorial's gradient check sets bptt_truncate on a finished model, to no effect.
-        if name in ("bptt_truncate", "truncate_gradient"):
+        is_fixed = name == "dtype" and name in vars(self)
+        if is_fixed or name in ("bptt_truncate", "truncate_gradient"):
             raise AttributeError(f"{name} is fixed when the model is made; make another RNN")
         super().__setattr__(name, value)
 

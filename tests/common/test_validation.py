@@ -2,6 +2,7 @@
 
 import fractions
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -25,6 +26,16 @@ def test_other_values_are_refused_by_name(value):
     for check in (validation.positive, validation.at_least_zero):
         with pytest.raises(RNNError, match=r"^rate must be"):
             check(value, "rate")
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_infinity_is_not_finite_and_a_number_is_without_a_warning_whatever_its_dtype(kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for dtype in ("float32", "float64"):
+            assert validation.is_finite(kind(0.5), dtype)
+            assert not validation.is_finite(kind("inf"), dtype)
+            assert not validation.is_finite(kind("nan"), dtype)
 
 
 def test_zero_is_not_positive():

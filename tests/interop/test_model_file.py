@@ -40,6 +40,14 @@ def test_settings_that_are_given_take_the_place_of_the_saved_ones(tmp_path):
         RNN.load(tmp_path / "file", hidden_size=4)
 
 
+def test_dropout_of_a_saved_model_is_switched_off_by_its_rate(tmp_path):
+    RNN(7, 3, dropout=0.5, variational=True).save(tmp_path / "file")
+    assert not RNN.load(tmp_path / "file", dropout=0.0).architecture.variational
+    assert RNN.load(tmp_path / "file").architecture.variational
+    with pytest.raises(RNNError, match="variational"):
+        RNN.load(tmp_path / "file", dropout=0.0, variational=True)
+
+
 def saved(path, about):
     arrays = {"U": np.ones((3, 7)), "V": np.ones((7, 3)), "W": np.ones((3, 3))}
     metadata = {KEY: about if isinstance(about, str) else json.dumps(about)}

@@ -30,6 +30,9 @@ def test_from_npz_makes_the_model_of_the_file(saved):
     assert (model.vocab_size, model.hidden_size, model.truncation) == (VOCAB, H, "last:3")
     assert bits(model.parameters()) == bits(net(11, H, VOCAB)[0])
     assert RNN.from_npz(str(saved), dtype="float32").parameters()["U"].dtype == np.float32
+    assert RNN.from_npz(saved).dtype == "float64"  # that of the file
+    with pytest.raises(RNNError, match="RNN has no setting depth"):
+        RNN.from_npz(saved, depth=2)
 
 
 def test_from_npz_refuses_files_that_are_not_three_arrays_of_numbers(tmp_path):

@@ -53,6 +53,20 @@ def test_a_piece_is_of_whole_chunks_and_only_a_long_sequence_is_cut():
     assert steps_of_piece(10**6, 1, 2 * 10**6) == steps_of_piece(10**6, 1, None) == 10**6
 
 
+def test_pieces_that_are_all_padding_are_left_out(in_small_pieces):
+    x, y = tokens(2)
+    mask = np.arange(T)[:, None] < (5, 3)
+    model = RNN(VOCAB, H, truncation="chunk:3", dtype="float64")
+    found = model.loss_and_state(x, y, mask=mask), model.bptt(x, y, mask)
+    expected = (
+        model.loss_and_state(x[:5], y[:5], mask=mask[:5]),
+        model.bptt(x[:5], y[:5], mask[:5]),
+    )
+    assert found[0][0] == pytest.approx(expected[0][0], rel=1e-13)
+    np.testing.assert_allclose(found[0][1], expected[0][1], rtol=1e-13)
+    assert_same(found[1], expected[1], 1e-13)
+
+
 @pytest.mark.parametrize("is_padded", [False, True])
 def test_the_pieces_of_a_batch_are_all_of_it(is_padded, in_small_pieces):
     x, y, mask = batch()

@@ -35,6 +35,7 @@ from theano_rnn.reference import NumpyRNN
         ({"truncation": "artbp:4:4.0"}, "artbp:4:4"),
         ({"truncation": "artbp:4:2.5"}, "artbp:4:2.5"),
         ({"truncation": "artbp:4:20"}, "artbp:4:20"),
+        ({"truncation": f"artbp:4:{10**22}"}, f"artbp:4:{10**22}"),
         ({"bptt_truncate": 4}, "window:4"),
         ({"bptt_truncate": np.int64(4), "truncation": "full"}, "window:4"),
         ({"truncate_gradient": 4}, "last:4"),

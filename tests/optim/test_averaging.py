@@ -87,12 +87,13 @@ def test_an_interrupt_among_the_parameters_leaves_them_as_they_were(monkeypatch,
 
 def test_nt_asgd_begins_where_the_loss_is_above_the_lowest_of_the_n_before():
     rule = parse("nt-asgd:2")
-    assert not rule.begins([]) and not rule.begins([3.0, 4.0])  # there are not two before
+    assert not rule.begins([]) and not rule.begins([3.0, 4.0, 5.0])  # not more than two before
     assert not rule.begins([1.0, 5.0, 4.0, 3.9])  # below both of the two before
-    assert not rule.begins([3.0, 4.0, 3.0])
-    assert rule.begins([3.0, 4.0, 3.5]) and rule.begins([5.0, 3.0, 4.0, 3.1])
-    assert not parse("nt-asgd").begins([1.0, 2.0, 2.0, 2.0, 2.0]) and parse("ema").begins([])
-    assert parse("nt-asgd").begins([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    assert not rule.begins([9.0, 3.0, 4.0, 3.0])
+    assert rule.begins([9.0, 3.0, 4.0, 3.5]) and rule.begins([5.0, 3.0, 4.0, 3.1])
+    assert not parse("nt-asgd").begins([1.0] + [2.0] * 5) and parse("ema").begins([])
+    assert not parse("nt-asgd").begins([1.0] + [2.0] * 6)  # none of the five before is lower
+    assert parse("nt-asgd").begins([2.0, 1.0] + [2.0] * 5)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from conftest import first, function_in_python
 from kinds import assert_same
 
-from theano_rnn import RNN
+from theano_rnn import RNN, RNNError
 from theano_rnn.optim.dynamic import DECAY, DynamicStep
 from theano_rnn.reference import NumpyRNN
 from theano_rnn.reference.dynamic import adapted, root_mean_squares
@@ -55,6 +55,34 @@ def test_steps_are_the_naive_ones_after_batches_of_which_one_is_masked(
         loss, norm, _ = step(x[:n, 0], y[:n, 0], 1e-3)
         assert loss == pytest.approx(expected, rel=1e-12) and np.isnan(norm)
         assert_same(model.parameters(), values, 1e-11)
+
+
+def test_calls_in_another_order_and_bad_input_are_refused_and_change_nothing(random):
+    model = RNN(5, 3, dtype="float64")
+    step, start = DynamicStep(model), model.parameters()
+    x, y = random.integers(5, size=(2, 4))
+    for refused, message in (
+        (lambda: step(x, y, 0.1), "call begin before the first step"),
+        (step.begin, "nothing was observed"),
+        (lambda: step.observe([0, 9], [1, 1]), "9"),
+    ):
+        with pytest.raises(RNNError, match=message):
+            refused()
+    with pytest.raises(RNNError, match="nothing was observed"):  # a bad batch does not count
+        step.begin()
+    step.observe(x, y)
+    step.begin()
+    rms = [value.get_value() for value in step._rms]
+    step.begin()
+    for before, after in zip(rms, step._rms):
+        np.testing.assert_array_equal(before, after.get_value())
+    with pytest.raises(RNNError, match="before begin"):
+        step.observe(x, y)
+    with pytest.raises(RNNError, match="not clipped"):
+        step(x, y, 0.1, 1.0)
+    assert_same(model.parameters(), start)
+    with pytest.raises(RNNError, match="artbp"):
+        DynamicStep(RNN(5, 3, truncation="artbp:2"))
 
 
 def test_numbers_of_large_gradients_go_back_at_once_where_the_decay_is_large(random):

@@ -38,8 +38,12 @@ def is_finite(value: object, dtype: str = "float64") -> bool:
     >>> is_finite(3), is_finite(float("nan")), is_finite(10**400), is_finite(1e39, "float32")
     (True, False, False, False)
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and bool(abs(value) <= _largest(dtype))  # type: ignore[arg-type]
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:  # NumPy would compare a float32 with a bound that is infinite in float32
+        return abs(float(value)) <= _largest(dtype)
+    except OverflowError:
+        return False
 
 
 @functools.cache

@@ -67,7 +67,7 @@ class Draw:
             Tokens with probability 0.
         """
         with np.errstate(divide="ignore", over="ignore"):
-            logits = np.log(probabilities.astype(np.float64))
+            logits = np.log(np.asarray(probabilities, np.float64))
             logits[list(never)] = -np.inf
             if np.isneginf(logits).all():  # all others are 0 in float32
                 logits = np.zeros(len(logits))

@@ -124,7 +124,7 @@ def draw(
     masks: dict[str, Floats] = {}
     for name in names:
         if name == "states":  # drawn as ever, so that old runs go on with the same bits
-            p = rates[name].reshape(-1, 1, 1, 1)
+            p = np.minimum(rates[name], 1 - 2**-16).reshape(-1, 1, 1, 1)  # below 1 in float32
             is_kept = random.random(shapes[name], np.float32) >= p.astype(np.float32)
             masks[name] = np.multiply(is_kept, (1 / (1 - p)).astype(dtype), dtype=dtype)
         else:

@@ -6,7 +6,7 @@ from typing import Callable, Optional, TypeVar, Union
 import numpy as np
 
 from theano_rnn.common import validation
-from theano_rnn.common.errors import RNNError
+from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.common.types import Array, Floats, Function, Ints, Mask, Parameters, Tokens
 from theano_rnn.engine import building, compile_function, once, tensor, theano
 from theano_rnn.model import dropout as dropouts
@@ -63,6 +63,8 @@ class CompiledModel(LanguageModel):
         found = []
         for begin in range(0, T, n):  # o of all steps may not fit in the memory
             o, state = self.compiled("forward")(tokens[begin : begin + n], state)
+            if not np.isfinite(o).all():
+                raise NotFinite("the probabilities are not finite, so no token is the most likely")
             found.append(np.argmax(o, axis=-1))
         best: Ints = np.concatenate(found)
         return best if is_single(x) else best.reshape((T, B))
@@ -186,12 +188,20 @@ class CompiledModel(LanguageModel):
         state : (state_size,) array
             The state after it, to pass on: s_t of each layer, the lowest first, and for an lstm
             s_t and c_t of each.
+
+        Raises
+        ------
+        RNNError
+            For bad input; ``NotFinite`` if the state overflows, as that of relu can, or if the
+            parameters are not finite.
         """
         (token,) = validation.token_ids([token], "token", self.vocab_size)
         size = self.architecture.state_size
         state = np.zeros(size, self.dtype) if state is None else state
         state = validation.finite_array(state, "state", (size,), self.dtype)
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
+        if not (np.isfinite(after).all() and np.isfinite(o).all()):
+            raise NotFinite("the state or the probabilities are not finite after this token")
         return o[0], after[0]
 
     def sample(
@@ -229,7 +239,7 @@ class CompiledModel(LanguageModel):
         Raises
         ------
         RNNError
-            For a bad argument, and if the state overflows, as that of relu can.
+            For a bad argument; ``NotFinite`` as ``next_token``.
         """
         length = validation.whole_number(length, "length", at_least=1)
         begin = validation.token_ids(prime, "prime", self.vocab_size)

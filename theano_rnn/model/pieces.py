@@ -61,6 +61,8 @@ def summed(
     loss = 0.0
     gradients: list[Floats] = []
     for steps in pieces(batch, whole):
+        if batch.mask is not None and steps.start and not batch.mask[steps].any():
+            break  # what follows is padding
         arrays = [*batch.of_steps(steps).arrays(), state, *masks.of_steps(steps).given()]
         of_piece, *found, state = function(*arrays, *others)
         loss += float(of_piece)

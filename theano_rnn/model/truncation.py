@@ -20,6 +20,8 @@ from functools import partial
 from numbers import Integral
 from typing import Callable, Optional
 
+import numpy as np
+
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Variable, Variables
 from theano_rnn.common.validation import shown
@@ -53,8 +55,10 @@ class Truncation:
     alpha: Optional[float] = None
 
     def __str__(self) -> str:
-        words = [self.scheme, *(str(part) for part in (self.K, self.alpha) if part is not None)]
-        return ":".join(words).removesuffix(".0")
+        words = [self.scheme] + ([] if self.K is None else [str(self.K)])
+        if self.alpha is not None:
+            words.append(np.format_float_positional(self.alpha, trim="-"))  # never as 1e+22
+        return ":".join(words)
 
 
 def parse(
@@ -88,10 +92,10 @@ def parse(
     )
     words = {"bptt_truncate": bptt_truncate, "truncate_gradient": truncate_gradient}
     given = [name for name, value in words.items() if value is not None]
-    if len(given) + (truncation != "full") > 1:
+    given += [f"truncation={shown(truncation)}"] * (truncation != "full")
+    if len(given) > 1:
         raise RNNError(
-            f"truncation: {' and '.join(given)} and truncation={shown(truncation)} name more than "
-            "one scheme; give one of them"
+            f"truncation: {' and '.join(given)} name more than one scheme; give one of them"
         )
     if bptt_truncate is not None:
         return Truncation("window", whole_K(bptt_truncate, "bptt_truncate"))

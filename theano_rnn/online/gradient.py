@@ -75,7 +75,9 @@ class OnlineGradient(Compiled):
         """
         model, S = self.model, self.model.architecture.state_size
         x, y = validation.token_pair(x, y, model.vocab_size)
-        start = model.checked_state(None if state is None else np.array([state]), 1)
+        if state is not None:
+            state = validation.finite_array(state, "state", (S,), model.dtype)[None]
+        start = model.checked_state(state, 1)
         tokens, position = np.unique(x, return_inverse=True)
         check_memory(
             self.method, model.architecture, parameters_of_steps(model, tokens.size), model.dtype

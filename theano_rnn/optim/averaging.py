@@ -62,20 +62,20 @@ class Averaging:
         """The epochs without an average, at least.
 
         >>> Averaging("nt-asgd", 5).earliest, Averaging("ema", 0.999).earliest
-        (6, 0)
+        (7, 0)
         """
-        return int(self.number) + 1 if self.kind == "nt-asgd" else 0
+        return int(self.number) + 2 if self.kind == "nt-asgd" else 0
 
     def begins(self, losses: Sequence[float]) -> bool:
         """Whether averaging begins after these validation losses, the newest one last.
 
-        ema begins with the first step. nt-asgd begins where the newest loss is above the lowest
-        of the n losses before it.
+        ema begins with the first step. nt-asgd begins where more than n losses are there before
+        the newest, and that is above the lowest of the n before it.
 
         References
         ----------
         S. Merity, N. S. Keskar, R. Socher, Regularizing and optimizing LSTM language models
-        (2017), algorithm 1.
+        (2017), algorithm 1. Their code compares with the losses older than the last n.
         """
         if self.kind == "ema":
             return True

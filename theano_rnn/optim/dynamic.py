@@ -10,6 +10,7 @@ from typing import Optional
 import numpy as np
 
 from theano_rnn.common import validation
+from theano_rnn.common.errors import RNNError
 from theano_rnn.common.types import Array, Floats, Function, Mask, Tokens, Updates, Variable
 from theano_rnn.engine import building, compile_function, once, tensor, theano
 from theano_rnn.model.batch_inputs import batch_inputs
@@ -29,7 +30,7 @@ class DynamicStep:
 
     with r = rms / mean(rms) and n decay r at most 1. The mean is that over the parameters of the
     mean of each. Call ``observe`` on each batch of the training text, then ``begin``, then the
-    step itself.
+    step itself. Another ``begin`` takes the parameters of then as theta_0.
 
     Parameters
     ----------
@@ -44,7 +45,12 @@ class DynamicStep:
     -----
     The paper has one rate and one lambda for pieces of one length, and scales them with it. Here
     both are for each token, so that pieces may differ in length. As in the paper there is no
-    clipping.
+    clipping, and a rate that is too large loses the parameters.
+
+    Raises
+    ------
+    RNNError
+        For a bad number, a model with truncation artbp, and calls in another order.
 
     References
     ----------
@@ -56,10 +62,12 @@ class DynamicStep:
         self, model: LanguageModel, decay: float = DECAY, epsilon: float = EPSILON
     ) -> None:
         self.model = model
+        if model._truncation.scheme == "artbp":
+            raise RNNError(f"dynamic evaluation draws no cuts: truncation {model.truncation}")
         self.decay = validation.at_least_zero(decay, "decay", model.dtype)
         self.epsilon = validation.positive(epsilon, "epsilon", model.dtype)
         self._first, self._rms, self._share = (self._beside(word) for word in ("0", "rms", "r"))
-        self._count = 0
+        self._count, self._has_begun = 0, False
         self._functions: dict[object, Function] = {}
 
     def _beside(self, word: str) -> list[Variable]:
@@ -85,17 +93,23 @@ class DynamicStep:
         (B, state_size) array
             The state after the batch.
         """
-        self._count += 1
+        if self._has_begun:
+            raise RNNError("observe all batches before begin")
         _, after = self._called("observe", x, y, mask, state)
+        self._count += 1
         return after
 
     def begin(self) -> None:
         """Take what was observed as rms, and the parameters as they are as theta_0."""
-        roots = [np.sqrt(rms.get_value() / self._count) for rms in self._rms]
-        mean = np.mean([root.mean() for root in roots])
-        for root, rms, share in zip(roots, self._rms, self._share):
-            rms.set_value(root)
-            share.set_value((root / mean).astype(root.dtype) if mean else root)
+        if not self._count:
+            raise RNNError("nothing was observed: call observe on the training text before begin")
+        if not self._has_begun:
+            roots = [np.sqrt(rms.get_value() / self._count) for rms in self._rms]
+            mean = np.mean([root.mean() for root in roots])
+            for root, rms, share in zip(roots, self._rms, self._share):
+                rms.set_value(root)
+                share.set_value((root / mean).astype(root.dtype) if mean else root)
+            self._has_begun = True
         for first, p in zip(self._first, self.model.shared.values()):
             first.set_value(p.get_value())
 
@@ -128,7 +142,10 @@ class DynamicStep:
         state : (B, state_size) array
             The state after the piece.
         """
-        assert clip is None
+        if clip is not None:
+            raise RNNError(f"steps scaled by the rms are not clipped, and clip is {clip!r:.40}")
+        if not self._has_begun:
+            raise RNNError("call begin before the first step")
         rate = np.asarray(
             validation.positive(learning_rate, "learning_rate", self.model.dtype),
             self.model.dtype,

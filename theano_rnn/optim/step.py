@@ -211,8 +211,9 @@ class Step:
         Raises
         ------
         NotFinite
-            If E or the gradient is not finite; nothing has changed then. Where ``clip_by`` is
-            None, no norm is computed, nothing is raised, and the parameters are lost.
+            If E or the gradient is not finite; nothing has changed then but the generator that
+            drew masks and cuts. Where ``clip_by`` is None, no norm is computed, nothing is
+            raised, and the parameters are lost.
         RNNError
             For bad input; nothing has changed then.
         """
@@ -224,8 +225,10 @@ class Step:
         numbers = self._checked_numbers(learning_rate, clip)
         begin = model.checked_state(state, batch.rows)
         random = self._checked_random(random)
+        call = cut, cuts, np.shape(x), random, model.dtype
+        given = [] if cuts is None else of_call(*call)  # an error before anything is drawn
         masks = draw(model.architecture, batch.x.shape, random, model.dtype)
-        factors = of_call(cut, cuts, np.shape(x), random, model.dtype)
+        factors = given if cuts is not None else of_call(*call)
         try:
             if steps_of_piece(len(batch.x), batch.rows, whole) < len(batch.x):
                 loss, *norm, after = self._in_pieces(batch, begin, whole, masks, numbers, steps)

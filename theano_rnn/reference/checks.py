@@ -203,7 +203,11 @@ def _checked_mask(mask: Mask | None, shape: tuple[int, int]) -> Bools:
 def checked_positive(name: str, value: Any) -> float:
     """`value` as a positive finite float, or ``ValueError``."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value <= float(np.finfo(np.float64).max):
+    try:
+        number = number and 0 < float(value) < float("inf")
+    except OverflowError:  # of a whole number with 400 digits
+        number = False
+    if not number:
         raise ValueError(f"{name} is {value!r}: pass a positive, finite number")
     return float(value)
 
@@ -262,5 +266,7 @@ def chosen_truncation(truncation: str, bptt_truncate: object, truncate_gradient:
             )
         truncation = f"{scheme}:{int(k)}"
     scheme, k, alpha = parse_truncation(truncation)
-    parts = [scheme, *(str(part) for part in (k, alpha) if part is not None)]
-    return ":".join(parts).removesuffix(".0")
+    parts = [scheme] + ([] if k is None else [str(k)])
+    if alpha is not None:
+        parts.append(np.format_float_positional(alpha, trim="-"))
+    return ":".join(parts)

@@ -1,5 +1,6 @@
 """Text drawn from a trained model, a compiled step per token: sentences, or text that goes on."""
 
+import contextlib
 import inspect
 import itertools
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from theano_rnn.common import validation
-from theano_rnn.common.errors import RNNError
+from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.common.names import did_you_mean
 from theano_rnn.common.types import Floats
 from theano_rnn.model.draw import Draw
@@ -175,7 +176,7 @@ def _drawn(
     random: np.random.Generator,
     carry: bool,
 ) -> Iterator[int]:
-    """The tokens that a model draws after the prime, without end."""
+    """The tokens that a model draws after the prime, without end but for an overflow."""
     start, end = vocabulary.start, vocabulary.end
 
     def read(token: int, state: Optional[Floats]) -> tuple[Floats, Floats]:
@@ -184,10 +185,11 @@ def _drawn(
         return model.next_token(start, state if carry else None)  # what follows an end
 
     never = {start, vocabulary.unknown} - {end}
-    probabilities, state = read(end, None)
-    for token in prime:
-        probabilities, state = read(token, state)
-    while np.isfinite(state).all():  # the state of relu can overflow
-        token = draw(probabilities, random, never)
-        yield token
-        probabilities, state = read(token, state)
+    with contextlib.suppress(NotFinite):  # the state of relu can overflow
+        probabilities, state = read(end, None)
+        for token in prime:
+            probabilities, state = read(token, state)
+        while True:
+            token = draw(probabilities, random, never)
+            yield token
+            probabilities, state = read(token, state)
