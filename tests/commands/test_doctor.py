@@ -63,3 +63,10 @@ def test_the_command_refuses_another_cell_in_one_line(capsys):
     assert main(["explain", "--cell", "perceptron"]) == 2
     err = capsys.readouterr().err
     assert "'perceptron' is unknown" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["--cell", "gru"], ["--mask"], ["explain", "--install"]])
+def test_options_without_effect_are_refused(words, capsys):
+    assert doctor.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and ("explain" in said)

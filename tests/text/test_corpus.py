@@ -109,7 +109,7 @@ def test_wrong_columns_are_refused(write):
     path = write("id,body\n1,x\n", "a.csv")
     with pytest.raises(RNNError, match="no column 'text'; its columns are 'id', 'body'"):
         read_whole(path, "text")
-    with pytest.raises(RNNError, match=r"give the column.*'id', 'body'"):
+    with pytest.raises(RNNError, match=r"give its --column NAME.*'id', 'body'"):
         read_whole(path)
     with pytest.raises(RNNError, match=r"a column needs a \.csv"):
         read_whole(write("id,body\n1,x\n"), "body")
@@ -257,8 +257,8 @@ def test_wrong_combinations_are_refused(write):
         ({"text": path, "train": path}, "not both"),
         ({"train": path, "valid": path}, "test is missing"),
         ({"test": path}, "train and valid are missing"),
-        ({"column": "body"}, "needs a file"),
-        ({"tokenized": True}, "needs a file"),
+        ({"column": "body"}, "is for a text, and none is given"),
+        ({"tokenized": True}, "is for a text, and none is given"),
         ({"text": path, "level": "byte"}, "level 'byte' is unknown"),
         ({"text": path, "level": "char", "tokenized": True}, "for the level word"),
         ({"text": path, "seed": -1, "tokenized": True}, "seed must be"),

@@ -139,3 +139,19 @@ def test_a_text_with_unknown_tokens_spelled_out_gets_a_hint(write):
     assert "<unk> 9 times" in note and "--tokenized" in note
     for form in ({"tokenized": True}, {"level": "char"}, {"level": "bpe"}):
         assert load_corpus(path, **form).notes == ()
+
+
+def test_a_pattern_is_found_in_a_folder_whose_name_has_brackets(tmp_path, monkeypatch):
+    (tmp_path / "a [1]").mkdir()
+    (tmp_path / "a [1]" / "x.txt").write_text("one")
+    monkeypatch.chdir(tmp_path / "a [1]")
+    assert read_whole(absolute("*.txt")) == read_whole(absolute("x.txt")) == "one"
+
+
+def test_the_encoding_of_a_byte_order_mark_is_named(tmp_path):
+    for encoding in ("utf-16", "utf-32"):
+        path = tmp_path / encoding
+        path.write_text("one two", encoding=encoding)
+        with pytest.raises(RNNError, match=f"or give its --encoding, {encoding}$"):
+            read_whole(path)
+        assert read_whole(path, encoding=encoding) == "one two"

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -52,8 +53,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         peers_python=peers_python(arguments.peers_python) if "peers" in names else None,
     )
     if arguments.json not in (None, "-"):
-        with files.writing(arguments.json):
-            Path(arguments.json).open("a").close()  # before anything is measured
+        with files.writing(arguments.json):  # before anything is measured
+            tempfile.TemporaryFile(dir=Path(arguments.json).parent).close()
     then = None if arguments.compare is None else kept_result(arguments.compare)
     try:
         measure(names, conditions, arguments.json, then)

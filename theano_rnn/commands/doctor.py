@@ -60,6 +60,13 @@ def parser() -> calling.Parser:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit code."""
     arguments = parser().parse_args(argv)
+    defaults = parser().parse_args([])
+    network = ("cell", "layers", "truncation", "mask")
+    given = [name for name in network if getattr(arguments, name) != getattr(defaults, name)]
+    if given and arguments.what is None:
+        raise RNNError(f"--{given[0]} is for: {calling.program('doctor')} explain")
+    if arguments.install and arguments.what is not None:
+        raise RNNError("--install installs and explains nothing; leave out one of them")
     if arguments.install:
         with CONSOLE.status("building theano-pymc ..."):
             said = theano_wheel.install_if_missing()

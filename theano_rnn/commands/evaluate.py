@@ -19,12 +19,12 @@ def parser() -> calling.Parser:
         "samples.txt and loss.png are written anew)",
     )
     known = {field.name: field for field in dataclasses.fields(Settings)}
-    for name in ("dynamic", "dynamic_rms"):
+    for name, steps in (("dynamic", "SGD"), ("dynamic_rms", "RMS-scaled steps")):
         rate = known[name].metadata["option"]
         p.add_argument(
             options.option(name), type=float, metavar="X", **rate,
-            help=f"judge a model that keeps learning from the text too, see the option of "
-            f"{calling.program('train')} (default: as the run has it)",
+            help=f"also judge a copy that keeps learning from the text, by {steps}, at this rate; "
+            f"see the option of {calling.program('train')} (default: as the run has it)",
         )  # fmt: skip
     return p
 
@@ -55,7 +55,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         corpus = build.build_corpus(settings)
     except RNNError as error:
         raise RNNError(
-            f"cannot read the text of the run, which is needed too: {error}; restore it"
+            f"evaluate fits the n-gram models to the text of the run, and {error}; restore it, or "
+            "use score, which needs no text of the run"
         ) from None
     state = state_of(run.last()[1])
     check_text(state, first_state(settings, corpus), run)

@@ -46,7 +46,7 @@ def train(
     least = len(specials) + len(alphabet)
     if size < least:
         raise RNNError(
-            f"the vocabulary size is {size}, but bpe begins with {len(alphabet)} bytes and "
+            f"vocab_size is {size}, but bpe begins with {len(alphabet)} bytes and "
             f"{', '.join(specials)}; ask for at least {least}"
         )
     tokenizer = Tokenizer(models.BPE())

@@ -241,9 +241,8 @@ def load_corpus(
         )
     else:
         if column is not None or tokenized:
-            raise RNNError(
-                "a column or a tokenized text needs a file; give a text, or leave them out"
-            )
+            word = "tokenized" if column is None else "column"
+            raise RNNError(f"{word} is for a text, and none is given; give one, or leave it out")
         records = reader.cut(python_sentences())
     rng = np.random.default_rng(whole_number(seed, "seed", at_least=0))
     hint = "" if level == "char" else _more_sentences(form, sentences)

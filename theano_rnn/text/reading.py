@@ -43,7 +43,7 @@ def expanded(paths: Paths) -> list[Path]:
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         try:
             name = os.fspath(path)
-            is_pattern = glob.has_magic(name) and not os.path.lexists(name)
+            is_pattern = _is_pattern(name)
         except (TypeError, ValueError):
             raise RNNError(f"the text is {shown(path)}; pass the name of a file") from None
         if is_pattern:
@@ -62,8 +62,16 @@ def absolute(paths: Any) -> Any:
     """The same files, named from the root; what is no path, and standard input, as it is."""
     if isinstance(paths, (list, tuple)):
         return [absolute(path) for path in paths]
-    is_file = isinstance(paths, (str, os.PathLike)) and str(paths) != STANDARD_INPUT
-    return os.path.abspath(paths) if is_file else paths
+    if not isinstance(paths, (str, os.PathLike)) or str(paths) == STANDARD_INPUT:
+        return paths
+    name = os.fspath(paths)
+    if _is_pattern(name):  # the folder that it is in is none
+        return os.path.join(glob.escape(os.getcwd()), name)
+    return os.path.abspath(name)
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name) and not os.path.lexists(name)
 
 
 def read_pieces(
@@ -253,6 +261,8 @@ def _otherwise(data: bytes, at: int) -> str:
     for begin, unpack in PACKED.items():
         if at < 64 and data.startswith(begin):
             return f"it is packed: pipe it in, as in: {unpack} FILE | ... --text -"
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "convert it to UTF-8, or give its --encoding, utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and at < 2:
         return "convert it to UTF-8, or give its --encoding, utf-16"
     if b"\0" in data[:1000]:
@@ -305,7 +315,7 @@ def _cells(
     try:
         columns = [cell.strip() for cell in next(filter(None, rows), [])]
         if column is None or column.strip() not in columns:
-            wrong = "give the column with the text" if column is None else f"no column {column!r}"
+            wrong = "give its --column NAME" if column is None else f"no column {column!r}"
             names = ", ".join(f"{known!r:.60}" for known in columns[:20])
             raise RNNError(f"{name}: {wrong}; its columns are {names}")
         at = len(columns) - 1 - columns[::-1].index(column.strip())  # the last of that name

@@ -120,7 +120,7 @@ class Form:
             raise RNNError(f"tokenized must be True or False, not {shown(self.tokenized)}")
         if self.tokenized and self.level != "word":
             raise RNNError(
-                f"tokenized text is for the level word, not {self.level}; leave one of them out"
+                f"tokenized is for the level word, not {self.level}; leave one of them out"
             )
         if self.lower not in (None, True, False):
             raise RNNError(f"lower must be True, False or None, not {shown(self.lower)}")

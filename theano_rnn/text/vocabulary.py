@@ -168,13 +168,13 @@ class Vocabulary:
         if not any(counts.values()):
             raise RNNError("the text is empty, so it has no vocabulary; pass a text with tokens")
         if size is not None:
-            size = whole_number(size, "the vocabulary size", at_least=len(specials) + 1)
+            size = whole_number(size, "vocab_size", at_least=len(specials) + 1)
         if form.level == "bpe":
             tokens, merges = bpe.train(counts, specials, DEFAULT_SIZE if size is None else size)
             if size is not None and size > len(tokens):
                 raise RNNError(
-                    f"the vocabulary size is {size}, but the training split makes "
-                    f"{len(tokens)} tokens; ask for at most as many, or leave the size out"
+                    f"vocab_size is {size}, but the training split makes "
+                    f"{len(tokens)} tokens; ask for at most as many, or leave it out"
                 )
             return cls(tokens, form.level, form.tokenized, form.lower, form.rules, merges)
         counts = {token: n for token, n in counts.items() if n and token != UNKNOWN}
@@ -192,9 +192,9 @@ class Vocabulary:
             size = distinct if form.tokenized else min(distinct, DEFAULT_SIZE)
         elif size > distinct:
             raise RNNError(
-                f"the vocabulary size is {size}, but the training split has {len(counts)} "
+                f"vocab_size is {size}, but the training split has {len(counts)} "
                 f"distinct tokens, {distinct} with {', '.join(specials)}; ask for at most "
-                f"{distinct}, or leave the size out"
+                f"{distinct}, or leave it out"
             )
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
         tokens = specials + ranked[: size - len(specials)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import safetensors.numpy
 
-from theano_rnn.common import tensors
+from theano_rnn.common import files, tensors
 from theano_rnn.common.errors import RNNError
 from theano_rnn.common.tensors import DAMAGED
 from theano_rnn.common.types import Array, Parameters, Record
@@ -43,6 +43,8 @@ def read(path: Path) -> tuple[dict[str, Array], Record]:
         if metadata.get("sha256", "") not in ("", _checksum(arrays, metadata["state"])):
             raise ValueError("its content does not fit its checksum")
         return arrays, state
+    except OSError as error:
+        raise RNNError(f"the checkpoint {path} cannot be read: {files.reason(error)}") from None
     except DAMAGED as error:
         raise RNNError(
             f"the checkpoint {path} is damaged ({error}); use another checkpoint or run"

@@ -397,12 +397,16 @@ class Run:
         path = self.folder / name
         try:
             return json.loads(files.read(path, files.SMALL).decode("utf-8"))
+        except OSError as error:
+            raise RNNError(f"{path} cannot be read: {files.reason(error)}") from None
         except DAMAGED as error:
-            raise RNNError(f"{path} is damaged or missing ({error})") from None
+            raise RNNError(f"{path} is damaged ({error})") from None
 
 
 def _path(folder: Any) -> Path:
     try:
+        if str(folder) == "":
+            raise RNNError("the name of the run folder is empty; give a name")
         return Path(folder)
     except TypeError:
         raise RNNError(f"a run folder is a path, not a {type(folder).__name__}") from None

@@ -106,10 +106,9 @@ def texts(
     longest = validation.whole_number(longest, "longest", at_least=1)
     goes_on = length is not None
     most = longest if length is None else validation.whole_number(length, "length", at_least=1)
-    if max(count, most) > MOST:
-        raise RNNError(
-            f"count, longest and length must be at most {MOST:,}; draw more in several calls"
-        )
+    for name, value in {"count": count, "length" if goes_on else "longest": most}.items():
+        if value > MOST:
+            raise RNNError(f"{name} must be at most {MOST:,}, not {value:,}; call several times")
     random = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
     begin = _prime_tokens(vocabulary, prime, sentences, skip_unknown)
     if model.vocab_size != vocabulary.size:
