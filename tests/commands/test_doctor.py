@@ -67,6 +67,6 @@ def test_the_command_refuses_another_cell_in_one_line(capsys):
 
 @pytest.mark.parametrize("words", [["--cell", "gru"], ["--mask"], ["explain", "--install"]])
 def test_options_without_effect_are_refused(words, capsys):
-    assert doctor.main(words) == 2
+    assert main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and ("explain" in said)
