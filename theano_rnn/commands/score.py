@@ -38,7 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         f"The whole: perplexity {format_perplexity(whole['text_perplexity'], 1)} per token, "
         f"{format_perplexity(whole['text_word_perplexity'], 1)} per word, "
         f"{whole['text_bits_per_byte']:.3f} bits per byte (lower is better); {tokens:,} tokens in "
-        f"{count:,} sentence{'s' * (count != 1)}, {read.oov_rate:.1%} unknown. "
-        + evaluation.on_unknown(read.oov_rate)
+        f"{count:,} sentence{'s' * (count != 1)}, {read.oov_rate:.1%} unknown."
+        + f" {evaluation.on_unknown(read.oov_rate)}".rstrip()
     )
     return 0
