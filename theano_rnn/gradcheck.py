@@ -24,7 +24,8 @@ from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cuts import draw
 from theano_rnn.model.initialization import initial
 from theano_rnn.online import OnlineGradient
-from theano_rnn.online.gradient import parameters_of_steps, random_signs
+from theano_rnn.online.compiled import random_signs
+from theano_rnn.online.gradient import parameters_of_steps
 from theano_rnn.reference import (
     NumpyRNN,
     directional_difference,

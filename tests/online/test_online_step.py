@@ -9,7 +9,7 @@ from theano_rnn import RNN
 from theano_rnn.common import memory
 from theano_rnn.common.errors import NotFinite, RNNError
 from theano_rnn.online import METHODS, OnlineStep
-from theano_rnn.online.gradient import random_signs
+from theano_rnn.online.compiled import random_signs
 from theano_rnn.reference.online import Online
 
 KIND = {**PLAIN, "cell": "gru_after", "bias": True}

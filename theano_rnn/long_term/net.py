@@ -22,8 +22,8 @@ from theano_rnn.model import truncation as truncations
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
 from theano_rnn.online.batch import Steps, uoro
+from theano_rnn.online.compiled import random_signs
 from theano_rnn.online.cut import CUT, cut
-from theano_rnn.online.gradient import random_signs
 from theano_rnn.online.net import matrices
 from theano_rnn.optim import clipping, flossing, optimizers, regularization
 

@@ -6,8 +6,7 @@ from typing import Optional
 import numpy as np
 
 from theano_rnn.common import validation
-from theano_rnn.common.errors import RNNError
-from theano_rnn.common.types import Array, Floats, Function, Parameters, Tokens, Variable
+from theano_rnn.common.types import Array, Function, Parameters, Tokens, Variable
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.model.truncation import Truncation
@@ -83,14 +82,8 @@ class OnlineGradient(Compiled):
             self.method, model.architecture, parameters_of_steps(model, tokens.size), model.dtype
         )
         arrays = [x[:, None], y, start, tokens, position.reshape(x.shape)]
-        if self.method.is_random:
-            if signs is None:
-                arrays.append(random_signs(seed, (len(x), S), model.dtype))
-            else:
-                arrays.append(validation.finite_array(signs, "signs", (len(x), S), model.dtype))
-        elif signs is not None:
-            raise RNNError(f"{self.method.name} draws no signs; leave them out")
-        gradients = self._compiled()(*arrays)
+        signs = self._signs(signs, seed, len(x))
+        gradients = self._compiled()(*arrays, *([] if signs is None else [signs]))
         table = model.architecture.table
         return {
             name: np.ascontiguousarray(g.T if name == table else g)
@@ -183,11 +176,3 @@ def parameters_of_steps(model: LanguageModel, tokens: int) -> int:
     shapes = {name: a.shapes[name] for name in a.of_steps}
     shapes[a.table] = (shapes[a.table][0], tokens)
     return sum(math.prod(shape) for shape in shapes.values())
-
-
-def random_signs(seed: object, shape: tuple[int, ...], dtype: str) -> Floats:
-    """Signs 1 or -1, each with probability 1/2."""
-    if not isinstance(seed, np.random.Generator):
-        seed = np.random.default_rng(validation.whole_number(seed, "seed", at_least=0))
-    signs: Floats = (2 * seed.integers(2, size=shape) - 1).astype(dtype)
-    return signs

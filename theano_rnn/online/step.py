@@ -5,18 +5,14 @@ from typing import Optional
 import numpy as np
 
 from theano_rnn.common import validation
-from theano_rnn.common.errors import NotFinite, RNNError
+from theano_rnn.common.errors import NotFinite
 from theano_rnn.common.types import Array, Floats, Function, Tokens, Variable
 from theano_rnn.engine import building, compile_function, tensor, theano
 from theano_rnn.engine.ops.finite import if_finite
 from theano_rnn.model import graph
 from theano_rnn.model.network import LanguageModel
 from theano_rnn.online.compiled import Compiled
-from theano_rnn.online.gradient import (
-    gradients_of_output,
-    parameters_of_steps,
-    random_signs,
-)
+from theano_rnn.online.gradient import gradients_of_output, parameters_of_steps
 from theano_rnn.online.methods import Now, check_memory
 from theano_rnn.online.net import Net, unbroadcast
 
@@ -104,17 +100,12 @@ class OnlineStep(Compiled):
         RNNError
             For bad input; nothing has changed then.
         """
-        model, S = self.model, self.model.architecture.state_size
+        model = self.model
         x, y = validation.token_pair(x, y, model.vocab_size)
         rate = np.asarray(
             validation.positive(learning_rate, "learning_rate", model.dtype), model.dtype
         )
-        if signs is not None:
-            if not self.method.is_random:
-                raise RNNError(f"{self.method.name} draws no signs; leave them out")
-            signs = validation.finite_array(signs, "signs", (len(x), S), model.dtype)
-        elif self.method.is_random:
-            signs = random_signs(self._random, (len(x), S), model.dtype)
+        signs = self._signs(signs, self._random, len(x))
         function, loss = self._compiled(), 0.0
         for t in range(len(x)):
             drawn = [] if signs is None else [signs[t]]
