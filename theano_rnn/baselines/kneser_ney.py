@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney n-grams, the strongest of the models that count words.
+"""Interpolated modified Kneser-Ney n-grams, the strongest of the n-gram models.
 
 The model predicts the same tokens as ``theano_rnn.baselines.bigram``. The history of a token can
 begin in one of two places:

@@ -7,7 +7,7 @@ the same code. Only the command that the user calls is imported.
 ``console``    what the commands print with
 ``training``   what ``train`` does once its options are read
 ``progress``   what it shows while it runs
-``next_step``  what to try next, where a model that counts beats the network
+``next_step``  what to try next, where an n-gram model beats the network
 ``searching``  what ``search`` does once its options are read
 ``trials``     what the commands show that run many trials
 ``flow_torch`` the options and the output of ``flow --torch``

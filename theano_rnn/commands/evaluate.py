@@ -1,4 +1,4 @@
-"""Judge the best model of a run on its test text, or on another one, beside models that count."""
+"""Judge the best model of a run on its test text, or on another one, beside n-gram models."""
 
 import dataclasses
 from collections.abc import Sequence

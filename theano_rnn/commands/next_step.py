@@ -1,4 +1,4 @@
-"""One thing to try next, where a model that only counts beats the network."""
+"""One thing to try next, where an n-gram model beats the network."""
 
 import math
 from collections.abc import Sequence
