@@ -573,3 +573,13 @@ def test_script_reports_a_program_that_ended(script, fake, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "steps", "--json", "-"])
     assert script.main() == 1
     assert capsys.readouterr().err.splitlines()[-1] == "benchmark.py: stock ended: no memory"
+
+
+def test_a_comparison_says_where_the_kept_result_is_of_another_machine():
+    now = {"cpu": "A, family 1", "vectors": "AVX2", "cores": 2}
+    assert "another machine" not in benchmark.changes([], now, now).caption
+    then = {**now, "cores": 64}
+    assert (
+        "another machine: A, family 1 (AVX2), 64 cores;"
+        in benchmark.changes([], then, now).caption
+    )

@@ -94,7 +94,8 @@ def measure(
     elif json_file is not None:
         Path(json_file).write_text(text + "\n")
     if then is not None:
-        console.print(changes(kept.changes(then, result)))
+        machines = then["machine"], result["machine"]
+        console.print(changes(kept.changes(then, result), *machines))
 
 
 def kept_result(path: str) -> Record:
@@ -223,8 +224,13 @@ def figure(spread: Record) -> str:
     return median if least == most else f"{median} ({least}..{most})"
 
 
-def changes(rows: "list[kept.Change]") -> Table:
+def changes(rows: "list[kept.Change]", then: Record, now: Record) -> Table:
     note = "ms; times: now by then, in units of a fixed loop. Less than a tenth is not told."
+    if any(then.get(name) != now.get(name) for name in ("cpu", "vectors", "cores")):
+        note += (
+            f" Then it was another machine: {then.get('cpu')} ({then.get('vectors')}), "
+            f"{then.get('cores')} cores; its caches and vectors change the figures too."
+        )
     made = table("Changed by a tenth" if rows else "Nothing has changed by a tenth",
                  "step", "then", "now", "times", note=note)  # fmt: skip
     for row in rows:
