@@ -273,7 +273,7 @@ def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
     (folder / "text.txt").rename(folder / "elsewhere.txt")
     code, _, err = called("evaluate", "run", "--text", "elsewhere.txt")
     (folder / "elsewhere.txt").rename(folder / "text.txt")
-    assert code == 2 and "cannot read the text of the run" in err and "; restore it" in err
+    assert code == 2 and "to the text of the run, and " in err and "; restore it" in err
     code, _, err = called("evaluate", "run", "--text", "nowhere.txt")
     assert code == 2 and "nowhere.txt" in err and len(err.splitlines()) == 1
 

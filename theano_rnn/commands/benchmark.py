@@ -53,6 +53,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         peers_python=peers_python(arguments.peers_python) if "peers" in names else None,
     )
     if arguments.json not in (None, "-"):
+        if Path(arguments.json).is_dir():
+            raise RNNError(f"--json {arguments.json} is a folder; name a file")
         with files.writing(arguments.json):  # before anything is measured
             tempfile.TemporaryFile(dir=Path(arguments.json).parent).close()
     then = None if arguments.compare is None else kept_result(arguments.compare)

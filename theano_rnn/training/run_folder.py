@@ -405,7 +405,7 @@ class Run:
 
 def _path(folder: Any) -> Path:
     try:
-        if str(folder) == "":
+        if isinstance(folder, str) and not folder:
             raise RNNError("the name of the run folder is empty; give a name")
         return Path(folder)
     except TypeError:
