@@ -146,7 +146,8 @@ class CompiledModel(LanguageModel):
         cuts : array of booleans of the shape of x, optional
             For "artbp:K": true at the steps t whose error does not reach step t-1.
         seed : int or numpy.random.Generator, optional
-            Draws the cuts of "artbp:K" that are not given; by default ``random`` does.
+            Draws the cuts of "artbp:K" that are not given; by default ``random`` does. Other
+            schemes draw none.
 
         Returns
         -------
