@@ -40,6 +40,21 @@ def test_temperature_0_takes_the_most_likely_token(model):
     assert tokens[0] == model.predict([0])[-1]
 
 
+def test_the_dtype_of_a_model_cannot_be_set(model):
+    before = model.dtype
+    with pytest.raises(AttributeError, match="dtype is fixed when the model is made"):
+        model.dtype = "float64"
+    assert model.dtype == before
+
+
+def test_cuts_that_are_refused_draw_nothing():
+    network = RNN(5, 3, dropout=0.5, truncation="artbp:3")
+    before = network.random.bit_generator.state
+    with pytest.raises(RNNError):
+        Step(network)([0, 1, 2], [1, 2, 3], 0.1, cuts=[1, 0])
+    assert network.random.bit_generator.state == before
+
+
 def test_a_state_that_overflows_and_parameters_that_are_not_finite_are_told():
     model = RNN(3, 2, cell="relu")
     model.set_parameters({n: np.full_like(v, 1e30) for n, v in model.parameters().items()})

@@ -1,5 +1,6 @@
 """theano_rnn.train and theano_rnn.load: the code of the commands, in a call."""
 
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,7 @@ import pytest
 import theano_rnn
 from theano_rnn import RNNError
 from theano_rnn.runs import Watching
-from theano_rnn.training import start
+from theano_rnn.training import build, start
 from theano_rnn.training.load import load as load_files
 from theano_rnn.training.loop import Callback
 from theano_rnn.training.sampling import generate
@@ -89,6 +90,15 @@ def test_a_sentence_longer_than_a_sequence_is_scored_in_pieces_as_in_training(ru
     loss = sum(run.model.ce_error(s[:-1], s[1:]) for s in pieces)
     (_, perplexity), _ = found.sentences
     np.testing.assert_allclose(np.log(perplexity), loss / (len(ids) - 1), rtol=1e-5)
+
+
+def test_only_standard_input_and_tables_have_the_column_of_the_run(run, tmp_path, monkeypatch):
+    settings = dataclasses.replace(run.settings, column="b", text=None)
+    seen = []
+    monkeypatch.setattr(build, "read_text", lambda v, path, column, **others: seen.append(column))
+    for name in ("-", "a.csv", "A.TSV", "notes-", "a.txt"):
+        build.read_text_of(settings, run.vocabulary, name)
+    assert seen == ["b", "b", "b", None, None]
 
 
 def test_what_auto_found_in_the_text_is_how_other_texts_are_read(run, tmp_path):

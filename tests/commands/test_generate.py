@@ -41,6 +41,11 @@ def called(monkeypatch, capsys):
     return call
 
 
+def test_an_encoding_without_a_prime_file_is_refused(called):
+    code, _, err = called("--encoding", "cp1252")
+    assert code == 2 and "--encoding is that of --prime-file FILE; give both" in err
+
+
 def test_a_text_has_the_length_that_was_asked_for_after_its_prime(called):
     code, out, _ = called("--length", 120, "--prime", "ab\n b")
     assert code == 0 and out.startswith("ab\n ba") and out.count("\n") == 1 + 2 + 1

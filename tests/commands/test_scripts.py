@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -276,6 +277,15 @@ def test_another_text_is_judged_and_the_run_stays_as_it_is(run, folder, called):
     assert code == 2 and "to the text of the run, and " in err and "; restore it" in err
     code, _, err = called("evaluate", "run", "--text", "nowhere.txt")
     assert code == 2 and "nowhere.txt" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["-", ["-"]])
+def test_a_run_of_standard_input_is_not_judged_on_standard_input(run, folder, called, text):
+    piped = shutil.copytree(run, folder / f"piped{len(text)}{type(text).__name__}")
+    settings = json.loads((piped / "settings.json").read_text())
+    (piped / "settings.json").write_text(json.dumps({**settings, "text": text}))
+    code, _, err = called("evaluate", piped.name, "--text", "-")
+    assert code == 2 and "give the other text as a file" in err
 
 
 def test_each_sentence_of_a_file_is_scored_and_the_whole(run, folder, called):

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -53,10 +52,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         peers_python=peers_python(arguments.peers_python) if "peers" in names else None,
     )
     if arguments.json not in (None, "-"):
-        if Path(arguments.json).is_dir():
-            raise RNNError(f"--json {arguments.json} is a folder; name a file")
-        with files.writing(arguments.json):  # before anything is measured
-            tempfile.TemporaryFile(dir=Path(arguments.json).parent).close()
+        file = Path(arguments.json)
+        is_new = not file.exists()
+        with files.writing(file):  # before anything is measured
+            file.open("a").close()
+            if is_new:
+                file.unlink()
     then = None if arguments.compare is None else kept_result(arguments.compare)
     try:
         measure(names, conditions, arguments.json, then)

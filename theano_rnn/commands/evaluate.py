@@ -45,7 +45,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     rates = {name: getattr(arguments, name) for name in ("dynamic", "dynamic_rms")}
     given_rates = {name: rate or None for name, rate in rates.items() if rate is not None}
     settings = load_settings(run, **given_rates)
-    if STANDARD_INPUT in (arguments.text, settings.text) and arguments.text == settings.text:
+    texts = [settings.text] if isinstance(settings.text, str) else settings.text or ()
+    if arguments.text == STANDARD_INPUT and STANDARD_INPUT in texts:
         raise RNNError(
             "the text of the run came from standard input, and is read from there again; give the "
             "other text as a file"

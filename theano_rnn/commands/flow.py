@@ -41,17 +41,7 @@ def parser() -> calling.Parser:
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     p = parser()
     arguments = p.parse_args(argv)
-    of_run = (
-        "run",
-        "text",
-        "column",
-        "encoding",
-        "sentence",
-        "sentences",
-        "steps",
-        "lag",
-        "cosine",
-    )
+    of_run = "run text column encoding sentence sentences steps lag cosine".split()
     if arguments.demo and any(getattr(arguments, name) is not None for name in of_run):
         p.error("--demo has its own networks and its own sentence; give only --report with it")
     flow_torch.check(p, arguments)

@@ -48,6 +48,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.prime is not None and arguments.prime_file is not None:
         raise RNNError("give --prime or --prime-file, not both")
+    if arguments.encoding is not None and arguments.prime_file is None:
+        raise RNNError("--encoding is that of --prime-file FILE; give both")
     from theano_rnn.text import reading
     from theano_rnn.training import load, run_folder, sampling
 

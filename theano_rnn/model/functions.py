@@ -1,7 +1,7 @@
 """A language model's compiled functions: probabilities, loss, gradients and samples."""
 
 from collections.abc import Hashable, Sequence
-from typing import Callable, Optional, TypeVar, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class CompiledModel(LanguageModel):
 
     ``theano_rnn.RNN`` is the one to make: it adds the steps that change the parameters, and files.
     """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._compiled: dict[object, Any] = {}
 
     def forward_propagation(self, x: Tokens) -> Floats:
         """The probabilities o_t of the next token, after each token of x.
@@ -202,7 +206,10 @@ class CompiledModel(LanguageModel):
         state = validation.finite_array(state, "state", (size,), self.dtype)
         o, after = self.compiled("forward")(np.array([[token]]), state[None])
         if not (np.isfinite(after).all() and np.isfinite(o).all()):
-            raise NotFinite("the state or the probabilities are not finite after this token")
+            raise NotFinite(
+                f"the state or the probabilities are not finite after token {token}; use "
+                "parameters from before they grew so large"
+            )
         return o[0], after[0]
 
     def sample(
@@ -240,7 +247,7 @@ class CompiledModel(LanguageModel):
         Raises
         ------
         RNNError
-            For a bad argument; ``NotFinite`` as ``next_token``.
+            For a bad argument; ``NotFinite`` where ``next_token`` raises it.
         """
         length = validation.whole_number(length, "length", at_least=1)
         begin = validation.token_ids(prime, "prime", self.vocab_size)

@@ -1,7 +1,7 @@
 """What a training step needs of a model: parameters, states, and the network as a graph."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -20,8 +20,8 @@ class LanguageModel:
     """The parameters of a recurrent language model, and its network as a Theano graph.
 
     It compiles nothing. ``theano_rnn.RNN`` adds the compiled functions that use the parameters,
-    ``theano_rnn.optim.step.Step`` is the one that changes them. Its parameters and attributes are
-    those of ``RNN``.
+    ``theano_rnn.optim.step.Step`` is the one that changes them. ``initialization``, ``seed``,
+    ``dtype`` and all attributes are those of ``RNN``.
 
     Raises
     ------
@@ -56,7 +56,6 @@ class LanguageModel:
             for name, value in values.items()
         }
         self.random = np.random.default_rng([seed, 1])
-        self._compiled: dict[object, Any] = {}
 
     @property
     def vocab_size(self) -> int:

@@ -30,7 +30,7 @@ class DynamicStep:
 
     with r = rms / mean(rms) and n decay r at most 1. The mean is that over the parameters of the
     mean of each. Call ``observe`` on each batch of the training text, then ``begin``, then the
-    step itself. Another ``begin`` takes the parameters of then as theta_0.
+    step itself. A second ``begin`` takes the present parameters as theta_0.
 
     Parameters
     ----------
@@ -63,7 +63,10 @@ class DynamicStep:
     ) -> None:
         self.model = model
         if model._truncation.scheme == "artbp":
-            raise RNNError(f"dynamic evaluation draws no cuts: truncation {model.truncation}")
+            raise RNNError(
+                f"dynamic evaluation draws no cuts, and the truncation is {model.truncation}; "
+                "load the model with truncation='full'"
+            )
         self.decay = validation.at_least_zero(decay, "decay", model.dtype)
         self.epsilon = validation.positive(epsilon, "epsilon", model.dtype)
         self._first, self._rms, self._share = (self._beside(word) for word in ("0", "rms", "r"))

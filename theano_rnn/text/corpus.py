@@ -391,6 +391,9 @@ class _Reader:
     def reading(self, vocabulary: Vocabulary, sentences: Sequence[str]) -> Reading:
         """Sentences in the vocabulary of another text."""
         records = self.cut(sentences)
+        if self._found is None:  # of sentences that were given
+            sample = "\n".join(sentences[:SAMPLE])[:SAMPLE]
+            self._found = resolve(sample, self._ends, self._form.rules)
         order = np.arange(len(records))
         (sequences,) = self._encoded(vocabulary, [(records, order)])
         counts, unknown = records.per_sentence(), _unknown(sequences, vocabulary)
@@ -412,7 +415,7 @@ class _Reader:
         order = np.arange(len(records)) if order is None else order
         words, size = records.sizes(order)
         if self._form.level == "char" and self._words is not None:
-            ends = self._found or ("capitals" if self._ends == "auto" else self._ends)
+            ends = self._found or "capitals"
             sentences = units(records.text(order), Form(rules=self._form.rules), ends)
             words = sum(1 + sum(1 for _ in self._words.cut(s)) for s in sentences)
         return Size(max(words, 1), size)

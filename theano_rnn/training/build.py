@@ -98,7 +98,8 @@ def read_text_of(
     RNNError
         If the file cannot be read.
     """
-    if column is None and str(path).lower().endswith((".csv", ".tsv", STANDARD_INPUT)):
+    name = str(path).lower()
+    if column is None and (name == STANDARD_INPUT or name.endswith((".csv", ".tsv"))):
         column = settings.column
     return read_text(
         vocabulary,
