@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from theano_rnn import RNN
-from theano_rnn.engine import building, exclusive, tensor, theano
+from theano_rnn.engine import building, compile_function, exclusive, tensor, theano
 from theano_rnn.engine.patches import threads
 from theano_rnn.optim.step import Step
 
@@ -54,6 +54,21 @@ def test_threads_that_call_one_function_get_each_their_own_results():
         return [model.ce_error(*sentences[i]) == alone[i] for i in turns]
 
     assert all(all(right) for right in in_threads(4, losses))
+
+
+def test_functions_that_share_memory_run_one_at_a_time():
+    x = tensor.dmatrix()
+    with building():
+        one = compile_function([x], [tensor.tanh(tensor.dot(x, x)).sum()])
+    other = one.copy(share_memory=True)
+    given = [np.full((40, 40), value) for value in (1e-3, 2e-3)]
+    alone = [one(values) for values in given]
+
+    def right(number):
+        function, values = (one, other)[number], given[number]
+        return all(function(values) == alone[number] for _ in range(300))
+
+    assert all(in_threads(2, right))
 
 
 def test_a_function_never_sees_half_of_an_update():

@@ -89,8 +89,9 @@ def test_options_that_differ_from_cell_to_cell_are_refused(trained, tmp_path, ca
     assert trained == [] and not (tmp_path / "all").exists()
 
 
-def test_standard_input_is_refused_before_a_cell_has_read_it(trained, tmp_path, capsys):
-    assert compare.main(["--runs", str(tmp_path / "all"), "--text", "-"]) == 2
+@pytest.mark.parametrize("options", [["--text", "-"], ["--text=-"], ["--train", "a.txt", "-"]])
+def test_standard_input_is_refused_before_a_cell_has_read_it(trained, tmp_path, capsys, options):
+    assert compare.main(["--runs", str(tmp_path / "all"), *options]) == 2
     assert "write standard input to a file first" in capsys.readouterr().err and trained == []
 
 
@@ -117,7 +118,7 @@ def test_a_comparison_with_other_options_is_refused(trained, tmp_path, capsys):
 
 def test_options_that_were_wrong_can_be_corrected(trained, tmp_path):
     folder = ["--runs", str(tmp_path / "all")]
-    assert compare.main([*folder, "--cells", "gru", "--epoch", "3"]) == 3
+    assert compare.main([*folder, "--cells", "gru", "--text", "none.txt"]) == 3
     assert compare.main([*folder, "--cells", "tanh", "--epochs", "3"]) == 0
 
 
@@ -140,3 +141,22 @@ def test_an_unknown_cell_is_refused_before_anything_is_trained(trained, tmp_path
     assert compare.main(["--runs", str(tmp_path), "--cells", "tanh,gruu"]) == 2
     assert "cell 'gruu' is unknown; use tanh" in capsys.readouterr().err
     assert not trained
+
+
+@pytest.mark.parametrize("options", [["--omega", "1"], ["--weight-drop", "0.3"]])
+def test_options_that_do_not_go_with_a_later_cell_are_told_before_the_first(
+    trained, tmp_path, capsys, options
+):
+    assert compare.main(["--runs", str(tmp_path), "--cells", "tanh,mingru", *options]) == 2
+    assert not trained
+    error = capsys.readouterr().err
+    assert options[0] in error and "mingru" in error
+
+
+def test_trainings_on_different_texts_are_not_compared(trained, tmp_path, capsys):
+    (tmp_path / "tanh").mkdir()
+    other = {**RESULT, "train_tokens": 2897}
+    (tmp_path / "tanh" / "result.json").write_text(json.dumps(other))
+    assert compare.main(["--runs", str(tmp_path), "--cells", "tanh,lstm"]) == 2
+    error = capsys.readouterr().err
+    assert "tanh and lstm were trained on different texts" in error and "--runs" in error

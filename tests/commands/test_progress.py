@@ -32,7 +32,7 @@ class Says:
 def training(**changes):
     settings = Settings(**{"epochs": 4, **changes})
     return SimpleNamespace(
-        settings=settings, state=State(), model=Says(),
+        settings=settings, state=State(), model=Says(), end=None,
         examples=SimpleNamespace(count=lambda state: 50),
         budget=Budget(settings.epochs, settings.minutes, train=1000, valid=300),
         corpus=SimpleNamespace(

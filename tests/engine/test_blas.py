@@ -1,5 +1,6 @@
 """A BLAS is found, loaded, called by its own names, and told how many threads to use."""
 
+import os
 import re
 from pathlib import Path
 
@@ -66,6 +67,17 @@ def test_blas_computes_in_one_thread_unless_told(asked, threads):
 def test_all_cores_are_used_where_asked_unless_the_user_says_otherwise(asked, threads):
     code = "from theano_rnn import engine as e; e.use_threads(0); print(e.blas.threads(e.BLAS))"
     assert run_python(code, OPENBLAS_NUM_THREADS=asked, OMP_NUM_THREADS="") == str(threads)
+
+
+@pytest.mark.parametrize(
+    "limit, cores", [("max 100000", 8), ("150000 100000", 2), ("5000 100000", 1), ("", 8)]
+)
+def test_the_cores_are_at_most_those_of_a_containers_limit(monkeypatch, tmp_path, limit, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(blas, "CPU_LIMIT", tmp_path / "cpu.max")
+    assert usable_cores() == 8
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    assert usable_cores() == cores
 
 
 def test_without_a_prefix_nothing_is_renamed():

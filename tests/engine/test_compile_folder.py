@@ -42,6 +42,24 @@ def test_one_that_others_may_write_to_is_refused(config, tmp_path, which, mode):
         assert words in str(refused.value)
 
 
+def test_what_theano_makes_within_it_may_have_the_mode_of_the_umask(config):
+    folder = compile_folder.prepare(config)
+    (folder / "lazylinker_ext").mkdir()
+    (folder / "lazylinker_ext").chmod(0o775)  # as under umask 002
+    assert compile_folder.prepare(config) == folder
+    folder.chmod(0o755)
+    with pytest.raises(RNNError, match="lazylinker_ext"):
+        compile_folder.prepare(config)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    compile_folder.write_whole(tmp_path / "a", b"1")
+    monkeypatch.setattr(os, "replace", lambda *_: exec("raise OSError(28, 'full')"))
+    with pytest.raises(OSError):
+        compile_folder.write_whole(tmp_path / "a", b"2")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"1")]
+
+
 def test_that_of_another_user_is_refused(config, monkeypatch):
     compile_folder.prepare(config)
     monkeypatch.setattr(compile_folder, "_user", lambda: os.geteuid() + 1)

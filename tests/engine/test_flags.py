@@ -45,13 +45,30 @@ def test_compiler_flags_of_the_user_are_kept_and_our_blas_stays_reachable():
 
 def test_compiler_flags_of_the_user_with_their_own_blas_are_untouched():
     own = "gcc__cxxflags=-O1,blas__ldflags=-lmine"
-    found = parsed(flags.theano_flags(PREFIXED, {"THEANO_FLAGS": own, "THEANORC": ""}))
+    mine = blas.find("-lmine")
+    found = parsed(flags.theano_flags(mine, {"THEANO_FLAGS": own, "THEANORC": ""}))
     assert found["gcc__cxxflags"] == "-O1" and found["blas__ldflags"] == "-lmine"
 
 
+@pytest.mark.parametrize(
+    "own, flag",
+    [("blas__ldflags=-lmine", "-DMINE"), ("gcc__cxxflags=-O1", "-O1 -DMINE"), ("cxx=g++-9", "")],
+)
+def test_flags_in_cxx_go_with_the_compiler_in_cxx(tmp_path, own, flag):
+    (tmp_path / "g++").write_text("#!/bin/sh\n")
+    (tmp_path / "g++").chmod(0o755)
+    environ = {
+        "CXX": "g++ -DMINE", "PATH": str(tmp_path), "THEANO_FLAGS": own, "THEANORC": "",
+    }  # fmt: skip
+    found = parsed(flags.theano_flags(blas.find("-lmine"), environ))
+    assert found.get("gcc__cxxflags", "") == flag
+    assert found["cxx"] == ("g++-9" if own.startswith("cxx") else str(tmp_path / "g++"))
+
+
 def test_a_blas_of_the_user_is_called_by_its_own_names():
-    found = parsed(flags.theano_flags(PREFIXED, {"THEANO_FLAGS": "blas__ldflags=-lmine"}))
-    assert found["blas__ldflags"] == "-lmine" and "gcc__cxxflags" not in found
+    mine = blas.find("-lmine")
+    found = parsed(flags.theano_flags(mine, {"THEANO_FLAGS": "blas__ldflags=-lmine"}))
+    assert found["blas__ldflags"] == "-lmine" and not found.get("gcc__cxxflags")
     assert blas.find("-lmine").library is None and blas.find("-lmine").ldflags == "-lmine"
 
 

@@ -73,6 +73,11 @@ def test_the_compiler_is_that_of_cxx_then_gcc_then_clang(tmp_path, cxx, programs
     assert settings.compiler(environ) == (path, flags)
 
 
+def test_an_open_quotation_mark_in_cxx_is_told():
+    with pytest.raises(RNNError, match=r"CXX=g\+\+ \"-O3 cannot be read: no closing quotation"):
+        settings.compiler({"CXX": 'g++ "-O3', "PATH": ""})
+
+
 def test_a_cxx_that_is_no_program_is_named():
     with pytest.raises(RNNError, match="CXX=nosuch names no program"):
         settings.compiler({"CXX": "nosuch", "PATH": ""})

@@ -215,6 +215,21 @@ def test_a_trial_is_pruned_above_the_median_at_the_same_share_but_not_too_early(
         assert not Progress(often).is_worse(0.8, 99)  # and after a stop
 
 
+def test_trials_that_end_their_epochs_at_other_shares_are_compared(tmp_path):
+    with Study(tmp_path / "s", plan(), TEXT, seed=0) as study:
+        jobs = study.jobs(100)
+        for trial in range(COMPLETE):  # of six epochs and of seven
+            job, epochs = next(jobs), 6 + trial % 2
+            progress = Progress(job)
+            for epoch in range(1, epochs + 1):
+                assert not progress.is_worse(epoch / epochs, 5 - epoch / epochs)
+            study.end(job, finished(4.0), None)
+        for part in range(EARLIEST, PARTS):
+            good, bad = Progress(next(jobs)), Progress(next(jobs))
+            assert not good.is_worse(part / PARTS, 4.05)
+            assert bad.is_worse(part / PARTS, 9.9)
+
+
 def test_the_best_trial_comes_first_then_pruned_and_failed_ones():
     records = [
         {"trial": i, "ended": ended, "loss": loss}

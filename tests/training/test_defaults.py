@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from theano_rnn.training.defaults import FITTING, RATES, fitting
-from theano_rnn.training.recipes import RECIPES
+from theano_rnn.training.defaults import FITTING, fitting
+from theano_rnn.training.recipes import RATES, RECIPES
 from theano_rnn.training.settings import Settings
 
 
@@ -80,3 +80,12 @@ def test_rows_of_a_stream_go_with_a_truncation_by_chunks_alone():
 def test_an_optimizer_without_a_rate_gets_one_of_its_own(level, optimizer):
     assert chosen(level=level, optimizer=optimizer).learning_rate == RATES[optimizer]
     assert chosen(level=level, optimizer=optimizer, learning_rate=0.7).learning_rate == 0.7
+
+
+def test_so_does_one_on_the_default_corpus():
+    assert fitting(Settings(optimizer="adam"), ["optimizer"], 10**5) == {
+        "learning_rate": RATES["adam"]
+    }
+    assert (
+        fitting(Settings(optimizer="adam", tied=True, embedding_size=100), ["tied"], 10**5) == {}
+    )

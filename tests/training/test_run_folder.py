@@ -367,10 +367,32 @@ def test_a_second_process_is_refused_and_told_of_the_first(run):
 def test_what_was_killed_before_it_had_settings_is_made_again(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "tokenizer.json").write_text("half")
+    with pytest.raises(RNNError, match="exists"):  # it may be somebody's own
+        Run.create(tmp_path / "run")
+    (tmp_path / "run" / "lock").write_text("123")
+    Run.create(tmp_path / "run").discard()
+    assert not (tmp_path / "run").exists()
     Run.create(tmp_path / "run")
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(RNNError, match="exists"):
         Run.create(tmp_path / "run")
+
+
+def test_an_empty_folder_of_the_user_stays_where_nothing_was_learned(tmp_path):
+    run = Run.create(tmp_path)
+    run.save_samples(["a cat"])
+    run.discard()
+    assert tmp_path.is_dir() and not [*tmp_path.iterdir()]
+
+
+def test_a_damaged_record_is_named_by_its_line(run):
+    (run.folder / "metrics.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n{"epo\n')
+    with pytest.raises(RNNError, match=r"line 3 of .*metrics\.jsonl is damaged .*; remove it"):
+        run.metrics()
+    (run.folder / "metrics.jsonl").unlink()
+    (run.folder / "metrics.jsonl").mkdir()
+    with pytest.raises(RNNError, match=r"metrics\.jsonl cannot be read"):
+        run.metrics()
 
 
 def test_a_checkpoint_of_another_program_is_refused(run):

@@ -130,6 +130,12 @@ def test_the_factor_of_a_step(changes, share, factor):
     assert schedule.factor(Settings(**changes), share) == pytest.approx(factor)
 
 
+def test_where_the_warm_up_leaves_less_than_a_fifth_the_rate_falls_in_all_of_it():
+    settings = Settings(schedule="trapezoid", warmup=0.9, epochs=3)
+    factors = [schedule.factor(settings, share) for share in (0.45, 0.9, 0.95, 1.0)]
+    assert factors == pytest.approx([0.5, 1.0, 0.5, 0.0], abs=2e-6)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_leaves_a_rate_above_0_and_none_above_the_given_one(name):
     after = {"lr_decay_after": 2} if name == "epochs" else {}

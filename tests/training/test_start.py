@@ -96,8 +96,8 @@ def test_a_resumed_run_changes_what_is_safe_and_nothing_else(tmp_path, settings)
         assert training.state.learning_rate == 0.03 and training.settings.patience == 2
     stored = Run.open(tmp_path / "run").settings()
     assert {name: stored[name] for name in changes} == changes
-    with start.resumed(tmp_path / "run", {}) as training:
-        assert training.settings.epochs == 5
+    with start.resumed(tmp_path / "run", {}) as training:  # it was killed before a step
+        assert training.settings.epochs == 5 and training.state.learning_rate == 0.03
     moved.write_text(moved.read_text().replace("Dog", "Cow").replace("dog", "cow"))
     for bad, message in (
         ({}, "text has changed"),
@@ -112,6 +112,18 @@ def test_a_resumed_run_changes_what_is_safe_and_nothing_else(tmp_path, settings)
         with start.resumed(tmp_path / "run", {}):
             pass
     assert Run.open(tmp_path / "run").settings() == stored
+
+
+def test_a_run_whose_best_checkpoint_is_gone_is_refused_before_it_is_trained(tmp_path, settings):
+    with start.new(settings, tmp_path / "run") as training:
+        training.state.best_loss, training.state.best_epoch = 2.0, 1
+        training.begin_with(training.model.parameters())
+    with pytest.raises(RNNError, match=r"no checkpoint best\.safetensors; restore it from a copy"):
+        start.resumed(tmp_path / "run", {}).__enter__()
+    copied = (tmp_path / "run" / "last.safetensors").read_bytes()
+    (tmp_path / "run" / "best.safetensors").write_bytes(copied)
+    with start.resumed(tmp_path / "run", {}) as training:
+        assert training.state.best_loss == 2.0
 
 
 def test_a_run_that_lost_its_patience_goes_on_with_more_of_it(tmp_path, settings):

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -385,6 +386,38 @@ def test_a_run_interrupted_in_an_evaluation_resumes_there(tmp_path, corpus, wher
     resumed = Training(STREAM, halted.run, corpus, resume=True)
     resumed.run_epochs(Callback())
     assert left_behind(resumed.run) == left_behind(whole.run)
+
+
+class Compiling:
+    """A step of a tenth of a second, which compiles for ten now and then."""
+
+    def __init__(self):
+        self.now, self.calls, self.compiled = 0.0, 0, 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        compiles = self.calls in (1, 3)
+        self.compiled += compiles
+        self.now += 10.0 if compiles else 0.1
+        return 1.0, 1.0, None
+
+    def state(self):
+        return {}
+
+    def set_state(self, values):
+        pass
+
+
+def test_steps_that_compile_say_nothing_about_the_speed(tmp_path, corpus, monkeypatch):
+    training = new_training(tmp_path / "run", corpus, SETTINGS)
+    step = training.step = Compiling()
+    clock = SimpleNamespace(perf_counter=lambda: step.now)
+    monkeypatch.setattr("theano_rnn.training.loop.time", clock)
+    tokens = [len(y) for _, y, _ in training.examples.of_epoch(training.state)][:5]
+    assert training.tokens_per_second(seconds=0.25) == pytest.approx(
+        (tokens[1] + tokens[3] + tokens[4]) / 0.3
+    )
+    assert step.calls == 5
 
 
 def test_trying_the_speed_changes_nothing(tmp_path, corpus):

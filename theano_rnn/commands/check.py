@@ -41,7 +41,7 @@ def parser() -> calling.Parser:
         "--online",
         nargs="*",
         metavar="METHOD",
-        help="forward methods: rtrl, snap1, uoro, local, immediate, or none (rtrl, "
+        help="forward methods: rtrl, snap1, uoro, local, immediate; --online alone: none (rtrl, "
         "if the network is not large)",
     )
     add("--cell", default="tanh", help=f"{', '.join(CELLS)} (tanh)")

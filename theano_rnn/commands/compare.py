@@ -15,15 +15,18 @@ from typing import Any, Optional
 
 from rich.table import Table
 
-from theano_rnn.commands import calling
+from theano_rnn.commands import calling, train
 from theano_rnn.commands.console import CONSOLE, table
 from theano_rnn.common import files, validation
 from theano_rnn.common.errors import RNNError
+from theano_rnn.common.options import given as given_options
+from theano_rnn.common.types import Record
 from theano_rnn.model.cells import CELLS
 from theano_rnn.studies import grid
 from theano_rnn.text.reading import STANDARD_INPUT
 from theano_rnn.training.evaluation import format_perplexity, judged_on
 from theano_rnn.training.run_folder import Run
+from theano_rnn.training.settings import Settings
 
 #: The cells that are compared by default.
 USUAL = ("tanh", "sigmoid", "relu", "gru", "lstm")
@@ -49,11 +52,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 f"{option} is set for each training by the comparison; leave it out (--cells and "
                 "--runs are its own)"
             )
-    if STANDARD_INPUT in options:
-        raise RNNError("each training reads the text again; write standard input to a file first")
     cells = calling.listed(arguments.cells)
-    for cell in cells:  # before any of them is trained
-        validation.one_of(cell, "cell", CELLS)
+    _check(cells, options)  # before any of them is trained
     noted = Path(arguments.runs) / "options.json"
     _same_options(noted, options)
     results = {}
@@ -72,8 +72,36 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         results[cell] = run.result()
         if not is_done(run):
             raise RNNError(f"the training of {cell} was stopped; the same command goes on with it")
+        if _text(results[cell]) != _text(results[cells[0]]):
+            raise RNNError(
+                f"{cells[0]} and {cell} were trained on different texts, and cannot be compared; "
+                "name another folder: --runs"
+            )
     CONSOLE.print(results_table(results))
     return 0
+
+
+def _check(cells: Sequence[str], options: Sequence[str]) -> None:
+    """Raise RNNError if the options do not do for one of the cells."""
+    from theano_rnn.training import start  # here, so that --help does not wait for Theano
+
+    arguments = train.parse_arguments(options)
+    given = given_options(arguments, Settings)
+    texts = (given.get(name) for name in start.TEXTS)
+    if any(STANDARD_INPUT in ([text] if isinstance(text, str) else text or []) for text in texts):
+        raise RNNError("each training reads the text again; write standard input to a file first")
+    for cell in cells:
+        validation.one_of(cell, "cell", CELLS)
+        try:
+            start.chosen({**given, "cell": cell}, arguments.recipe, None)
+        except RNNError as error:
+            raise RNNError(calling.as_options(str(error), "train")) from None
+
+
+def _text(result: Record) -> tuple[object, ...]:
+    """What tells the text of a result from another one."""
+    perplexity = round(result["kneser_ney_perplexity"], 6)
+    return result.get("train_tokens"), result.get("vocab_size"), perplexity
 
 
 def is_done(run: Run) -> bool:

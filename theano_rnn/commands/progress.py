@@ -91,7 +91,8 @@ class Display(Watching):
         self.task = self.progress.add_task("", total=1, visible=False, epoch=0, figures="")
         self.progress.update(self.task, completed=training.budget.share(state))
         self._show(state.epoch, "compiling ...")
-        say(plan(training, training.tokens_per_second()))
+        if training.end is None:
+            say(plan(training, training.tokens_per_second()))
         self.line_at = time.perf_counter()
 
     def step(self, state: State, loss: float, norm: float, tokens: int) -> None:
@@ -201,7 +202,8 @@ def plan(training: Training, speed: Optional[float]) -> str:
         many = epochs * budget / seconds
         fit = f"{many:.1f}{more} epochs of {steps:,} steps"
         if many < 0.1:
-            fit = f"{max(1, round(many * steps))} steps of the {steps:,} of an epoch"
+            few = max(1, round(many * steps))
+            fit = f"{few} step{'s' * (few != 1)} of the {steps:,} of an epoch"
         return f"About {fit} in {duration(budget)}, at {speed:,.0f} tokens a second{less}."
     text += f": about {duration(seconds)} at {speed:,.0f} tokens a second{less}."
     if seconds <= 3600:

@@ -21,6 +21,9 @@ from threadpoolctl import LibController, ThreadpoolController
 from theano_rnn.common.errors import RNNError
 from theano_rnn.engine.settings import thread_count
 
+#: Of a container: microseconds of processor time in a period of so many, or "max".
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
 # The routines Theano's generated C calls (theano/tensor/blas.py, blas_c.py), in s and d.
 ROUTINES = ("gemm", "gemv", "ger", "dot")
 
@@ -123,10 +126,15 @@ def most_threads(blas: Blas, environ: Mapping[str, str]) -> int:
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use."""
+    """The number of cores that this process may use; in a container at most those of its limit."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = CPU_LIMIT.read_text().split()  # "max" is no limit
+        return min(cores, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError, ZeroDivisionError):
+        return cores
 
 
 def describe(blas: Blas) -> str:

@@ -61,7 +61,10 @@ def prepare(config: Any) -> Path:
     if named is None:
         _refuse_if_others_may_write(base, may_hold_those_of_others=True)
     _refuse_if_others_may_write(folder)
-    for entry in os.scandir(folder):
+    # Of a folder that others cannot enter its own mode is enough: what Theano makes in it has that
+    # of the umask.
+    others_enter = folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+    for entry in os.scandir(folder) if others_enter else ():
         with contextlib.suppress(FileNotFoundError):  # another process has just deleted it
             if entry.is_dir():
                 _refuse_if_others_may_write(Path(entry.path))
@@ -70,6 +73,18 @@ def prepare(config: Any) -> Path:
     except (ValueError, OSError) as error:
         raise cannot_be_written(str(error).splitlines()[0]) from None
     return folder
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under another name, then rename it: a reader sees the old or the new one."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def cannot_be_written(reason: str) -> RNNError:

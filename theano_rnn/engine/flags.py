@@ -66,7 +66,9 @@ def defaults(blas: Blas, environ: Mapping[str, str]) -> dict[str, str]:
         # modules, as lazylinker_ext, are used whatever they were compiled against.
         "compiledir_format": f"theano_rnn_%(short_platform)s-%(python_version)s-numpy_{NUMPY}",
     }
-    cxx, flags = compiler(environ)
+    # The flags in CXX belong to the compiler in CXX.
+    is_theirs = "cxx" in user_settings(environ)
+    cxx, flags = (None, []) if is_theirs else compiler(environ)
     if cxx is not None:
         ours["cxx"] = cxx
         ours["gcc__cxxflags"] = " ".join([*flags, blas.defines]).strip()
@@ -80,13 +82,12 @@ def theano_flags(blas: Blas, environ: Mapping[str, str]) -> str:
     user = user_settings(environ)
     # RawConfigParser lower-cases option names, so the comparison does too.
     taken = {key.lower() for key in user}
-    ours = {k: v for k, v in defaults(blas, environ).items() if k.lower() not in taken}
-    if "blas__ldflags" in user:
-        ours.pop("gcc__cxxflags", None)  # it only renames routines for our BLAS
+    usual = defaults(blas, environ)
+    ours = {k: v for k, v in usual.items() if k.lower() not in taken}
     own = environ.get(FLAGS, "").strip().strip(",")
-    if "gcc__cxxflags" in user and "blas__ldflags" in ours and blas.defines:
-        # Their compiler flags stay; without ours in addition, no module finds our BLAS.
-        ours["gcc__cxxflags"] = f"{user['gcc__cxxflags']} {blas.defines}".strip()
+    if "gcc__cxxflags" in user and usual["gcc__cxxflags"]:
+        # Theirs stay; without those of our BLAS no module finds it, and CXX may have some too.
+        ours["gcc__cxxflags"] = f"{user['gcc__cxxflags']} {usual['gcc__cxxflags']}".strip()
         own = ",".join(
             f"{key}={_escape(value)}"
             for key, value in split(own)[0].items()

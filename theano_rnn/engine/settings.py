@@ -119,9 +119,15 @@ def compiler(environ: Mapping[str, str]) -> tuple[Optional[str], list[str]]:
     Raises
     ------
     RNNError
-        If CXX names no program.
+        If CXX names no program, or cannot be read.
     """
-    words = shlex.split(environ.get("CXX", ""))
+    try:
+        words = shlex.split(environ.get("CXX", ""))
+    except ValueError as error:
+        raise RNNError(
+            f"CXX={environ['CXX']} cannot be read: {str(error).lower()}; set it to a C++ compiler "
+            "and its flags, or unset it"
+        ) from None
     while words and Path(words[0]).name in LAUNCHERS:
         words.pop(0)
     path = environ.get("PATH")

@@ -15,6 +15,7 @@ earlier. All take the arguments of ``states``: run, inputs, starts and mask; K i
 """
 
 import math
+import re
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -134,7 +135,7 @@ def _number(K: str) -> object:
 
 
 def _alpha(text: str, where: str) -> float:
-    is_number = text.isascii() and text.replace(".", "", 1).isdigit()
+    is_number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
     if not is_number or not 2 < float(text) < math.inf:
         raise RNNError(
             f"{where}: alpha must be a number above 2, not {shown(text)}; the runs between two "

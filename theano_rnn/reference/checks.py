@@ -235,10 +235,10 @@ def parse_truncation(truncation: str) -> tuple[str, int | None, float | None]:
     if isinstance(truncation, str):
         if truncation == "full":
             return "full", None, None
-        match = re.fullmatch(r"(window|chunk|last):([0-9]+)", truncation)
+        match = re.fullmatch(r"(window|chunk|last):([0-9]{1,9})", truncation)
         if match and int(match[2]) >= 1:
             return match[1], int(match[2]), None
-        match = re.fullmatch(r"artbp:([0-9]+)(?::([0-9]+(?:\.[0-9]+)?))?", truncation)
+        match = re.fullmatch(r"artbp:([0-9]{1,9})(?::([0-9]+(?:\.[0-9]+)?))?", truncation)
         if match and int(match[1]) >= 2 and (match[2] is None or 2 < float(match[2]) < inf):
             return "artbp", int(match[1]), None if match[2] is None else float(match[2])
     raise ValueError(f"truncation is {truncation!r}: pass one of {SCHEMES}")

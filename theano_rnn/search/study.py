@@ -283,9 +283,12 @@ class Progress:
             True if the lowest loss so far is above the median of what the complete trials had
             at this share.
         """
-        part = int(PARTS * share + 1e-9)
+        part, before = int(PARTS * share + 1e-9), self._reported()
+        # Trials end epochs at different shares: each has a value in each part from its first on.
+        for passed in range(max(before, default=part) + 1, part):
+            self._trial.report(self._lowest, passed)
         self._lowest = min(self._lowest, loss)  # also of epochs that end within one part
-        if part in self._reported():
+        if part in before:
             return False
         self._trial.report(self._lowest, part)
         return self._trial.should_prune()

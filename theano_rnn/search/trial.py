@@ -30,7 +30,7 @@ class Pruning(Watching):
     Parameters
     ----------
     is_worse : function (share, loss) -> bool
-        Called after each epoch.
+        Called after each epoch, with the share 1 after the last.
     is_abandoned : function () -> bool
         Called now and then.
 
@@ -60,8 +60,9 @@ class Pruning(Watching):
     def epoch(self, record: Record) -> None:
         training = self._training
         assert training is not None
-        share = training.budget.share(training.state)
-        if training.end is None and self._is_worse(share, record["valid_loss"]):
+        has_ended = training.end is not None
+        share = 1.0 if has_ended else training.budget.share(training.state)
+        if self._is_worse(share, record["valid_loss"]) and not has_ended:
             self.stop, self.ended = True, "pruned"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from theano_rnn.common.errors import RNNError
-from theano_rnn.training.recipes import RECIPES, early_ends
+from theano_rnn.training.recipes import RATES, RECIPES, early_ends
 from theano_rnn.training.settings import Settings
 
 #: By level; the epochs are those of a short text.
@@ -25,9 +25,6 @@ LARGE, MANY_ROWS = 500_000, {
 }  # fmt: skip
 #: How many tokens all epochs together may read, by level, before there are fewer of them.
 TOKENS = {"word": 2_200_000, "bpe": 2_200_000, "char": 5_000_000}
-#: The learning rate where an optimizer is given without one.
-RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.001,
-         "adam": 0.002}  # fmt: skip
 
 #: Settings whose effect is known only after others are chosen: there may be a stream then.
 LATE = {"state_reset"}
@@ -50,16 +47,32 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     dict
         Values by name.
     """
-    if settings.text is None and settings.train is None:
-        return {}  # Python's documentation, read as the tutorial reads its text
+    wanted: dict[str, Any] = {}
+    # Python's documentation is read as the tutorial reads its text.
+    if settings.text is not None or settings.train is not None:
+        wanted = _wanted(settings, given, tokens)
+    if "optimizer" in given:
+        wanted["learning_rate"] = RATES[settings.optimizer]
+    chosen = {
+        name: value
+        for name, value in wanted.items()
+        if name not in given and value != getattr(settings, name)
+    }
+    try:
+        dataclasses.replace(settings, **chosen)
+    except RNNError:
+        return {}
+    return chosen
+
+
+def _wanted(settings: Settings, given: Collection[str], tokens: int) -> dict[str, Any]:
+    """What fits a text of so many tokens and goes with the settings that were given."""
     wanted = dict(FITTING[settings.level])
     if settings.level == "char" and tokens > LARGE:
         wanted.update(MANY_ROWS)
     wanted["epochs"] = max(2, min(wanted["epochs"], TOKENS[settings.level] // tokens))
     for name in early_ends(settings.minutes, settings.schedule):
         del wanted[name]
-    if "optimizer" in given:
-        wanted["learning_rate"] = RATES[settings.optimizer]
     if "stream" in given or (
         "truncation" in given and not settings.truncation.startswith("chunk")
     ):
@@ -72,13 +85,4 @@ def fitting(settings: Settings, given: Collection[str], tokens: int) -> dict[str
     if settings.tied:  # V is the table then, and its columns are the units
         units = settings.hidden_size if "hidden_size" in given else wanted["hidden_size"]
         wanted["embedding_size"] = units
-    chosen = {
-        name: value
-        for name, value in wanted.items()
-        if name not in given and value != getattr(settings, name)
-    }
-    try:
-        dataclasses.replace(settings, **chosen)
-    except RNNError:
-        return {}
-    return chosen
+    return wanted

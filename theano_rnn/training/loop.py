@@ -148,6 +148,12 @@ class Training:
         self.model.set_parameters(values)
         self._save_last()
 
+    def set_learning_rate(self, rate: float) -> None:
+        """Go on with another rate, also after a crash before the next checkpoint."""
+        self.state.learning_rate = rate
+        if self.run.has_last:
+            self._save_last()
+
     # ---- what is done, from the first step to the last
 
     def run_epochs(self, callback: Callback, start: Optional[float] = None) -> None:
@@ -226,31 +232,32 @@ class Training:
         Parameters
         ----------
         seconds : float
-            How long to try, beside the compiling and the first step.
+            How long to try, beside the steps that compile.
 
         Returns
         -------
         float or None
             None if a step cannot be taken.
         """
-        arrays, state, tokens, begun = self._arrays(), self.state, 0, None
+        arrays, state, tokens, taken = self._arrays(), self.state, 0, 0.0
+        compiled, before = self.step.compiled, time.perf_counter()
         try:
             for x, y, mask in self.examples.of_epoch(state):
                 self.step(x, y, state.learning_rate, self.settings.clip, mask=mask,
                           state=self._carried, **self.examples.drawn(x, state))  # fmt: skip
                 now = time.perf_counter()
-                if begun is None:  # the first one compiles
-                    begun = now
-                    continue
-                tokens += int(np.size(y) if mask is None else mask.sum())
-                if now - begun > seconds:
+                if self.step.compiled == compiled:
+                    tokens += int(np.size(y) if mask is None else mask.sum())
+                    taken += now - before
+                compiled, before = self.step.compiled, now
+                if taken > seconds:
                     break
         except NotFinite:
             return None
         finally:
             self._set_arrays(arrays)
             self._tick()
-        return tokens / (now - begun) if begun is not None and tokens else None
+        return tokens / taken if tokens else None
 
     def _train_epoch(self, callback: Callback, start: float) -> None:
         """The steps that are left of this epoch."""
@@ -325,9 +332,9 @@ class Training:
         state.skipped += 1
         if action == "restore":
             arrays, _, _ = self.run.last()
-            self._carried = None  # that state goes with parameters that are gone
             # The average is of steps that were taken; it goes on.
             self._set_arrays({n: a for n, a in arrays.items() if not n.endswith(AVERAGE)})
+            self._carried = None  # the checkpoint's is of another place of the text
             state.learning_rate *= settings.lr_decay
 
     def _evaluate(self, callback: Callback) -> Record:
@@ -462,6 +469,8 @@ class Training:
             self._set_arrays(arrays)
             self.state = state_of(state)
         check_text(self.state, given, run)
+        if math.isfinite(self.state.best_loss):
+            self._check_best()
         run.drop_metrics_after(self.state.epoch)
         if self.end is None or run.epochs_judged != self.state.epoch:
             return  # or it was killed before its result was written
@@ -474,6 +483,15 @@ class Training:
             ),
         }[self.end]
         raise RNNError(f"the run in {run.folder} has ended{why}; pass {change} to train on")
+
+    def _check_best(self) -> None:
+        """Raise RNNError if the best parameters so far are gone: the result is of them."""
+        try:
+            self.run.checkpoint("best")
+        except RNNError as error:
+            raise RNNError(
+                f"{error}; restore it from a copy, or copy last.safetensors to best.safetensors"
+            ) from None
 
     @contextlib.contextmanager
     def _checkpoint_fits(self) -> Iterator[None]:

@@ -55,6 +55,7 @@ class Run:
         self.folder = folder
         #: The TensorBoard events that the metrics are written to as well.
         self.events: Optional[Events] = None
+        self._was_there = False  # an empty folder of the user's
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -96,6 +97,7 @@ class Run:
         try:
             where = os.path.realpath(folder)
             # A run that was killed before it had settings is made again.
+            run._was_there = folder.is_dir() and not (folder / "lock").exists()
             folder.mkdir(parents=True, exist_ok=_is_unborn(folder))
             file = None if where in _made else run._lock()
         except FileExistsError:
@@ -132,8 +134,15 @@ class Run:
         return cls(folder)
 
     def discard(self) -> None:
-        """Delete the folder of a run in which nothing was learned."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete a run in which nothing was learned; an empty folder that was there stays."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if not self._was_there:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     # ---- settings, result, metrics: JSON
 
@@ -207,11 +216,20 @@ class Run:
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return []
+        records: list[Record] = []
         try:
             lines = files.read(path, files.LINES).decode("utf-8").splitlines()
-            return [_record(json.loads(line), names) for line in lines]
+            for line in lines:
+                records.append(_record(json.loads(line), names))
+        except OSError as error:
+            raise RNNError(f"{path} cannot be read: {reason(error)}") from None
         except DAMAGED as error:
-            raise RNNError(f"{path} is damaged ({error}); remove the damaged line") from None
+            # The error of JSON counts lines too, of the record.
+            why = getattr(error, "msg", error)
+            raise RNNError(
+                f"line {len(records) + 1} of {path} is damaged ({why}); remove it"
+            ) from None
+        return records
 
     def drop_metrics_after(self, epoch: int) -> None:
         """Remove the records of later epochs: a run was killed between record and checkpoint.
@@ -400,7 +418,9 @@ class Run:
         except OSError as error:
             raise RNNError(f"{path} cannot be read: {files.reason(error)}") from None
         except DAMAGED as error:
-            raise RNNError(f"{path} is damaged ({error})") from None
+            raise RNNError(
+                f"{path} is damaged ({error}); restore it from a copy, or start a new run"
+            ) from None
 
 
 def _path(folder: Any) -> Path:
@@ -420,10 +440,11 @@ def _record(value: object, names: Sequence[str]) -> Record:
 
 
 def _is_unborn(folder: Path) -> bool:
-    """Whether the folder holds only files that are written before settings.json."""
+    """Whether the folder is empty, or holds a lock and what is written before settings.json."""
     files = ("tokenizer.json", "last.safetensors", "next.safetensors", "settings.json")
     before = {"lock", *files, *(f"{name}.new" for name in files)} - {"settings.json"}
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= before
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    return not held or ("lock" in held and held <= before)
 
 
 def _json(value: Record) -> str:

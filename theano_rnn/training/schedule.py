@@ -36,7 +36,8 @@ def factor(settings: Settings, share: float) -> float:
 
     With w the warm-up and t the share of the rest that is done, it is t' = share / w at first.
     Then cosine has e + (1 - e) (1 + cos(pi t)) / 2, with e the share at the end. Trapezoid, and
-    plateau with minutes, fall in a line from 1 to e in the last fifth. Otherwise it is 1.
+    plateau with minutes, fall in a line from 1 to e in the last fifth, or in what the warm-up
+    leaves of it. Otherwise it is 1.
 
     Parameters
     ----------
@@ -63,5 +64,5 @@ def factor(settings: Settings, share: float) -> float:
         done = (share - warmup) / (1 - warmup)
         left = (1 + math.cos(math.pi * done)) / 2
     elif settings.is_annealed:
-        left = min(1.0, (1 - share) / ANNEALED)
+        left = min(1.0, (1 - share) / min(ANNEALED, 1 - warmup))
     return max(end + (1 - end) * left, LEAST)

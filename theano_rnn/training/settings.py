@@ -203,7 +203,8 @@ class Settings:
         "which is quick with a large vocabulary; rmsprop and adam need a --learning-rate near "
         "0.001")
     learning_rate: float = setting(0.1, POSITIVE,
-        "of the first epoch; larger learns faster, until it stops learning at all")
+        "what the schedule starts from; a larger one learns faster, until the loss grows instead; "
+        "an --optimizer without it gets one of its own")
     clip: Optional[float] = setting(5.0, optional(AT_LEAST_ZERO),
         "largest gradient; a larger one is scaled down to it, so that one sentence cannot undo "
         "the others. 0: no clipping")
@@ -253,7 +254,8 @@ class Settings:
         "how the learning rate goes on from --learning-rate (default: plateau; with "
         "--lr-decay-after epochs)", group="learning rate")
     lr_decay: float = setting(0.5, FACTOR,
-        "multiply the learning rate by this under plateau and epochs", old=["decay"])
+        "factor of the learning rate, under plateau and epochs and after each --on-nonfinite "
+        "restore", old=["decay"])
     min_improvement: float = setting(0.01, SHARE,
         "under plateau, the share by which the validation loss must fall below the lowest so far "
         "to keep the learning rate; 0: it must not rise above it", old=["improvement"])

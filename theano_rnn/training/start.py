@@ -161,7 +161,7 @@ def resumed(
     with run.locked():
         training = Training(settings, run, corpus, resume=True)
         if "learning_rate" in changes:
-            training.state.learning_rate = settings.learning_rate
+            training.set_learning_rate(settings.learning_rate)
         run.save_settings(vars(settings))
         yield training
 
@@ -197,7 +197,7 @@ def chosen(
         return settings_from(source, given), None
     if recipe is not None and not (isinstance(recipe, str) and recipe in RECIPES):
         raise RNNError(f"recipe {shown(recipe)} is unknown; use {', '.join(RECIPES)}")
-    settings = Settings(**replaced(RECIPES[recipe] if recipe is not None else {}, given))
+    settings = Settings(**(given if recipe is None else replaced(RECIPES[recipe], given)))
     settings.check_given([name for name in given if recipe or name not in defaults.LATE])
     return settings, None if recipe else given.keys()
 

@@ -40,6 +40,16 @@ def test_rows_of_each_type(dtype):
         np.testing.assert_array_equal(function(x, y, ROWS), changed(x, y, ROWS, is_set))
 
 
+def test_rows_of_bool_are_set():
+    mode = theano.compile.mode.get_default_mode().excluding("row_increment")
+    inputs = [tensor.TensorType("bool", [False] * 2)() for _ in range(2)]
+    function = theano.function(
+        inputs, tensor.set_subtensor(inputs[0][[2, 0]], inputs[1]), mode=mode
+    )
+    before, rows = np.zeros((3, 2), bool), np.array([[True, False], [False, True]])
+    np.testing.assert_array_equal(function(before, rows), [rows[1], [False] * 2, rows[0]])
+
+
 def test_rows_of_each_layout_and_number_of_dimensions():
     rng = np.random.default_rng(0)
     vector, matrix = rng.normal(size=(2, 6))[:, :4], rng.normal(size=(4, 4))

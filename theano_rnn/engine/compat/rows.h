@@ -1,4 +1,5 @@
-// x[rows] += y and x[rows] = y for arrays of every type and layout that Theano has.
+// x[rows] += y and x[rows] = y for arrays of every type and layout that Theano has; of bool the
+// second alone, as in NumPy.
 
 namespace compat_rows {
 
@@ -51,6 +52,7 @@ typedef void (*Rows)(PyArrayObject*, const npy_intp*, npy_intp, const char*, con
 // The loop for a type of NumPy, or NULL.
 static Rows rows_of(int type) {
     switch (type) {
+        case NPY_BOOL: return rows<Plain<npy_bool> >;
         case NPY_INT8: return rows<Plain<npy_int8> >;
         case NPY_INT16: return rows<Plain<npy_int16> >;
         case NPY_INT32: return rows<Plain<npy_int32> >;
@@ -117,7 +119,7 @@ static int inplace_increment(PyArrayObject* x, PyObject* index, PyArrayObject* y
     Py_INCREF(type);
     PyArrayObject* value = (PyArrayObject*)PyArray_FromAny(
         (PyObject*)y, type, 0, 0, NPY_ARRAY_FORCECAST | NPY_ARRAY_ALIGNED, NULL);
-    npy_intp strides[32];
+    npy_intp strides[64];  // as many dimensions as NumPy 2 has
     int failed = -1;
     if (number != NULL && value != NULL) {
         npy_intp* numbers = (npy_intp*)PyArray_DATA(number);

@@ -24,6 +24,8 @@ from theano.link.c import cmodule
 from theano.link.c.basic import CLinker
 from theano.tensor import vector
 
+from theano_rnn.engine.compile_folder import write_whole
+
 HEADERS = (
     "<Python.h>",
     "<iostream>",
@@ -96,9 +98,9 @@ def precompiled(flags: tuple[str, ...]) -> Optional[Path]:
     if made.exists():
         return header
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         if not header.exists():
-            _write_whole(header, "".join(f"#include {name}\n" for name in HEADERS))
+            write_whole(header, "".join(f"#include {name}\n" for name in HEADERS).encode())
         with tempfile.TemporaryDirectory(dir=folder) as beside:
             new = Path(beside) / made.name
             command = [config.cxx, *flags, *(f"-I{path}" for path in cmodule.std_include_dirs())]
@@ -110,9 +112,3 @@ def precompiled(flags: tuple[str, ...]) -> Optional[Path]:
     except OSError:
         return None  # a full disk, a folder that cannot be written: slower, but no error
     return header
-
-
-def _write_whole(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)

@@ -8,7 +8,7 @@ Theano's Dot22 and Gemm by the Ops below. They look at the sizes when they run, 
 all other shapes.
 
 They use as many threads as BLAS. They add in another order than BLAS, and the results differ by
-rounding.
+rounding; the order depends on the number of threads.
 """
 
 from typing import Any, Optional

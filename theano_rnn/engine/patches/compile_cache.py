@@ -2,7 +2,7 @@
 
 import os
 import pickle
-import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,8 @@ from theano.link.c.basic import CLinker
 from theano.link.c.cmodule import KeyData
 from theano.link.c.interface import CLinkerObject
 from theano.utils import hash_from_code
+
+from theano_rnn.engine.compile_folder import write_whole
 
 shipped_key = CLinker.cmodule_key_
 shipped_version = ExternalCOp.c_code_cache_version
@@ -74,10 +76,7 @@ def write_keys_whole() -> None:
 
 def save_pkl(self: KeyData) -> None:
     """Write the file under another name, then rename it: a reader sees the old or the new one."""
-    data = pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL)
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(self.key_pkl), delete=False) as file:
-        file.write(data)
-    os.replace(file.name, self.key_pkl)
+    write_whole(Path(self.key_pkl), pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def note_the_lock_once_it_is_held() -> None:

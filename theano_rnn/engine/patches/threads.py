@@ -33,6 +33,7 @@ from theano_rnn.common.types import Variable
 
 shipped_call = Function.__call__
 shipped_init = Function.__init__
+shipped_copy = Function.copy
 shipped_get_value = SharedVariable.get_value
 shipped_set_value = SharedVariable.set_value
 
@@ -58,7 +59,7 @@ _changing_locks = threading.RLock()  # a signal's handler may read a value, too
 def install() -> None:
     """Lock calls, values and compiling. To be called once."""
     Function.locks = ()  # of functions that were compiled before
-    Function.__init__, Function.__call__ = init, call
+    Function.__init__, Function.__call__, Function.copy = init, call, copy
     SharedVariable.get_value, SharedVariable.set_value = get_value, set_value
     locked = _one_at_a_time(types.orig_function)
     for module in (types, pfunc, function, builders, theano.compile):
@@ -137,6 +138,15 @@ def call(self: Function, *args: Any, **kwargs: Any) -> Any:
         return shipped_call(self, *args, **kwargs)
     finally:
         _release(held)
+
+
+@functools.wraps(shipped_copy)
+def copy(self: Function, share_memory: bool = False, *args: Any, **kwargs: Any) -> Function:
+    """The shipped method; functions that share intermediate results run one at a time."""
+    made = shipped_copy(self, share_memory, *args, **kwargs)
+    if share_memory:
+        made.locks = tuple({*made.locks, *self.locks})
+    return made
 
 
 @functools.wraps(shipped_get_value)
