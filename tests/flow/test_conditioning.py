@@ -15,11 +15,22 @@ def test_of_a_linear_network_they_are_those_of_powers_of_W(uncompiled):
     model.set_parameters({**zeros, "W": np.diag([1.0, 0.5]), "b": np.ones(2)})
     condition, rank = Flow(model, [0, 1, 2, 0], [1, 2, 0, 0]).conditioning(ends=1)
     lag = np.arange(4)
-    np.testing.assert_allclose(condition[0, :3], 2.0 ** lag[:3], rtol=1e-12)
+    np.testing.assert_allclose(condition[0], 2.0**lag, rtol=1e-12)  # the end is step 4
     p = 1 / (1 + 0.5**lag)
     expected = np.exp(-p * np.log(p) - (1 - p) * np.log(1 - p))
-    np.testing.assert_allclose(rank[0, :3], expected[:3], rtol=1e-12)
-    assert np.isnan(condition[0, 3]) and np.isnan(rank[0, 3])  # the end is step 2
+    np.testing.assert_allclose(rank[0], expected, rtol=1e-12)
+
+
+def test_products_that_overflow_are_infinite(uncompiled):
+    model = RNN(3, 2, cell="relu", bias=True, dtype="float64")
+    zeros = {name: 0 * p for name, p in model.parameters().items()}
+    # From a state of 0 every unit is on at each step.
+    model.set_parameters({**zeros, "W": 1e120 * np.eye(2), "b": np.full(2, 1e-300)})
+    flow = Flow(model, [0] * 4, [0] * 4)
+    assert np.isposinf(flow.norms_by_lag(1)[0, 3])
+    condition, rank = flow.conditioning(ends=1)
+    assert condition[0, :3].tolist() == [1, 1, 1] and np.isposinf(condition[0, 3])
+    assert rank[0, :3] == pytest.approx(2) and np.isnan(rank[0, 3])
 
 
 def test_where_nothing_is_left_the_rank_is_0_and_the_condition_infinite(uncompiled):

@@ -271,7 +271,7 @@ def test_the_lines_of_the_terminal_have_the_numbers(tanh, by_hand):
         f"reaches {by_hand['live']:.1f} of the 6.0 steps",
         f"Omega is {by_hand['omega']:.3g};",
         f"mean {one['mean']:.3g}, max {one['max']:.3g}, above 1 at {one['above_1']:.1%} of",
-        f"The product of all {T} Jacobians has the norm {np.exp(T * e['product']):.3g}, a factor "
+        f"The product of the {T} Jacobians has the norm {np.exp(T * e['product']):.3g}, a factor "
         f"of {np.exp(e['product']):.3g} a step.",
         f"Trained with last:2: the cosine of this dE/dW with the full one is "
         f"{by_hand['cosine']:.3f}, the ratio of their norms {by_hand['ratio']:.3g}.",

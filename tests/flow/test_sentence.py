@@ -62,6 +62,14 @@ def test_a_sentence_without_a_known_word_is_not_chosen(text):
         choose(VOCABULARY, SETTINGS, path)
 
 
+def test_a_language_without_letters_has_sentences_too(tmp_path):
+    brackets = Vocabulary.train(["( ( ) )", "( )"])
+    path = tmp_path / "dyck.txt"
+    path.write_text("( )\n( ( ) ) ( )\n")
+    x, _, number = choose(brackets, SETTINGS, path)
+    assert number == 2 and len(x) == 7
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

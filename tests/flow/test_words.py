@@ -112,6 +112,16 @@ def test_where_more_than_half_are_zeros_it_vanishes_and_the_share_is_told():
         assert f"{n}0% of the pairs t > k are exactly 0" in v.words
 
 
+def test_what_grows_and_is_then_lost_is_told_and_advised_against():
+    """A relu that doubles the error, and that a token switches off every nine steps."""
+    t, k = np.arange(40)[:, None], np.arange(40)
+    norms = np.where((t >= k) & (t // 9 == k // 9), 4.0 ** np.maximum(t - k, 0), 0)
+    v = verdict(flow_of(norms=norms))
+    assert v.observed == "observed to vanish" and v.horizon == 9
+    assert "Less than 1 % is left after 9 steps. Before that it grows: 65,536 times as" in v.words
+    assert CLIP in options(v.remedies) and AGAINST[0] in options(v.remedies)
+
+
 @pytest.mark.parametrize("sigma, guaranteed", BOUNDS)
 def test_a_bound_below_1_proves_a_lag(sigma, guaranteed):
     v = verdict(flow_of(0.5, sigma=sigma))

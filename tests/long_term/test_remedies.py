@@ -34,11 +34,13 @@ def test_remedies_in_another_order_are_the_same_trial():
     assert Trial("addition", 20, remedy="orthogonal, clip") == Trial(
         "addition", 20, remedy="clip+orthogonal"
     )
+    assert Trial("addition", 20, remedy="clip,sgd,clip") == Trial("addition", 20, remedy="clip")
+    assert Trial("addition", 20, remedy="omega+rtrl").remedy == "omega+rtrl"  # the full gradient
 
 
 def test_a_number_of_exponents_is_the_remedy_and_the_remedy_has_a_number():
     given = Trial("addition", 20, flossing=4)
-    assert given.remedy == "sgd+flossing" and given == Trial("addition", 20, remedy="sgd,flossing")
+    assert given.remedy == "flossing" and given == Trial("addition", 20, remedy="sgd,flossing")
     few = Trial("addition", 20, "lstm", "clip+flossing", hidden_size=1)
     assert few.flossing == 2 and Trial("addition", 20).flossing is None
 

@@ -46,9 +46,9 @@ def test_a_bad_setting_of_a_trial_is_refused(settings, said):
 )
 def test_what_a_remedy_keeps_counts_as_memory(monkeypatch, settings, remedy, total):
     monkeypatch.setattr("theano_rnn.common.memory.total", lambda: total)
-    Trial("addition", **settings)
+    Trial("addition", **settings).check_memory()
     with pytest.raises(RNNError, match="this trial needs"):
-        Trial("addition", **settings, **remedy)
+        Trial("addition", **settings, **remedy).check_memory()
 
 
 QUICK = {"task": "temporal_order", "length": 10, "hidden_size": 20, "max_updates": 4000}
@@ -115,6 +115,7 @@ def test_a_loss_that_is_not_finite_ends_a_trial_unsolved():
     trial = Trial("addition", 10, "relu", "sgd", learning_rate=1e6, max_updates=2000)
     record = trials.learn(trial)
     assert record["ended"] == "not finite" and not record["solved"]
+    assert record["updates"] < trial.test_every  # as many as there were
     assert record["error_rate"] is None
     json.dumps(record, allow_nan=False)
 

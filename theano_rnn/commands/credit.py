@@ -8,6 +8,7 @@ from typing import Optional
 from theano_rnn.commands import calling
 from theano_rnn.commands.console import CONSOLE, say
 from theano_rnn.common import extras, files
+from theano_rnn.common.errors import RNNError
 
 
 def parser() -> calling.Parser:
@@ -40,12 +41,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from theano_rnn.flow import credit, sentence
     from theano_rnn.flow.report import credit as shown
     from theano_rnn.flow.report import png
+    from theano_rnn.flow.words import steps_of
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
 
     picture = None if arguments.picture is None else Path(arguments.picture)
     if picture is not None:  # it could be written, before anything is computed
         extras.need("report", "--picture")
+        if picture.is_dir():
+            raise RNNError(f"{picture} is a folder; give a file, as {picture / 'credit.png'}")
         with files.writing(picture), tempfile.TemporaryFile(dir=picture.parent):
             pass
     model, vocabulary = load(arguments.run)
@@ -56,7 +60,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     x, y, number = sentence.choose(
         vocabulary, settings, arguments.text, arguments.sentence, arguments.steps, found=sentences
     )
-    say(f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
+    say(f"Sentence {number}, {steps_of(len(x))}: {vocabulary.decode([*x, y[-1]])}")
     methods = None if arguments.methods is None else calling.listed(arguments.methods)
     with CONSOLE.status("measuring ..."):
         found = credit(

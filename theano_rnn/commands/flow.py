@@ -73,6 +73,7 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
     """Print the flow of a run on a sentence; return the path of the report, if there is one."""
     from theano_rnn.flow import Flow, Sample, sentence
     from theano_rnn.flow.findings import measure
+    from theano_rnn.flow.words import steps_of
     from theano_rnn.training.adaptive import LONGEST, Adaptive
     from theano_rnn.training.load import load, load_settings
     from theano_rnn.training.run_folder import Run
@@ -93,7 +94,7 @@ def show_run(report: Any, arguments: argparse.Namespace) -> Optional[Path]:
         found,
     )  # fmt: skip
     words, targets = sentence.axis_labels(vocabulary, x), sentence.axis_labels(vocabulary, y)
-    say(f"Sentence {number}, {len(x)} steps: {vocabulary.decode([*x, y[-1]])}")
+    say(f"Sentence {number}, {steps_of(len(x))}: {vocabulary.decode([*x, y[-1]])}")
     with CONSOLE.status("measuring ..."):
         flow = Flow(model, x, y)
         texts = [] if count == 1 else sentence.sample(found, flow.S, count, arguments.steps)

@@ -99,7 +99,9 @@ OF_REMEDIES = {"clip": "clip", "alpha": "omega"}
 
 
 def checked(trials: list[Trial]) -> list[Trial]:
-    """The trials; RNNError if a setting has an effect in none of them."""
+    """The trials; RNNError if a setting has an effect in none of them, or one is too large."""
+    for trial in trials:
+        trial.check_memory()
     defaults = {field.name: field.default for field in dataclasses.fields(Trial)}
     for name, remedy in OF_REMEDIES.items():
         is_set = any(getattr(trial, name) != defaults[name] for trial in trials)
@@ -228,7 +230,8 @@ def report(records: list[Record], results: Optional[Results]) -> None:
         if line:
             say(f"There is no success.png; {line}")
         else:
-            drawn = picture(by_row_and_length(records))
+            # Also of earlier commands in this folder.
+            drawn = picture(by_row_and_length([*results.records.values()]))
             say(f"Their picture is {results.save_picture('success.png', drawn)}")
 
 

@@ -301,10 +301,10 @@ def finite_array(value: object, name: str, shape: tuple[int, ...], dtype: str) -
         value = value.astype(dtype, order="C")
     if not np.isfinite(value).all():
         count = int((~np.isfinite(value)).sum())
-        raise RNNError(
-            f"{name} has {count} values that are NaN or infinite in {dtype}; use a checkpoint "
-            "from before the training diverged"
-        )
+        what = "pass finite numbers"
+        if name.startswith("parameter"):
+            what = "use a checkpoint from before the training diverged"
+        raise RNNError(f"{name} has {count} values that are NaN or infinite in {dtype}; {what}")
     return value
 
 

@@ -28,10 +28,11 @@ class Conditioning(Jacobians):
         Returns
         -------
         condition : (number of ends, T) array
-            1 or more; inf where sigma_min is 0. Rounding hides what is above 1e16 or so.
+            1 or more; inf where sigma_min is 0, and where a product overflows. Rounding hides
+            what is above 1e16 or so.
         rank : (number of ends, T) array
-            From 1, where one direction is left, to S; 0 where none is left. NaN, like
-            ``condition``, before the first state.
+            From 1, where one direction is left, to S; 0 where none is left. NaN where a product
+            overflows and, like ``condition``, before the first state.
 
         References
         ----------
@@ -42,6 +43,9 @@ class Conditioning(Jacobians):
         for row, t in enumerate(at):
             products = self.jacobians_from(t)[: self.T]
             for n, product in enumerate(products):
+                if not np.isfinite(product).all():  # it overflows
+                    condition[row, n] = np.inf
+                    continue
                 values = np.linalg.svd(product, compute_uv=False)
                 condition[row, n] = values[0] / values[-1] if values[-1] > 0 else np.inf
                 rank[row, n] = effective_rank(values)

@@ -14,6 +14,7 @@ import numpy as np
 from theano_rnn.common.types import Floats
 from theano_rnn.flow.decay import (
     FARTHEST,
+    LOST,
     SHORTEST,
     Piece,
     Sums,
@@ -104,6 +105,13 @@ class Evidence:
     def grown(self) -> Optional[int]:
         """The lag from which on there is more than 100 times as much."""
         return grown_of(self.left)
+
+    @property
+    def surge(self) -> Optional[int]:
+        """The lag before the horizon at which there is most, if that is more than 100 times."""
+        left = self.left[: self.horizon]  # all of it where there is none
+        lag = int(np.argmax(left)) if len(left) else 0
+        return lag if self.grown is None and self.left[lag] > 1 / LOST else None
 
     @property
     def half_life(self) -> Optional[float]:

@@ -96,7 +96,7 @@ class Jacobians(States):
         """``count`` steps t, spread from the middle of the text to its end."""
         count = validation.whole_number(count, "ends", at_least=1)
         first = min(self.T, max(1, self.T // 2))
-        ends: Ints = np.unique(np.linspace(first, self.T, count).round().astype(int))
+        ends: Ints = np.unique(np.linspace(self.T, first, count).round().astype(int))
         return ends
 
     def singular_values(self) -> Floats:
@@ -186,5 +186,5 @@ class Jacobians(States):
 
 
 def _norm(a: Floats) -> float:
-    """The largest singular value."""
-    return float(np.linalg.norm(a, 2))
+    """The largest singular value; inf if the matrix is not finite."""
+    return float(np.linalg.norm(a, 2)) if np.isfinite(a).all() else np.inf

@@ -1,8 +1,9 @@
 """What to call a gradient flow, from what was seen of it.
 
 A label depends on what was seen, not on the number of steps: two texts of one network that show
-the same rate get the same label, or one of them is too short to say. Both directions have the same
-criteria.
+the same rate get the same label, or one of them is too short to say. Both directions have the
+same criteria, but for errors that are exactly 0. A gradient that grows and is then lost vanishes,
+and how far it grows (``Evidence.surge``) is told too.
 
 ====================  ===========================================================================
 proved to vanish      gamma sigma_max(W) < 1, whatever the text

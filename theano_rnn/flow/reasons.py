@@ -56,10 +56,7 @@ def reasons(
     if vanishes and cell.carry_gate is not None:
         told.extend(_of_gates(flow, cell, cell.carry_gate, found, log))
     if vanishes and not told:
-        told.append(
-            "no single cause: neither the derivatives nor W or a gate alone explain it; the "
-            "Jacobians of different steps do not line up"
-        )
+        told.append("no single cause: neither the derivatives nor W or a gate alone explain it")
     return told
 
 

@@ -53,7 +53,11 @@ class Sample(Pool):
     """
 
     def __init__(self, model: RNN, sequences: Sequence[Tokens]) -> None:
-        if (isinstance(sequences, np.ndarray) and sequences.ndim < 2) or not len(sequences):
+        if isinstance(sequences, np.ndarray):
+            is_list = sequences.ndim > 1
+        else:
+            is_list = isinstance(sequences, Sequence) and not isinstance(sequences, (str, bytes))
+        if not is_list or not len(sequences):
             raise RNNError(
                 "a sample needs at least one sequence of token ids; give a list of arrays, such "
                 "as the validation text of a corpus"
@@ -137,10 +141,9 @@ class Sample(Pool):
 def _measures(model: RNN, sequences: Sequence[Tokens]) -> Iterator[Measures]:
     """The flow of each text."""
     for number, ids in enumerate(sequences, 1):
-        ids = np.asarray(ids)
-        if ids.ndim != 1 or len(ids) < 2:
+        name = f"sequence {number} of the sample"
+        ids = validation.token_ids(ids, name, model.vocab_size)
+        if len(ids) < 2:
             shown = validation.shown(ids.tolist())
-            raise RNNError(
-                f"sequence {number} of the sample is {shown}, and needs two token ids at least"
-            )
+            raise RNNError(f"{name} is {shown}, and needs two token ids at least")
         yield Measures(model, ids[:-1], ids[1:])

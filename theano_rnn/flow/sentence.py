@@ -131,8 +131,12 @@ def choose(
     """
     found = sentences(vocabulary, settings, file) if found is None else found
     where = f"{file}" if file is not None else "the validation text of this run"
-    words = [i for i, token in enumerate(vocabulary.tokens) if any(map(str.isalnum, token))]
-    known_words = np.setdiff1d(words, [vocabulary.start, vocabulary.end, vocabulary.unknown])
+    special = [vocabulary.start, vocabulary.end, vocabulary.unknown]
+    tokens = [i for i, token in enumerate(vocabulary.tokens) if token.strip()]
+    words = [i for i in tokens if any(map(str.isalnum, vocabulary.tokens[i]))]
+    # A language of brackets, say, has no words.
+    known_words = np.setdiff1d(words, special)
+    known_words = known_words if len(known_words) else np.setdiff1d(tokens, special)
     known = [i for i, ids in enumerate(found) if np.isin(ids, known_words).any()]
     if not known:
         raise RNNError(

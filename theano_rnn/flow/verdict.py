@@ -157,7 +157,9 @@ def verdict(
         horizon = horizon_of(left_by_lag(flow.norms, flow.first_lag))
         said += words.disagreement(horizon, horizon_of(products))
     rate = None if e.last is None else e.last.rate
-    advice = advise(flow, vanishes and is_felt, explodes and is_felt, settings)
+    advice = advise(
+        flow, vanishes and is_felt, (explodes and is_felt) or e.surge is not None, settings
+    )
     has_bias = flow.architecture.bias
     written = [each.in_torch(has_bias) if flow.is_module else str(each) for each in advice]
     return Verdict(

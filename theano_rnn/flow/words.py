@@ -132,6 +132,8 @@ def _of_end(e: Evidence) -> Iterator[str]:
         if e.horizons is not None and e.horizons[0] < e.horizons[1]:
             between = f" ({e.horizons[0]} to {e.horizons[1]} in 95 % of the draws)"
         yield f"Less than 1 %{of} is left after {steps_of(e.horizon)}{between}."
+        if e.surge is not None:
+            yield f"Before that it grows: {share_of(float(e.left[e.surge]))} at lag {e.surge}."
         return
     if e.grown is not None:
         times = f"More than 100 times{' the error at lag 1' if e.first else ' as much'}"
@@ -149,7 +151,8 @@ def share_of(left: float) -> str:
     ('2.2 %', '25 %', '99.96 %', '100 %', '1.25 times as much')
     """
     if left > 1.0000005:
-        return f"{left:.7g} times as much" if left < 1.005 else f"{left:,.3g} times as much"
+        form = ".7g" if left < 1.005 else ",.0f" if 1000 <= left < 1e15 else ",.3g"
+        return f"{left:{form}} times as much"
     digits = 2 if left < 0.99 else 4
     return f"{100 * left:.{digits}g} %"
 
@@ -169,7 +172,10 @@ def _why_unknown(e: Evidence) -> Iterator[str]:
                 "rate."
             )
     elif e.longest - e.first < SLOW_LAGS:
-        yield f"Whether a gradient is kept shows after {SLOW_LAGS} lags at least."
+        yield (
+            f"A rate so near to 1 needs {SLOW_LAGS} lags at least; the longest here is "
+            f"{e.longest}."
+        )
     elif not is_steady(e):
         yield "The longest lags do not go on at this rate."
     else:

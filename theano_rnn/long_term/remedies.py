@@ -103,7 +103,7 @@ def check(text: str, cell: str) -> None:
     except RNNError as error:  # it names settings of a training
         raise RNNError(f"{str(error).split(';')[0]}; leave the remedy out") from None
     backward = [name for name in ("omega", "flossing") if name in names_of(text)]
-    if backward and remedy.credit != "full":
+    if backward and remedy.credit not in ("full", "rtrl"):
         raise RNNError(
             f"{backward[0]} is for the error that goes all ways back, not with {remedy.credit}; "
             "leave one of them out"
@@ -129,9 +129,11 @@ def ordered(text: str) -> str:
     --------
     >>> ordered("omega, clip")
     'clip+omega'
+    >>> ordered("sgd+clip"), ordered("sgd")
+    ('clip', 'sgd')
     """
-    names = names_of(text)
-    return "+".join(name for name in REMEDIES if name in names)
+    names = [name for name in REMEDIES if name in names_of(text)]
+    return "+".join(name for name in names if name != "sgd" or names == ["sgd"])
 
 
 def names_of(text: str) -> list[str]:

@@ -88,7 +88,6 @@ class Trial:
         check(self)
         self._complete_flossing()
         remedies.check(self.remedy, self.cell)
-        self._check_memory()
 
     def _complete_flossing(self) -> None:
         """A number of exponents means the remedy, and the remedy has a number of exponents."""
@@ -104,7 +103,7 @@ class Trial:
         object.__setattr__(self, "flossing", count)
         object.__setattr__(self, "remedy", remedies.ordered(f"{self.remedy}+flossing"))
 
-    def _check_memory(self) -> None:
+    def check_memory(self) -> None:
         """Raise RNNError if the weights, the inputs and states of a batch, and what the remedy
         keeps do not fit.
         """
@@ -153,6 +152,7 @@ def learn(trial: Trial, on_test: Optional[OnTest] = None) -> Record:
     """
     from theano_rnn.long_term.net import TaskNet  # here: not all that reads Trial wants Theano
 
+    trial.check_memory()
     task = tasks.TASKS[trial.task]
     remedy = remedies.parse(trial.remedy)
     net = TaskNet(
@@ -167,8 +167,8 @@ def learn(trial: Trial, on_test: Optional[OnTest] = None) -> Record:
     start, done, ended, error_rate = time.perf_counter(), 0, None, None
     while ended is None:
         n = min(trial.test_every, trial.max_updates - done)
-        loss, norm = train(update, task, train_rng, trial, n)
-        done += n
+        (loss, norm), taken = train(update, task, train_rng, trial, n)
+        done += taken
         seconds = time.perf_counter() - start
         if not np.isfinite(loss):
             ended = "not finite"
@@ -221,8 +221,10 @@ def flossed(update: Function, floss: Function, task: Task, trial: Trial) -> Func
     return update_and_floss
 
 
-def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, n: int) -> Floats:
-    """Take n updates, fewer if the loss is no longer finite; return the mean loss and norm.
+def train(
+    update: Function, task: Task, rng: np.random.Generator, trial: Trial, n: int
+) -> tuple[Floats, int]:
+    """Take n updates, 1 or more, but none after a loss that is not finite.
 
     Parameters
     ----------
@@ -235,16 +237,19 @@ def train(update: Function, task: Task, rng: np.random.Generator, trial: Trial, 
 
     Returns
     -------
-    (2,) array
-        The means of the loss and of the gradient's norm before clipping.
+    means : (2,) array
+        Of the loss and of the gradient's norm before clipping.
+    taken : int
+        How many there were.
     """
-    sums = np.zeros(2)
-    for _ in range(n):
+    sums, taken = np.zeros(2), 0
+    while taken < n:
         E, norm = update(*task.generate(rng, trial.length, trial.batch_size))
         sums += E, norm
+        taken += 1
         if not np.isfinite(E):
             break
-    return sums / n
+    return sums / taken, taken
 
 
 def test(answer: Function, task: Task, rng: np.random.Generator, length: int) -> float:

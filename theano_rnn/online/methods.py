@@ -232,7 +232,7 @@ class SnAp1(OfOwnUnit):
 
 
 class Local(OfOwnUnit):
-    """The way past W alone: a gate's f or z, as in e-prop 1 (Bellec et al. 2020) and RFLO.
+    """The way past W alone: a gate's f or z, as in e-prop (Bellec et al. 2020) and RFLO.
 
     G_t = I_t G_{t-1} + D_t with the part I_t of J_t that does not go through W: for lstm c_t has f
     c_{t-1}, for gru s_t has z s_{t-1}. Without such a way it is ``immediate``. As many numbers as

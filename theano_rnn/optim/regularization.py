@@ -87,9 +87,10 @@ def omega(
     A step counts if it has a token, no cut lies before it, and |ds_t|^2 >= 1e-20. But for this
     bound, which is absolute, Omega is the same for every multiple of E.
 
-    The paper sums over the steps. Its published code takes the mean over those that count, and
-    so does this. Both count the step from the fixed initial state, though error is of no use
-    there; set ``is_first[0]`` to leave it out.
+    The paper has the ratio of the norms, and sums over the steps. Its published code has the
+    ratio of their squares, and the mean over the steps that count, and so has this. Both count
+    the step from the fixed initial state, though error is of no use there; set ``is_first[0]`` to
+    leave it out.
 
     alpha * dOmega/dW is added to dE/dW before clipping; the paper takes alpha from 2 to 4. Omega
     is for plain cells: with gates, ds_t/ds_{t-1} is more than one product with W.

@@ -58,10 +58,12 @@ class Results(Generic[Trial]):
             try:
                 record = json.loads(line)
                 self.records[trial_of(record)] = record
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 self._file.close()
+                why = f" ({error})" if isinstance(error, RNNError) else ""
                 raise RNNError(
-                    f"line {number} of {self.path} is not a record of a trial; remove the line"
+                    f"line {number} of {self.path} is not a record of a trial{why}; remove the "
+                    "line"
                 ) from None
 
     def __enter__(self: Self) -> Self:

@@ -135,6 +135,9 @@ class Run:
 
     def discard(self) -> None:
         """Delete a run in which nothing was learned; an empty folder that was there stays."""
+        made = _made.pop(os.path.realpath(self.folder), None)
+        if made is not None:
+            made.close()
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

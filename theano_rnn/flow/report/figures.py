@@ -162,7 +162,8 @@ def by_lag_lines(f: Findings) -> list[Line]:
         at = np.arange(piece.first if len(v.pieces) > 1 else 0, ends + 1)
         if piece.rate > 0 and len(at):
             drawn = piece.start * power(piece.rate, at)
-            lines.append(Line(f"rate {piece.rate:.3g}", at, drawn, GOLD, "dot"))
+            of = f" ({v.texts} texts)" if v.texts > 1 else ""
+            lines.append(Line(f"rate {piece.rate:.3g}{of}", at, drawn, GOLD, "dot"))
     if f.bound is not None and f.radius is not None:
         lines.append(Line("bound (gamma sigma_max)^n", n, power(f.bound, n), GREY, "dash"))
         radius = power(f.radius, n)

@@ -146,15 +146,16 @@ def sections_of(f: Findings) -> list[Section]:
             figures.contributions(f),
             typeset(
                 "Look at where the line reaches 100 %: what lies further back adds nothing to "
-                f"{f.gradient}. Each bar is the share that comes over one lag; they add up to 1."
+                f"{f.gradient}. Each bar is the share that comes over one lag; they add up to 1, "
+                "or are all 0 where the gradient is."
             ),
         ),
         drawn("truncation", figures.truncation(f), truncation_html(f)),
         drawn(
             "reach",
             figures.one_output(f),
-            "The slider picks the output whose error is shown; it begins at the largest loss of "
-            "the second half." + window_html(f),
+            "The slider picks the output whose error is shown; it begins at the largest "
+            f"{'error' if f.losses is None else 'loss'} of the second half." + window_html(f),
         ),
         Section(
             "verdict", "The verdict in full", verdict_html(f) + sentence_html(f), is_folded=True
@@ -230,8 +231,8 @@ def truncation_html(f: Findings) -> str:
     text += typeset(f"The cosine of the truncated {f.gradient} with the full one, ")
     text += f"for {len(f.K)} K from 1 to {f.T}, the length of the text."
     if f.truncation != "full":
-        whose = "This model is trained with" if f.is_trained else "The star is"
-        text += f" {whose} {html.escape(f.truncation)}: {f.cosine:.3f}."
+        whose = "This model is trained with" if f.is_trained else "Under"
+        text += f" {whose} {html.escape(f.truncation)}: {typeset(terminal.of_truncation(f))}."
     return " ".join([text, *map(html.escape, terminal.smallest_K_lines(f))])
 
 

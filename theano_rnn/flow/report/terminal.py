@@ -23,6 +23,8 @@ def verdict_lines(f: Findings) -> list[str]:
     """The verdict, its numbers, the reasons and what helps."""
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
+    if v.texts > 1:
+        lines.append("The numbers below are of the text shown, not of all of them:")
     lines.append(
         f"On average, at least 1 % of an output's error reaches {f.live:.1f} of the "
         f"{possible(f):.1f} steps up to it."
@@ -36,10 +38,7 @@ def verdict_lines(f: Findings) -> list[str]:
     lines.append(exponent_line(f.exponent))
     if f.truncation != "full":
         by = "Trained with" if f.is_trained else "Not trained; under"
-        lines.append(
-            f"{by} {f.truncation}: the cosine of this {f.gradient} with the full one is "
-            f"{f.cosine:.3f}, the ratio of their norms {f.ratio:.3g}."
-        )
+        lines.append(f"{by} {f.truncation}: {of_truncation(f)}.")
     if f.layers > 1:
         lines.append(
             f"{f.gradient} is taken over the {f.gradient[-1]} of all {f.layers} layers together."
@@ -47,6 +46,19 @@ def verdict_lines(f: Findings) -> list[str]:
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
+
+
+def of_truncation(f: Findings) -> str:
+    """How near the gradient under the truncation is to the full one."""
+    if f.truncation.startswith("artbp"):
+        return (
+            "the mean over its cuts is the full gradient; theano-rnn credit shows the gradients "
+            "of single draws"
+        )
+    return (
+        f"the cosine of this {f.gradient} with the full one is {f.cosine:.3f}, the ratio of "
+        f"their norms {f.ratio:.3g}"
+    )
 
 
 def possible(f: Findings) -> float:
@@ -59,14 +71,14 @@ def exponent_line(e: Exponent) -> str:
     """The norm of the product, and of a long text the exponent, in the digits it has.
 
     >>> exponent_line(Exponent(20, 0.0, None, None))
-    'The product of all 20 Jacobians has the norm 1, a factor of 1 a step.'
+    'The product of the 20 Jacobians has the norm 1, a factor of 1 a step.'
     >>> exponent_line(Exponent(400, -0.1, -0.1234, 0.0456)).rpartition(". ")[2]
     'The largest Lyapunov exponent on this text is -0.12 +- 0.05 nats a step (8 starts).'
     """
     norm = e.product * e.steps
     size = f"{math.exp(norm):.3g}" if abs(norm) < 700 else f"10^{norm / math.log(10):.0f}"
     size = "0" if math.isinf(norm) else size
-    said = f"The product of all {e.steps} Jacobians" if e.steps > 1 else "The only Jacobian"
+    said = f"The product of the {e.steps} Jacobians" if e.steps > 1 else "The only Jacobian"
     said += f" has the norm {size}, a factor of {math.exp(e.product):.3g} a step."
     if e.mean is None or e.spread is None:
         return said
@@ -91,6 +103,8 @@ def smallest_K_lines(f: Findings) -> list[str]:
     """Lines that say which K have the wanted cosine; none if no cosine is wanted."""
     if f.wanted is None:
         return []
+    if not any(map(any, f.ratios.values())):
+        return [f"{f.gradient} is 0 on this text, or too large a number: no K can be compared."]
     return [smallest_K_line(s, f.wanted, f.lasting[s], f.first[s]) for s in f.lasting]
 
 
