@@ -24,7 +24,7 @@ from theano_rnn.flow.labels import UNKNOWN
 from theano_rnn.flow.reasons import reasons
 from theano_rnn.flow.report import figures, html, terminal
 from theano_rnn.flow.verdict import _felt, verdict
-from theano_rnn.flow.words import words_of
+from theano_rnn.flow.words import NO_ERROR, words_of
 from theano_rnn.training.settings import Settings
 
 #: The least number above 1/4 and so on: on which side of a limit is what counts.
@@ -47,8 +47,8 @@ RATES = [
     (1.01, 14, "grows slowly", ["1.01 of", "69.7 steps", "1.14 times as much is there"]),
     (3.0, 4, "observed to explode", ["3 of", "doubles in 0.6 steps", "too short to see 100"]),
     (3.0, 6, "observed to explode", ["3 of", "100 times as much is there after 5 steps"]),
-    (0.5, 1, "too short to say", ["needs 3 steps", "has 1 step."]),
-    (0.5, 2, "too short to say", ["needs 3 steps", "has 2 steps."]),
+    (0.5, 1, "too short to say", ["needs 3 steps", "here it is 1."]),
+    (0.5, 2, "too short to say", ["needs 3 steps", "here it is 2."]),
     (0.0, 3, "observed to vanish", ["one step back", "after 1 step."]),
 ]
 #: sigma_max, the lag of 1 %.
@@ -534,3 +534,12 @@ def test_the_words_are_those_that_were_approved():
     if os.environ.get("APPROVE"):
         kept.write_text("\n".join(found) + "\n", encoding="utf-8")
     assert found == kept.read_text(encoding="utf-8").splitlines()
+
+
+def test_without_an_error_there_is_nothing_to_follow():
+    v = verdict(flow_of(norms=np.zeros((30, 30))))
+    assert v.words == NO_ERROR and v.observed == "too short to say" and not v.remedies
+    early = np.zeros((30, 30))
+    early[:2, :2] = np.tri(2)  # of the first two outputs alone
+    said = verdict(flow_of(norms=early)).words
+    assert "A rate needs 3 steps up to an output that has an error; here it is 2." in said

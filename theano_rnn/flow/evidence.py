@@ -51,8 +51,6 @@ class Evidence:
 
     Attributes
     ----------
-    steps : int
-        Of the longest text.
     first : int
         The lag at which all begins: ``Flow.first_lag``.
     left : (lags,) array
@@ -74,7 +72,6 @@ class Evidence:
     """
 
     texts: int
-    steps: int
     first: int
     left: Floats
     zeros: float
@@ -144,7 +141,6 @@ def evidence(norms: Sequence[Floats], first: int) -> Evidence:
     zeros, below = (sum(of) for of in zip(*map(zeros_of, norms)))
     return Evidence(
         texts=len(norms),
-        steps=max(map(len, norms)),
         first=first,
         left=left_of(log),
         zeros=zeros / max(1, below),

@@ -153,7 +153,7 @@ def verdict(
         if last is not None:
             parts[name] = last.rate
     said = words.words_of(kind, observed, e, parts)
-    if products is not None and not isinstance(flow, Pool):
+    if products is not None and not isinstance(flow, Pool) and e.left.any():
         horizon = horizon_of(left_by_lag(flow.norms, flow.first_lag))
         said += words.disagreement(horizon, horizon_of(products))
     rate = None if e.last is None else e.last.rate

@@ -23,6 +23,7 @@ from theano_rnn.flow.labels import (
 from theano_rnn.model.architecture import Architecture
 from theano_rnn.model.cells import CELLS
 
+NO_ERROR = "The errors of all outputs are 0: there is nothing to follow back."
 #: A bound this near to 1 is 1: float32 rounds an orthogonal W to it.
 ROUNDED = 1e-6
 
@@ -38,6 +39,8 @@ def words_of(kind: str, observed: str, e: Evidence, parts: dict[str, float]) -> 
     parts : dict
         ``Verdict.parts``.
     """
+    if not e.left.any():
+        return NO_ERROR
     said = [_first(observed, e)]
     if kind == PROVED:
         said.insert(0, "The gradient is proved to vanish on any text.")
@@ -72,10 +75,8 @@ def _first(observed: str, e: Evidence) -> str:
 def _of_rate(e: Evidence) -> Iterator[str]:
     last = e.last
     if last is None or e.rate is None:
-        steps = f"{e.steps} step{'s' * (e.steps != 1)}"
-        has = "this text has" if e.texts == 1 else f"the longest of these {e.texts} has"
-        needed = SHORTEST + e.first
-        yield f"A rate needs {needed} steps and errors other than 0; {has} {steps}."
+        needed, most = SHORTEST + e.first, len(e.left)
+        yield f"A rate needs {needed} steps up to an output that has an error; here it is {most}."
         return
     if last.rate == 0:
         yield "Nothing of |dE_t/ds_k| is left one step back."

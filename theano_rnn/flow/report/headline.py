@@ -4,7 +4,7 @@ import math
 
 from theano_rnn.flow.findings import Findings
 from theano_rnn.flow.labels import UNKNOWN, VANISHES
-from theano_rnn.flow.words import share_of
+from theano_rnn.flow.words import NO_ERROR, share_of
 
 
 def headline(f: Findings) -> str:
@@ -19,6 +19,8 @@ def headline(f: Findings) -> str:
     here = f"This text of {count(f.T, one, many)} is"
     if v.texts > 1:
         here = f"These {v.texts} texts are"
+    if not f.left.any():
+        return NO_ERROR
     if v.rate is None or v.half_life is None:
         return f"{here} too short to say how far the error reaches."
     if v.rate == 0:
