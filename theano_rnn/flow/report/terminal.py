@@ -20,9 +20,11 @@ LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 25
 
 
 def verdict_lines(f: Findings) -> list[str]:
-    """The verdict, its numbers, the reasons and what helps."""
+    """The verdict, the reasons and what helps; then the numbers of the text that is shown."""
     v = f.verdict
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
+    lines += [f"  because: {reason}" for reason in v.reasons]
+    lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     if v.texts > 1:
         lines.append("The numbers below are of the text shown, not of all of them:")
     lines.append(
@@ -43,8 +45,6 @@ def verdict_lines(f: Findings) -> list[str]:
         lines.append(
             f"{f.gradient} is taken over the {f.gradient[-1]} of all {f.layers} layers together."
         )
-    lines += [f"  because: {reason}" for reason in v.reasons]
-    lines += [f"  helps:   {remedy}" for remedy in v.remedies]
     return lines
 
 
