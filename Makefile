@@ -16,7 +16,8 @@
 # make reproduce  trains on each of PYTHONS twice and compares the bits, and the losses of versions
 # make matrix     prints a table of Python x NumPy x compiler: tests, gradients, speed; takes an hour
 # make killed     kills trainings at fifty moments, resumes them and compares the ends bit by bit
-# make kinds      compares all 960 kinds of networks with NumPy, where test-all has some 80
+# make kinds      compares all 960 kinds of networks with NumPy, where test-all has some 80; so too
+#                 all masks of dropout under every cell and truncation
 # make verdicts   prints how often the verdict on a gradient is right where the truth is known
 # make approve    accepts the words that reports have now: do it after reading the difference
 #
@@ -49,7 +50,7 @@ test: $(MADE)-test
 
 # Half of the time goes to g++: it optimizes as for users where machine code is what is tested, and
 # less elsewhere.
-OPTIMIZED := $(addprefix tests/,engine model optim test_cross_check.py test_gradcheck.py test_rnn.py)
+OPTIMIZED := tests/engine tests/test_cross_check.py
 ALL := TESTS_IN_C=1 $(PYTEST) --durations=20 -m "not exhaustive"
 
 test-all: $(MADE)-test lint
@@ -63,7 +64,7 @@ killed: $(MADE)-test
 	$(BIN)/python -m pytest -m "slow or exhaustive" --verbose tests/training/test_killed.py
 
 kinds: $(MADE)-test
-	TESTS_IN_C=1 $(PYTEST) -m exhaustive tests/test_cross_check.py
+	TESTS_IN_C=1 $(PYTEST) -m exhaustive tests/test_cross_check.py tests/model/test_dropout.py
 
 fuzz: $(MADE)-test
 	PYTHONPATH=tools:tests $(BIN)/python -m fuzz

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import function_in_python
+from conftest import first, function_in_python
 from kinds import GATES, PLAIN, assert_same, masks, net
 
 from theano_rnn import RNN, RNNError
@@ -97,14 +97,22 @@ def test_dropout_that_a_network_cannot_have_is_refused(settings, message):
 
 # The gradients under given masks
 
-#: Every cell under every truncation: in turn of one layer, and of two with an embedding.
-SLOW = [
+#: Every cell under every truncation: in turn of one layer, and of two with an embedding. A third,
+#: which meets every cell and every truncation, is left to make test-all, the rest to make kinds.
+KINDS = [
     ({"cell": cell, "layers": 1 + n % 2, "bias": True, "embedding": n % 2 == 1}, truncation)
     for n, (cell, truncation) in enumerate(
         itertools.product(GATES, ("full", "window:2", "chunk:2", "last:2", "artbp:2"))
     )
 ]
-SLOW.append(({"cell": "lstm", "tied": True, "embedding": True, "projection": True}, "window:2"))
+PROJECTED = {"cell": "lstm", "tied": True, "embedding": True, "projection": True}
+SLOW = [*KINDS[::3], (PROJECTED, "window:2")]
+OTHERS = [kind for n, kind in enumerate(KINDS) if n % 3]
+
+
+def test_a_third_of_the_kinds_meets_every_cell_and_every_truncation():
+    cells, truncations = {kind["cell"] for kind, _ in SLOW}, {cut for _, cut in SLOW}
+    assert cells == set(GATES) and len(truncations) == 5 and len(SLOW) + len(OTHERS) == 36
 
 
 def model_and_oracle(kind, truncation, **rates):
@@ -126,7 +134,9 @@ def test_gradients_under_all_masks_are_numpy_s(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, truncation", SLOW, ids=str)
+@pytest.mark.parametrize(
+    "kind, truncation", first(len(SLOW), SLOW + OTHERS, pytest.mark.exhaustive), ids=str
+)
 def test_gradients_under_all_masks_are_numpy_s_as_compiled(kind, truncation):
     kind, model, oracle, _, _ = model_and_oracle(kind, truncation)
     rng = np.random.default_rng(3)
@@ -147,16 +157,21 @@ def test_gradients_under_one_kind_of_masks_are_numpy_s_as_compiled(cell, name):
     assert_same(model.bptt(x, y, kept=kept), oracle.bptt(x, y, kept=kept), 1e-12)
 
 
+#: In turn with masks of their own at each step, and with the same at all.
 STEPS = [
-    ({"cell": cell, "layers": 2, "bias": True, "tied": True, "embedding": True}, truncation)
+    ({"cell": cell, "layers": 2, "bias": True, "tied": True, "embedding": True}, *how)
+    for is_variational in (False, True)
     for cell in GATES
-    for truncation in ("full", "window:2")
+    for how in (("full", is_variational), ("window:2", not is_variational))
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variational", [False, True])
-@pytest.mark.parametrize("kind, truncation", STEPS, ids=str)
+@pytest.mark.parametrize(
+    "kind, truncation, variational",
+    first(len(STEPS) // 2, STEPS, pytest.mark.exhaustive),
+    ids=str,
+)
 def test_a_step_takes_numpy_s_gradient_under_the_masks_it_draws(kind, truncation, variational):
     rates = {"dropout": 0.3, "dropout_output": 0.4, "dropout_input": 0.2, "dropout_embedding": 0.2}
     rates["variational"] = variational
