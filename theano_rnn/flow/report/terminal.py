@@ -11,6 +11,7 @@ from theano_rnn.flow.decay import geometric_mean
 from theano_rnn.flow.exponents import STARTS, Exponent
 from theano_rnn.flow.findings import Findings, power
 from theano_rnn.flow.words import is_at_most_one, is_below_one
+from theano_rnn.model.cells import CELLS
 
 #: From the largest down, a character a decade; below them a space.
 RAMP, ASCII_RAMP = "█▓▒░·", "@#+-."
@@ -25,6 +26,11 @@ def verdict_lines(f: Findings) -> list[str]:
     lines = [f"{f.name}: {v.kind}", v.words, v.bound_says]
     lines += [f"  because: {reason}" for reason in v.reasons]
     lines += [f"  helps:   {remedy}" for remedy in v.remedies]
+    parts = "s and c" if CELLS[f.cell].parts > 1 else "s"
+    if f.layers > 1:
+        lines.append(f"s_k stands for the whole state: {parts} of all {f.layers} layers.")
+    elif parts != "s":
+        lines.append(f"s_k stands for the whole state, {parts}.")
     if v.texts > 1:
         lines.append("The numbers below are of the text shown, not of all of them:")
     lines.append(
