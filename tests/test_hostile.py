@@ -267,9 +267,9 @@ def test_sizes_do_not_wrap_around():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: Trial("addition", 10**12), "this trial needs"),
-        (lambda: Trial("addition", 10, hidden_size=10**6), "this trial needs"),
-        (lambda: Trial("addition", 10, batch_size=10**12), "this trial needs"),
+        (lambda: Trial("addition", 10**12).check_memory(), "this trial needs"),
+        (lambda: Trial("addition", 10, hidden_size=10**6).check_memory(), "this trial needs"),
+        (lambda: Trial("addition", 10, batch_size=10**12).check_memory(), "this trial needs"),
         (lambda: TASKS["permutation"].generate(np.random.default_rng(0), 10**9, 99), "memory"),
         (lambda: TASKS["addition"].generate(5, 10, 1), "rng must be"),
         (lambda: batch_inputs(np.zeros(9, int), np.zeros(9, int), None, 2**40, False), "at once"),

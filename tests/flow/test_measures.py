@@ -279,7 +279,7 @@ def test_one_text_has_ten_parts_and_several_are_a_group_each():
     sums = sums_by_lag(norms, 0)
     assert sums.overflow[0, 21] == 1 and sums.lost[0, 8] == 1 and sums.counts[0, 0] == 24
     e = evidence([by_curve(0.5 ** np.arange(float(T))) for T in (4, 9, 9, 4, 4, 4)], 0)
-    assert e.texts == 6 and e.steps == 9 and e.longest == 8
+    assert e.texts == 6 and e.longest == 8
     np.testing.assert_allclose(e.spread, [0.5, 0.5])
     assert evidence([np.eye(3)] * 19 + [np.eye(9)], 0).longest == 2  # a tenth have to be as long
 

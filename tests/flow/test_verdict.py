@@ -354,7 +354,7 @@ def test_of_the_identity_the_product_is_1_and_no_exponent_is_printed():
     e = f.exponent()
     assert math.isclose(np.linalg.norm(f.jacobian(20, 0), 2), 1)
     assert abs(e.product) < 1e-12 and e.mean is e.spread is None
-    assert exponent_line(e).startswith("The product of all 20 Jacobians has the norm 1,")
+    assert exponent_line(e).startswith("The product of the 20 Jacobians has the norm 1,")
 
 
 @pytest.mark.slow
