@@ -117,6 +117,7 @@ def test_a_large_network_has_no_forward_method_unless_it_is_asked_for(monkeypatc
         ("--length 0", "length must be a whole number of at least 1, not 0"),
         ("--hidden-size -1", "--hidden-size must be"),
         ("--vocab-size 0", "--vocab-size must be"),
+        ("--vocab-size 1", "--vocab-size is 1, and all gradients are 0 then; use 2 or more"),
         ("--nets 0", "nets must be"),
         ("--seed -1", "seed must be"),
         ("--dtype float16", "dtype 'float16' is unknown"),

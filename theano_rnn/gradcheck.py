@@ -173,7 +173,7 @@ def cross_check(
     RNNError
         For bad input, before any function is compiled.
     """
-    seeds = _seeds(length, seed, nets, dtype)
+    seeds = _seeds(length, seed, nets, dtype, vocab_size)
     if isinstance(schemes, str) or not len(schemes):
         raise RNNError(f"schemes is {schemes!r}; pass a list such as ['full', 'window:4']")
     names = [str(truncations.parse(scheme)) for scheme in schemes]
@@ -211,7 +211,7 @@ def cross_check_online(
         For bad input, a method that is not defined for the network, or a network too large,
         before any function is compiled.
     """
-    seeds = _seeds(length, seed, nets, dtype)
+    seeds = _seeds(length, seed, nets, dtype, vocab_size)
     architecture = Architecture(vocab_size, hidden_size, cell, layers, bias, tied, embedding_size)
     model = RNN(**dataclasses.asdict(architecture), dtype=dtype)
     S, P = architecture.state_size, parameters_of_steps(model, vocab_size)
@@ -228,11 +228,13 @@ def cross_check_online(
     return (_check_method(model, gradient, length, seeds) for gradient in found)
 
 
-def _seeds(length: int, seed: int, nets: int, dtype: str) -> list[int]:
+def _seeds(length: int, seed: int, nets: int, dtype: str, vocab_size: int) -> list[int]:
     """The seed of each net, once these arguments are checked."""
     validation.whole_number(length, "length", at_least=1)
     seed = validation.whole_number(seed, "seed", at_least=0)
     nets = validation.whole_number(nets, "nets", at_least=1)
+    if vocab_size == 1:
+        raise RNNError("vocab_size is 1, and all gradients are 0 then; use 2 or more")
     if dtype not in TOLERANCES:
         raise RNNError(f"dtype {dtype!r} is unknown; use 'float32' or 'float64'")
     seeds: list[int] = np.random.SeedSequence(seed).generate_state(nets).tolist()
