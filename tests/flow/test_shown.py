@@ -2,11 +2,12 @@
 
 import html
 
+import numpy as np
 import pytest
 
 from theano_rnn import RNN, Flow, RNNError
 from theano_rnn.common import extras
-from theano_rnn.flow import verdict
+from theano_rnn.flow import Sample, verdict
 from theano_rnn.flow.report import figures, png
 from theano_rnn.text.vocabulary import Vocabulary
 
@@ -60,3 +61,9 @@ def test_another_figure_is_refused_and_matplotlib_is_asked_for(flow, monkeypatch
     monkeypatch.setattr(extras, "find_spec", lambda module: None)
     with pytest.raises(RNNError, match=r"flow\.plot needs more.*pip install"):
         flow.plot()
+
+
+@pytest.mark.parametrize("sequences", [None, 5, "ab", [], np.zeros(3, int), [[0, 1, [2]]], [[0]]])
+def test_a_sample_of_no_sequences_of_tokens_is_refused(sequences):
+    with pytest.raises(RNNError):
+        Sample(RNN(7, 4), sequences)

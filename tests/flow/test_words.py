@@ -543,3 +543,12 @@ def test_without_an_error_there_is_nothing_to_follow():
     early[:2, :2] = np.tri(2)  # of the first two outputs alone
     said = verdict(flow_of(norms=early)).words
     assert "A rate needs 3 steps up to an output that has an error; here it is 2." in said
+
+
+def test_of_artbp_no_cosine_is_told_and_of_a_gradient_of_0_no_K():
+    f = dataclasses.replace(of_tanh(), truncation="artbp:2")
+    (line,) = [line for line in terminal.verdict_lines(f) if "artbp:2" in line]
+    assert "the mean over its cuts is the full gradient" in line and "cosine" not in line
+    zeros = {scheme: [0.0] * len(f.K) for scheme in f.ratios}
+    (said,) = terminal.smallest_K_lines(dataclasses.replace(f, ratios=zeros))
+    assert said.startswith("dE/dW is 0 on this text") and "or more" not in said

@@ -138,14 +138,12 @@ class Run:
         made = _made.pop(os.path.realpath(self.folder), None)
         if made is not None:
             made.close()
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
         if not self._was_there:
-            with contextlib.suppress(OSError):
-                self.folder.rmdir()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):  # the error that ended the run is the one to be told
+            for path in self.folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     # ---- settings, result, metrics: JSON
 
