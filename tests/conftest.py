@@ -18,8 +18,8 @@ gc.set_threshold(100_000, 5, 5)
 ROOT = Path(__file__).resolve().parent.parent
 
 #: True under ``make test-all``: all Theano functions are compiled to C, those of tests/engine and
-#: of the cross-check with the flags that users have. In ``make test`` only those of tests/engine and
-#: of tests marked ``in_c`` are compiled; the others are the same graphs run by the Ops' Python, which
+#: of the cross-check with the flags that users have. In ``make test`` only those of tests/engine
+#: and of tests marked ``in_c`` are; the others are the same graphs run by the Ops' Python, which
 #: needs no compiler.
 IN_C = os.environ.get("TESTS_IN_C") == "1"
 

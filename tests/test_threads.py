@@ -56,17 +56,19 @@ def test_threads_that_call_one_function_get_each_their_own_results():
     assert all(all(right) for right in in_threads(4, losses))
 
 
+@pytest.mark.in_c
 def test_functions_that_share_memory_run_one_at_a_time():
     x = tensor.dmatrix()
     with building():
         one = compile_function([x], [tensor.tanh(tensor.dot(x, x)).sum()])
     other = one.copy(share_memory=True)
-    given = [np.full((40, 40), value) for value in (1e-3, 2e-3)]
+    assert {*one.locks} < {*other.locks} and not {*one.locks} & {*one.copy().locks}
+    given = [np.full((300, 300), value) for value in (1e-3, 2e-3)]
     alone = [one(values) for values in given]
 
     def right(number):
         function, values = (one, other)[number], given[number]
-        return all(function(values) == alone[number] for _ in range(300))
+        return all(function(values) == alone[number] for _ in range(100))
 
     assert all(in_threads(2, right))
 
